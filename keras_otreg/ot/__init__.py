@@ -1,0 +1,33 @@
+"""The mathematics of entropic optimal transport, in `keras.ops`."""
+
+from keras_otreg.ot import costs
+from keras_otreg.ot.objectives import (
+    regularized_cost,
+    sinkhorn_divergence,
+    transport_cost,
+)
+from keras_otreg.ot.plan import (
+    barycentric_map,
+    marginals,
+    plan_entropy,
+    transport_plan,
+)
+from keras_otreg.ot.problem import TransportProblem
+from keras_otreg.ot.proximal_point import ProximalPoint
+from keras_otreg.ot.sinkhorn import Sinkhorn
+from keras_otreg.ot.solution import TransportSolution
+
+__all__ = [
+    "ProximalPoint",
+    "Sinkhorn",
+    "TransportProblem",
+    "TransportSolution",
+    "barycentric_map",
+    "costs",
+    "marginals",
+    "plan_entropy",
+    "regularized_cost",
+    "sinkhorn_divergence",
+    "transport_cost",
+    "transport_plan",
+]

@@ -1,0 +1,140 @@
+"""Ground costs between every pair of points of two sets."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.ot.numerics import (
+    at_least_float32,
+    column,
+    row,
+    safe_divide,
+    safe_sqrt,
+)
+from keras_otreg.saving import export
+
+
+@export
+def squared_euclidean(x: Any, y: Any) -> Any:
+    """Squared distance between every pair of points: `|x[i] - y[j]|^2`.
+
+    Args:
+        x: Points of shape `(..., n, d)`.
+        y: Points of shape `(..., m, d)`.
+
+    Returns:
+        Costs of shape `(..., n, m)`, never negative, in float32 or better.
+    """
+    x, y = at_least_float32(x), at_least_float32(y)
+    # Distances do not depend on the origin, rounding does: it is relative to
+    # the norms, which are smallest about the middle of the two clouds.
+    middle = ops.stop_gradient(
+        0.5
+        * (
+            ops.mean(x, axis=-2, keepdims=True)
+            + ops.mean(y, axis=-2, keepdims=True)
+        )
+    )
+    x, y = x - middle, y - middle
+    norms = column(ops.sum(x * x, axis=-1)) + row(ops.sum(y * y, axis=-1))
+    products = ops.matmul(x, ops.swapaxes(y, -1, -2))
+    return ops.maximum(norms - 2.0 * products, 0.0)
+
+
+@export
+def euclidean(x: Any, y: Any) -> Any:
+    """Distance between every pair of points: `|x[i] - y[j]|`.
+
+    The gradient at coincident points is zero.
+
+    Args:
+        x: Points of shape `(..., n, d)`.
+        y: Points of shape `(..., m, d)`.
+
+    Returns:
+        Costs of shape `(..., n, m)`.
+    """
+    return safe_sqrt(squared_euclidean(x, y))
+
+
+@export
+def cosine(x: Any, y: Any) -> Any:
+    """One minus the cosine of the angle between every pair of points.
+
+    A point at the origin has cost 1 to every other, and no gradient.
+
+    Args:
+        x: Points of shape `(..., n, d)`.
+        y: Points of shape `(..., m, d)`.
+
+    Returns:
+        Costs of shape `(..., n, m)`, in [0, 2].
+    """
+    x, y = _directions(at_least_float32(x)), _directions(at_least_float32(y))
+    products = ops.matmul(x, ops.swapaxes(y, -1, -2))
+    return ops.maximum(1.0 - products, 0.0)
+
+
+@export
+def cityblock(x: Any, y: Any) -> Any:
+    """Sum of absolute differences between every pair of points.
+
+    It needs memory for `n * m * d` numbers; the other costs need `n * m`.
+
+    Args:
+        x: Points of shape `(..., n, d)`.
+        y: Points of shape `(..., m, d)`.
+
+    Returns:
+        Costs of shape `(..., n, m)`.
+    """
+    x, y = at_least_float32(x), at_least_float32(y)
+    differences = ops.expand_dims(x, -2) - ops.expand_dims(y, -3)
+    return ops.sum(ops.abs(differences), axis=-1)
+
+
+COSTS = {
+    cost.__name__: cost
+    for cost in (squared_euclidean, euclidean, cosine, cityblock)
+}
+
+
+def get(identifier: Any) -> Callable[[Any, Any], Any]:
+    """Returns a cost function.
+
+    Args:
+        identifier: A name in `COSTS`, a function of points `(..., n, d)` and
+            `(..., m, d)` that returns costs `(..., n, m)`, or the registered
+            name of one (`"package>function"`).
+
+    Returns:
+        The function.
+    """
+    if callable(identifier):
+        return identifier
+    registered = keras.saving.get_registered_object(str(identifier))
+    if registered is not None:
+        return registered
+    return COSTS[checks.one_of(identifier, COSTS, "cost")]
+
+
+def name_of(cost: Callable[[Any, Any], Any]) -> str:
+    """Returns the identifier by which `get` finds a cost function."""
+    if COSTS.get(getattr(cost, "__name__", None)) is cost:
+        return cost.__name__
+    name = keras.saving.get_registered_name(cost)
+    if keras.saving.get_registered_object(name) is cost:
+        return name
+    raise ValueError(
+        "A cost function can be saved only under a registered name. "
+        "Decorate it with `@keras.saving.register_keras_serializable"
+        f"(package='my_package')`. Received: {cost!r}"
+    )
+
+
+def _directions(x):
+    norms = safe_sqrt(ops.sum(x * x, axis=-1, keepdims=True))
+    return safe_divide(x, norms)

@@ -1,0 +1,65 @@
+"""The stability tricks of this package, and their only home."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+# exp(80) is finite in float32, and so is its product with any weight.
+LARGEST_EXPONENT = 80.0
+LOG_OF_ZERO = -1e30
+
+
+def at_least_float32(x: Any) -> Any:
+    """Returns a tensor in which transport can be computed safely."""
+    x = ops.convert_to_tensor(x)
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return x if dtype == "float64" else ops.cast(x, "float32")
+
+
+def frozen(values: Any) -> Any:
+    """Stops gradients into every tensor of a structure."""
+    return keras.tree.map_structure(
+        lambda x: None if x is None else ops.stop_gradient(x), values
+    )
+
+
+def column(x: Any) -> Any:
+    """Turns `(..., n)` into `(..., n, 1)`."""
+    return ops.expand_dims(x, -1)
+
+
+def row(x: Any) -> Any:
+    """Turns `(..., m)` into `(..., 1, m)`."""
+    return ops.expand_dims(x, -2)
+
+
+def safe_log(weights: Any) -> Any:
+    """Logarithm of weights; a finite stand-in for minus infinity at zero."""
+    positive = ops.where(weights > 0.0, weights, 1.0)
+    return ops.where(weights > 0.0, ops.log(positive), LOG_OF_ZERO)
+
+
+def safe_sqrt(squared: Any) -> Any:
+    """Square root whose gradient is zero, not infinite, at zero."""
+    # Both branches must be finite: the gradient of `where` visits the one
+    # not taken.
+    positive = ops.where(squared > 0.0, squared, 1.0)
+    return ops.where(squared > 0.0, ops.sqrt(positive), 0.0)
+
+
+def safe_divide(numerator: Any, denominator: Any) -> Any:
+    """Quotient that is zero where the denominator is."""
+    divisor = ops.where(denominator == 0.0, 1.0, denominator)
+    return ops.where(denominator == 0.0, 0.0, numerator / divisor)
+
+
+def bounded_exp(x: Any) -> Any:
+    """Exponential that cannot overflow, so that 0 times it stays 0."""
+    return ops.exp(ops.minimum(x, LARGEST_EXPONENT))
+
+
+def softmin(epsilon: Any, values: Any, log_weights: Any, axis: int) -> Any:
+    """Weighted soft minimum of `values` along `axis`."""
+    exponents = log_weights - values / column(column(epsilon))
+    return -column(epsilon) * ops.logsumexp(exponents, axis=axis)

@@ -1,0 +1,133 @@
+"""Values of optimal transport, and their gradients."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_otreg.ot import costs
+from keras_otreg.ot.numerics import (
+    at_least_float32,
+    bounded_exp,
+    column,
+    frozen,
+)
+from keras_otreg.ot.plan import transport_plan
+from keras_otreg.ot.problem import TransportProblem, prepared
+from keras_otreg.ot.sinkhorn import Sinkhorn
+from keras_otreg.ot.solution import TransportSolution
+
+
+def transport_cost(
+    problem: TransportProblem, solution: TransportSolution
+) -> Any:
+    """The cost of the plan, `<P, C>`, with the plan held constant.
+
+    Its gradient in `C` is `P`. That is the exact gradient where the plan is
+    that of unregularised transport, and the one that Representation Transfer
+    by Optimal Transport uses.
+
+    Args:
+        problem: The `TransportProblem` that was solved.
+        solution: What a solver returned for it.
+
+    Returns:
+        Values of shape `(...)`.
+    """
+    P = ops.stop_gradient(transport_plan(problem, solution))
+    return ops.sum(P * prepared(problem).C, axis=(-2, -1))
+
+
+def regularized_cost(
+    problem: TransportProblem, solution: TransportSolution
+) -> Any:
+    """The optimum, `<P, C> + epsilon KL(P | a b^T)`, by its dual.
+
+    With relaxed marginals it includes `rho KL(P 1 | a)`. The potentials are
+    held constant; by the envelope theorem the gradients in `C`, `a` and `b`
+    are exact at the optimum all the same: `P` in `C`, and `f` in `a`.
+
+    Args:
+        problem: The `TransportProblem` that was solved.
+        solution: What a solver returned for it.
+
+    Returns:
+        Values of shape `(...)`.
+
+    References:
+        Peyré and Cuturi, "Computational optimal transport" (2019), section
+        4.4. Feydy et al., "Interpolating between optimal transport and MMD
+        using Sinkhorn divergences" (2019), for the gradients.
+    """
+    problem = prepared(problem)
+    f, g = frozen((solution.f, solution.g))
+    a, b, (rho_a, rho_b) = problem.a, problem.b, problem.rho
+    P = transport_plan(problem, TransportSolution(f, g, None, None))
+    reference = ops.sum(a, axis=-1) * ops.sum(b, axis=-1)
+    return (
+        ops.sum(a * _conjugate(f, rho_a), axis=-1)
+        + ops.sum(b * _conjugate(g, rho_b), axis=-1)
+        - problem.epsilon * (ops.sum(P, axis=(-2, -1)) - reference)
+    )
+
+
+def _conjugate(potential, rho):
+    """What a unit of mass contributes to the dual at this potential."""
+    if rho is None:
+        return potential
+    rho = column(rho)
+    return rho * (1.0 - bounded_exp(-potential / rho))
+
+
+def sinkhorn_divergence(
+    x: Any,
+    y: Any,
+    cost: Any,
+    epsilon: Any,
+    solver: Any = None,
+    *,
+    a: Any = None,
+    b: Any = None,
+    rho: Any = None,
+) -> Any:
+    """Debiased transport between two clouds; zero between equal ones.
+
+    `OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2`, each term a `regularized_cost`.
+    It lies between optimal transport (`epsilon` to 0) and a maximum mean
+    discrepancy (`epsilon` to infinity), and is non-negative for the costs of
+    this package that come from a kernel (Euclidean, squared, cityblock).
+
+    Args:
+        x: Points of shape `(..., n, d)`.
+        y: Points of shape `(..., m, d)`.
+        cost: A cost function, or the name of one.
+        epsilon: Entropic strength in the units of the cost.
+        solver: `Sinkhorn()` if not given.
+        a: Weights of `x`, of shape `(..., n)`; uniform if not given.
+        b: Weights of `y`, of shape `(..., m)`; uniform if not given.
+        rho: See `TransportProblem`.
+
+    Returns:
+        Values of shape `(...)`.
+
+    References:
+        Feydy et al. (2019); Séjourné et al., "Sinkhorn divergences for
+        unbalanced optimal transport" (2019), for `rho`.
+    """
+    cost, solver = costs.get(cost), solver or Sinkhorn()
+    x, y = at_least_float32(x), at_least_float32(y)
+    a = uniform_weights(x) if a is None else ops.cast(a, x.dtype)
+    b = uniform_weights(y) if b is None else ops.cast(b, y.dtype)
+
+    def value(x, y, a, b):
+        problem = TransportProblem(cost(x, y), a, b, epsilon, rho)
+        return regularized_cost(problem, solver(problem))
+
+    masses = ops.square(ops.sum(a, axis=-1) - ops.sum(b, axis=-1))
+    bias = value(x, x, a, a) + value(y, y, b, b)
+    return value(x, y, a, b) - bias / 2 + epsilon * masses / 2
+
+
+def uniform_weights(points: Any) -> Any:
+    """Equal weights of sum one for points of shape `(..., n, d)`."""
+    ones = ops.ones_like(points[..., 0])
+    return ones / ops.sum(ones, axis=-1, keepdims=True)

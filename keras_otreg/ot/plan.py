@@ -1,0 +1,118 @@
+"""What a problem and its solution say about the plan."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_otreg.ot.numerics import (
+    bounded_exp,
+    column,
+    row,
+    safe_divide,
+    safe_log,
+)
+from keras_otreg.ot.problem import TransportProblem, prepared
+from keras_otreg.ot.solution import TransportSolution
+
+
+def density(problem: TransportProblem, f: Any, g: Any) -> Any:
+    """The plan relative to `a b^T`, `exp((f + g - C) / epsilon)`."""
+    epsilon = column(column(problem.epsilon))
+    return bounded_exp((column(f) + row(g) - problem.C) / epsilon)
+
+
+def transport_plan(
+    problem: TransportProblem, solution: TransportSolution
+) -> Any:
+    """How much mass goes from each row to each column.
+
+    Args:
+        problem: The `TransportProblem` that was solved.
+        solution: What a solver returned for it.
+
+    Returns:
+        The plan of shape `(..., n, m)`, non-negative.
+
+    Example:
+        ```python
+        P = transport_plan(problem, Sinkhorn()(problem))
+        ```
+    """
+    problem = prepared(problem)
+    relative = density(problem, solution.f, solution.g)
+    return column(problem.a) * row(problem.b) * relative
+
+
+def marginals(
+    problem: TransportProblem, solution: TransportSolution
+) -> tuple[Any, Any]:
+    """Row sums `(..., n)` and column sums `(..., m)` of the plan."""
+    P = transport_plan(problem, solution)
+    return ops.sum(P, axis=-1), ops.sum(P, axis=-2)
+
+
+def optimal_mass(weights: Any, potential: Any, rho: Any) -> Any:
+    """The marginal that a potential asks for: `weights` unless relaxed."""
+    if rho is None:
+        return weights
+    return weights * bounded_exp(-potential / column(rho))
+
+
+def marginal_error(problem: TransportProblem, f: Any, g: Any) -> Any:
+    """L1 distance of both marginals of a plan from the optimal ones."""
+    problem = prepared(problem)
+    a, b, (rho_a, rho_b) = problem.a, problem.b, problem.rho
+    relative = density(problem, f, g)
+    rows = a * ops.sum(row(b) * relative, axis=-1)
+    columns = b * ops.sum(column(a) * relative, axis=-2)
+    return ops.sum(
+        ops.abs(rows - optimal_mass(a, f, rho_a)), axis=-1
+    ) + ops.sum(ops.abs(columns - optimal_mass(b, g, rho_b)), axis=-1)
+
+
+def plan_entropy(problem: TransportProblem, solution: TransportSolution) -> Any:
+    """How blurred the plan is: 0 for a matching, 1 for a uniform plan.
+
+    It is one minus the mutual information of the plan over its largest
+    possible value, the smaller entropy of the two marginals. Above 0.95 the
+    plan says next to nothing: `epsilon` is too large.
+
+    Args:
+        problem: The `TransportProblem` that was solved.
+        solution: What a solver returned for it.
+
+    Returns:
+        The normalised entropy, of shape `(...)`; 0 where a side has one point.
+    """
+    P = transport_plan(problem, solution)
+    P = safe_divide(P, ops.sum(P, axis=(-2, -1), keepdims=True))
+    rows, columns = ops.sum(P, axis=-1), ops.sum(P, axis=-2)
+    joint = -ops.sum(P * safe_log(P), axis=(-2, -1))
+    entropies = [-ops.sum(w * safe_log(w), axis=-1) for w in (rows, columns)]
+    information = entropies[0] + entropies[1] - joint
+    largest = ops.minimum(*entropies)
+    certain = safe_divide(information, largest)
+    normalised = ops.where(largest > 0.0, 1.0 - certain, 0.0)
+    return ops.clip(normalised, 0.0, 1.0)
+
+
+def barycentric_map(
+    problem: TransportProblem, solution: TransportSolution, points: Any
+) -> Any:
+    """Where the plan sends each row: the mean of its partners.
+
+    Args:
+        problem: The `TransportProblem` that was solved.
+        solution: What a solver returned for it.
+        points: The points of the columns, of shape `(..., m, d)`.
+
+    Returns:
+        Images of the rows, of shape `(..., n, d)`. A row of zero weight has
+        the image that it would have with a little weight.
+    """
+    problem = prepared(problem)
+    relative = row(problem.b) * density(problem, solution.f, solution.g)
+    conditional = safe_divide(
+        relative, ops.sum(relative, axis=-1, keepdims=True)
+    )
+    return ops.matmul(conditional, ops.cast(points, conditional.dtype))

@@ -1,0 +1,54 @@
+"""What is to be transported: everything that changes the optimal plan."""
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from keras_otreg.ot.numerics import at_least_float32
+
+
+class TransportProblem(NamedTuple):
+    """Entropic optimal transport between two weighted sets of points.
+
+    The optimal plan minimises `<P, C> + epsilon KL(P | a b^T)` over the plans
+    with marginals `a` and `b`. With `rho`, a marginal may be violated at the
+    price of `rho KL(P 1 | a)`. Leading axes hold independent problems.
+
+    Attributes:
+        C: Ground cost of shape `(..., n, m)`, non-negative.
+        a: Weights of the rows, of shape `(..., n)`; zeros are allowed.
+        b: Weights of the columns, of shape `(..., m)`, of the same sum.
+        epsilon: Entropic strength in the units of `C`, shape `()` or `(...)`.
+        rho: `None` for exact marginals; else the price of a violation in the
+            units of `C`, as one value or a pair (rows, columns) in which
+            `None` keeps that side exact.
+
+    Example:
+        ```python
+        problem = TransportProblem(C, ops.ones(5) / 5, ops.ones(7) / 7, 0.05)
+        ```
+    """
+
+    C: Any
+    a: Any
+    b: Any
+    epsilon: Any
+    rho: Any = None
+
+
+def prepared(problem: TransportProblem) -> TransportProblem:
+    """Returns the problem as tensors of one dtype, with `rho` as a pair."""
+    C = at_least_float32(problem.C)
+
+    def like_cost(value):
+        return None if value is None else ops.cast(value, C.dtype)
+
+    is_pair = isinstance(problem.rho, (tuple, list))
+    rho = problem.rho if is_pair else (problem.rho, problem.rho)
+    return TransportProblem(
+        C,
+        like_cost(problem.a),
+        like_cost(problem.b),
+        like_cost(problem.epsilon),
+        tuple(like_cost(side) for side in rho),
+    )

@@ -1,0 +1,55 @@
+"""Sinkhorn's half steps in the log domain, balanced and relaxed."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_otreg.ot.numerics import column, row, safe_log, softmin
+from keras_otreg.ot.problem import TransportProblem
+
+
+def damping(epsilon: Any, rho: Any) -> Any:
+    """Shrinks a potential when marginals may be violated; 1 if they may not."""
+    return 1.0 if rho is None else 1.0 / (1.0 + epsilon / column(rho))
+
+
+def translation(problem: TransportProblem, f: Any, g: Any) -> Any:
+    """The best constant to move from `g` to `f`; zero if a side is exact.
+
+    The plan does not change with it, the mass does. Without this step the
+    total mass of a relaxed plan converges at the slow rate `epsilon / rho`.
+
+    References:
+        Séjourné, Vialard and Peyré, "Faster unbalanced optimal transport:
+        translation invariant Sinkhorn and 1-D Frank-Wolfe" (2022).
+    """
+    rho_a, rho_b = problem.rho
+    if rho_a is None or rho_b is None:
+        return ops.zeros_like(f[..., 0])
+    log_a, log_b = safe_log(problem.a), safe_log(problem.b)
+    rows = ops.logsumexp(log_a - f / column(rho_a), axis=-1)
+    columns = ops.logsumexp(log_b - g / column(rho_b), axis=-1)
+    return (rows - columns) * rho_a * rho_b / (rho_a + rho_b)
+
+
+def c_transforms(
+    problem: TransportProblem, g: Any, epsilon: Any
+) -> tuple[Any, Any]:
+    """One iteration in the log domain, safe from any start and `epsilon`.
+
+    Args:
+        problem: A prepared problem, whose own `epsilon` is not used.
+        g: Potentials of the columns to start from.
+        epsilon: The entropic strength of this iteration.
+
+    Returns:
+        The new `f`, then the new `g`.
+    """
+    rho_a, rho_b = problem.rho
+    to_rows = problem.C - row(g)
+    f = softmin(epsilon, to_rows, row(safe_log(problem.b)), axis=-1)
+    f = damping(column(epsilon), rho_a) * f
+    f = f + column(translation(problem, f, g))
+    to_columns = problem.C - column(f)
+    g = softmin(epsilon, to_columns, column(safe_log(problem.a)), axis=-2)
+    return f, damping(column(epsilon), rho_b) * g
