@@ -135,6 +135,11 @@ def name_of(cost: Callable[[Any, Any], Any]) -> str:
     )
 
 
+def weight_power(cost: Callable[[Any, Any], Any]) -> float:
+    """How a coordinate is scaled so that it counts `w` times: by `w^power`."""
+    return 1.0 if cost is cityblock else 0.5
+
+
 def _directions(x):
     norms = safe_sqrt(ops.sum(x * x, axis=-1, keepdims=True))
     return safe_divide(x, norms)

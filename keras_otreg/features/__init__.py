@@ -1,0 +1,17 @@
+"""From a network to points: which layers to read, and how."""
+
+from keras_otreg.features.points import (
+    positions_as_points,
+    samples_as_points,
+    units_as_points,
+)
+from keras_otreg.features.summary import summary
+from keras_otreg.features.taps import capture
+
+__all__ = [
+    "capture",
+    "positions_as_points",
+    "samples_as_points",
+    "summary",
+    "units_as_points",
+]

@@ -1,0 +1,137 @@
+"""From activations to points: what is a point, and what a coordinate."""
+
+import math
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_otreg import checks
+
+SPATIAL = ("pool", "keep")
+
+
+def units_as_points(activations: Any, spatial: str = "pool") -> Any:
+    """Neurons or channels are points, the samples of the batch coordinates.
+
+    This is the functional view of neurons of Representation Transfer by
+    Optimal Transport: a neuron is what it answers to each sample.
+
+    Args:
+        activations: Shape `(batch, ..., units)`, channels last, of any rank.
+        spatial: `"pool"` averages over the positions in between, `"keep"`
+            makes each of them a coordinate.
+
+    Returns:
+        Points of shape `(units, batch)`, or `(units, batch * positions)`.
+    """
+    samples = samples_as_points(activations, spatial="pool")
+    if checks.one_of(spatial, SPATIAL, "spatial") == "keep":
+        samples = ops.reshape(activations, (-1, activations.shape[-1]))
+    return ops.transpose(samples)
+
+
+def samples_as_points(activations: Any, spatial: str = "pool") -> Any:
+    """Samples are points, units are coordinates.
+
+    Args:
+        activations: Shape `(batch, ..., units)`, channels last, of any rank.
+        spatial: `"pool"` averages over the positions in between, `"keep"`
+            makes a unit at each of them a coordinate.
+
+    Returns:
+        Points of shape `(batch, units)`, or `(batch, positions * units)`.
+    """
+    checks.one_of(spatial, SPATIAL, "spatial")
+    inner = tuple(range(1, len(activations.shape) - 1))
+    if spatial == "keep":
+        width = math.prod(activations.shape[1:])
+        return ops.reshape(activations, (-1, width))
+    return ops.mean(activations, axis=inner) if inner else activations
+
+
+def positions_as_points(activations: Any) -> Any:
+    """Positions of each sample are points, units are coordinates.
+
+    Args:
+        activations: Shape `(batch, ..., units)`, channels last.
+
+    Returns:
+        A set for each sample, of shape `(batch, positions, units)`.
+    """
+    positions = math.prod(activations.shape[1:-1])
+    return ops.reshape(activations, (-1, positions, activations.shape[-1]))
+
+
+def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
+    """Averages two maps down to the smaller size along every axis.
+
+    Args:
+        teacher: Shape `(batch, ..., units)`, channels last.
+        student: The same rank; any sizes and number of units.
+
+    Returns:
+        Both, with equal sizes in between.
+
+    Raises:
+        ValueError: If the ranks differ, or a size that has to change is not
+            known when the graph is built.
+    """
+    checks.equal_ranks(teacher.shape, student.shape)
+    for axis in range(1, len(teacher.shape) - 1):
+        sizes = teacher.shape[axis], student.shape[axis]
+        if sizes[0] != sizes[1]:
+            size = min(checks.known_sizes(sizes, axis))
+            teacher = _average(teacher, axis, size)
+            student = _average(student, axis, size)
+    return teacher, student
+
+
+def weigh_samples(activations: Any, sample_weight: Any, power: float) -> Any:
+    """Scales samples so that a coordinate counts as often as its weight says.
+
+    Distances over the scaled samples are distances over samples repeated in
+    proportion to their weights; a sample of weight 0 counts for nothing.
+
+    Args:
+        activations: Shape `(batch, ...)`.
+        sample_weight: Shape `(batch,)` or `(batch, 1)`, non-negative; `None`
+            for equal weights.
+        power: 1/2 for costs of the Euclidean family, 1 for sums of absolute
+            differences.
+
+    Returns:
+        Activations of the same shape, unscaled where all weights are equal.
+    """
+    if sample_weight is None:
+        # A new tensor all the same: the old one may carry a Keras mask.
+        return activations * 1
+    weight = ops.cast(sample_weight, activations.dtype)
+    shape = (-1,) + (1,) * (len(activations.shape) - 1)
+    weight = ops.reshape(weight, shape)
+    mean = ops.mean(weight)
+    relative = weight / ops.where(mean > 0.0, mean, 1.0)
+    # Zero has no finite slope under a root.
+    return activations * ops.where(
+        relative > 0.0,
+        ops.power(ops.where(relative > 0.0, relative, 1.0), power),
+        0.0,
+    )
+
+
+def _average(maps, axis, size):
+    """Adaptive average pooling of one axis to `size` cells."""
+    matrix = _pooling_matrix(maps.shape[axis], size)
+    pooled = ops.tensordot(
+        maps, ops.cast(ops.convert_to_tensor(matrix), maps.dtype), [axis, 0]
+    )
+    return ops.moveaxis(pooled, -1, axis)
+
+
+def _pooling_matrix(length, size):
+    """Column `k` averages the cells that meet `[k, k + 1) * length / size`."""
+    starts = np.arange(size) * length // size
+    ends = -(-(np.arange(size) + 1) * length // size)
+    cells = np.arange(length)[:, None]
+    inside = (cells >= starts) & (cells < ends)
+    return (inside / inside.sum(axis=0)).astype("float32")

@@ -1,0 +1,107 @@
+"""Activations of named layers and the prediction, in one forward pass."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from keras_otreg import checks
+from keras_otreg.features.recording import recording
+from keras_otreg.features.walk import find_layer, split_call, walk
+
+
+def capture(
+    model: keras.Model,
+    inputs: Any,
+    paths: Iterable[str],
+    training: bool | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """Runs a model once; returns its prediction and what layers returned.
+
+    Works for Functional, Sequential and subclassed models, and for layers
+    nested in them at any depth. The model is not changed.
+
+    Args:
+        model: A built `keras.Model`.
+        inputs: What the model takes.
+        paths: Paths of layers; see `find_layer`.
+        training: Passed to the model.
+
+    Returns:
+        The prediction, and a dictionary from each path to a tensor.
+
+    Raises:
+        ValueError: If a path names no layer, a layer that the model did not
+            call, one that it called repeatedly and no call was chosen, or one
+            that returns several tensors.
+
+    Example:
+        ```python
+        prediction, found = capture(model, images, ["backbone/block3_out"])
+        ```
+    """
+    layers = {path: find_layer(model, path) for path in paths}
+    with recording(layers.values()) as record:
+        prediction = model(inputs, training=training)
+    calls = {path: record[id(layer)] for path, layer in layers.items()}
+    return prediction, {p: output_of(model, calls, p) for p in calls}
+
+
+def output_of(model: keras.Model, calls: dict[str, Any], path: str) -> Any:
+    """The one output that a path means, of all that were recorded.
+
+    Args:
+        model: The model that ran.
+        calls: The outputs of the calls of each layer, by path; the path may
+            be with or without the choice of a call.
+        path: Path of a layer, with the choice of a call where it needs one.
+
+    Returns:
+        A tensor, of shape `(batch, ..., units)`.
+    """
+    layer, index = split_call(path, dict(walk(model)))
+    found = calls[path] if path in calls else calls[layer]
+    return checks.single_tensor(checks.chosen_call(found, path, index), path)
+
+
+class _Probe(keras.Operation):
+    """Finds the shapes of all activations without computing any."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def call(self, inputs):
+        layers = dict(walk(self.model))
+        with recording(layers.values()) as record:
+            self.model(inputs, training=False)
+        return {path: record[id(layer)] for path, layer in layers.items()}
+
+
+def input_spec(model: keras.Model) -> Any:
+    """What a built model takes, as symbolic tensors; `None` if unknown."""
+    if getattr(model, "inputs", None):
+        return model.input
+    shape = (model.get_build_config() or {}).get("input_shape")
+    if shape is None:
+        return None
+    return keras.tree.map_shape_structure(keras.KerasTensor, shape)
+
+
+def activation_specs(
+    model: keras.Model, inputs: Any = None
+) -> dict[str, list[Any]] | None:
+    """Symbolic activations of every layer, one for each of its calls.
+
+    Args:
+        model: A built `keras.Model`.
+        inputs: Symbolic inputs; those of the model if not given.
+
+    Returns:
+        A dictionary from path to a list of `KerasTensor`s (or of structures
+        of them), or `None` for a model whose input shape is not known.
+    """
+    inputs = input_spec(model) if inputs is None else inputs
+    if inputs is None:
+        return None
+    return _Probe(model).compute_output_spec(inputs)

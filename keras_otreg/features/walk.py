@@ -1,0 +1,76 @@
+"""The layers of a model, by their paths."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from keras_otreg import checks
+
+# These call their layer inside a loop, from which no tensor can be taken.
+LOOPS = (keras.layers.RNN, keras.layers.Wrapper)
+
+
+def children(layer: Any) -> list[Any]:
+    """The layers directly inside a model or a composite layer."""
+    if isinstance(layer, keras.Model):
+        return [x for x in layer.layers if not _is_input(x)]
+    public = (v for k, v in vars(layer).items() if not k.startswith("_"))
+    found = [x for x in keras.tree.flatten(list(public)) if _is_layer(x)]
+    return list({id(x): x for x in found}.values())
+
+
+def walk(
+    model: Any, prefix: str = "", *, into_loops: bool = False
+) -> Iterator[tuple[str, Any]]:
+    """Yields the path and the layer of everything inside a model.
+
+    Args:
+        model: A model or a layer.
+        prefix: What the paths start with.
+        into_loops: Whether to go into recurrent and wrapping layers.
+
+    Yields:
+        Pairs of a path and a layer, outer layers first.
+    """
+    if isinstance(model, LOOPS) and not into_loops:
+        return
+    for layer in children(model):
+        path = f"{prefix}{layer.name}"
+        yield path, layer
+        yield from walk(layer, f"{path}/", into_loops=into_loops)
+
+
+def split_call(path: str, known: Any) -> tuple[str, int | None]:
+    """Splits `"encoder#1"` into the layer and which of its calls is meant."""
+    layer, mark, call = path.rpartition("#")
+    if path in known or not mark or not call.isdecimal():
+        return path, None
+    return layer, int(call)
+
+
+def find_layer(model: Any, path: str) -> Any:
+    """Returns the layer at a path.
+
+    Args:
+        model: A built `keras.Model`.
+        path: Names joined by slashes, such as `"backbone/block3_out"`; with
+            `#k` at the end for the `k`-th call of a layer called repeatedly.
+
+    Returns:
+        The layer.
+
+    Raises:
+        ValueError: If there is no such layer; the message lists near matches.
+    """
+    layers = dict(walk(model))
+    name, _ = split_call(path, layers)
+    return layers[checks.known_layer(name, layers, model.name)]
+
+
+def _is_layer(value):
+    return isinstance(value, keras.layers.Layer)
+
+
+def _is_input(layer):
+    return isinstance(layer, keras.layers.InputLayer)

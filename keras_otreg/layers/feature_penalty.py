@@ -1,0 +1,76 @@
+"""A layer that adds a penalty between two representations."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.saving import export
+
+
+@export
+class FeaturePenalty(keras.layers.Layer):
+    """Adds a loss between teacher and student features to its model.
+
+    With it, a functional model that holds both networks trains under plain
+    `keras.Model.fit`. The teacher's features are held constant.
+
+    Args:
+        loss: A `keras.losses.Loss` over (teacher, student) features.
+        weight: Factor of the loss, of at least 0.
+        **kwargs: See `keras.layers.Layer`.
+
+    Call arguments:
+        teacher: Features of the teacher, or a pair (teacher, student).
+        student: Features of the student, if the first is not a pair.
+
+    Example:
+        ```python
+        teacher.trainable = False
+        known = teacher(inputs, training=False)
+        features = backbone(inputs)
+        features = FeaturePenalty(RepresentationTransport())(known, features)
+        model = keras.Model(inputs, keras.layers.Dense(10)(features))
+        ```
+    """
+
+    def __init__(self, loss: Any, weight: float = 1.0, **kwargs: Any):
+        # The student's features are returned as they came, in their own dtype.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.loss = checks.loss(loss)
+        self.weight = checks.non_negative(weight, "weight")
+        self.supports_masking = True
+        self.built = True
+
+    def call(self, teacher, student=None):
+        """Adds the loss; returns the student's features unchanged."""
+        if student is None:
+            teacher, student = teacher
+        value = self.loss(ops.stop_gradient(teacher), student)
+        self.add_loss(self.weight * value)
+        return student
+
+    def compute_output_spec(self, teacher, student=None):
+        """That of the student's features."""
+        if student is None:
+            _, student = teacher
+        return keras.KerasTensor(student.shape, dtype=student.dtype)
+
+    def compute_mask(self, inputs, previous_mask):
+        """None: the student's features keep the mask that they carry."""
+        del inputs, previous_mask
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "loss": keras.saving.serialize_keras_object(self.loss),
+            "weight": self.weight,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Builds the layer that `get_config` described."""
+        loss = keras.saving.deserialize_keras_object(config["loss"])
+        return cls(**{**config, "loss": loss})

@@ -1,0 +1,155 @@
+"""The regulariser of Representation Transfer by Optimal Transport."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.features.points import (
+    SPATIAL,
+    match_positions,
+    units_as_points,
+    weigh_samples,
+)
+from keras_otreg.losses.plans import PLANS, control_plan
+from keras_otreg.ot import Sinkhorn, costs, transport_plan
+from keras_otreg.ot.numerics import frozen
+from keras_otreg.ot.relative import relative_problem
+from keras_otreg.saving import export
+
+
+@export
+class RepresentationTransport(keras.losses.Loss):
+    """Cost of transporting a teacher's neurons onto a student's.
+
+    A layer is a set of neurons, and a neuron is a function, seen through its
+    activations on the batch. The loss is `<P, C>`, where `C[i, j]` is the
+    distance between teacher neuron `i` and student neuron `j` and `P` is the
+    optimal plan between them, held constant in the backward pass. Neither the
+    order of neurons nor their number matters, so the layers may have
+    different widths. The value does not depend on the batch size.
+
+    Args:
+        cost: Name of a cost in `keras_otreg.ot.costs`, or a cost function.
+        epsilon: Entropic strength in units of the mean cost. Towards 0 the
+            plan becomes a matching, towards infinity it becomes uniform.
+        plan: `"transport"`, or a control that shows whether the plan matters:
+            `"identity"` (neuron i with neuron i), `"uniform"`, `"random"`.
+        solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`. It sees costs
+            scaled to a mean of 1.
+        spatial: For maps `(batch, ..., channels)`, a channel is a neuron.
+            `"pool"` averages over positions; `"keep"` compares the maps
+            position by position, pooled to the smaller size where unequal.
+        name: Name of the loss.
+        reduction: The loss has a value for each student neuron, of which the
+            mean is the transport cost. See `keras.losses.Loss`.
+        dtype: See `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: Teacher activations of shape `(batch, ..., teacher neurons)`.
+        y_pred: Student activations of shape `(batch, ..., student neurons)`.
+        sample_weight: Shape `(batch,)`. A weight counts a sample in the
+            distances between neurons: weight 0 is leaving the sample out.
+
+    Example:
+        ```python
+        loss = otreg.losses.RepresentationTransport()
+        penalty = otreg.Penalty(loss, at="avg_pool", weight=1.0)
+        P = loss.plan(teacher_activations, student_activations)
+        ```
+
+    References:
+        Li, Grandvalet, Flamary, Courty and Dou, "Representation transfer by
+        optimal transport" (2020), arXiv 2007.06737.
+    """
+
+    def __init__(
+        self,
+        cost: Any = "euclidean",
+        epsilon: float = 0.05,
+        *,
+        plan: str = "transport",
+        solver: Any = None,
+        spatial: str = "pool",
+        name: str = "representation_transport",
+        reduction: str = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.cost = costs.get(cost)
+        self.epsilon = checks.positive(epsilon, "epsilon")
+        self.plan_name = checks.one_of(plan, PLANS, "plan")
+        self.solver = checks.solver(solver or Sinkhorn())
+        self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The transport cost, over weighted samples."""
+        power = costs.weight_power(self.cost)
+        y_true, y_pred = (
+            weigh_samples(
+                ops.convert_to_tensor(y, self.dtype), sample_weight, power
+            )
+            for y in (y_true, y_pred)
+        )
+        return super().__call__(y_true, y_pred)
+
+    def call(self, y_true, y_pred):
+        """Costs of shape `(student neurons,)`, whose mean is `<P, C>`."""
+        C = self._costs(y_true, y_pred)
+        return ops.sum(self._plan(C) * C, axis=0) * C.shape[1]
+
+    def plan(self, teacher: Any, student: Any) -> Any:
+        """How much of each teacher neuron goes to each student neuron.
+
+        Args:
+            teacher: Activations of shape `(batch, ..., teacher neurons)`.
+            student: Activations of shape `(batch, ..., student neurons)`.
+
+        Returns:
+            The plan of shape `(teacher neurons, student neurons)`, of sum 1.
+        """
+        teacher, student = (
+            ops.convert_to_tensor(x, self.dtype) for x in (teacher, student)
+        )
+        return self._plan(self._costs(teacher, student))
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            "cost": costs.name_of(self.cost),
+            "epsilon": self.epsilon,
+            "plan": self.plan_name,
+            "solver": keras.saving.serialize_keras_object(self.solver),
+            "spatial": self.spatial,
+            "name": self.name,
+            "reduction": self.reduction,
+            "dtype": self.dtype,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Builds the loss that `get_config` described."""
+        solver = keras.saving.deserialize_keras_object(config["solver"])
+        return cls(**{**config, "solver": solver})
+
+    def _costs(self, teacher, student):
+        if self.spatial == "keep":
+            teacher, student = match_positions(teacher, student)
+        x = units_as_points(teacher, self.spatial)
+        y = units_as_points(student, self.spatial)
+        # A mean over the coordinates, not a sum: the value is then that of
+        # any batch size.
+        count = ops.cast(ops.shape(x)[-1], x.dtype)
+        scale = ops.power(count, -costs.weight_power(self.cost))
+        return self.cost(x * scale, y * scale)
+
+    def _plan(self, C):
+        n, m = C.shape
+        if self.plan_name != "transport":
+            plan = control_plan(self.plan_name, n, m)
+            return ops.cast(ops.convert_to_tensor(plan), C.dtype)
+        a = ops.full((n,), 1.0 / n, dtype=C.dtype)
+        b = ops.full((m,), 1.0 / m, dtype=C.dtype)
+        problem = relative_problem(C, a, b, self.epsilon)
+        return frozen(transport_plan(problem, self.solver(problem)))

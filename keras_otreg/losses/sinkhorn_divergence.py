@@ -1,0 +1,109 @@
+"""A debiased optimal-transport loss between two sets of samples."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.features.points import SPATIAL, samples_as_points
+from keras_otreg.ot import Sinkhorn, costs
+from keras_otreg.ot.numerics import safe_divide
+from keras_otreg.ot.relative import relative_divergence
+from keras_otreg.saving import export
+
+
+@export
+class SinkhornDivergence(keras.losses.Loss):
+    """Distance between the teacher's and the student's sets of samples.
+
+    Here a point is a sample and its coordinates are the units, the transpose
+    of `RepresentationTransport`: which sample is where does not matter, the
+    shape of the whole cloud does. Zero if and only if the clouds are equal.
+
+    Args:
+        cost: Name of a cost in `keras_otreg.ot.costs`, or a cost function.
+        epsilon: Entropic strength in units of the mean cost.
+        solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`. It sees costs
+            scaled to a mean of 1.
+        spatial: `"pool"` averages maps over positions; `"keep"` makes a
+            channel at a position a coordinate.
+        name: Name of the loss.
+        reduction: See `keras.losses.Loss`; the loss is one value.
+        dtype: See `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: Teacher activations of shape `(batch, ..., units)`.
+        y_pred: Student activations of shape `(batch, ..., units)`, of as many
+            units.
+        sample_weight: Shape `(batch,)`: the mass of each sample, in both sets.
+
+    Example:
+        ```python
+        penalty = otreg.Penalty(otreg.losses.SinkhornDivergence(), at="pool")
+        ```
+
+    References:
+        Feydy et al., "Interpolating between optimal transport and MMD using
+        Sinkhorn divergences" (2019).
+    """
+
+    def __init__(
+        self,
+        cost: Any = "squared_euclidean",
+        epsilon: float = 0.05,
+        *,
+        solver: Any = None,
+        spatial: str = "pool",
+        name: str = "sinkhorn_divergence",
+        reduction: str = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.cost = costs.get(cost)
+        self.epsilon = checks.positive(epsilon, "epsilon")
+        self.solver = checks.solver(solver or Sinkhorn())
+        self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The divergence, between weighted samples."""
+        # `call` takes two arguments, and each may be a structure.
+        return super().__call__(
+            *(self._weighted(y, sample_weight) for y in (y_true, y_pred))
+        )
+
+    def call(self, y_true, y_pred):
+        """The divergence between two pairs of (activations, weights)."""
+        (teacher, a), (student, b) = y_true, y_pred
+        x = samples_as_points(teacher, self.spatial)
+        y = samples_as_points(student, self.spatial)
+        checks.equal_features(x.shape, y.shape)
+        return relative_divergence(
+            x, y, self.cost, self.epsilon, self.solver, (a, b)
+        )
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            "cost": costs.name_of(self.cost),
+            "epsilon": self.epsilon,
+            "solver": keras.saving.serialize_keras_object(self.solver),
+            "spatial": self.spatial,
+            "name": self.name,
+            "reduction": self.reduction,
+            "dtype": self.dtype,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Builds the loss that `get_config` described."""
+        solver = keras.saving.deserialize_keras_object(config["solver"])
+        return cls(**{**config, "solver": solver})
+
+    def _weighted(self, activations, sample_weight):
+        """Activations, and weights of sum one."""
+        activations = ops.convert_to_tensor(activations, self.dtype)
+        if sample_weight is None:
+            sample_weight = ops.ones(ops.shape(activations)[0])
+        weight = ops.cast(ops.reshape(sample_weight, (-1,)), self.dtype)
+        return activations, safe_divide(weight, ops.sum(weight))

@@ -1,0 +1,91 @@
+"""Checks, before any training, that two networks and a penalty fit."""
+
+from typing import Any
+
+import keras
+
+from keras_otreg import checks
+from keras_otreg.features.taps import (
+    activation_specs,
+    input_spec,
+    output_of,
+)
+from keras_otreg.features.walk import find_layer
+
+
+def check_layers(
+    student: keras.Model, teacher: keras.Model | None, penalties: list[Any]
+) -> None:
+    """Raises if a penalty cannot act between two networks.
+
+    What cannot be known before the first batch, as with a subclassed model
+    whose input shape is not on record, is left to the first step.
+
+    Args:
+        student: A built `keras.Model`.
+        teacher: A built `keras.Model`; may be `None` without penalties.
+        penalties: `Penalty` objects.
+
+    Raises:
+        ValueError: If the teacher is not built, shares trained weights with
+            the student, or cannot take its inputs; if a layer is unknown; or
+            if a loss does not fit the shapes of its layers.
+    """
+    if teacher is not None:
+        checks.built_model(teacher, "teacher")
+        trained = {id(v): v.path for v in student.trainable_variables}
+        checks.separate_weights(
+            [trained[id(v)] for v in teacher.variables if id(v) in trained]
+        )
+    for penalty in penalties:
+        find_layer(student, penalty.at)
+        find_layer(teacher, penalty.teacher_at)
+    if not penalties or input_spec(student) is None:
+        return
+    student_specs = activation_specs(student)
+    teacher_specs = _teacher_specs(teacher, student)
+    for penalty in penalties:
+        _check_loss(
+            penalty,
+            output_of(teacher, teacher_specs, penalty.teacher_at),
+            output_of(student, student_specs, penalty.at),
+        )
+
+
+def _teacher_specs(teacher, student):
+    inputs = input_spec(student)
+    try:
+        return activation_specs(teacher, inputs)
+    except Exception as error:
+        expected = keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
+        raise checks.unshared_input(teacher, student, expected) from error
+
+
+class _Loss(keras.Operation):
+    """Finds out whether a loss takes some shapes, without data."""
+
+    def __init__(self, penalty):
+        super().__init__()
+        self.penalty = penalty
+        self.error = None
+
+    def call(self, teacher, student):
+        try:
+            return self.penalty(teacher, student, None)
+        except Exception as error:
+            # Keras wraps what it catches in advice about `Operation`.
+            self.error = error
+            raise
+
+
+def _check_loss(penalty, teacher, student):
+    loss = _Loss(penalty)
+    try:
+        loss.compute_output_spec(teacher, student)
+    except Exception as error:
+        raise checks.misfit_loss(
+            penalty.name,
+            f"'{penalty.teacher_at}' of shape {tuple(teacher.shape)}",
+            f"'{penalty.at}' of shape {tuple(student.shape)}",
+            loss.error or error,
+        ) from error

@@ -1,0 +1,51 @@
+"""Networks that are read, and never trained."""
+
+from typing import Any
+
+import keras
+
+from keras_otreg.features.taps import capture
+
+
+class FrozenNetwork:
+    """Holds a model out of sight of the tracking of Keras.
+
+    A tracked model would become part of its owner: its weights trainable, its
+    regularisers counted, its `trainable` flags set with the owner's. The
+    caller's model must stay as it is.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+
+    def activations(self, inputs: Any, paths: list[str]) -> dict[str, Any]:
+        """Constant activations of some layers, in inference mode."""
+        _, found = capture(self.model, inputs, paths, training=False)
+        return keras.tree.map_structure(keras.ops.stop_gradient, found)
+
+
+def frozen_copy(model: keras.Model) -> keras.Model:
+    """Copies a model as it is now.
+
+    Args:
+        model: A built `keras.Model`.
+
+    Returns:
+        A model of the same architecture, with equal weights of its own.
+
+    Raises:
+        ValueError: If the model cannot be copied.
+    """
+    try:
+        copy = keras.models.clone_model(model)
+        if not copy.built:
+            copy.build_from_config(model.get_build_config())
+        copy.set_weights(model.get_weights())
+    except Exception as error:
+        raise ValueError(
+            f"Model '{model.name}' cannot be copied to be its own teacher: "
+            f"{error} Either give it `get_config` and `from_config`, or pass "
+            "a second instance of it with the same weights as `teacher=`."
+        ) from error
+    copy.trainable = False
+    return copy

@@ -1,0 +1,100 @@
+"""A loss between two layers, where it acts and how strongly."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.saving import Configurable, export
+
+
+@export
+class Penalty(Configurable):
+    """Keeps a layer of the student close to a layer of the teacher.
+
+    Args:
+        loss: Any `keras.losses.Loss` over (teacher, student) activations.
+        at: Path of the student's layer, such as `"avg_pool"` or
+            `"backbone/block3_out"`; `keras_otreg.features.summary(model)`
+            prints all of them. `"encoder#1"` is the second call of a layer
+            that the model calls repeatedly.
+        teacher_at: Path of the teacher's layer; the same if not given.
+        weight: Factor of the loss: a number of at least 0, or a
+            `keras.optimizers.schedules.LearningRateSchedule` over the steps
+            of the optimizer. At weight 0 the loss is logged and has no effect.
+        name: Under which the value of the loss, without the weight, is
+            logged; the name of the loss if not given.
+
+    Example:
+        ```python
+        otreg.Penalty(otreg.losses.RepresentationTransport(), at="avg_pool")
+        ```
+    """
+
+    def __init__(
+        self,
+        loss: Any,
+        at: str,
+        teacher_at: str | None = None,
+        *,
+        weight: Any = 1.0,
+        name: str | None = None,
+    ):
+        self.loss = checks.loss(loss)
+        self.at = checks.layer_path(at, "at")
+        self.teacher_at = checks.layer_path(teacher_at or at, "teacher_at")
+        self.weight = checks.weight(weight)
+        self.name = checks.instance_of(
+            name or loss.name, str, "name", "a string"
+        )
+
+    def __call__(self, teacher: Any, student: Any, sample_weight: Any) -> Any:
+        """The value of the loss, without the weight.
+
+        Args:
+            teacher: Activations of the teacher, of shape `(batch, ...)`.
+            student: Activations of the student, of shape `(batch, ...)`.
+            sample_weight: Shape `(batch,)`, or `None`.
+
+        Returns:
+            A scalar.
+        """
+        if sample_weight is not None:
+            # A Keras loss has a value for each position of each sample.
+            inner = (1,) * max(0, len(student.shape) - 2)
+            sample_weight = ops.reshape(sample_weight, (-1, *inner))
+        return self.loss(teacher, student, sample_weight=sample_weight)
+
+    @property
+    def acts(self) -> bool:
+        """Whether the penalty can ever have a weight other than zero."""
+        return callable(self.weight) or self.weight != 0.0
+
+    def weight_at(self, step: Any) -> Any:
+        """The weight at a step of the optimizer."""
+        if callable(self.weight):
+            return ops.cast(self.weight(step), "float32")
+        return self.weight
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        weight = self.weight
+        if callable(weight):
+            weight = keras.optimizers.schedules.serialize(weight)
+        return {
+            "loss": keras.saving.serialize_keras_object(self.loss),
+            "at": self.at,
+            "teacher_at": self.teacher_at,
+            "weight": weight,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Penalty":
+        """Builds the penalty that `get_config` described."""
+        weight = config["weight"]
+        if isinstance(weight, dict):
+            weight = keras.optimizers.schedules.deserialize(weight)
+        loss = keras.saving.deserialize_keras_object(config["loss"])
+        return cls(**{**config, "loss": loss, "weight": weight})

@@ -1,0 +1,66 @@
+"""Problems whose strength is in units of their own mean cost."""
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+from keras_otreg.ot.numerics import column, frozen, row, safe_divide
+from keras_otreg.ot.objectives import sinkhorn_divergence
+from keras_otreg.ot.problem import TransportProblem
+
+
+def mean_cost(C: Any, a: Any, b: Any) -> Any:
+    """Cost of the uniform plan `a b^T`, of shape `(...)`, held constant."""
+    return frozen(ops.sum(column(a) * row(b) * C, axis=(-2, -1)))
+
+
+def relative_problem(
+    C: Any, a: Any, b: Any, epsilon: float, rho: Any = None
+) -> TransportProblem:
+    """A problem for the solver alone: frozen, and scaled to a mean cost of 1.
+
+    Args:
+        C: Costs of shape `(..., n, m)`, in any unit.
+        a: Weights of shape `(..., n)`.
+        b: Weights of shape `(..., m)`.
+        epsilon: Entropic strength in units of the mean cost.
+        rho: Price of a violated marginal in units of the mean cost.
+
+    Returns:
+        A `TransportProblem` with the plan of `(C, a, b)`.
+    """
+    scale = column(column(mean_cost(C, a, b)))
+    return TransportProblem(safe_divide(frozen(C), scale), a, b, epsilon, rho)
+
+
+def relative_divergence(
+    x: Any,
+    y: Any,
+    cost: Callable[[Any, Any], Any],
+    epsilon: float,
+    solver: Any,
+    weights: tuple[Any, Any],
+) -> Any:
+    """`sinkhorn_divergence` with `epsilon` in units of the mean cost.
+
+    Args:
+        x: Points of shape `(..., n, d)`.
+        y: Points of shape `(..., m, d)`.
+        cost: A cost function.
+        epsilon: Entropic strength in units of the mean cost of `x` to `y`.
+        solver: A solver.
+        weights: Weights of `x` and of `y`.
+
+    Returns:
+        Values of shape `(...)`, in the units of the cost.
+    """
+    a, b = weights
+    scale = mean_cost(cost(x, y), a, b)
+
+    def scaled_cost(x, y):
+        return safe_divide(cost(x, y), column(column(scale)))
+
+    return scale * sinkhorn_divergence(
+        x, y, scaled_cost, epsilon, solver, a=a, b=b
+    )

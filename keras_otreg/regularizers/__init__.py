@@ -1,0 +1,7 @@
+"""Regularisers for existing Keras layers and models."""
+
+from keras_otreg.regularizers.add_starting_point import add_starting_point
+from keras_otreg.regularizers.feature_set_transport import FeatureSetTransport
+from keras_otreg.regularizers.starting_point import StartingPoint, Sum
+
+__all__ = ["FeatureSetTransport", "StartingPoint", "Sum", "add_starting_point"]

@@ -1,0 +1,104 @@
+"""An activity regulariser towards a stored set of activations."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.features.points import positions_as_points, samples_as_points
+from keras_otreg.ot import Sinkhorn, costs
+from keras_otreg.ot.numerics import at_least_float32
+from keras_otreg.ot.objectives import uniform_weights
+from keras_otreg.ot.relative import relative_divergence
+from keras_otreg.saving import decode_array, encode_array, export
+
+POINTS = ("positions", "samples")
+
+
+@export
+class FeatureSetTransport(keras.regularizers.Regularizer):
+    """Keeps a layer's activations near a stored set of reference activations.
+
+    The penalty is `strength` times the Sinkhorn divergence between the
+    activations on the batch and the reference. It needs no teacher while
+    training, and no wrapper: use it as `activity_regularizer=`.
+
+    Args:
+        reference: Activations of shape `(n, ..., units)`, for example those
+            of the pretrained network on some samples.
+        strength: Factor of the penalty. It does not depend on the batch size,
+            nor on the version of Keras, which divides activity penalties by
+            the batch size since 3.14.
+        epsilon: Entropic strength in units of the mean cost.
+        points: `"samples"` compares samples, averaged over positions;
+            `"positions"` compares all positions of all samples.
+        cost: Name of a cost in `keras_otreg.ot.costs`, or a cost function.
+
+    Example:
+        ```python
+        keras.layers.Dense(
+            64, activity_regularizer=FeatureSetTransport(bank, strength=0.1)
+        )
+        ```
+
+    References:
+        Feydy et al., "Interpolating between optimal transport and MMD using
+        Sinkhorn divergences" (2019).
+    """
+
+    def __init__(
+        self,
+        reference: Any,
+        strength: float,
+        epsilon: float = 0.05,
+        points: str = "samples",
+        cost: Any = "squared_euclidean",
+    ):
+        self.reference = checks.finite_array(
+            decode_array(reference), "reference", least_rank=2
+        )
+        self.strength = checks.non_negative(strength, "strength")
+        self.epsilon = checks.positive(epsilon, "epsilon")
+        self.points = checks.one_of(points, POINTS, "points")
+        self.cost = costs.get(cost)
+
+    def __call__(self, x):
+        """The penalty of activations of shape `(batch, ..., units)`."""
+        y = self._as_points(at_least_float32(x))
+        reference = ops.convert_to_tensor(self.reference, dtype=y.dtype)
+        reference = self._as_points(reference)
+        checks.equal_features(reference.shape, y.shape)
+        value = relative_divergence(
+            reference,
+            y,
+            self.cost,
+            self.epsilon,
+            Sinkhorn(),
+            (uniform_weights(reference), uniform_weights(y)),
+        )
+        return self.strength * value * _divided_by(x)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            "reference": encode_array(self.reference),
+            "strength": self.strength,
+            "epsilon": self.epsilon,
+            "points": self.points,
+            "cost": costs.name_of(self.cost),
+        }
+
+    def _as_points(self, activations):
+        if self.points == "samples":
+            return samples_as_points(activations)
+        sets = positions_as_points(activations)
+        return ops.reshape(sets, (-1, sets.shape[-1]))
+
+
+def _divided_by(x):
+    """What Keras will divide an activity penalty by."""
+    version = tuple(int(part) for part in keras.version().split(".")[:2])
+    if version < (3, 14):
+        return 1.0
+    return ops.cast(ops.shape(x)[0], at_least_float32(x).dtype)

@@ -1,0 +1,80 @@
+"""L2-SP: the distance of a weight from where it started."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.saving import decode_array, encode_array, export
+
+
+@export
+class StartingPoint(keras.regularizers.Regularizer):
+    """Pulls a weight towards its starting point (L2-SP).
+
+    The penalty is `strength / 2 * sum((weight - start)^2)`, the convention of
+    the paper, which uses a strength of 0.1.
+
+    Args:
+        start: Array of the shape of the weight.
+        strength: Factor of the penalty.
+
+    Example:
+        ```python
+        keras.layers.Dense(
+            64, kernel_regularizer=StartingPoint(pretrained_kernel, 0.1)
+        )
+        ```
+
+    References:
+        Li, Grandvalet and Davoine, "Explicit inductive bias for transfer
+        learning with convolutional networks" (ICML 2018).
+    """
+
+    def __init__(self, start: Any, strength: float):
+        self.start = checks.finite_array(decode_array(start), "start")
+        self.strength = checks.non_negative(strength, "strength")
+
+    def __call__(self, x):
+        """The penalty of a weight."""
+        checks.equal_shapes(self.start.shape, x.shape)
+        start = ops.convert_to_tensor(self.start, dtype=x.dtype)
+        return 0.5 * self.strength * ops.sum(ops.square(x - start))
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {"start": encode_array(self.start), "strength": self.strength}
+
+
+@export
+class Sum(keras.regularizers.Regularizer):
+    """Adds several regularisers of one weight.
+
+    Args:
+        regularizers: Keras regularisers.
+    """
+
+    def __init__(self, regularizers: Any):
+        self.regularizers = [
+            checks.instance_of(
+                keras.regularizers.get(regularizer),
+                keras.regularizers.Regularizer,
+                "regularizers",
+                "Keras regularisers",
+            )
+            for regularizer in regularizers
+        ]
+
+    def __call__(self, x):
+        """The sum of the penalties of a weight."""
+        return sum(regularizer(x) for regularizer in self.regularizers)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            "regularizers": [
+                keras.regularizers.serialize(regularizer)
+                for regularizer in self.regularizers
+            ]
+        }
