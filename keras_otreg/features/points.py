@@ -95,8 +95,8 @@ def weigh_samples(activations: Any, sample_weight: Any, power: float) -> Any:
 
     Args:
         activations: Shape `(batch, ...)`.
-        sample_weight: Shape `(batch,)` or `(batch, 1)`, non-negative; `None`
-            for equal weights.
+        sample_weight: Shape `(batch, ...)`, non-negative, averaged over all
+            axes but the first; `None` for equal weights.
         power: 1/2 for costs of the Euclidean family, 1 for sums of absolute
             differences.
 
@@ -106,9 +106,9 @@ def weigh_samples(activations: Any, sample_weight: Any, power: float) -> Any:
     if sample_weight is None:
         # A new tensor all the same: the old one may carry a Keras mask.
         return activations * 1
-    weight = ops.cast(sample_weight, activations.dtype)
-    shape = (-1,) + (1,) * (len(activations.shape) - 1)
-    weight = ops.reshape(weight, shape)
+    weight = ops.cast(weight_of_samples(sample_weight), activations.dtype)
+    inner = (1,) * (len(activations.shape) - 1)
+    weight = ops.reshape(weight, (-1, *inner))
     mean = ops.mean(weight)
     relative = weight / ops.where(mean > 0.0, mean, 1.0)
     # Zero has no finite slope under a root.
@@ -117,6 +117,13 @@ def weigh_samples(activations: Any, sample_weight: Any, power: float) -> Any:
         ops.power(ops.where(relative > 0.0, relative, 1.0), power),
         0.0,
     )
+
+
+def weight_of_samples(sample_weight: Any) -> Any:
+    """Averages weights of shape `(batch, ...)` to one for each sample."""
+    weight = ops.convert_to_tensor(sample_weight)
+    inner = tuple(range(1, len(weight.shape)))
+    return ops.mean(weight, axis=inner) if inner else weight
 
 
 def _average(maps, axis, size):

@@ -80,6 +80,8 @@ class _Probe(keras.Operation):
 
 def input_spec(model: keras.Model) -> Any:
     """What a built model takes, as symbolic tensors; `None` if unknown."""
+    if isinstance(model, keras.Sequential):
+        return model.inputs[0]
     if getattr(model, "inputs", None):
         return model.input
     shape = (model.get_build_config() or {}).get("input_shape")

@@ -6,7 +6,11 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.features.points import SPATIAL, samples_as_points
+from keras_otreg.features.points import (
+    SPATIAL,
+    samples_as_points,
+    weight_of_samples,
+)
 from keras_otreg.ot import Sinkhorn, costs
 from keras_otreg.ot.numerics import safe_divide
 from keras_otreg.ot.relative import relative_divergence
@@ -104,6 +108,6 @@ class SinkhornDivergence(keras.losses.Loss):
         """Activations, and weights of sum one."""
         activations = ops.convert_to_tensor(activations, self.dtype)
         if sample_weight is None:
-            sample_weight = ops.ones(ops.shape(activations)[0])
-        weight = ops.cast(ops.reshape(sample_weight, (-1,)), self.dtype)
+            sample_weight = ops.ones(ops.shape(activations)[:1])
+        weight = ops.cast(weight_of_samples(sample_weight), self.dtype)
         return activations, safe_divide(weight, ops.sum(weight))

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_otreg.features.points import weight_of_samples
+
 # Inputs of a step that carries samples which only the penalties see.
 LABELLED, UNLABELLED = "otreg_labelled", "otreg_unlabelled"
 
@@ -60,15 +62,10 @@ def penalty_weights(sample_weight: Any, inputs: Any) -> Any:
     given = [x for x in keras.tree.flatten(sample_weight) if x is not None]
     if not given:
         return None
-    weights = sum(_per_sample(x) for x in given) / len(given)
+    weights = [ops.cast(weight_of_samples(x), "float32") for x in given]
+    weights = sum(weights) / len(given)
     _, unlabelled = split(inputs)
     if unlabelled is None:
         return weights
     others = ops.ones((batch_size(unlabelled),), dtype=weights.dtype)
     return ops.concatenate([weights, others], axis=0)
-
-
-def _per_sample(weights):
-    weights = ops.cast(weights, "float32")
-    inner = tuple(range(1, len(weights.shape)))
-    return ops.mean(weights, axis=inner) if inner else weights

@@ -62,8 +62,11 @@ class Penalty(Configurable):
         """
         if sample_weight is not None:
             # A Keras loss has a value for each position of each sample.
-            inner = (1,) * max(0, len(student.shape) - 2)
-            sample_weight = ops.reshape(sample_weight, (-1, *inner))
+            inner = (1,) * (len(student.shape) - 2)
+            sample_weight = ops.broadcast_to(
+                ops.reshape(sample_weight, (-1, *inner)),
+                ops.shape(student)[:-1],
+            )
         return self.loss(teacher, student, sample_weight=sample_weight)
 
     @property

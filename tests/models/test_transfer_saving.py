@@ -1,0 +1,134 @@
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+import keras_otreg as otreg
+
+
+@pytest.fixture
+def model(make_network, compiled):
+    schedule = keras.optimizers.schedules.ExponentialDecay(3.0, 10, 0.9)
+    penalties = [
+        otreg.Penalty(
+            otreg.losses.RepresentationTransport(epsilon=0.1),
+            at="backbone/features",
+            weight=schedule,
+        ),
+        otreg.Penalty(keras.losses.MeanSquaredError(), at="head", name="mse"),
+    ]
+    teacher = make_network(name="teacher")
+    # Keras does not save how far a layer's random numbers have got.
+    student = make_network(dropout=0.0)
+    model = otreg.TransferModel(student, teacher, penalties)
+    return compiled(model, metrics=["accuracy"])
+
+
+def test_a_saved_model_evaluates_to_the_same_numbers(model, samples, tmp_path):
+    model.fit(*samples, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.evaluate(*samples, verbose=0) == model.evaluate(
+        *samples, verbose=0
+    )
+
+
+def test_training_goes_on_after_loading_as_if_never_stopped(
+    model, samples, tmp_path
+):
+    options = {"batch_size": 8, "shuffle": False, "verbose": 0}
+    model.fit(*samples, epochs=2, **options)
+    model.save(tmp_path / "model.keras")
+    through = model.fit(*samples, epochs=2, **options).history
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    resumed = loaded.fit(*samples, epochs=2, **options).history
+    assert int(loaded.optimizer.iterations) == 12
+    for name, values in through.items():
+        np.testing.assert_allclose(resumed[name], values, rtol=1e-5)
+
+
+def test_weights_and_config_rebuild_the_model(model, samples, tmp_path):
+    model.fit(*samples, verbose=0)
+    model.save_weights(tmp_path / "model.weights.h5")
+    rebuilt = otreg.TransferModel.from_config(model.get_config())
+    rebuilt.load_weights(tmp_path / "model.weights.h5")
+    for x, y in zip(
+        model.teacher.get_weights() + model.get_weights(),
+        rebuilt.teacher.get_weights() + rebuilt.get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(x, y)
+    assert rebuilt.get_config() == model.get_config()
+
+
+def test_the_students_file_loads_without_this_library(model, samples, tmp_path):
+    model.fit(*samples, verbose=0)
+    model.student.save(tmp_path / "student.keras")
+    np.save(tmp_path / "x.npy", samples[0])
+    expected = model.predict(samples[0], verbose=0)
+    code = f"""
+        import sys
+        import keras, numpy as np
+        model = keras.saving.load_model(r"{tmp_path}/student.keras")
+        x = np.load(r"{tmp_path}/x.npy")
+        np.save(r"{tmp_path}/y.npy", model.predict(x, verbose=0))
+        assert "keras_otreg" not in sys.modules
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        check=True,
+        capture_output=True,
+        cwd=tmp_path,
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, rtol=1e-6)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Subclassed(keras.Model):
+    """A model without symbolic inputs, with one layer called twice."""
+
+    def __init__(self, width=6, **kwargs):
+        super().__init__(**kwargs)
+        self.width = width
+        self.features = keras.layers.Dense(width, name="features")
+        self.square = keras.layers.Dense(width, name="square")
+        self.head = keras.layers.Dense(3, "softmax", name="head")
+
+    def call(self, inputs):
+        x = self.features(inputs)
+        return self.head(self.square(self.square(x)))
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width}
+
+
+def test_a_subclassed_student_is_copied_trained_saved_and_resumed(
+    samples, compiled, tmp_path
+):
+    student = Subclassed()
+    student(samples[0])
+    loss = otreg.losses.RepresentationTransport()
+    penalties = [
+        otreg.Penalty(loss, at="features"),
+        otreg.Penalty(loss, at="square#1", name="square"),
+    ]
+    model = compiled(otreg.TransferModel(student, penalties=penalties))
+    model.fit(*samples, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded.evaluate(*samples, verbose=0),
+        model.evaluate(*samples, verbose=0),
+    )
+    loaded.fit(*samples, verbose=0)
+
+
+def test_a_layer_called_twice_is_refused_unless_the_call_is_chosen(samples):
+    student = Subclassed()
+    student(samples[0])
+    penalty = otreg.Penalty(otreg.losses.RepresentationTransport(), at="square")
+    with pytest.raises(ValueError, match=r"2 times.*square#0.*square#1"):
+        otreg.TransferModel(student, penalties=[penalty])
