@@ -1,0 +1,133 @@
+"""Checks of networks, their layers and what acts between them."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from keras_otreg.checks.values import instance_of, unique
+
+
+def layer_path(value: Any, name: str) -> str:
+    """Returns `value` if it can be the path of a layer."""
+    if isinstance(value, str) and value.strip("/ "):
+        return value
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected the path of a layer, "
+        "such as 'avg_pool' or 'backbone/block3_out'. "
+        f"Received: {name}={value!r}. "
+        "`keras_otreg.features.summary(model)` prints every path."
+    )
+
+
+def known_layer(path: str, known: Iterable[str], model_name: str) -> str:
+    """Returns `path` if it is among the `known` paths of a model."""
+    known = list(known)
+    if path in known:
+        return path
+    leaf = path.rsplit("/", 1)[-1]
+    same_leaf = [k for k in known if k.rsplit("/", 1)[-1] == leaf]
+    near = same_leaf + [
+        k
+        for k in difflib.get_close_matches(path, known, n=5, cutoff=0.5)
+        if k not in same_leaf
+    ]
+    hint = f"Near matches: {near}. " if near else ""
+    raise ValueError(
+        f"Model '{model_name}' has no layer at path {path!r}. Expected one of "
+        f"the {len(known)} paths of its layers. {hint}"
+        "`keras_otreg.features.summary(model)` prints all of them."
+    )
+
+
+def chosen_call(calls: list[Any], path: str, index: int | None) -> Any:
+    """Returns the call of a layer that is meant, of those that were made."""
+    if index is None and len(calls) == 1:
+        return calls[0]
+    if index is not None and index < len(calls):
+        return calls[index]
+    choices = [f"{path.split('#')[0]}#{k}" for k in range(len(calls))]
+    if not calls:
+        problem = "The model did not call it in this forward pass."
+    elif index is None:
+        problem = f"The model called it {len(calls)} times: choose {choices}."
+    else:
+        problem = f"The model called it {len(calls)} times: {choices}."
+    raise ValueError(
+        f"Expected one output of the layer at path {path!r}. {problem}"
+    )
+
+
+def single_tensor(value: Any, path: str) -> Any:
+    """Returns the output of a layer if it is one tensor with a batch axis."""
+    if not keras.tree.is_nested(value) and len(value.shape) >= 2:
+        return value
+    raise ValueError(
+        f"Expected the layer at path {path!r} to return one tensor of shape "
+        f"(batch, ..., units). Received: {value!r}. Mark the tensor that you "
+        "mean with a `keras_otreg.layers.FeatureTap`."
+    )
+
+
+def built_model(value: Any, name: str) -> Any:
+    """Returns `value` if it is a Keras model that has its weights."""
+    instance_of(value, keras.Model, name, "a built `keras.Model`")
+    if value.built:
+        return value
+    raise ValueError(
+        f"Expected `{name}` to be a built `keras.Model`. Received: model "
+        f"'{value.name}', which has no weights yet. Call it on a batch of "
+        "data, or `build` it with an input shape, first."
+    )
+
+
+def penalties(values: Any, kind: Any) -> list[Any]:
+    """Returns a list of penalties that can be told apart in the logs."""
+    values = [values] if isinstance(values, kind) else list(values)
+    for value in values:
+        instance_of(value, kind, "penalties", "`keras_otreg.Penalty` objects")
+    names = [value.name for value in values]
+    unique(names, "penalties", "Give one of them another `name=`.")
+    if "loss" in names:
+        raise ValueError(
+            "A penalty cannot have the name 'loss': the logs use it for the "
+            f"total. Received: penalties named {names}. Give it another "
+            "`name=`."
+        )
+    return values
+
+
+def unshared_input(teacher: Any, student: Any, expected: Any) -> ValueError:
+    """The error of a teacher that cannot take what a student takes."""
+    return ValueError(
+        "Expected a teacher that takes the inputs of the student, because "
+        "both see the same batch. "
+        f"Received: teacher '{teacher.name}' with input shape "
+        f"{getattr(teacher, 'input_shape', 'unknown')} and student "
+        f"'{student.name}' with input shape {expected}. Put a resizing or "
+        "preprocessing layer in front of one of them."
+    )
+
+
+def separate_weights(shared: list[str]) -> None:
+    """Raises if a teacher holds weights that the student will train."""
+    if shared:
+        raise ValueError(
+            "Expected a teacher whose weights are its own, because it must "
+            "stay as it is. Received: a teacher that shares "
+            f"{len(shared)} trainable weights with the student, such as "
+            f"{shared[:3]}. Leave out `teacher=` for a frozen copy of the "
+            "student, or copy it with `keras.models.clone_model` and "
+            "`set_weights`."
+        )
+
+
+def misfit_loss(
+    name: str, teacher: str, student: str, error: Exception
+) -> ValueError:
+    """The error of a penalty whose loss does not take its layers."""
+    return ValueError(
+        f"The loss of penalty '{name}' cannot compare teacher layer {teacher} "
+        f"with student layer {student}. {error}"
+    )

@@ -1,0 +1,78 @@
+"""Checks of shapes that have to fit each other."""
+
+from typing import Any
+
+from keras_otreg.checks.values import finite_array
+
+
+def equal_widths(teacher: int, student: int, plan: str) -> None:
+    """Raises if a neuron-by-neuron plan is asked of unequal layers."""
+    if teacher != student:
+        raise ValueError(
+            f"plan={plan!r} pairs neuron i with neuron i, and expects layers "
+            f"of equal width. Received: {teacher} teacher neurons and "
+            f"{student} student neurons. Use plan='transport'."
+        )
+
+
+def equal_ranks(teacher: Any, student: Any) -> None:
+    """Raises unless two activations have the same number of axes."""
+    if len(teacher) != len(student):
+        raise ValueError(
+            "Expected teacher and student activations of the same rank to keep "
+            f"positions. Received: shapes {tuple(teacher)} and "
+            f"{tuple(student)}. Use spatial='pool', or another layer."
+        )
+
+
+def known_sizes(sizes: tuple[Any, Any], axis: int) -> tuple[int, int]:
+    """Returns two sizes of maps if both are known."""
+    if None in sizes:
+        raise ValueError(
+            f"Expected sizes along axis {axis} that are known when the graph "
+            f"is built, to pool unequal maps. Received: {sizes}. Give the "
+            "models a fixed input size, or use spatial='pool'."
+        )
+    return sizes
+
+
+def equal_features(teacher: Any, student: Any) -> None:
+    """Raises unless the points of two sets have equally many coordinates."""
+    if teacher[-1] != student[-1]:
+        raise ValueError(
+            "Expected two sets of points with equally many coordinates. "
+            f"Received: shapes {tuple(teacher)} and {tuple(student)}. To "
+            "compare layers of unequal width, compare neurons instead, with "
+            "`keras_otreg.losses.RepresentationTransport`."
+        )
+
+
+def equal_shapes(start: Any, weight: Any) -> None:
+    """Raises unless a weight has the shape of its starting point."""
+    if tuple(start) != tuple(weight):
+        raise ValueError(
+            "Expected a weight of the shape of its starting point, "
+            f"{tuple(start)}. Received: shape {tuple(weight)}"
+        )
+
+
+def cost_matrix(value: Any) -> Any:
+    """Returns a cost matrix between two sets of classes."""
+    value = finite_array(value, "cost_matrix", least_rank=2)
+    if value.ndim == 2 and (value >= 0).all():
+        return value
+    raise ValueError(
+        "Invalid value for argument `cost_matrix`. Expected non-negative "
+        "costs of shape (source classes, target classes). "
+        f"Received: shape {value.shape}, smallest value {value.min()}"
+    )
+
+
+def class_counts(costs: Any, source: Any, target: Any) -> None:
+    """Raises unless a cost matrix fits two predictions."""
+    if tuple(costs) != (source[-1], target[-1]):
+        raise ValueError(
+            "Expected a cost matrix of shape (source classes, target classes) "
+            f"= {(source[-1], target[-1])}, as the two predictions have. "
+            f"Received: cost_matrix of shape {tuple(costs)}"
+        )

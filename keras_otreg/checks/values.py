@@ -1,0 +1,138 @@
+"""Checks of single arguments."""
+
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def one_of(value: Any, allowed: Iterable[str], name: str) -> Any:
+    """Returns `value` if it is among `allowed`."""
+    if value in allowed:
+        return value
+    raise ValueError(
+        f"Invalid value for argument `{name}`. "
+        f"Expected one of {sorted(allowed)}. Received: {name}={value!r}"
+    )
+
+
+def instance_of(value: Any, kinds: Any, name: str, expected: str) -> Any:
+    """Returns `value` if it is of one of the `kinds`."""
+    if isinstance(value, kinds):
+        return value
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected {expected}. "
+        f"Received: {name}={value!r} (of type {type(value).__name__})"
+    )
+
+
+def number(value: Any, name: str, *, expected: str, valid: Any) -> float:
+    """Returns `value` as a float if it is a number that `valid` accepts."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if is_number and valid(float(value)):
+        return float(value)
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected {expected}. "
+        f"Received: {name}={value!r}"
+    )
+
+
+def positive(value: Any, name: str) -> float:
+    """Returns `value` as a float if it is finite and above zero."""
+    return number(
+        value,
+        name,
+        expected="a finite number above 0",
+        valid=lambda x: 0.0 < x < float("inf"),
+    )
+
+
+def non_negative(value: Any, name: str) -> float:
+    """Returns `value` as a float if it is finite and not below zero."""
+    return number(
+        value,
+        name,
+        expected="a finite number of at least 0",
+        valid=lambda x: 0.0 <= x < float("inf"),
+    )
+
+
+def count(value: Any, name: str) -> int:
+    """Returns `value` as an int if it is a whole number of at least 1."""
+    return int(
+        number(
+            value,
+            name,
+            expected="a whole number of at least 1",
+            valid=lambda x: x >= 1 and x == int(x),
+        )
+    )
+
+
+def unique(names: Iterable[str], what: str, remedy: str) -> None:
+    """Raises if a name appears twice."""
+    names = list(names)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f"Expected {what} of different names. Received: {names}, "
+            f"in which {repeated} is repeated. {remedy}"
+        )
+
+
+def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
+    """Returns an array if it is not empty and all of it is finite."""
+    if value.ndim >= least_rank and value.size and np.isfinite(value).all():
+        return value
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected a non-empty array of "
+        f"finite numbers with at least {least_rank} axes. "
+        f"Received: shape {value.shape}, "
+        f"{int((~np.isfinite(value)).sum())} values not finite"
+    )
+
+
+def solver(value: Any) -> Any:
+    """Returns `value` if it can solve a `TransportProblem`."""
+    if callable(value) and not isinstance(value, type):
+        return value
+    raise ValueError(
+        "Invalid value for argument `solver`. Expected an instance of "
+        "`keras_otreg.ot.Sinkhorn` or `keras_otreg.ot.ProximalPoint`. "
+        f"Received: solver={value!r}"
+    )
+
+
+def loss(value: Any, name: str = "loss") -> Any:
+    """Returns `value` if it is a Keras loss."""
+    return instance_of(
+        value,
+        keras.losses.Loss,
+        name,
+        "a `keras.losses.Loss` over (teacher, student) activations",
+    )
+
+
+def weight(value: Any) -> Any:
+    """Returns a number of at least 0, or a schedule."""
+    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        return value
+    return number(
+        value,
+        "weight",
+        expected="a number of at least 0, or a LearningRateSchedule",
+        valid=lambda x: 0.0 <= x < float("inf"),
+    )
+
+
+def one_or_two_flags(value: Any, name: str) -> tuple[bool, bool]:
+    """Returns a pair of booleans, given one for both or two."""
+    pair = (value, value) if isinstance(value, bool) else tuple(value)
+    if len(pair) == 2 and all(isinstance(flag, bool) for flag in pair):
+        return pair
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected a boolean, or a pair "
+        f"of them for source and target. Received: {name}={value!r}"
+    )

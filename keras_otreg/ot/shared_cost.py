@@ -1,0 +1,150 @@
+"""Many small problems that share one cost matrix, solved as one."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from keras_otreg.ot.numerics import column, frozen, row, safe_log
+from keras_otreg.ot.sinkhorn import Sinkhorn
+
+# Kernel entries stay above exp(-60): a sum of them over weights that have
+# their largest at 1 can then neither vanish nor lose precision in float32.
+LARGEST_SAFE_RATIO = 60.0
+SMALLEST_WEIGHT = 1e-20
+
+
+class SharedProblem(NamedTuple):
+    """Transport between each row of `a` and the same row of `b`.
+
+    Attributes:
+        C: Ground cost of shape `(n, m)`, shared by all rows.
+        a: Weights of shape `(batch, n)`.
+        b: Weights of shape `(batch, m)`.
+        epsilon: Entropic strength in the units of `C`.
+        rho: `None` for exact marginals, or the price of violating them.
+    """
+
+    C: Any
+    a: Any
+    b: Any
+    epsilon: float
+    rho: float | None = None
+
+
+def shared_cost_values(
+    problem: SharedProblem, solver: Sinkhorn, *, safe: bool
+) -> Any:
+    """Optimal values, with exact gradients in `a` and `b`.
+
+    With exact marginals the value is `<P, C> + epsilon KL(P | a b^T)`, and its
+    gradient in `a` is `f`, up to a constant. With relaxed ones it is
+    `<P, C> + epsilon <P, log P> + rho KL(P 1 | a) + rho KL(P^T 1 | b)`, whose
+    gradient in `a` is `rho (1 - P 1 / a)`: the forms of the references.
+
+    Args:
+        problem: A `SharedProblem`.
+        solver: Its `max_iterations` and `tolerance` are used.
+        safe: Whether `max(C) / epsilon` is at most `LARGEST_SAFE_RATIO`, so
+            that an iteration may be a product of the kernel with the batch;
+            it is in the log domain otherwise.
+
+    Returns:
+        Values of shape `(batch,)`.
+
+    References:
+        Cuturi, "Sinkhorn distances" (2013). Frogner et al., "Learning with a
+        Wasserstein loss" (2015).
+    """
+    C = problem.C / problem.epsilon
+    rows, columns = _kernel_sums(C) if safe else _log_sums(C)
+    log_u, log_v = _solve(problem, solver, rows, columns)
+    value = _balanced_value if problem.rho is None else _relaxed_value
+    return value(problem, rows, columns, frozen((log_u, log_v)))
+
+
+def _kernel_sums(C: Any) -> tuple[Callable, Callable]:
+    """Logarithms of kernel sums, by matrix products."""
+    kernel = ops.exp(-C)
+
+    def log_product(logs, matrix):
+        largest = ops.max(logs, axis=-1, keepdims=True)
+        return ops.log(ops.matmul(ops.exp(logs - largest), matrix)) + largest
+
+    return (
+        lambda log_v: log_product(log_v, ops.transpose(kernel)),
+        lambda log_u: log_product(log_u, kernel),
+    )
+
+
+def _log_sums(C: Any) -> tuple[Callable, Callable]:
+    """Logarithms of kernel sums, in the log domain."""
+    return (
+        lambda log_v: ops.logsumexp(row(log_v) - C, axis=-1),
+        lambda log_u: ops.logsumexp(column(log_u) - C, axis=-2),
+    )
+
+
+def _scaling(log_weights, log_sums, problem):
+    """The log scaling of a side under which its marginal is as asked."""
+    if problem.rho is None:
+        return log_weights - log_sums
+    power = problem.rho / (problem.rho + problem.epsilon)
+    # P has the reference measure of ones: its kernel is exp(-C/epsilon - 1).
+    return power * (log_weights - log_sums + 1.0)
+
+
+def _solve(problem, solver, rows, columns):
+    log_a, log_b = (safe_log(frozen(w)) for w in (problem.a, problem.b))
+
+    def goes_on(log_u, log_v, sums, num_iterations, error):
+        return ops.logical_and(
+            error > solver.tolerance, num_iterations < solver.max_iterations
+        )
+
+    def iterate(log_u, log_v, sums, num_iterations, error):
+        log_u = _scaling(log_a, sums, problem)
+        log_v = _scaling(log_b, columns(log_u), problem)
+        sums = rows(log_v)
+        after = _scaling(log_a, sums, problem)
+        change = ops.abs(ops.exp(log_u + sums) - ops.exp(after + sums))
+        error = ops.max(ops.sum(change, axis=-1))
+        return log_u, log_v, sums, num_iterations + 1, error
+
+    zero = ops.zeros((), "int32")
+    unknown = ops.full((), float("inf"), dtype=log_a.dtype)
+    _, log_v, sums, _, _ = ops.while_loop(
+        goes_on,
+        iterate,
+        (log_a, log_b, rows(log_b), zero, unknown),
+        maximum_iterations=solver.max_iterations,
+    )
+    return _scaling(log_a, sums, problem), log_v
+
+
+def _balanced_value(problem, rows, columns, scalings):
+    # Potentials of zero weights are finite: they do not contain the weight.
+    log_u, log_v = scalings
+    f, g = frozen((-rows(log_v), -columns(log_u)))
+    values = ops.sum(problem.a * f, axis=-1) + ops.sum(problem.b * g, axis=-1)
+    return problem.epsilon * values
+
+
+def _relaxed_value(problem, rows, columns, scalings):
+    log_u, log_v = scalings
+    mass = frozen(ops.sum(ops.exp(log_u + rows(log_v) - 1.0), axis=-1))
+    sides = ((problem.a, rows(log_v)), (problem.b, columns(log_u)))
+    return (
+        sum(
+            problem.rho * ops.sum(weights * (1.0 - kept), axis=-1)
+            for weights, kept in ((w, _kept(w, s, problem)) for w, s in sides)
+        )
+        - problem.epsilon * mass
+    )
+
+
+def _kept(weights, log_sums, problem):
+    """The share of each weight that is transported, held constant."""
+    floored = ops.log(ops.maximum(frozen(weights), SMALLEST_WEIGHT))
+    log_scaling = _scaling(floored, frozen(log_sums), problem)
+    return ops.exp(-problem.epsilon / problem.rho * log_scaling)
