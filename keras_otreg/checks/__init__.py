@@ -1,12 +1,16 @@
 """Argument checks: the only place that words an argument error."""
 
 from keras_otreg.checks.networks import (
+    built_head,
     built_model,
     chosen_call,
     known_layer,
     layer_path,
+    misfit_head,
     misfit_loss,
+    paired_batch,
     penalties,
+    probabilities,
     separate_weights,
     single_tensor,
     unshared_input,
@@ -19,6 +23,8 @@ from keras_otreg.checks.shapes import (
     equal_shapes,
     equal_widths,
     known_sizes,
+    one_label_each,
+    some_batches,
 )
 from keras_otreg.checks.values import (
     count,
@@ -36,6 +42,10 @@ from keras_otreg.checks.values import (
 )
 
 __all__ = [
+    "paired_batch",
+    "probabilities",
+    "misfit_head",
+    "built_head",
     "built_model",
     "chosen_call",
     "class_counts",
@@ -54,6 +64,7 @@ __all__ = [
     "misfit_loss",
     "non_negative",
     "number",
+    "one_label_each",
     "one_of",
     "one_or_two_flags",
     "penalties",
@@ -61,6 +72,7 @@ __all__ = [
     "separate_weights",
     "single_tensor",
     "solver",
+    "some_batches",
     "unique",
     "unshared_input",
     "weight",

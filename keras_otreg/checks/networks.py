@@ -131,3 +131,54 @@ def misfit_loss(
         f"The loss of penalty '{name}' cannot compare teacher layer {teacher} "
         f"with student layer {student}. {error}"
     )
+
+
+def built_head(value: Any) -> Any:
+    """Returns a head that has its weights."""
+    if value.built:
+        return value
+    raise ValueError(
+        f"Expected source head '{value.name}' to be built, because the input "
+        "shape of the student is not on record. Call the head once on "
+        "activations of the student."
+    )
+
+
+def misfit_head(
+    name: str, at: str, shape: tuple[Any, ...], error: Exception
+) -> ValueError:
+    """The error of a source head that does not take its activations."""
+    return ValueError(
+        f"Expected source head '{name}' to take the activations at '{at}', of "
+        f"shape {shape}. Received: {error}"
+    )
+
+
+def probabilities(values: Any, head: str) -> None:
+    """Raises unless the rows of some values are distributions."""
+    inside = values.min() >= -1e-6 and values.max() <= 1.0 + 1e-6
+    if not inside or abs(values.sum(axis=-1) - 1.0).max() > 1e-2:
+        raise ValueError(
+            f"Expected {head} to return probabilities, because its predictions "
+            "are transported with from_logits=False. Received: values from "
+            f"{values.min():.3g} to {values.max():.3g} with row sums near "
+            f"{values.sum(axis=-1).mean():.3g}. End it with a softmax, or set "
+            "`from_logits` of the loss (a pair for source and target)."
+        )
+
+
+def paired_batch(is_pair: bool, expected: bool) -> None:
+    """Raises unless the inputs of a step are paired where they should be."""
+    if expected and not is_pair:
+        raise ValueError(
+            "Expected batches ((x_target, x_source), (y_target, y_source)) to "
+            "train on, because the model has a source task. Received: target "
+            "data alone. Pair them with `keras_otreg.data.paired(target, "
+            "source, batch_size=...)`."
+        )
+    if is_pair and not expected:
+        raise ValueError(
+            "Expected target data alone. Received: a pair of target and source "
+            "inputs, which only `fit` of a model with a `source_task` takes. "
+            "Pass the target's half of it."
+        )

@@ -76,3 +76,22 @@ def class_counts(costs: Any, source: Any, target: Any) -> None:
             f"= {(source[-1], target[-1])}, as the two predictions have. "
             f"Received: cost_matrix of shape {tuple(costs)}"
         )
+
+
+def one_label_each(features: Any, labels: Any, name: str) -> None:
+    """Raises unless every sample has one label."""
+    if features.ndim < 2 or len(features) != len(labels) or not len(labels):
+        raise ValueError(
+            f"Expected {name} features of shape (samples, ...) and a label for "
+            f"each sample. Received: features of shape {features.shape} and "
+            f"{len(labels)} labels"
+        )
+
+
+def some_batches(batches: Any) -> None:
+    """Raises if a data set had no batches."""
+    if not batches:
+        raise ValueError(
+            "Expected a data set of at least one batch of (inputs, labels). "
+            "Received: an empty one"
+        )

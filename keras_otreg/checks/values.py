@@ -115,13 +115,13 @@ def loss(value: Any, name: str = "loss") -> Any:
     )
 
 
-def weight(value: Any) -> Any:
+def weight(value: Any, name: str = "weight") -> Any:
     """Returns a number of at least 0, or a schedule."""
     if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
         return value
     return number(
         value,
-        "weight",
+        name,
         expected="a number of at least 0, or a LearningRateSchedule",
         valid=lambda x: 0.0 <= x < float("inf"),
     )

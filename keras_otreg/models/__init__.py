@@ -1,6 +1,7 @@
 """The wrapper for training, and what it is composed of."""
 
 from keras_otreg.models.penalty import Penalty
+from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.transfer_model import TransferModel
 
-__all__ = ["Penalty", "TransferModel"]
+__all__ = ["Penalty", "SourceTask", "TransferModel"]

@@ -1,6 +1,6 @@
 """The parts of a training batch: labelled samples, and others."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -11,61 +11,115 @@ from keras_otreg.features.points import weight_of_samples
 LABELLED, UNLABELLED = "otreg_labelled", "otreg_unlabelled"
 
 
+class Parts(NamedTuple):
+    """Inputs of a step, in the order in which they go through the student.
+
+    Attributes:
+        target: Labelled inputs of the target task.
+        unlabelled: Inputs of the target task without labels, or `None`.
+        source: Labelled inputs of the source task, or `None`.
+    """
+
+    target: Any
+    unlabelled: Any = None
+    source: Any = None
+
+
+class Labels(NamedTuple):
+    """Labels of some samples, and their weights or `None`."""
+
+    y: Any
+    weights: Any
+
+
 def with_extra(labelled: Any, unlabelled: Any) -> dict[str, Any]:
     """Joins labelled inputs and unlabelled ones into the inputs of a step."""
     return {LABELLED: labelled, UNLABELLED: unlabelled}
 
 
-def split(inputs: Any) -> tuple[Any, Any]:
-    """Returns the labelled inputs, and the unlabelled ones or `None`."""
+def split(inputs: Any, source: Any = None) -> Parts:
+    """Finds the parts of the inputs of a step."""
     if isinstance(inputs, dict) and set(inputs) == {LABELLED, UNLABELLED}:
-        return inputs[LABELLED], inputs[UNLABELLED]
-    return inputs, None
+        return Parts(inputs[LABELLED], inputs[UNLABELLED], source)
+    return Parts(inputs, None, source)
 
 
-def joined(inputs: Any) -> Any:
-    """All inputs of a step, the labelled ones first."""
-    labelled, unlabelled = split(inputs)
-    if unlabelled is None:
-        return labelled
+def is_pair(inputs: Any, num_inputs: int) -> bool:
+    """Whether some inputs are a pair of (target, source) inputs.
+
+    Args:
+        inputs: Inputs of a step.
+        num_inputs: How many tensors the student takes.
+    """
+    if not isinstance(inputs, (tuple, list)) or len(inputs) != 2:
+        return False
+    return len(keras.tree.flatten(inputs[1])) == num_inputs
+
+
+def joined(parts: Parts) -> Any:
+    """All inputs of a step, one after the other."""
+    present = [part for part in parts if part is not None]
+    if len(present) == 1:
+        return present[0]
     return keras.tree.map_structure(
-        lambda x, y: ops.concatenate([x, y], axis=0), labelled, unlabelled
+        lambda *tensors: ops.concatenate(tensors, axis=0), *present
     )
 
 
 def batch_size(inputs: Any) -> Any:
-    """How many samples some inputs hold."""
+    """How many samples some inputs hold; 0 for `None`."""
+    if inputs is None:
+        return 0
     return ops.shape(keras.tree.flatten(inputs)[0])[0]
 
 
-def labelled_part(predictions: Any, inputs: Any) -> Any:
-    """The predictions for the labelled inputs of a step."""
-    labelled, unlabelled = split(inputs)
-    if unlabelled is None:
-        return predictions
-    size = batch_size(labelled)
-    return keras.tree.map_structure(lambda x: x[:size], predictions)
+def labelled_part(outputs: Any, parts: Parts) -> Any:
+    """What belongs to the labelled target samples."""
+    if parts.unlabelled is None and parts.source is None:
+        return outputs
+    return _up_to(outputs, batch_size(parts.target))
 
 
-def penalty_weights(sample_weight: Any, inputs: Any) -> Any:
-    """What each sample of a step counts for in the penalties.
+def target_part(outputs: Any, parts: Parts) -> Any:
+    """What belongs to all target samples, with labels or without."""
+    if parts.source is None:
+        return outputs
+    return _up_to(outputs, _num_target(parts))
+
+
+def source_part(outputs: Any, parts: Parts) -> Any:
+    """What belongs to the source samples."""
+    start = _num_target(parts)
+    return keras.tree.map_structure(lambda x: x[start:], outputs)
+
+
+def penalty_weights(sample_weight: Any, parts: Parts) -> Any:
+    """What each target sample of a step counts for in the penalties.
 
     Args:
         sample_weight: What `fit` was given: weights of shape `(batch, ...)`,
             averaged over all axes but the first, or a structure of them, one
             for each output, averaged too.
-        inputs: Inputs of the step. Unlabelled ones count 1 each.
+        parts: Inputs of the step. Unlabelled ones count 1 each.
 
     Returns:
-        Weights of shape `(samples,)`, or `None` where all count the same.
+        Weights of shape `(target samples,)`, or `None` where all count the
+        same.
     """
     given = [x for x in keras.tree.flatten(sample_weight) if x is not None]
     if not given:
         return None
     weights = [ops.cast(weight_of_samples(x), "float32") for x in given]
     weights = sum(weights) / len(given)
-    _, unlabelled = split(inputs)
-    if unlabelled is None:
+    if parts.unlabelled is None:
         return weights
-    others = ops.ones((batch_size(unlabelled),), dtype=weights.dtype)
+    others = ops.ones((batch_size(parts.unlabelled),), dtype=weights.dtype)
     return ops.concatenate([weights, others], axis=0)
+
+
+def _num_target(parts):
+    return batch_size(parts.target) + batch_size(parts.unlabelled)
+
+
+def _up_to(outputs, end):
+    return keras.tree.map_structure(lambda x: x[:end], outputs)

@@ -52,6 +52,12 @@ def check_layers(
         )
 
 
+def num_inputs(student: keras.Model) -> int | None:
+    """How many tensors a model takes; `None` if that is not on record."""
+    inputs = input_spec(student)
+    return None if inputs is None else len(keras.tree.flatten(inputs))
+
+
 def _teacher_specs(teacher, student):
     inputs = input_spec(student)
     try:

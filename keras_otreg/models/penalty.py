@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
+from keras_otreg.models.weights import deserialize_weight, serialize_weight
 from keras_otreg.saving import Configurable, export
 
 
@@ -69,35 +70,19 @@ class Penalty(Configurable):
             )
         return self.loss(teacher, student, sample_weight=sample_weight)
 
-    @property
-    def acts(self) -> bool:
-        """Whether the penalty can ever have a weight other than zero."""
-        return callable(self.weight) or self.weight != 0.0
-
-    def weight_at(self, step: Any) -> Any:
-        """The weight at a step of the optimizer."""
-        if callable(self.weight):
-            return ops.cast(self.weight(step), "float32")
-        return self.weight
-
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        weight = self.weight
-        if callable(weight):
-            weight = keras.optimizers.schedules.serialize(weight)
         return {
             "loss": keras.saving.serialize_keras_object(self.loss),
             "at": self.at,
             "teacher_at": self.teacher_at,
-            "weight": weight,
+            "weight": serialize_weight(self.weight),
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Penalty":
         """Builds the penalty that `get_config` described."""
-        weight = config["weight"]
-        if isinstance(weight, dict):
-            weight = keras.optimizers.schedules.deserialize(weight)
         loss = keras.saving.deserialize_keras_object(config["loss"])
+        weight = deserialize_weight(config["weight"])
         return cls(**{**config, "loss": loss, "weight": weight})

@@ -9,10 +9,14 @@ from keras_otreg import checks
 from keras_otreg.features.taps import capture
 from keras_otreg.models import batch
 from keras_otreg.models.captured import Captured
-from keras_otreg.models.fit_together import check_layers
+from keras_otreg.models.fit_joint import check_source_task
+from keras_otreg.models.fit_together import check_layers, num_inputs
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
+from keras_otreg.models.joint import JointTraining
 from keras_otreg.models.penalty import Penalty
-from keras_otreg.models.replicas import unscaled
+from keras_otreg.models.source_model import SourceModel
+from keras_otreg.models.source_task import SourceTask
+from keras_otreg.models.terms import Term, unscaled, weighted_sum
 from keras_otreg.saving import export
 
 
@@ -33,11 +37,15 @@ class TransferModel(keras.Model):
             do not matter. If not given, a frozen copy of the student as it is
             now. It is read, and never changed.
         penalties: `Penalty` objects.
+        source_task: A `SourceTask` that trains beside the target task. `fit`
+            then takes pairs, see `keras_otreg.data.paired`; `evaluate` and
+            `predict` take target data as ever.
         name: Name of the model.
 
     Raises:
         ValueError: If a model is not built, a layer is unknown, the teacher
-            cannot take the student's inputs, or two penalties share a name.
+            cannot take the student's inputs, two penalties share a name, or
+            the source task does not fit the student.
 
     Example:
         ```python
@@ -61,6 +69,7 @@ class TransferModel(keras.Model):
         teacher: keras.Model | None = None,
         penalties: Any = (),
         *,
+        source_task: Any = None,
         name: str = "transfer_model",
     ):
         checks.built_model(student, "student")
@@ -72,7 +81,14 @@ class TransferModel(keras.Model):
             teacher = frozen_copy(student)
         self._frozen = FrozenNetwork(teacher)
         check_layers(student, teacher, self.penalties)
-        self._values = [keras.metrics.Mean(name=p.name) for p in self.penalties]
+        self.source_task = source_task
+        self._joint = None
+        if source_task is not None:
+            self._add_source_task()
+        names = [penalty.name for penalty in self.penalties]
+        names += self._joint.names if self._joint else []
+        self._means = [keras.metrics.Mean(name=name) for name in names]
+        self._num_inputs = num_inputs(student) or (1 if self._joint else 0)
         self._captured = Captured()
         self.built = True
 
@@ -81,43 +97,71 @@ class TransferModel(keras.Model):
         """The network that the penalties pull towards."""
         return self._frozen.model
 
+    @property
+    def source_model(self) -> keras.Model | None:
+        """The student's shared layers under the source head."""
+        if self._joint is None:
+            return None
+        task = self._joint.task
+        return SourceModel(self.student, task.at, task.head)
+
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: the student is built."""
 
     def call(self, inputs, training=None):
-        """Returns the student's prediction."""
-        prediction, activations = capture(
-            self.student,
-            batch.joined(inputs),
-            [penalty.at for penalty in self.penalties],
-            training=training,
+        """Returns the student's prediction for the labelled target inputs."""
+        parts = self._parts(inputs, training)
+        paths = [penalty.at for penalty in self.penalties]
+        if self._joint is not None:
+            paths.append(self._joint.task.at)
+        outputs, activations = capture(
+            self.student, batch.joined(parts), paths, training=training
         )
-        prediction = batch.labelled_part(prediction, inputs)
-        self._captured.put(prediction, activations)
+        prediction = batch.labelled_part(outputs, parts)
+        self._captured.put(prediction, (outputs, activations))
         return prediction
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """The task's loss, the student's own losses, and the penalties."""
-        activations = self._captured.take(y_pred)
-        if activations is None:
+        """The task's loss, the student's own losses, and all other terms."""
+        parts = self._parts(x, training)
+        forward = self._captured.take(y_pred)
+        if forward is None:
             # Someone else's prediction: its activations are not at hand.
             self.call(x, training=training)
-            activations = self._captured.take(None)
-        total = self._task_loss(x, y, y_pred, sample_weight, training)
-        if not self.penalties:
-            return total
-        weights = batch.penalty_weights(sample_weight, x)
-        return ops.add(total, self._penalties(x, activations, weights))
+            forward = self._captured.take(None)
+        target, source = self._labels(x, y, sample_weight)
+        total = self._task_loss(x, target, y_pred, training)
+        weights = batch.penalty_weights(target.weights, parts)
+        terms = self._penalty_terms(parts, forward, weights)
+        if parts.source is not None:
+            terms += self._joint.terms(
+                parts, forward, source, weights, training, total
+            )
+        for mean, term in zip(self._means, terms, strict=False):
+            mean.update_state(unscaled(term.value), batch.batch_size(x))
+        step = 0 if self.optimizer is None else self.optimizer.iterations
+        return weighted_sum(total, terms, step)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """The metrics of the target task, and all that was logged."""
+        target, _ = self._labels(x, y, sample_weight)
+        logs = super().compute_metrics(x, target.y, y_pred, target.weights)
+        if self._joint is None or batch.is_pair(x, self._num_inputs):
+            return logs
+        # Without source data there is nothing to say of the source task.
+        joint = [*self._joint.names, *(m.name for m in self._source_metrics)]
+        return {name: logs[name] for name in logs if name not in joint}
 
     def get_config(self):
         """Returns the constructor's arguments."""
         serialize = keras.saving.serialize_keras_object
         return {
             "student": serialize(self.student),
-            "teacher": serialize(self.teacher) if self.teacher else None,
+            "teacher": serialize(self.teacher),
             "penalties": [serialize(penalty) for penalty in self.penalties],
+            "source_task": serialize(self.source_task),
             "name": self.name,
         }
 
@@ -130,24 +174,58 @@ class TransferModel(keras.Model):
         }
         return cls(**rebuilt)
 
-    def _task_loss(self, x, y, y_pred, sample_weight, training):
+    def _add_source_task(self):
+        task = checks.instance_of(
+            self.source_task, SourceTask, "source_task", "a `SourceTask`"
+        )
+        check_source_task(self.student, task)
+        self._joint = JointTraining(task)
+        # What Keras is to train, to reset and to save.
+        self.source_head = task.head
+        self._source_metrics = self._joint.metrics if self._joint.acts else []
+
+    def _parts(self, x, training):
+        """The parts of a step's inputs, source samples only if they act."""
+        expected = bool(training) and self._joint is not None
+        is_pair = batch.is_pair(x, self._num_inputs)
+        checks.paired_batch(is_pair, expected)
+        if not is_pair:
+            return batch.split(x)
+        return batch.split(x[0], x[1] if self._joint.acts else None)
+
+    def _labels(self, x, y, sample_weight):
+        """Labels and weights of the target samples, and of the source's."""
+        if not batch.is_pair(x, self._num_inputs):
+            return batch.Labels(y, sample_weight), batch.Labels(None, None)
+        weights = (None, None) if sample_weight is None else sample_weight
+        pairs = zip(y, weights, strict=True)
+        return tuple(batch.Labels(*pair) for pair in pairs)
+
+    def _task_loss(self, x, target, y_pred, training):
         if self.loss is None and not self.losses:
             return ops.zeros(())
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
-
-    def _penalties(self, x, activations, weights):
-        """The weighted sum of the penalties; logs each of them."""
-        known = self._frozen.activations(
-            batch.joined(x), [p.teacher_at for p in self.penalties]
+        return super().compute_loss(
+            x, target.y, y_pred, target.weights, training
         )
-        step = 0 if self.optimizer is None else self.optimizer.iterations
-        total = 0.0
-        for penalty, mean in zip(self.penalties, self._values, strict=True):
-            value = penalty(
-                known[penalty.teacher_at], activations[penalty.at], weights
+
+    def _penalty_terms(self, parts, forward, weights):
+        if not self.penalties:
+            return []
+        # The source samples are none of the penalties' business.
+        seen = batch.joined(parts._replace(source=None))
+        known = self._frozen.activations(
+            seen, [penalty.teacher_at for penalty in self.penalties]
+        )
+        _, activations = forward
+        return [
+            Term(
+                penalty.name,
+                penalty(
+                    known[penalty.teacher_at],
+                    batch.target_part(activations[penalty.at], parts),
+                    weights,
+                ),
+                penalty.weight,
             )
-            mean.update_state(unscaled(value), batch.batch_size(x))
-            if penalty.acts:
-                weighted = ops.multiply(penalty.weight_at(step), value)
-                total = ops.add(total, weighted)
-        return total
+            for penalty in self.penalties
+        ]

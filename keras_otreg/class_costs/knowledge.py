@@ -1,0 +1,66 @@
+"""Costs from what is known of the classes, without features."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_otreg import checks
+
+
+def from_embeddings(source: Any, target: Any) -> np.ndarray:
+    """One minus the cosine between vectors of the classes.
+
+    Args:
+        source: Vectors of the source classes, such as word vectors of their
+            names, of shape `(source classes, d)`.
+        target: Vectors of the target classes, of shape `(target classes, d)`.
+
+    Returns:
+        Costs in [0, 2], of shape `(source classes, target classes)`. A vector
+        of zeros has cost 1 to every other.
+    """
+    source, target = (
+        checks.finite_array(np.asarray(x, float), name, least_rank=2)
+        for x, name in ((source, "source"), (target, "target"))
+    )
+    checks.equal_features(source.shape, target.shape)
+    cosines = _directions(source) @ _directions(target).T
+    return np.clip(1.0 - cosines, 0.0, 2.0)
+
+
+def from_names(source: Sequence[str], target: Sequence[str]) -> np.ndarray:
+    """Zero between classes of one name, one between all others.
+
+    Args:
+        source: Names of the source classes; case does not matter.
+        target: Names of the target classes.
+
+    Returns:
+        Costs of shape `(source classes, target classes)`.
+    """
+    source, target = (
+        np.array([name.strip().casefold() for name in names])
+        for names in (source, target)
+    )
+    return (source[:, None] != target).astype(float)
+
+
+def random(source: int, target: int, seed: int = 0) -> np.ndarray:
+    """Uniform random costs in [0, 1): the control that knows nothing.
+
+    Args:
+        source: Number of source classes.
+        target: Number of target classes.
+        seed: Seed of the draw.
+
+    Returns:
+        Costs of shape `(source classes, target classes)`.
+    """
+    shape = checks.count(source, "source"), checks.count(target, "target")
+    return np.random.default_rng(seed).random(shape)
+
+
+def _directions(vectors):
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0.0, norms, 1.0)

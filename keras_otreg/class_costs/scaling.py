@@ -1,0 +1,43 @@
+"""Brings costs to a common scale."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_otreg import checks
+
+UNITS = ("max", "mean", "none")
+
+
+def normalise(costs: Any, by: str = "max") -> np.ndarray:
+    """Divides costs by their largest value, or by their mean.
+
+    Args:
+        costs: Costs of shape `(source classes, target classes)`.
+        by: `"max"`, `"mean"`, or `"none"` for the costs as they are.
+
+    Returns:
+        Costs of the same shape; zeros stay as they are.
+    """
+    costs = checks.cost_matrix(np.asarray(costs, float))
+    checks.one_of(by, UNITS, "by")
+    units = {"max": costs.max(), "mean": costs.mean(), "none": 1.0}
+    return costs / (units[by] or 1.0)
+
+
+def sharpen(costs: Any, kappa: float = 1.0) -> np.ndarray:
+    """Sets near classes apart from all others: `1 - exp(-kappa C)`.
+
+    Args:
+        costs: Costs of shape `(source classes, target classes)`.
+        kappa: How soon a cost counts as far. Above 0.
+
+    Returns:
+        Costs in [0, 1), of the same shape.
+
+    References:
+        Lv, Yang and Li, "Wasserstein distance rivals Kullback-Leibler
+        divergence for knowledge distillation" (2024), for its use as a cost.
+    """
+    costs = checks.cost_matrix(np.asarray(costs, float))
+    return 1.0 - np.exp(-checks.positive(kappa, "kappa") * costs)

@@ -1,0 +1,113 @@
+"""A labelled source task that trains beside the target task."""
+
+from typing import Any
+
+import keras
+
+from keras_otreg import checks
+from keras_otreg.models.weights import (
+    deserialize_weight,
+    serialize_weight,
+)
+from keras_otreg.saving import Configurable, export
+
+GRADIENTS = ("both", "source", "target")
+
+
+@export
+class SourceTask(Configurable):
+    """Trains a second head on source data, tied to the target's by transport.
+
+    The loss of a step is `CE(target) + weight * CE(source) + transport_weight
+    * OT(source head, target head)`, the last term between what the two heads
+    say of the target samples.
+
+    Args:
+        head: Any layer or model from the activations at `at` to source
+            classes.
+        at: Path of the last shared layer of the student.
+        loss: Loss of the source task: a `keras.losses.Loss`, or the name of
+            one.
+        weight: Factor of the source task's loss: a number of at least 0 or a
+            `LearningRateSchedule` over the optimizer's steps.
+        transport: A `keras_otreg.losses.ClassTransport`, or any Keras loss
+            over (source, target) predictions; `None` for none.
+        transport_weight: Factor of the transport term, like `weight`.
+        gradient_to: Which classifier the transport term moves: `"both"`, as
+            the paper's objective is printed, `"source"`, as its abstract says,
+            or `"target"`.
+        name: Prefix of what is logged: `source_loss`, `source_accuracy`,
+            `source_transport`.
+        metrics: Metrics of the source task: `keras.metrics.Metric`s, or
+            `"accuracy"`.
+
+    Example:
+        ```python
+        task = otreg.SourceTask(
+            keras.layers.Dense(52, activation="softmax"),
+            at="features",
+            loss="sparse_categorical_crossentropy",
+            transport=otreg.losses.ClassTransport(cost_matrix),
+        )
+        model = otreg.TransferModel(student, source_task=task)
+        model.fit(otreg.data.paired(target, source, batch_size=32))
+        ```
+
+    References:
+        Lu, Chen and Saidi, "Optimal transport for deep joint transfer
+        learning" (2017), arXiv 1709.02995.
+    """
+
+    def __init__(
+        self,
+        head: Any,
+        at: str,
+        loss: Any,
+        *,
+        weight: Any = 1.0,
+        transport: Any = None,
+        transport_weight: Any = 1.0,
+        gradient_to: str = "both",
+        name: str = "source",
+        metrics: Any = ("accuracy",),
+    ):
+        self.head = checks.instance_of(
+            head, keras.layers.Layer, "head", "a Keras layer or model"
+        )
+        self.at = checks.layer_path(at, "at")
+        self.loss = loss
+        self.weight = checks.weight(weight)
+        self.transport = (
+            None if transport is None else checks.loss(transport, "transport")
+        )
+        self.transport_weight = checks.weight(
+            transport_weight, "transport_weight"
+        )
+        self.gradient_to = checks.one_of(gradient_to, GRADIENTS, "gradient_to")
+        self.name = checks.instance_of(name, str, "name", "a string")
+        self.metrics = list(metrics)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "head": serialize(self.head),
+            "at": self.at,
+            "loss": serialize(self.loss),
+            "weight": serialize_weight(self.weight),
+            "transport": serialize(self.transport),
+            "transport_weight": serialize_weight(self.transport_weight),
+            "gradient_to": self.gradient_to,
+            "name": self.name,
+            "metrics": serialize(self.metrics),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SourceTask":
+        """Builds the task that `get_config` described."""
+        config = dict(config)
+        for key in ("head", "loss", "transport", "metrics"):
+            config[key] = keras.saving.deserialize_keras_object(config[key])
+        for key in ("weight", "transport_weight"):
+            config[key] = deserialize_weight(config[key])
+        return cls(**config)

@@ -1,0 +1,50 @@
+"""The summands of a total loss."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from keras_otreg.models.weights import acts, weight_at
+
+
+class Term(NamedTuple):
+    """One summand of a total loss.
+
+    Attributes:
+        name: Under which the value is logged.
+        value: A scalar, without the weight.
+        weight: A number or a schedule; 0 for a term that is only logged.
+    """
+
+    name: str
+    value: Any
+    weight: Any
+
+
+def weighted_sum(total: Any, terms: Iterable[Term], step: Any) -> Any:
+    """Adds the terms to a total, each with its weight at a step.
+
+    A term of weight 0 is left out of the graph: the rest is then what it
+    would be without the term, to the last bit.
+    """
+    for term in terms:
+        if acts(term.weight):
+            weighted = ops.multiply(weight_at(term.weight, step), term.value)
+            total = ops.add(total, weighted)
+    return total
+
+
+def unscaled(loss: Any) -> Any:
+    """A loss as one device reports it.
+
+    Keras divides each loss by the number of TensorFlow replicas, so that
+    their sum is that of one device.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return loss
+    import tensorflow as tf
+
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return loss if replicas == 1 else loss * replicas
