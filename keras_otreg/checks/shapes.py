@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_otreg.checks.values import finite_array
 
 
@@ -95,3 +97,29 @@ def some_batches(batches: Any) -> None:
             "Expected a data set of at least one batch of (inputs, labels). "
             "Received: an empty one"
         )
+
+
+def pairable(target: Any, source: Any) -> None:
+    """Raises unless target and source batches can go through one network."""
+    both = f"Received: target {target}, source {source}"
+    if not (isinstance(target, tuple) and isinstance(source, tuple)):
+        raise ValueError(
+            f"Expected batches (x, y) or (x, y, sample_weight). {both}"
+        )
+    if len(target) != len(source):
+        raise ValueError(
+            "Expected sample weights for both data sets or for neither. "
+            f"Received: tuples of {len(target)} for the target and of "
+            f"{len(source)} for the source"
+        )
+    shapes = [_sample_shapes(spec[0]) for spec in (target, source)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "Expected target and source inputs of one shape, because both go "
+            f"through the same layers. Received: target {shapes[0]}, source "
+            f"{shapes[1]}, without the batch axis"
+        )
+
+
+def _sample_shapes(specs):
+    return keras.tree.map_structure(lambda x: tuple(x.shape[1:]), specs)

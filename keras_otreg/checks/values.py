@@ -136,3 +136,29 @@ def one_or_two_flags(value: Any, name: str) -> tuple[bool, bool]:
         f"Invalid value for argument `{name}`. Expected a boolean, or a pair "
         f"of them for source and target. Received: {name}={value!r}"
     )
+
+
+def no_batch_size(batch_size: Any, name: str) -> None:
+    """Raises if a batch size is given for data that come in batches."""
+    if batch_size is not None:
+        raise ValueError(
+            f"Expected no batch size for the {name} data, which come in "
+            f"batches already. Received: batch size {batch_size}. Batch the "
+            "data set itself, or pass arrays."
+        )
+
+
+def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
+    """Returns a tuple of arrays of equally many samples."""
+    if isinstance(value, tuple) and len(value) in (2, 3):
+        lengths = {len(array) for array in keras.tree.flatten(value)}
+        if len(lengths) == 1 and 0 not in lengths:
+            return value
+        received = f"arrays of lengths {sorted(lengths)}"
+    else:
+        received = f"an object of type {type(value).__name__}"
+    raise ValueError(
+        f"Expected {name} data as a tuple (x, y) or (x, y, sample_weight) of "
+        "arrays of one length, a tf.data.Dataset or a PyDataset. "
+        f"Received: {received}"
+    )

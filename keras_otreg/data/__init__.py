@@ -1,0 +1,1 @@
+"""Data sets: few labels, pairs, offline sets."""

@@ -1,0 +1,32 @@
+"""Figures that touch no global state, in colours that everyone can tell."""
+
+import importlib
+from typing import Any
+
+# Okabe and Ito's colours, without their yellow, which vanishes on white.
+COLORS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#E69F00",
+    "#000000",
+)
+DASHES = ("-", "--", ":", "-.")
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty `matplotlib.figure.Figure` of a size in inches.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    try:
+        figure = importlib.import_module("matplotlib.figure")
+    except ImportError as error:
+        raise ImportError(
+            f"Pictures need a package that is not installed: {error}. "
+            'Install the extra: pip install "keras-otreg[plots]"'
+        ) from error
+    return figure.Figure(figsize=(width, height), dpi=150, layout="constrained")
