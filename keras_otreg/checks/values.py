@@ -10,7 +10,7 @@ import numpy as np
 
 def one_of(value: Any, allowed: Iterable[str], name: str) -> Any:
     """Returns `value` if it is among `allowed`."""
-    if value in allowed:
+    if isinstance(value, str) and value in allowed:
         return value
     raise ValueError(
         f"Invalid value for argument `{name}`. "

@@ -1,5 +1,6 @@
 """Ground costs between every pair of points of two sets."""
 
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +76,7 @@ def cosine(x: Any, y: Any) -> Any:
     """
     x, y = _directions(at_least_float32(x)), _directions(at_least_float32(y))
     products = ops.matmul(x, ops.swapaxes(y, -1, -2))
-    return ops.maximum(1.0 - products, 0.0)
+    return ops.clip(1.0 - products, 0.0, 2.0)
 
 
 @export
@@ -123,11 +124,12 @@ def get(identifier: Any) -> Callable[[Any, Any], Any]:
 
 def name_of(cost: Callable[[Any, Any], Any]) -> str:
     """Returns the identifier by which `get` finds a cost function."""
-    if COSTS.get(getattr(cost, "__name__", None)) is cost:
+    if cost in COSTS.values():
         return cost.__name__
-    name = keras.saving.get_registered_name(cost)
-    if keras.saving.get_registered_object(name) is cost:
-        return name
+    if isinstance(cost, types.FunctionType):
+        name = keras.saving.get_registered_name(cost)
+        if keras.saving.get_registered_object(name) is cost:
+            return name
     raise ValueError(
         "A cost function can be saved only under a registered name. "
         "Decorate it with `@keras.saving.register_keras_serializable"

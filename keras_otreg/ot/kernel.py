@@ -12,6 +12,8 @@ from keras_otreg.ot.updates import damping, translation
 # One update may move a potential by this many epsilons, no further.
 LARGEST_LOG_STEP = 60.0
 SMALLEST_SUM = 1e-26
+# Rows of zero mass follow the others, and may overflow where those do not.
+LARGEST_SUM = 1e37
 
 
 class KernelUpdate:
@@ -40,14 +42,20 @@ class KernelUpdate:
 
     def row_sums(self, v: Any) -> Any:
         """The kernel applied to the weighted columns."""
-        return ops.matmul(self.kernel, column(self.problem.b * v))[..., 0]
+        sums = ops.matmul(self.kernel, column(self.problem.b * v))[..., 0]
+        return ops.minimum(sums, LARGEST_SUM)
 
     def column_sums(self, u: Any) -> Any:
         """The transposed kernel applied to the weighted rows."""
-        return ops.matmul(row(self.problem.a * u), self.kernel)[..., 0, :]
+        sums = ops.matmul(row(self.problem.a * u), self.kernel)[..., 0, :]
+        return ops.minimum(sums, LARGEST_SUM)
 
     def error(self, u: Any, sums: Any) -> Any:
-        """L1 error of the row marginal; that of the columns was just mended."""
+        """L1 error of the row marginal; the columns were just mended.
+
+        Where a scaling was cut short they were not: what counts in the end is
+        `marginal_error` of the potentials.
+        """
         a, (rho_a, _) = self.problem.a, self.problem.rho
         f = self.f + self.epsilon * ops.log(u)
         optimal = optimal_mass(a, f, rho_a)

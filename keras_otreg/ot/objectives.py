@@ -6,8 +6,8 @@ from keras import ops
 
 from keras_otreg.ot import costs
 from keras_otreg.ot.numerics import (
+    LARGEST_EXPONENT,
     at_least_float32,
-    bounded_exp,
     column,
     frozen,
 )
@@ -75,7 +75,8 @@ def _conjugate(potential, rho):
     if rho is None:
         return potential
     rho = column(rho)
-    return rho * (1.0 - bounded_exp(-potential / rho))
+    # 1 - exp would cancel where rho is large.
+    return -rho * ops.expm1(ops.minimum(-potential / rho, LARGEST_EXPONENT))
 
 
 def sinkhorn_divergence(

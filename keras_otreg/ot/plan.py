@@ -92,7 +92,8 @@ def plan_entropy(problem: TransportProblem, solution: TransportSolution) -> Any:
     information = entropies[0] + entropies[1] - joint
     largest = ops.minimum(*entropies)
     certain = safe_divide(information, largest)
-    normalised = ops.where(largest > 0.0, 1.0 - certain, 0.0)
+    # A side of one point has no entropy, but for rounding.
+    normalised = ops.where(largest > 1e-6, 1.0 - certain, 0.0)
     return ops.clip(normalised, 0.0, 1.0)
 
 

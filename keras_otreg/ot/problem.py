@@ -41,7 +41,7 @@ def prepared(problem: TransportProblem) -> TransportProblem:
     C = at_least_float32(problem.C)
 
     def like_cost(value):
-        return None if value is None else ops.cast(value, C.dtype)
+        return None if value is None else ops.convert_to_tensor(value, C.dtype)
 
     is_pair = isinstance(problem.rho, (tuple, list))
     rho = problem.rho if is_pair else (problem.rho, problem.rho)

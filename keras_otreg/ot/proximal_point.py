@@ -6,10 +6,10 @@ from typing import Any
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.ot.numerics import column, frozen
+from keras_otreg.ot.numerics import bounded_exp, column, frozen
 from keras_otreg.ot.plan import marginal_error, optimal_mass
 from keras_otreg.ot.problem import TransportProblem, prepared
-from keras_otreg.ot.solution import TransportSolution
+from keras_otreg.ot.solution import TransportSolution, initial_potentials
 from keras_otreg.ot.updates import c_transforms
 from keras_otreg.saving import Configurable, export
 
@@ -61,9 +61,9 @@ class ProximalPoint(Configurable):
     ) -> TransportSolution:
         """Solves a problem; see `Sinkhorn.__call__`."""
         problem = frozen(prepared(problem))
-        f = ops.zeros_like(problem.C[..., :, 0])
-        g = ops.zeros_like(problem.C[..., 0, :])
-        f, g = (f, g) if init is None else (init[0], init[1])
+        f, g = initial_potentials(problem, init)
+        # Potentials that are given belong to the end of the walk.
+        step = self.step if init is None else problem.epsilon
 
         def goes_on(f, g, num_iterations, error):
             return ops.any(
@@ -76,8 +76,8 @@ class ProximalPoint(Configurable):
         def body(f, g, num_iterations, error):
             more = ops.cast(error > self.tolerance, "int32")
             # Problems of a batch that are done go on with the others.
-            k = ops.max(num_iterations) + 1
-            f, g, error = self._step(problem, f, g, k)
+            k = ops.cast(ops.max(num_iterations) + 1, f.dtype)
+            f, g, error = self._step(problem, f, g, step / k)
             return f, g, num_iterations + more, error
 
         num_iterations = ops.zeros_like(f[..., 0], dtype="int32")
@@ -91,14 +91,21 @@ class ProximalPoint(Configurable):
         error = marginal_error(problem, f, g)
         return frozen(TransportSolution(f, g, num_iterations, error))
 
-    def _step(self, problem, f, g, k):
-        """The `k`-th proximal step, and the error that it started from."""
-        step = ops.minimum(self.step, problem.epsilon * self.max_iterations)
-        epsilon = ops.maximum(step / ops.cast(k, f.dtype), problem.epsilon)
-        for _ in range(self.inner_iterations):
-            previous = f
-            f, g = c_transforms(problem, g, epsilon)
-        rows = problem.a * ops.exp((previous - f) / column(epsilon))
+    def _step(self, problem, f, g, epsilon):
+        """One proximal step, and the error that its last iteration met."""
+        longest = problem.epsilon * self.max_iterations / self.step
+        epsilon = ops.maximum(
+            epsilon * ops.minimum(1.0, longest), problem.epsilon
+        )
+
+        def iterate(_, potentials):
+            f, g, _, _ = potentials
+            return *c_transforms(problem, g, epsilon), f
+
+        f, g, exact, previous = ops.fori_loop(
+            0, self.inner_iterations, iterate, (f, g, f, f)
+        )
+        rows = problem.a * bounded_exp((previous - exact) / column(epsilon))
         optimal = optimal_mass(problem.a, previous, problem.rho[0])
         error = ops.sum(ops.abs(rows - optimal), axis=-1)
         arrived = epsilon <= problem.epsilon

@@ -108,7 +108,9 @@ def _solve(problem, solver, rows, columns):
         sums = rows(log_v)
         after = _scaling(log_a, sums, problem)
         change = ops.abs(ops.exp(log_u + sums) - ops.exp(after + sums))
-        error = ops.max(ops.sum(change, axis=-1))
+        error = ops.sum(change, axis=-1)
+        # A sample that is not a number must not stop the others.
+        error = ops.max(ops.where(ops.isnan(error), 0.0, error))
         return log_u, log_v, sums, num_iterations + 1, error
 
     zero = ops.zeros((), "int32")

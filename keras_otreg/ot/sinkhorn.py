@@ -1,7 +1,7 @@
 """Sinkhorn's algorithm, by matrix products that cannot underflow."""
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -10,7 +10,7 @@ from keras_otreg.ot.kernel import KernelUpdate
 from keras_otreg.ot.numerics import frozen
 from keras_otreg.ot.plan import marginal_error
 from keras_otreg.ot.problem import TransportProblem, prepared
-from keras_otreg.ot.solution import TransportSolution
+from keras_otreg.ot.solution import TransportSolution, initial_potentials
 from keras_otreg.ot.updates import c_transforms
 from keras_otreg.saving import Configurable, export
 
@@ -67,50 +67,78 @@ class Sinkhorn(Configurable):
             A `TransportSolution`.
         """
         problem = frozen(prepared(problem))
-        g = ops.zeros_like(problem.C[..., 0, :]) if init is None else init[1]
-        f, g = c_transforms(problem, frozen(g), problem.epsilon)
-        num_iterations = ops.ones_like(f[..., 0], dtype="int32")
-        error = ops.full_like(f[..., 0], float("inf"))
-        f, g, num_iterations, _ = ops.while_loop(
-            lambda f, g, num_iterations, error: self._goes_on(
-                num_iterations, error
-            ),
-            lambda f, g, num_iterations, error: self._iterate(
-                problem, f, g, num_iterations
-            ),
-            (f, g, num_iterations, error),
-            maximum_iterations=self.max_iterations,
+        f, g, _ = c_transforms(
+            problem, initial_potentials(problem, init)[1], problem.epsilon
         )
-        error = marginal_error(problem, f, g)
-        return frozen(TransportSolution(f, g, num_iterations, error))
-
-    def _goes_on(self, num_iterations, error):
-        # A NaN counts as converged: there is nothing left to gain.
-        return ops.any(
-            ops.logical_and(
-                error > self.tolerance, num_iterations < self.max_iterations
+        unknown = ops.full_like(f[..., 0], float("inf"))
+        state = _State(
+            f, g, ops.ones_like(unknown, "int32"), unknown, unknown, unknown
+        )
+        state = _State(
+            *ops.while_loop(
+                lambda *state: self._goes_on(_State(*state)),
+                lambda *state: self._absorb(problem, _State(*state)),
+                tuple(state),
+                maximum_iterations=self.max_iterations,
             )
         )
+        return frozen(TransportSolution(*state[:3], state.error))
 
-    def _iterate(self, problem, f, g, num_iterations):
+    def _short_of(self, num_iterations, error):
+        # A NaN counts as converged: there is nothing left to gain.
+        return ops.logical_and(
+            error > self.tolerance, num_iterations < self.max_iterations
+        )
+
+    def _goes_on(self, state):
+        # Once the loop has converged, what is left is the rounding of the
+        # potentials, unless the error still falls.
+        worth_it = ops.logical_or(
+            state.loop_error > self.tolerance,
+            state.error < 0.5 * state.previous_error,
+        )
+        short = self._short_of(state.num_iterations, state.error)
+        return ops.any(ops.logical_and(short, worth_it))
+
+    def _absorb(self, problem, state):
         """Iterates on one kernel until converged, or due for absorption."""
-        update = KernelUpdate(problem, f, g)
+        update = KernelUpdate(problem, state.f, state.g)
 
         def goes_on(u, v, sums, num_iterations, error):
             within = ops.maximum(ops.max(u), ops.max(v)) < LARGEST_SCALING
-            return ops.logical_and(within, self._goes_on(num_iterations, error))
+            short = ops.any(self._short_of(num_iterations, error))
+            return ops.logical_and(within, short)
 
         def body(u, v, sums, num_iterations, error):
             more = ops.cast(error > self.tolerance, "int32")
             u, v, sums = update(u, v, sums)
             return u, v, sums, num_iterations + more, update.error(u, sums)
 
-        u, v = ops.ones_like(f), ops.ones_like(g)
+        u, v = ops.ones_like(state.f), ops.ones_like(state.g)
         sums = update.row_sums(v)
+        is_first = ops.isinf(state.error)
+        error = ops.where(is_first, update.error(u, sums), float("inf"))
         u, v, _, num_iterations, error = ops.while_loop(
             goes_on,
             body,
-            (u, v, sums, num_iterations, update.error(u, sums)),
+            (u, v, sums, state.num_iterations, error),
             maximum_iterations=self.max_iterations,
         )
-        return *update.absorbed(u, v), num_iterations, error
+        f, g = update.absorbed(u, v)
+        honest = marginal_error(problem, f, g)
+        return tuple(_State(f, g, num_iterations, honest, state.error, error))
+
+
+class _State(NamedTuple):
+    """What the loop over absorptions carries.
+
+    `loop_error` is what the loop on the last kernel made of its error,
+    `error` and `previous_error` are those of the absorbed potentials.
+    """
+
+    f: Any
+    g: Any
+    num_iterations: Any
+    error: Any
+    previous_error: Any
+    loop_error: Any

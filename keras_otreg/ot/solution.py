@@ -2,6 +2,11 @@
 
 from typing import Any, NamedTuple
 
+from keras import ops
+
+from keras_otreg.ot.numerics import frozen
+from keras_otreg.ot.problem import TransportProblem
+
 
 class TransportSolution(NamedTuple):
     """Dual potentials, and how far they are from optimal.
@@ -23,3 +28,26 @@ class TransportSolution(NamedTuple):
     g: Any
     num_iterations: Any
     marginal_error: Any
+
+
+def initial_potentials(problem: TransportProblem, init: Any) -> tuple[Any, Any]:
+    """Potentials to start from: those given, or zeros of the right shapes.
+
+    Args:
+        problem: A prepared problem; its weights may have batch axes that its
+            costs have not.
+        init: `None`, or potentials `(f, g)`, also as a `TransportSolution`.
+
+    Returns:
+        `f` of shape `(..., n)` and `g` of shape `(..., m)`.
+    """
+    C = problem.C
+    batch = ops.zeros_like(C[..., :1, 0] + problem.a[..., :1])
+    f = ops.zeros_like(problem.a + C[..., :, 0]) + batch
+    g = ops.zeros_like(problem.b + C[..., 0, :]) + batch
+    if init is None:
+        return f, g
+    return tuple(
+        zeros + frozen(ops.convert_to_tensor(given, C.dtype))
+        for zeros, given in zip((f, g), init[:2], strict=True)
+    )

@@ -34,7 +34,7 @@ def translation(problem: TransportProblem, f: Any, g: Any) -> Any:
 
 def c_transforms(
     problem: TransportProblem, g: Any, epsilon: Any
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any, Any]:
     """One iteration in the log domain, safe from any start and `epsilon`.
 
     Args:
@@ -43,13 +43,14 @@ def c_transforms(
         epsilon: The entropic strength of this iteration.
 
     Returns:
-        The new `f`, then the new `g`.
+        The new `f`, the new `g`, and the `f` that would have made the row
+        marginal of the old `g` exact.
     """
     rho_a, rho_b = problem.rho
     to_rows = problem.C - row(g)
-    f = softmin(epsilon, to_rows, row(safe_log(problem.b)), axis=-1)
-    f = damping(column(epsilon), rho_a) * f
+    exact = softmin(epsilon, to_rows, row(safe_log(problem.b)), axis=-1)
+    f = damping(column(epsilon), rho_a) * exact
     f = f + column(translation(problem, f, g))
     to_columns = problem.C - column(f)
     g = softmin(epsilon, to_columns, column(safe_log(problem.a)), axis=-2)
-    return f, damping(column(epsilon), rho_b) * g
+    return f, damping(column(epsilon), rho_b) * g, exact

@@ -1,0 +1,188 @@
+"""Problems, solvers and compiled calls shared by the tests of `ot`."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.optimize import linprog
+from scipy.special import rel_entr
+
+from keras_otreg.ot import ProximalPoint, Sinkhorn, TransportProblem
+
+TIGHT = {
+    "sinkhorn": Sinkhorn(max_iterations=5000, tolerance=1e-11),
+    "proximal_point": ProximalPoint(
+        step=1.0, max_iterations=5000, tolerance=1e-11
+    ),
+}
+RHOS = {
+    "balanced": None,
+    "relaxed": 0.5,
+    "rows_exact": (None, 0.5),
+    "columns_exact": (0.5, None),
+}
+
+
+@pytest.fixture(autouse=True)
+def fresh_session():
+    """No test of this folder names a layer: nothing to clear, slowly."""
+
+
+@pytest.fixture(params=TIGHT.values(), ids=TIGHT.keys())
+def solver(request):
+    """Each solver, with a tolerance for oracles in float64."""
+    return request.param
+
+
+@pytest.fixture
+def tight_sinkhorn():
+    return TIGHT["sinkhorn"]
+
+
+@pytest.fixture(params=RHOS.values(), ids=RHOS.keys())
+def rho(request):
+    return request.param
+
+
+@pytest.fixture
+def make_problem(rng):
+    """Makes random problems whose mean cost is one."""
+
+    def make(n=6, m=8, *, epsilon=0.1, rho=None, zeros=0, batch=()):
+        x = rng.normal(size=(*batch, n, 1, 2))
+        y = rng.normal(size=(*batch, 1, m, 2))
+        C = np.sum((x - y) ** 2, axis=-1)
+        C = C / C.mean(axis=(-2, -1), keepdims=True)
+        a, b = (
+            rng.uniform(0.5, 1.5, (*batch, n)),
+            rng.uniform(0.5, 1.5, (*batch, m)),
+        )
+        a[..., :zeros], b[..., :zeros] = 0.0, 0.0
+        a = a / a.sum(axis=-1, keepdims=True)
+        b = b / b.sum(axis=-1, keepdims=True)
+        return TransportProblem(C, a, b, epsilon, rho)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def as_tensors():
+    """Turns a problem of NumPy arrays into tensors of the cost's dtype."""
+
+    def as_tensor(value, dtype):
+        if value is None or tf.is_tensor(value):
+            return value
+        return tf.constant(np.asarray(value, dtype))
+
+    def convert(problem):
+        dtype, rho = problem.C.dtype, problem.rho
+        if isinstance(rho, tuple):
+            rho = tuple(as_tensor(side, dtype) for side in rho)
+        else:
+            rho = as_tensor(rho, dtype)
+        return TransportProblem(
+            *(as_tensor(value, dtype) for value in problem[:4]), rho
+        )
+
+    return convert
+
+
+@functools.cache
+def _compiled(solver, ranks):
+    return tf.function(solver.__call__, reduce_retracing=True, autograph=False)
+
+
+@pytest.fixture(scope="session")
+def solve(as_tensors):
+    """Calls a solver, compiled once for all tests of the session."""
+
+    def call(solver, problem, init=None):
+        problem = as_tensors(problem)
+        ranks = tuple(x.shape.rank for x in problem[:4])
+        return _compiled(solver, ranks)(problem, init)
+
+    return call
+
+
+@pytest.fixture
+def with_gradients():
+    """Compiles a function to return its value and all its gradients."""
+
+    def compiled(function, **options):
+        @tf.function(autograph=False, **options)
+        def value_and_gradients(*arguments):
+            with tf.GradientTape() as tape:
+                tape.watch(arguments)
+                value = function(*arguments)
+            return value, tape.gradient(
+                value,
+                arguments,
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+
+        return lambda *arguments: value_and_gradients(
+            *(tf.convert_to_tensor(argument) for argument in arguments)
+        )
+
+    return compiled
+
+
+@pytest.fixture
+def assert_slope(with_gradients):
+    """Compares gradients with central differences along directions."""
+
+    def check(function, arguments, directions, h=1e-5):
+        compiled = with_gradients(function)
+        _, gradients = compiled(*arguments)
+        for k, direction in enumerate(directions):
+            before, after = list(arguments), list(arguments)
+            before[k] = before[k] - h * direction
+            after[k] = after[k] + h * direction
+            rise = compiled(*after)[0] - compiled(*before)[0]
+            slope = np.sum(gradients[k] * direction)
+            np.testing.assert_allclose(
+                slope, rise / (2 * h), rtol=1e-5, atol=1e-8
+            )
+
+    return check
+
+
+@pytest.fixture
+def primal():
+    """The textbook objective of a plan, in NumPy."""
+
+    def divergence(p, q):
+        return np.sum(rel_entr(p, q)) - np.sum(p) + np.sum(q)
+
+    def value(problem, P):
+        P, rho = np.asarray(P), problem.rho
+        rho_a, rho_b = rho if isinstance(rho, tuple) else (rho, rho)
+        reference = np.outer(problem.a, problem.b)
+        total = np.sum(P * problem.C)
+        total += problem.epsilon * divergence(P, reference)
+        if rho_a is not None:
+            total += rho_a * divergence(P.sum(1), problem.a)
+        if rho_b is not None:
+            total += rho_b * divergence(P.sum(0), problem.b)
+        return total
+
+    return value
+
+
+@pytest.fixture
+def exact_cost():
+    """Unregularised transport, as a linear program."""
+
+    def cost(problem):
+        n, m = problem.C.shape
+        rows = np.kron(np.eye(n), np.ones(m))
+        columns = np.kron(np.ones(n), np.eye(m))
+        program = linprog(
+            problem.C.ravel(),
+            A_eq=np.vstack([rows, columns]),
+            b_eq=np.concatenate([problem.a, problem.b]),
+        )
+        return program.fun
+
+    return cost

@@ -1,0 +1,189 @@
+"""Costs between points: values, gradients and names."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.spatial.distance import cdist
+
+from keras_otreg.ot import costs
+
+assert_allclose = np.testing.assert_allclose
+SCIPY_NAMES = {
+    "squared_euclidean": "sqeuclidean",
+    "euclidean": "euclidean",
+    "cosine": "cosine",
+    "cityblock": "cityblock",
+}
+
+
+@pytest.fixture(params=costs.COSTS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def cost(name):
+    return costs.COSTS[name]
+
+
+def test_values_are_those_of_scipy(name, cost, rng):
+    x, y = rng.normal(size=(5, 3)), rng.normal(size=(7, 3))
+    C = cost(x, y)
+    assert C.dtype == "float64"
+    assert_allclose(C, cdist(x, y, SCIPY_NAMES[name]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch", [(3,), (2, 3)])
+def test_leading_axes_hold_separate_clouds(cost, rng, batch):
+    centers = 100.0 * rng.normal(size=(*batch, 1, 3))
+    x = centers + rng.normal(size=(*batch, 5, 3))
+    y = centers + rng.normal(size=(*batch, 4, 3))
+    C = cost(x, y)
+    assert C.shape == (*batch, 5, 4)
+    for index in np.ndindex(batch):
+        assert_allclose(C[index], cost(x[index], y[index]), rtol=1e-9)
+
+
+def test_exchanging_the_clouds_transposes_the_cost(cost, rng):
+    x, y = rng.normal(size=(5, 3)), rng.normal(size=(7, 3))
+    assert_allclose(cost(x, y), np.transpose(cost(y, x)), rtol=1e-12)
+
+
+def test_it_is_never_negative(cost, rng):
+    x = 1e3 + rng.normal(size=(40, 3)).astype("float32")
+    y = x + 1e-4 * rng.normal(size=(40, 3)).astype("float32")
+    assert np.min(cost(x, y)) >= 0.0
+
+
+@pytest.mark.parametrize("name", ["squared_euclidean", "euclidean"])
+@pytest.mark.parametrize("distance", [1.0, 1e2, 1e4])
+def test_near_neighbours_far_from_the_origin_keep_their_distance(
+    name, rng, distance
+):
+    center = distance * np.ones(3)
+    x = (center + rng.normal(size=(20, 3))).astype("float32")
+    y = (center + rng.normal(size=(20, 3))).astype("float32")
+    exact = cdist(x.astype("float64"), y.astype("float64"), SCIPY_NAMES[name])
+    assert_allclose(costs.get(name)(x, y), exact, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int32"])
+def test_narrow_inputs_are_computed_in_float32(name, cost, rng, dtype):
+    x = tf.cast(300.0 * rng.normal(size=(5, 3)), dtype)
+    y = tf.cast(300.0 * rng.normal(size=(4, 3)), dtype)
+    C = cost(x, y)
+    assert C.dtype == "float32"
+    wide = [np.asarray(tf.cast(points, "float64")) for points in (x, y)]
+    assert_allclose(C, cdist(*wide, SCIPY_NAMES[name]), rtol=1e-4, atol=1e-5)
+
+
+def test_slopes_are_those_of_finite_differences(cost, rng, assert_slope):
+    x, y = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
+    weights = rng.normal(size=(5, 4))
+
+    def total(x, y):
+        return tf.reduce_sum(weights * cost(x, y))
+
+    directions = [rng.normal(size=(5, 3)), rng.normal(size=(4, 3))]
+    assert_slope(total, [x, y], directions)
+
+
+def test_the_gradient_between_coincident_points_is_zero(
+    cost, rng, with_gradients
+):
+    x = rng.normal(size=(6, 4)).astype("float32")
+
+    def self_cost(x, y):
+        return tf.reduce_sum(tf.linalg.diag_part(cost(x, y)))
+
+    value, gradients = with_gradients(self_cost)(x, x)
+    assert_allclose(value, 0.0, atol=1e-2)
+    for gradient in gradients:
+        assert_allclose(gradient, 0.0, atol=1e-5)
+
+
+def test_the_origin_has_cosine_cost_one_and_no_gradient(with_gradients, rng):
+    x, y = np.zeros((2, 3)), rng.normal(size=(4, 3))
+
+    def total(x):
+        return tf.reduce_sum(costs.cosine(x, y))
+
+    assert_allclose(costs.cosine(x, y), 1.0)
+    assert_allclose(with_gradients(total)(x)[1][0], 0.0)
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1.0, 1e10])
+def test_cosine_depends_on_directions_only(rng, scale):
+    x, y = rng.normal(size=(2, 5, 3)).astype("float32")
+    assert_allclose(
+        costs.cosine(np.float32(scale) * x, y), costs.cosine(x, y), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_scaled_coordinate_counts_as_often_as_it_is_weighted(
+    cost, rng, times
+):
+    x, y = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
+    repeats, scale = [1, times, 1], np.ones(3)
+    scale[1] = times ** costs.weight_power(cost)
+    expected = cost(
+        np.repeat(x, repeats, axis=1), np.repeat(y, repeats, axis=1)
+    )
+    assert_allclose(cost(scale * x, scale * y), expected, rtol=1e-9)
+
+
+def test_a_cost_is_found_by_name_by_registered_name_and_by_itself(name, cost):
+    assert costs.get(name) is cost
+    assert costs.get(f"keras_otreg>{name}") is cost
+    assert costs.get(cost) is cost
+    assert costs.name_of(cost) == name
+
+
+def test_a_registered_cost_is_found_by_its_registered_name():
+    @keras.saving.register_keras_serializable(package="tests_of_costs")
+    def chebyshev(x, y):
+        return x, y
+
+    assert costs.name_of(chebyshev) == "tests_of_costs>chebyshev"
+    assert costs.get("tests_of_costs>chebyshev") is chebyshev
+
+
+@pytest.mark.parametrize(
+    "identifier", ["manhattan", "Euclidean", None, 3, ["cosine"], {"a": 1}]
+)
+def test_an_unknown_cost_is_an_error_that_lists_the_known(identifier):
+    with pytest.raises(ValueError, match="`cost`") as error:
+        costs.get(identifier)
+    assert f"Received: cost={identifier!r}" in str(error.value)
+    assert all(name in str(error.value) for name in costs.COSTS)
+
+
+class _CallableCost:
+    def __call__(self, x, y):
+        return costs.cosine(x, y)
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda x, y: x,
+        functools.partial(costs.cosine),
+        _CallableCost(),
+    ],
+    ids=["lambda", "partial", "object"],
+)
+def test_a_cost_without_a_name_cannot_be_saved(cost):
+    with pytest.raises(ValueError, match="register_keras_serializable"):
+        costs.name_of(cost)
+
+
+def test_a_cost_is_not_known_by_a_name_that_is_not_its_own():
+    def cosine(x, y):
+        return costs.cosine(x, y)
+
+    with pytest.raises(ValueError, match="register_keras_serializable"):
+        costs.name_of(cosine)

@@ -1,0 +1,104 @@
+"""The debiased divergence between two clouds."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_otreg.ot import Sinkhorn, costs, sinkhorn_divergence
+
+assert_allclose = np.testing.assert_allclose
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    solver = Sinkhorn(max_iterations=2000, tolerance=1e-11)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def compute(x, y, a, b, epsilon, rho):
+        return sinkhorn_divergence(
+            x, y, "squared_euclidean", epsilon, solver, a=a, b=b, rho=rho
+        )
+
+    return compute
+
+
+@pytest.fixture
+def divergence(compiled):
+    """The divergence with the squared Euclidean cost."""
+
+    def compute(x, y, *, a=None, b=None, epsilon=0.5, rho=None):
+        a = np.full(len(x), 1 / len(x)) if a is None else a
+        b = np.full(len(y), 1 / len(y)) if b is None else b
+        rho = rho if rho is None else np.array(rho)
+        arguments = (x, y, a, b, np.array(epsilon), rho)
+        return compiled(
+            *(v if v is None else tf.constant(v) for v in arguments)
+        )
+
+    return compute
+
+
+@pytest.mark.parametrize("rho", [None, 2.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_divergence_of_a_cloud_from_itself_is_exactly_zero(rng, dtype, rho):
+    x = rng.normal(size=(2, 6, 3)).astype(dtype)
+    S = sinkhorn_divergence(x, x, costs.euclidean, 0.5, Sinkhorn(5), rho=rho)
+    assert S.shape == 2
+    assert np.all(S == 0.0)
+
+
+def test_the_divergence_of_a_translated_cloud_is_the_squared_shift(
+    divergence, rng
+):
+    x = rng.normal(size=(10, 2))
+    assert_allclose(divergence(x, x + [3.0, 4.0]), 25.0, rtol=1e-7)
+
+
+def test_the_divergence_is_symmetric_and_positive(divergence, rng):
+    x, y = rng.normal(size=(8, 2)), rng.normal(size=(8, 2))
+    S = divergence(x, y)
+    assert S > 0.0
+    assert_allclose(divergence(y, x), S, rtol=1e-9)
+
+
+@pytest.mark.parametrize("rho", [None, 1.0])
+def test_splitting_a_point_leaves_the_divergence(divergence, rng, rho):
+    x, y = rng.normal(size=(5, 2)), rng.normal(size=(4, 2))
+    a = rng.dirichlet(np.ones(5))
+    split = np.concatenate([[0.3 * a[0], 0.7 * a[0]], a[1:]])
+    S = divergence(x, y, a=a, rho=rho)
+    twice = divergence(np.concatenate([x[:1], x]), y, a=split, rho=rho)
+    assert_allclose(twice, S, rtol=1e-7)
+
+
+def test_a_large_epsilon_leaves_the_distance_of_the_means(divergence, rng):
+    x, y = rng.normal(size=(6, 2)), rng.normal(size=(5, 2))
+    shift = x.mean(axis=0) - y.mean(axis=0)
+    S = divergence(x, y, epsilon=1e6)
+    assert_allclose(S, np.sum(shift**2), rtol=1e-4)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0])
+def test_two_points_too_far_apart_have_their_closed_form(divergence, epsilon):
+    p, q, rho, point = 2.0, 1.0, 0.5, np.zeros((1, 1))
+
+    def of_itself(mass):
+        exponent = 2.0 * (epsilon + rho) / (epsilon + 2.0 * rho)
+        kept = mass**exponent
+        return epsilon * (mass**2 - kept) + 2.0 * rho * (mass - kept)
+
+    of_each_other = epsilon * p * q + rho * (p + q)
+    masses = 0.5 * epsilon * (p - q) ** 2
+    expected = of_each_other - 0.5 * (of_itself(p) + of_itself(q)) + masses
+    a, b = np.array([p]), np.array([q])
+    S = divergence(point, point + 100.0, a=a, b=b, epsilon=epsilon, rho=rho)
+    assert_allclose(S, expected, rtol=1e-7)
+
+
+def test_a_batch_of_divergences_equals_one_by_one(divergence, rng):
+    x, y = rng.normal(size=(3, 5, 2)), rng.normal(size=(3, 4, 2))
+    epsilon, solver = np.array([0.3, 1.0, 3.0]), Sinkhorn(30, 1e-9)
+    S = sinkhorn_divergence(x, y, costs.squared_euclidean, epsilon, solver)
+    for k in range(3):
+        alone = divergence(x[k], y[k], epsilon=epsilon[k])
+        assert_allclose(S[k], alone, rtol=1e-4)

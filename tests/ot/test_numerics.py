@@ -1,0 +1,190 @@
+"""The stability tricks, and what they are for: float32 at its edges."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+from scipy.special import logsumexp
+
+from keras_otreg.ot import (
+    ProximalPoint,
+    Sinkhorn,
+    TransportProblem,
+    marginals,
+    numerics,
+    plan_entropy,
+    regularized_cost,
+    transport_cost,
+)
+
+assert_allclose = np.testing.assert_allclose
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("float16", "float32"),
+        ("bfloat16", "float32"),
+        ("float32", "float32"),
+        ("float64", "float64"),
+        ("int32", "float32"),
+        ("bool", "float32"),
+    ],
+)
+def test_numbers_are_at_least_float32(given, expected):
+    assert numerics.at_least_float32(ops.ones(3, given)).dtype == expected
+
+
+def test_lists_and_python_numbers_are_float32():
+    assert numerics.at_least_float32([[1, 2.5]]).dtype == "float32"
+    assert numerics.at_least_float32(1.5).dtype == "float32"
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_softmin_is_the_weighted_log_sum_exp(rng, epsilon, axis):
+    values, weights = rng.normal(size=(2, 3, 4, 5))
+    softmin = numerics.softmin(np.array(epsilon), values, weights, axis)
+    exponents = weights - values / epsilon
+    expected = -epsilon * logsumexp(exponents, axis=axis)
+    assert_allclose(softmin, expected, rtol=1e-9)
+
+
+def test_softmin_tends_to_the_minimum_over_points_of_mass(rng):
+    values = rng.normal(size=(4, 5)).astype("float32")
+    weights = ops.convert_to_tensor(np.float32([0, 0.2, 0.3, 0, 0.5]))
+    log_weights = numerics.safe_log(weights)
+    softmin = numerics.softmin(np.float32(1e-6), values, log_weights, -1)
+    assert_allclose(softmin, values[:, [1, 2, 4]].min(axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("function", "reference"),
+    [
+        (numerics.safe_log, np.log),
+        (numerics.safe_sqrt, np.sqrt),
+        (lambda x: numerics.safe_divide(2.0 * x, x * x), lambda x: 2.0 / x),
+    ],
+    ids=["log", "sqrt", "divide"],
+)
+def test_safe_functions_differ_from_unsafe_ones_at_zero_only(
+    function, reference, with_gradients
+):
+    x = np.float32([0.0, 1e-6, 1.0, 1e6])
+    values, (gradient,) = with_gradients(function)(x)
+    assert_allclose(values[1:], reference(x[1:]), rtol=1e-5)
+    assert np.isfinite(values[0])
+    assert gradient[0] == 0.0
+    assert np.all(np.isfinite(gradient))
+
+
+def test_a_bounded_exponential_times_zero_is_zero():
+    x = np.float32([-200.0, 0.0, 1.0, 200.0, np.inf])
+    bounded = numerics.bounded_exp(ops.convert_to_tensor(x))
+    assert_allclose(bounded[:3], np.exp(x[:3]), rtol=1e-6)
+    assert_allclose(0.0 * bounded, 0.0)
+
+
+def test_frozen_stops_gradients_and_keeps_the_structure(with_gradients):
+    def total(x):
+        kept, (inner, nothing) = numerics.frozen((x, [2.0 * x, None]))
+        assert nothing is None
+        return tf.reduce_sum(x * kept + inner)
+
+    x = np.float32([1.0, 2.0])
+    _, (gradient,) = with_gradients(total)(x)
+    assert_allclose(gradient, x)
+
+
+def test_rows_and_columns_broadcast_to_matrices(rng):
+    a, b = rng.normal(size=(2, 3)), rng.normal(size=(2, 4))
+    product = numerics.column(a) * numerics.row(b)
+    assert_allclose(product, np.einsum("kn,km->knm", a, b))
+
+
+def _peaked(rng, n):
+    logits = 15.0 * rng.normal(size=n)
+    weights = np.exp(logits - logits.max())
+    return weights / weights.sum()
+
+
+def _without(weights, *indices):
+    weights = weights.copy()
+    weights[list(indices)] = 0.0
+    return weights / weights.sum()
+
+
+CASES = {
+    "square": lambda rng: (1.0, 8, 8, None),
+    "wide": lambda rng: (1.0, 3, 40, None),
+    "tall": lambda rng: (1.0, 40, 3, None),
+    "one_point": lambda rng: (1.0, 1, 1, None),
+    "one_row": lambda rng: (1.0, 1, 6, None),
+    "large_costs": lambda rng: (1e4, 8, 10, None),
+    "small_costs": lambda rng: (1e-4, 8, 10, None),
+    "all_costs_zero": lambda rng: (0.0, 8, 10, None),
+    "zero_weights": lambda rng: (1.0, 8, 8, _without(np.ones(8), 0, 3, 4)),
+    "all_mass_on_one": lambda rng: (1.0, 8, 8, np.eye(8)[2]),
+    "peaked_weights": lambda rng: (1.0, 8, 8, _peaked(rng, 8)),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def make_edge(request, rng):
+    """Problems in float32; `epsilon` is relative to their mean cost."""
+
+    def make(epsilon):
+        scale, n, m, weights = request.param(rng)
+        x, y = rng.normal(size=(n, 2)), rng.normal(size=(m, 2))
+        x[n // 2 :] = x[: n - n // 2]  # Half of the points appear twice.
+        y[: min(n, m) // 2] = x[: min(n, m) // 2]
+        C = np.sum((x[:, None] - y) ** 2, axis=-1)
+        a = np.full(n, 1 / n) if weights is None else weights
+        b = np.full(m, 1 / m) if weights is None else weights[::-1]
+        epsilon = epsilon * (scale or 1.0) * C.mean()
+        values = (np.float32(x) for x in (scale * C, a, b, epsilon))
+        return TransportProblem(*map(tf.constant, values))
+
+    return make
+
+
+@functools.cache
+def _everything(solver):
+    @tf.function(reduce_retracing=True, autograph=False)
+    def compute(problem):
+        solution = solver(problem)
+        with tf.GradientTape() as tape:
+            tape.watch(problem[:3])
+            value = regularized_cost(problem, solution)
+            sharp = transport_cost(problem, solution)
+            total = value + sharp
+        gradients = tape.gradient(total, problem[:3])
+        entropy = plan_entropy(problem, solution)
+        return solution, (value, sharp, entropy, *gradients)
+
+    return compute
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 0.1, 1e-2, 1e-3])
+@pytest.mark.parametrize(
+    "solver", [Sinkhorn(), ProximalPoint()], ids=["sinkhorn", "proximal_point"]
+)
+def test_in_float32_everything_is_finite_and_the_error_honest(
+    make_edge, solver, epsilon
+):
+    problem = make_edge(epsilon)
+    solution, derived = _everything(solver)(problem)
+    for value in (*solution, *derived):
+        assert np.all(np.isfinite(value))
+    rows, columns = marginals(problem, solution)
+    error = np.sum(np.abs(rows - problem.a), dtype="float64")
+    error += np.sum(np.abs(columns - problem.b), dtype="float64")
+    assert_allclose(solution.marginal_error, error, rtol=1e-4, atol=1e-5)
+    # Rounding of C / epsilon is all that may come on top of the tolerance.
+    bound = 1e-3 + 3e-7 * np.max(problem.C) / float(problem.epsilon)
+    assert (
+        solution.marginal_error <= 2.0 * bound
+        or solution.num_iterations == solver.max_iterations
+    )
