@@ -12,6 +12,7 @@ from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.ot.shared_cost import (
     LARGEST_SAFE_RATIO,
     SharedProblem,
+    shared_cost_plans,
     shared_cost_values,
 )
 from keras_otreg.saving import decode_array, encode_array, export
@@ -88,25 +89,22 @@ class ClassTransport(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Values of shape `(batch,)`."""
-        checks.class_counts(self.cost_matrix.shape, y_true.shape, y_pred.shape)
-        a, b = (
-            self._distribution(y, is_logits)
-            for y, is_logits in zip(
-                (y_true, y_pred), self.from_logits, strict=True
-            )
-        )
-        # Costs that are all zero have no scale, and need none.
-        scale = float(np.mean(self.cost_matrix)) or 1.0
-        problem = SharedProblem(
-            ops.convert_to_tensor(self.cost_matrix / scale, dtype=a.dtype),
-            a,
-            b,
-            self.epsilon,
-            None if self.rho is None else self.rho / scale,
-        )
-        largest = float(np.max(self.cost_matrix)) / scale / self.epsilon
-        safe = largest <= LARGEST_SAFE_RATIO
+        problem, scale, safe = self._problem(y_true, y_pred)
         return scale * shared_cost_values(problem, self.solver, safe=safe)
+
+    def plan(self, source: Any, target: Any) -> Any:
+        """How much of each source class goes to each target class.
+
+        Args:
+            source: Predictions of shape `(batch, source classes)`.
+            target: Predictions of shape `(batch, target classes)`.
+
+        Returns:
+            A plan for each sample, of shape `(batch, source classes, target
+            classes)`.
+        """
+        problem, _, safe = self._problem(source, target)
+        return shared_cost_plans(problem, self.solver, safe=safe)
 
     def get_config(self):
         """Returns the constructor's arguments."""
@@ -126,6 +124,24 @@ class ClassTransport(keras.losses.Loss):
         """Builds the loss that `get_config` described."""
         solver = keras.saving.deserialize_keras_object(config["solver"])
         return cls(**{**config, "solver": solver})
+
+    def _problem(self, source, target):
+        """The problem in units of the mean cost, and what it was scaled by."""
+        shapes = [tuple(y.shape) for y in (source, target)]
+        checks.class_counts(self.cost_matrix.shape, *shapes)
+        both = zip((source, target), self.from_logits, strict=True)
+        a, b = (self._distribution(y, is_logits) for y, is_logits in both)
+        # Costs that are all zero have no scale, and need none.
+        scale = float(np.mean(self.cost_matrix)) or 1.0
+        problem = SharedProblem(
+            ops.convert_to_tensor(self.cost_matrix / scale, dtype=a.dtype),
+            a,
+            b,
+            self.epsilon,
+            None if self.rho is None else self.rho / scale,
+        )
+        largest = float(np.max(self.cost_matrix)) / scale / self.epsilon
+        return problem, scale, largest <= LARGEST_SAFE_RATIO
 
     def _distribution(self, y, is_logits):
         y = at_least_float32(y)

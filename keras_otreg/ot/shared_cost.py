@@ -63,6 +63,17 @@ def shared_cost_values(
     return value(problem, rows, columns, frozen((log_u, log_v)))
 
 
+def shared_cost_plans(
+    problem: SharedProblem, solver: Sinkhorn, *, safe: bool
+) -> Any:
+    """Optimal plans of shape `(batch, n, m)`; see `shared_cost_values`."""
+    C = problem.C / problem.epsilon
+    sums = _kernel_sums(C) if safe else _log_sums(C)
+    log_u, log_v = _solve(problem, solver, *sums)
+    reference = 0.0 if problem.rho is None else 1.0
+    return frozen(ops.exp(column(log_u) + row(log_v) - C - reference))
+
+
 def _kernel_sums(C: Any) -> tuple[Callable, Callable]:
     """Logarithms of kernel sums, by matrix products."""
     kernel = ops.exp(-C)

@@ -184,3 +184,14 @@ def test_a_matrix_of_another_shape_is_refused(costs):
     loss = otreg.losses.ClassTransport(costs)
     with pytest.raises(ValueError, match=r"\(4, 6\).*shape \(6, 4\)"):
         loss(np.ones((2, 4)) / 4, np.ones((2, 6)) / 6)
+
+
+@pytest.mark.parametrize("epsilon", [0.3, 0.01])
+def test_the_plan_has_the_predictions_as_marginals(
+    make_loss, predictions, epsilon
+):
+    a, b = predictions
+    plans = make_loss(epsilon).plan(a, b).numpy()
+    assert plans.shape == (4, 6, 4)
+    np.testing.assert_allclose(plans.sum(2), a, atol=1e-6)
+    np.testing.assert_allclose(plans.sum(1), b, atol=1e-6)

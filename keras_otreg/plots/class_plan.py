@@ -1,0 +1,48 @@
+"""The class-to-class plan as a picture."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_otreg.plots.figure import new_figure
+
+
+def class_plan(
+    plan: Any, source_names: Sequence[str], target_names: Sequence[str]
+) -> Any:
+    """Draws which source classes each target class leans on.
+
+    A row is a target class and its shares sum to 1. Source classes stand
+    beside the target class that they go to most, strongest first.
+
+    Args:
+        plan: Non-negative, of shape `(source classes, target classes)`.
+        source_names: Names of the source classes.
+        target_names: Names of the target classes.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+
+    Example:
+        ```python
+        P = loss.plan(source_predictions, target_predictions)
+        class_plan(np.mean(P, axis=0), letters, digits).savefig("classes.png")
+        ```
+    """
+    plan = np.asarray(plan, dtype="float64")
+    total = plan.sum(axis=0)
+    shares = (plan / np.where(total > 0.0, total, 1.0)).T
+    order = np.lexsort((-shares.max(axis=0), shares.argmax(axis=0)))
+    width = 2.0 + 0.2 * len(source_names)
+    figure = new_figure(width, 1.5 + 0.3 * len(target_names))
+    axes = figure.subplots()
+    image = axes.imshow(shares[:, order], cmap="cividis_r", aspect="auto")
+    axes.set_xticks(range(len(order)), [source_names[k] for k in order])
+    axes.set_yticks(range(len(target_names)), list(target_names))
+    axes.set(xlabel="source class", ylabel="target class")
+    figure.colorbar(image, ax=axes, label="share of the target class")
+    return figure
