@@ -1,5 +1,7 @@
 """Transfer learning in Keras, regularised by optimal transport."""
 
+import importlib
+
 from keras_otreg import (
     class_costs,
     features,
@@ -7,6 +9,7 @@ from keras_otreg import (
     losses,
     models,
     ot,
+    plots,
     regularizers,
 )
 from keras_otreg.models import Penalty, SourceTask, TransferModel
@@ -21,10 +24,19 @@ __all__ = [
     "__version__",
     "add_starting_point",
     "class_costs",
+    "data",
     "features",
     "layers",
     "losses",
     "models",
     "ot",
+    "plots",
     "regularizers",
 ]
+
+
+def __getattr__(name: str):
+    # Only the data need TensorFlow; the rest runs on every backend of Keras.
+    if name == "data":
+        return importlib.import_module("keras_otreg.data")
+    raise AttributeError(f"module 'keras_otreg' has no attribute {name!r}")

@@ -3,17 +3,9 @@
 import importlib
 from typing import Any
 
-# Okabe and Ito's colours, without their yellow, which vanishes on white.
-COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#E69F00",
-    "#000000",
-)
-DASHES = ("-", "--", ":", "-.")
+# Four of Okabe and Ito's colours, of different lightness, each with a dash.
+COLORS = ("#777777", "#0072B2", "#D55E00", "#009E73")
+DASHES = ("--", "-", "-.", ":")
 
 
 def new_figure(width: float, height: float) -> Any:

@@ -1,5 +1,7 @@
 """Learning curves over several seeds."""
 
+import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,14 +15,17 @@ def learning_curves(
     steps: Any,
     *,
     ylabel: str = "test accuracy",
+    columns: int = 4,
 ) -> Any:
     """Draws the mean over seeds as a line, the standard deviation as a band.
 
     Args:
         panels: For the title of each panel, its curves: for the name of each
-            method, values of shape `(seeds, points)`.
+            method, values of shape `(seeds, points)`. Two or three curves in
+            a panel can be told apart; more hide each other.
         steps: Steps of training at the points, of shape `(points,)`.
         ylabel: What the values are.
+        columns: Panels side by side, at most.
 
     Returns:
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
@@ -34,12 +39,17 @@ def learning_curves(
         learning_curves({"ResNet50": curves}, steps).savefig("curves.png")
         ```
     """
-    figure = new_figure(1.0 + 5.0 * len(panels), 5.0)
-    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (title, curves) in zip(all_axes, panels.items(), strict=True):
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = new_figure(0.5 + 3.0 * columns, 0.5 + 2.75 * rows)
+    places = [
+        figure.add_subplot(rows, columns, place + 1)
+        for place in range(len(panels))
+    ]
+    for axes, (title, curves) in zip(places, panels.items(), strict=True):
+        axes.sharey(places[0])
         _draw(axes, curves, np.asarray(steps))
         axes.set(title=title, xlabel="steps of training", ylabel=ylabel)
-        axes.label_outer()
         axes.grid(alpha=0.3, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(loc="lower right", frameon=False, fontsize="small")
@@ -47,22 +57,18 @@ def learning_curves(
 
 
 def _draw(axes, curves, steps):
-    for index, (name, values) in enumerate(curves.items()):
+    styles = zip(COLORS, DASHES, strict=False)
+    for (name, values), (color, dash) in zip(
+        curves.items(), itertools.cycle(styles), strict=False
+    ):
         values = np.asarray(values)
         mean, deviation = values.mean(axis=0), values.std(axis=0)
-        color = COLORS[index % len(COLORS)]
-        axes.plot(
-            steps,
-            mean,
-            color=color,
-            linestyle=DASHES[index % len(DASHES)],
-            label=name,
-        )
+        axes.plot(steps, mean, color=color, linestyle=dash, label=name)
         axes.fill_between(
             steps,
             mean - deviation,
             mean + deviation,
             color=color,
-            alpha=0.1,
+            alpha=0.2,
             linewidth=0.0,
         )

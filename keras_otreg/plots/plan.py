@@ -1,6 +1,6 @@
 """The neuron-to-neuron plan as a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,17 +8,21 @@ import numpy as np
 from keras_otreg.plots.figure import new_figure
 
 
-def neuron_plan(plans: Mapping[str, Any]) -> Any:
+def neuron_plan(
+    plans: Mapping[str, Any], *, aligned: Collection[str] = ()
+) -> Any:
     """Draws where the neurons of a teacher go in a student.
 
     A row is a teacher neuron and its shares sum to 1, so that a dark cell is
-    a neuron that goes to one place. Student neurons stand in their own order;
-    teacher neurons are sorted by where most of them goes, so that a sharp
-    plan is a staircase and a blurred one is grey.
+    a neuron that goes to one place. Neurons are put in an order that shows
+    the plan: a sharp one is a staircase, and what is blurred comes last.
 
     Args:
         plans: For the title of each panel, a plan of shape `(teacher neurons,
             student neurons)`, as `RepresentationTransport.plan` returns it.
+        aligned: Titles of panels whose student started as a copy of the
+            teacher. Both sides are then in one order, so that a neuron that
+            stayed in its place is on the diagonal.
 
     Returns:
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
@@ -35,33 +39,43 @@ def neuron_plan(plans: Mapping[str, Any]) -> Any:
     figure = new_figure(1.0 + 4.0 * len(plans), 5.0)
     all_axes = figure.subplots(1, len(plans), squeeze=False)[0]
     for axes, (title, plan) in zip(all_axes, plans.items(), strict=True):
+        shares = row_shares(plan)
+        order = _common_order if title in aligned else _partner_order
+        rows, columns = order(shares)
         image = axes.imshow(
-            sorted_shares(plan),
-            cmap="cividis_r",
+            shares[np.ix_(rows, columns)],
+            cmap="Blues",
             vmin=0.0,
             vmax=1.0,
             aspect="auto",
             interpolation="nearest",
         )
-        axes.set(title=title, xlabel="student neuron")
-        axes.set_ylabel("teacher neuron, sorted by its main partner")
+        axes.set_title(title)
+        axes.set_xlabel("student neuron, sharpest first")
+        axes.set_ylabel("teacher neuron")
     figure.colorbar(
         image, ax=list(all_axes), label="share of the teacher neuron"
     )
     return figure
 
 
-def sorted_shares(plan: Any) -> np.ndarray:
-    """Rows of sum 1, sorted by their largest entry's place, then its size.
-
-    Args:
-        plan: Non-negative, of shape `(n, m)`.
-
-    Returns:
-        An array of the same shape.
-    """
+def row_shares(plan: Any) -> np.ndarray:
+    """A plan of shape `(n, m)` with rows scaled to sum 1."""
     plan = np.asarray(plan, dtype="float64")
     total = plan.sum(axis=1, keepdims=True)
-    shares = plan / np.where(total > 0.0, total, 1.0)
-    order = np.lexsort((-shares.max(axis=1), shares.argmax(axis=1)))
-    return shares[order]
+    return plan / np.where(total > 0.0, total, 1.0)
+
+
+def _common_order(shares):
+    """One order for both sides: neurons that go to one place come first."""
+    order = np.argsort(-shares.max(axis=1), kind="stable")
+    return order, order
+
+
+def _partner_order(shares):
+    """Sharp students first; each teacher neuron beside its main partner."""
+    columns = np.argsort(-shares.max(axis=0), kind="stable")
+    # Of equal partners the last: what goes everywhere belongs to the end.
+    partner = -shares[:, columns[::-1]].argmax(axis=1)
+    rows = np.lexsort((-shares.max(axis=1), partner))
+    return rows, columns

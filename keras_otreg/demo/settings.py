@@ -1,0 +1,56 @@
+"""How large the demo is."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that the demo's results depend on, but the data.
+
+    Attributes:
+        seeds: How many draws of labels and of new weights to train with.
+        seed: The first of them; also the seed of the source network.
+        per_class: Labelled samples of each class of the target.
+        source_epochs: Passes over the source data.
+        steps: Steps of each training on the target.
+        points: Points of each learning curve.
+        strengths: Among which to choose the strength of each regulariser;
+            if there are none, the package's defaults are used.
+        draws: Draws of labels to choose a strength with.
+        channels: Channels of the three convolutions of the source network.
+        units: Units of the layer that the regularisers look at.
+    """
+
+    seeds: int = 8
+    seed: int = 0
+    per_class: int = 2
+    source_epochs: int = 12
+    steps: int = 200
+    points: int = 8
+    strengths: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
+    draws: int = 3
+    channels: tuple[int, int, int] = (16, 32, 64)
+    units: int = 128
+
+    @property
+    def steps_per_point(self) -> int:
+        """Steps between two points of a learning curve."""
+        return self.steps // self.points
+
+    @property
+    def reported_seeds(self) -> range:
+        """Seeds of the trainings whose test accuracy is reported."""
+        return range(self.seed, self.seed + self.seeds)
+
+    @property
+    def choosing_seeds(self) -> range:
+        """Seeds of the trainings that strengths are chosen by: others."""
+        first = self.seed + self.seeds
+        return range(first, first + self.draws)
+
+
+def quick(settings: Settings) -> Settings:
+    """Settings for less than a minute: less source data, nothing to choose."""
+    return dataclasses.replace(
+        settings, source_epochs=6, points=4, strengths=()
+    )

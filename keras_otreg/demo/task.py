@@ -1,0 +1,28 @@
+"""The data of a transfer: a source, and a target with few labels."""
+
+import dataclasses
+
+from keras_otreg.data import Labelled, mnist5k, optdigits
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Labelled images of a source and of a target, of the same shape.
+
+    Attributes:
+        source: What the source network is trained on.
+        source_test: What tells how good it became.
+        pool: Target data that the few labels are drawn from.
+        test: Target data that the reported accuracies are measured on, and
+            nothing else.
+    """
+
+    source: Labelled
+    source_test: Labelled
+    pool: Labelled
+    test: Labelled
+
+
+def digits() -> Task:
+    """From MNIST's digits to those of another scanner."""
+    return Task(*mnist5k(), *optdigits())

@@ -1,0 +1,112 @@
+"""Trains one network again and again, compiled once."""
+
+import dataclasses
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_otreg.data import Labelled
+from keras_otreg.demo.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainee:
+    """A compiled model, and the plain network in it that learns.
+
+    Attributes:
+        model: What is trained.
+        student: What predicts; the same, or inside it.
+        fresh: Values of the optimizer's variables before any step.
+    """
+
+    model: keras.Model
+    student: keras.Model
+    fresh: list[np.ndarray]
+
+    def restart(self, weights: list[np.ndarray]) -> None:
+        """Goes back to a student with some weights, and a new optimizer."""
+        self.student.set_weights(weights)
+        variables = self.model.optimizer.variables
+        for variable, value in zip(variables, self.fresh, strict=True):
+            variable.assign(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came out of one training.
+
+    Attributes:
+        curve: Accuracies during the training, of shape `(points,)`.
+        seconds: Time of the training alone.
+    """
+
+    curve: np.ndarray
+    seconds: float
+
+
+def trainee(
+    model: keras.Model, student: keras.Model, settings: Settings
+) -> Trainee:
+    """Compiles a model."""
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        "sparse_categorical_crossentropy",
+        steps_per_execution=settings.steps_per_point,
+    )
+    model.optimizer.build(model.trainable_variables)
+    fresh = [ops.convert_to_numpy(v) for v in model.optimizer.variables]
+    return Trainee(model, student, fresh)
+
+
+def train(
+    learner: Trainee,
+    start: list[np.ndarray],
+    few: Labelled,
+    test: Labelled,
+    settings: Settings,
+) -> Outcome:
+    """Trains on a few samples, all of them in each step.
+
+    Args:
+        learner: What to train.
+        start: Weights of the student to start from.
+        few: The samples to learn from.
+        test: The samples to measure the accuracy on.
+        settings: How long.
+
+    Returns:
+        The `Outcome`; the learner's student stays as it ended.
+    """
+    learner.restart(start)
+    steps = settings.steps_per_point
+    batches = _endless(few)
+    curve, seconds = [], 0.0
+    for _ in range(settings.points):
+        begin = time.perf_counter()
+        learner.model.fit(
+            batches, steps_per_epoch=steps, shuffle=False, verbose=0
+        )
+        seconds += time.perf_counter() - begin
+        curve.append(accuracy(learner.student, test))
+    return Outcome(np.array(curve), seconds)
+
+
+def warm_up(learner: Trainee, few: Labelled, settings: Settings) -> None:
+    """Trains a little, so that compilation is not counted as training."""
+    steps = settings.steps_per_point
+    learner.model.fit(
+        _endless(few), steps_per_epoch=steps, shuffle=False, verbose=0
+    )
+
+
+def _endless(few):
+    return tf.data.Dataset.from_tensors(tuple(few)).repeat()
+
+
+def accuracy(model: keras.Model, data: Labelled) -> float:
+    """Share of samples whose most probable class is their label."""
+    probabilities = model.predict_on_batch(data.x)
+    return float(np.mean(probabilities.argmax(axis=-1) == data.y))

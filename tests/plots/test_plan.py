@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from keras_otreg.plots import neuron_plan
+from keras_otreg.plots.plan import row_shares
+
+
+def drawn(figure, panel=0):
+    return np.asarray(figure.axes[panel].images[0].get_array())
+
+
+@pytest.fixture
+def groups(rng):
+    """12 teacher neurons, of which 3 go to each of 4 student neurons."""
+    return np.eye(4)[rng.permutation(np.repeat(np.arange(4), 3))] / 12.0
+
+
+def test_every_panel_has_a_title_and_labelled_axes(groups):
+    figure = neuron_plan({"before": groups, "after": groups})
+    assert [x.get_title() for x in figure.axes[:2]] == ["before", "after"]
+    for axes in figure.axes[:2]:
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+    assert figure.axes[2].get_ylabel() == "share of the teacher neuron"
+
+
+def test_a_sharp_plan_is_a_staircase(groups):
+    stairs = np.repeat(np.eye(4), 3, axis=0)
+    np.testing.assert_array_equal(drawn(neuron_plan({"": groups})), stairs)
+
+
+def test_what_is_blurred_comes_last(groups):
+    plan = np.ones((14, 6))
+    plan[2:] = 0.0
+    plan[2:, 2:] = groups
+    image = drawn(neuron_plan({"": plan}))
+    np.testing.assert_allclose(image[:12].max(axis=1), 1.0)
+    np.testing.assert_allclose(image[12:], 1.0 / 6.0)
+
+
+def test_a_neuron_that_stayed_is_on_the_diagonal_of_an_aligned_panel(rng):
+    plan = np.eye(6)
+    plan[[1, 4]] = plan[[4, 1]]
+    plan = plan * rng.uniform(0.5, 1.0, (6, 1))
+    image = drawn(neuron_plan({"same": plan}, aligned=["same"]))
+    assert np.diag(image).sum() == 4.0
+
+
+def test_shares_of_a_teacher_neuron_sum_to_one(rng):
+    plan = rng.random((5, 3))
+    plan[2] = 0.0
+    sums = row_shares(plan).sum(axis=1)
+    np.testing.assert_allclose(sums, [1.0, 1.0, 0.0, 1.0, 1.0])

@@ -1,0 +1,83 @@
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from keras_otreg import __main__ as command_line
+
+
+def fails(arguments, capsys):
+    """The exit code and the message of a command that cannot start."""
+    with pytest.raises(SystemExit) as stop:
+        command_line.main(arguments)
+    return stop.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        ([], "command"),
+        (["dance"], "dance"),
+        (["demo", "--seeds", "0"], "--seeds"),
+        (["demo", "--seeds", "-1"], "--seeds"),
+        (["demo", "--seeds", "two"], "--seeds"),
+        (["demo", "--seed", "1.5"], "--seed"),
+        (["demo", "--slow"], "--slow"),
+        (["demo", "--out"], "--out"),
+    ],
+)
+def test_a_wrong_argument_is_named_in_one_line(arguments, culprit, capsys):
+    code, message = fails(arguments, capsys)
+    assert code == 2
+    assert culprit in message
+    assert message.startswith("keras-otreg")
+    assert message.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_in_one_line(
+    tmp_path, capsys
+):
+    path = tmp_path / "file"
+    path.touch()
+    for folder in (path, path / "inside"):
+        assert command_line.main(["demo", "--out", str(folder)]) == 1
+        message = capsys.readouterr().err
+        assert str(folder) in message
+        assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (ImportError('pip install "keras-otreg[demo]"'), 1),
+        (OSError(28, "No space left on device"), 1),
+    ],
+)
+def test_trouble_while_working_is_one_line_and_a_code(error, code, capsys):
+    def work():
+        raise error
+
+    assert command_line.exit_code(work) == code
+    message = capsys.readouterr().err
+    assert message.startswith("keras-otreg: ")
+    assert message.count("\n") == 1
+
+
+def test_a_mistake_of_ours_is_not_hidden():
+    def work():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        command_line.exit_code(work)
+
+
+def test_help_names_every_option_and_loads_no_library():
+    path = pathlib.Path(command_line.__file__)
+    arguments = [sys.executable, "-X", "importtime", path, "demo", "--help"]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    for option in ("--quick", "--seeds N", "--seed S", "--out DIR"):
+        assert option in done.stdout
+    assert "tensorflow" not in done.stderr
+    assert "keras" not in done.stderr
