@@ -59,17 +59,28 @@ def _parser():
     )
     demo = commands.add_parser(
         "demo",
-        help="fine-tune on real digits and compare with other methods",
+        help="learn real digits from few labels, and compare methods",
         description="Trains a network on MNIST's digits and transfers it to "
         "those of another scanner, with two labels a class: with optimal "
-        "transport, and with what one would do otherwise. Needs "
-        'pip install "keras-otreg[demo]".',
+        "transport, and with what one would do otherwise. Or, with --joint, "
+        "learns MNIST's digits from five labels a class beside printed "
+        'letters. Needs pip install "keras-otreg[demo]".',
     )
     demo.set_defaults(command=_demo)
+    _add_demo_options(demo)
+    return parser
+
+
+def _add_demo_options(demo):
+    demo.add_argument(
+        "--joint",
+        action="store_true",
+        help="joint transfer from letters instead of fine-tuning",
+    )
     demo.add_argument(
         "--quick",
         action="store_true",
-        help="take less than a minute: 2 seeds if not said otherwise, less "
+        help="take less than a minute: 2 seeds (1 with --joint), less "
         "training of the source, default strengths instead of chosen ones",
     )
     demo.add_argument(
@@ -77,7 +88,8 @@ def _parser():
         metavar="N",
         type=_whole_number(1, 1000),
         default=argparse.SUPPRESS,
-        help="how many draws of labels to train with (default: 8)",
+        help="how many draws of labels to train with (default: 8, or 5 "
+        "with --joint)",
     )
     demo.add_argument(
         "--seed",
@@ -94,7 +106,6 @@ def _parser():
         help="folder for the model, the table and the pictures (default: "
         "otreg-demo)",
     )
-    return parser
 
 
 def _whole_number(least, most):
@@ -116,11 +127,18 @@ def _demo(options):
 
     from keras_otreg import demo
 
-    seeds = getattr(options, "seeds", 2 if options.quick else 8)
-    settings = demo.Settings(seeds=seeds, seed=options.seed)
+    # Without --joint, then with it.
+    seeds = ((8, 5), (2, 1))[options.quick][options.joint]
+    settings = demo.Settings(
+        seeds=getattr(options, "seeds", seeds), seed=options.seed
+    )
+    if options.joint:
+        settings = demo.joint(settings)
     if options.quick:
         settings = demo.quick(settings)
-    demo.run(demo.digits(), settings, options.out, rich.console.Console())
+    task = demo.letters_and_digits() if options.joint else demo.digits()
+    run = demo.run_joint if options.joint else demo.run
+    run(task, settings, options.out, rich.console.Console())
 
 
 def _ready(folder):

@@ -28,7 +28,7 @@ class Configurable:
 
 def encode_array(array: np.ndarray) -> dict[str, Any]:
     """Describes an array in JSON, exactly, in 4/3 of its bytes."""
-    array = np.ascontiguousarray(array)
+    array = np.asarray(array)
     little_endian = array.astype(array.dtype.newbyteorder("<"))
     return {
         "dtype": array.dtype.name,

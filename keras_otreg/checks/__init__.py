@@ -8,6 +8,7 @@ from keras_otreg.checks.networks import (
     layer_path,
     misfit_head,
     misfit_loss,
+    only_layer,
     paired_batch,
     penalties,
     probabilities,
@@ -22,9 +23,13 @@ from keras_otreg.checks.shapes import (
     equal_ranks,
     equal_shapes,
     equal_widths,
+    feature_pair,
+    known_shape,
     known_sizes,
     one_label_each,
+    one_weight_each,
     pairable,
+    same_samples,
     some_batches,
 )
 from keras_otreg.checks.values import (
@@ -45,6 +50,11 @@ from keras_otreg.checks.values import (
 )
 
 __all__ = [
+    "only_layer",
+    "feature_pair",
+    "known_shape",
+    "one_weight_each",
+    "same_samples",
     "built_head",
     "built_model",
     "chosen_call",

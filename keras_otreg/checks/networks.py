@@ -47,7 +47,8 @@ def chosen_call(calls: list[Any], path: str, index: int | None) -> Any:
         return calls[0]
     if index is not None and index < len(calls):
         return calls[index]
-    choices = [f"{path.split('#')[0]}#{k}" for k in range(len(calls))]
+    layer = path if index is None else path.rpartition("#")[0]
+    choices = [f"{layer}#{k}" for k in range(len(calls))]
     if not calls:
         problem = "The model did not call it in this forward pass."
     elif index is None:
@@ -61,7 +62,8 @@ def chosen_call(calls: list[Any], path: str, index: int | None) -> Any:
 
 def single_tensor(value: Any, path: str) -> Any:
     """Returns the output of a layer if it is one tensor with a batch axis."""
-    if not keras.tree.is_nested(value) and len(value.shape) >= 2:
+    is_one = value is not None and not keras.tree.is_nested(value)
+    if is_one and len(value.shape) >= 2:
         return value
     raise ValueError(
         f"Expected the layer at path {path!r} to return one tensor of shape "
@@ -84,7 +86,8 @@ def built_model(value: Any, name: str) -> Any:
 
 def penalties(values: Any, kind: Any) -> list[Any]:
     """Returns a list of penalties that can be told apart in the logs."""
-    values = [values] if isinstance(values, kind) else list(values)
+    several = isinstance(values, Iterable)
+    values = list(values) if several else [values]
     for value in values:
         instance_of(value, kind, "penalties", "`keras_otreg.Penalty` objects")
     names = [value.name for value in values]
@@ -182,3 +185,15 @@ def paired_batch(is_pair: bool, expected: bool) -> None:
             "inputs, which only `fit` of a model with a `source_task` takes. "
             "Pass the target's half of it."
         )
+
+
+def only_layer(layers: list[Any], path: str, model_name: str) -> Any:
+    """Returns the layer at a path, if there is only one."""
+    if len({id(layer) for layer in layers}) == 1:
+        return layers[0]
+    raise ValueError(
+        f"Expected one layer at path {path!r} of model '{model_name}'. "
+        f"Received: {len(layers)} layers of that name. Give them different "
+        "names, or mark the tensor that you mean with a "
+        "`keras_otreg.layers.FeatureTap`."
+    )

@@ -123,3 +123,48 @@ def pairable(target: Any, source: Any) -> None:
 
 def _sample_shapes(specs):
     return keras.tree.map_structure(lambda x: tuple(x.shape[1:]), specs)
+
+
+def same_samples(teacher: Any, student: Any) -> None:
+    """Raises unless two activations are of the same samples, with units."""
+    fits = len(teacher) >= 2 and len(student) >= 2
+    known = None not in (teacher[0], student[0]) if fits else False
+    if not fits or (known and teacher[0] != student[0]):
+        raise ValueError(
+            "Expected activations of the same samples, of shapes (batch, ..., "
+            f"units). Received: shapes {tuple(teacher)} and {tuple(student)}"
+        )
+
+
+def one_weight_each(activations: Any, weight: Any) -> None:
+    """Raises unless there is one weight for each sample."""
+    known = None not in (activations[0], weight[0])
+    if known and activations[0] != weight[0]:
+        raise ValueError(
+            "Expected a `sample_weight` for each sample. Received: "
+            f"{weight[0]} weights for activations of shape {tuple(activations)}"
+        )
+
+
+def known_shape(shape: Any) -> tuple[int, ...]:
+    """Returns a shape without the batch axis if all of it is known."""
+    if None not in shape:
+        return tuple(shape)
+    raise ValueError(
+        "Expected activations whose shape is known when the graph is built, "
+        "to keep their positions as coordinates. Received: (batch, *"
+        f"{tuple(shape)}). Give the model a fixed input size, or use "
+        "spatial='pool'."
+    )
+
+
+def feature_pair(teacher: Any, student: Any) -> tuple[Any, Any]:
+    """Returns the features of a teacher and of a student."""
+    if student is not None:
+        return teacher, student
+    if isinstance(teacher, (list, tuple)) and len(teacher) == 2:
+        return tuple(teacher)
+    raise ValueError(
+        "Expected the features of a teacher and of a student, as two arguments "
+        f"or as one pair. Received: {teacher!r}"
+    )

@@ -66,7 +66,7 @@ def count(value: Any, name: str) -> int:
             value,
             name,
             expected="a whole number of at least 1",
-            valid=lambda x: x >= 1 and x == int(x),
+            valid=lambda x: x >= 1 and x.is_integer(),
         )
     )
 
@@ -84,13 +84,16 @@ def unique(names: Iterable[str], what: str, remedy: str) -> None:
 
 def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
     """Returns an array if it is not empty and all of it is finite."""
-    if value.ndim >= least_rank and value.size and np.isfinite(value).all():
-        return value
+    received = f"dtype {value.dtype}, shape {value.shape}"
+    if value.dtype.kind in "biuf" or value.dtype.name == "bfloat16":
+        wrong = int((~np.isfinite(value)).sum())
+        if value.ndim >= least_rank and value.size and not wrong:
+            return value
+        received += f", {wrong} values not finite"
     raise ValueError(
         f"Invalid value for argument `{name}`. Expected a non-empty array of "
         f"finite numbers with at least {least_rank} axes. "
-        f"Received: shape {value.shape}, "
-        f"{int((~np.isfinite(value)).sum())} values not finite"
+        f"Received: {received}"
     )
 
 

@@ -31,19 +31,20 @@ def conclusions(results: Sequence[Result]) -> Iterator[str]:
     """Sentences on which method is ahead, for each student."""
     for student, baseline in BASELINES.items():
         group = [x for x in results if x.student == student]
-        yield _best(student, group)
+        yield best(student, group)
         yield _against(
             _named(group, TRANSPORT), _named(group, baseline), student
         )
 
 
-def _best(student, group):
-    best = max(group, key=lambda result: result.mean)
-    text = f"{_capital(student)}: {best.method} has the highest mean, "
-    text += f"{best.mean:.3f}"
-    if len(best.accuracies) < FEWEST:
+def best(student: str, group: Sequence[Result]) -> str:
+    """Which method is ahead, and which cannot be told from it."""
+    leader = max(group, key=lambda result: result.mean)
+    text = f"{_capital(student)}: {leader.method} has the highest mean, "
+    text += f"{leader.mean:.3f}"
+    if len(leader.accuracies) < FEWEST:
         return f"{text}; so few seeds cannot tell what is luck."
-    near = [x.method for x in group if x is not best and _tied(best, x)]
+    near = [x.method for x in group if x is not leader and _tied(leader, x)]
     if near:
         return f"{text}; not clearly apart from it: {', '.join(near)}."
     return f"{text}, clearly apart from the rest."

@@ -1,7 +1,7 @@
 """The pictures of the demo, and what they say in numbers."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -69,14 +69,24 @@ def plan_between(
 
 
 def draw_curves(
-    results: Sequence[Result], settings: Settings, path: pathlib.Path
+    results: Sequence[Result],
+    settings: Settings,
+    path: pathlib.Path,
+    baselines: Mapping[str, str] = BASELINES,
 ) -> None:
-    """Writes the learning curves: each method against its baseline."""
+    """Writes the learning curves: each method against its baseline.
+
+    Args:
+        results: What was measured.
+        settings: The steps of the curves.
+        path: File to write.
+        baselines: For each student, the method to compare others with.
+    """
     baselines = {
         student: next(
             x for x in results if (x.student, x.method) == (student, name)
         )
-        for student, name in BASELINES.items()
+        for student, name in baselines.items()
     }
     panels = {}
     for result in results:

@@ -49,8 +49,24 @@ class Settings:
         return range(first, first + self.draws)
 
 
+def joint(settings: Settings) -> Settings:
+    """Settings for learning beside a source of other classes."""
+    return dataclasses.replace(
+        settings,
+        per_class=5,
+        source_epochs=6,
+        steps=600,
+        points=6,
+        strengths=(),
+    )
+
+
 def quick(settings: Settings) -> Settings:
     """Settings for less than a minute: less source data, nothing to choose."""
     return dataclasses.replace(
-        settings, source_epochs=6, points=4, strengths=()
+        settings,
+        source_epochs=settings.source_epochs // 2,
+        steps=min(settings.steps, 200),
+        points=4,
+        strengths=(),
     )

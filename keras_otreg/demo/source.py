@@ -25,8 +25,26 @@ def trained_source(
         The network.
     """
     keras.utils.set_random_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
     model = networks.wide(settings)
+    train_on(data, model, settings, advance)
+    return model
+
+
+def train_on(
+    data: Labelled,
+    model: keras.Model,
+    settings: Settings,
+    advance: Callable[[], None],
+) -> None:
+    """Trains a network on distorted copies of some images.
+
+    Args:
+        data: Images and labels.
+        model: The network.
+        settings: Number of epochs, and the seed.
+        advance: Called after each epoch.
+    """
+    rng = np.random.default_rng(settings.seed)
     model.compile(
         "adam", "sparse_categorical_crossentropy", steps_per_execution=16
     )
@@ -34,7 +52,6 @@ def trained_source(
         images = distorted(data.x, rng)
         model.fit(images, data.y, batch_size=64, verbose=0)
         advance()
-    return model
 
 
 def distorted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

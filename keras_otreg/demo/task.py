@@ -2,7 +2,13 @@
 
 import dataclasses
 
-from keras_otreg.data import Labelled, mnist5k, optdigits
+from keras_otreg.data import (
+    Labelled,
+    few_shot,
+    letters,
+    mnist5k,
+    optdigits,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,3 +32,9 @@ class Task:
 def digits() -> Task:
     """From MNIST's digits to those of another scanner."""
     return Task(*mnist5k(), *optdigits())
+
+
+def letters_and_digits() -> Task:
+    """From printed letters to MNIST's digits: other classes, another look."""
+    test, train = few_shot(*letters(), per_class=20, seed=0)
+    return Task(train, test, *mnist5k())

@@ -67,6 +67,7 @@ def train(
     few: Labelled,
     test: Labelled,
     settings: Settings,
+    batches: tf.data.Dataset | None = None,
 ) -> Outcome:
     """Trains on a few samples, all of them in each step.
 
@@ -76,13 +77,14 @@ def train(
         few: The samples to learn from.
         test: The samples to measure the accuracy on.
         settings: How long.
+        batches: What to give to `fit` instead of those samples.
 
     Returns:
         The `Outcome`; the learner's student stays as it ended.
     """
     learner.restart(start)
     steps = settings.steps_per_point
-    batches = _endless(few)
+    batches = _endless(few) if batches is None else batches
     curve, seconds = [], 0.0
     for _ in range(settings.points):
         begin = time.perf_counter()
@@ -94,12 +96,16 @@ def train(
     return Outcome(np.array(curve), seconds)
 
 
-def warm_up(learner: Trainee, few: Labelled, settings: Settings) -> None:
+def warm_up(
+    learner: Trainee,
+    few: Labelled,
+    settings: Settings,
+    batches: tf.data.Dataset | None = None,
+) -> None:
     """Trains a little, so that compilation is not counted as training."""
+    batches = _endless(few) if batches is None else batches
     steps = settings.steps_per_point
-    learner.model.fit(
-        _endless(few), steps_per_epoch=steps, shuffle=False, verbose=0
-    )
+    learner.model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
 def _endless(few):

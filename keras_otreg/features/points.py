@@ -45,7 +45,7 @@ def samples_as_points(activations: Any, spatial: str = "pool") -> Any:
     checks.one_of(spatial, SPATIAL, "spatial")
     inner = tuple(range(1, len(activations.shape) - 1))
     if spatial == "keep":
-        width = math.prod(activations.shape[1:])
+        width = math.prod(checks.known_shape(activations.shape[1:]))
         return ops.reshape(activations, (-1, width))
     return ops.mean(activations, axis=inner) if inner else activations
 
@@ -59,8 +59,10 @@ def positions_as_points(activations: Any) -> Any:
     Returns:
         A set for each sample, of shape `(batch, positions, units)`.
     """
-    positions = math.prod(activations.shape[1:-1])
-    return ops.reshape(activations, (-1, positions, activations.shape[-1]))
+    _, *inner, units = activations.shape
+    if None in inner:
+        return ops.reshape(activations, (ops.shape(activations)[0], -1, units))
+    return ops.reshape(activations, (-1, math.prod(inner), units))
 
 
 def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
@@ -107,6 +109,7 @@ def weigh_samples(activations: Any, sample_weight: Any, power: float) -> Any:
         # A new tensor all the same: the old one may carry a Keras mask.
         return activations * 1
     weight = ops.cast(weight_of_samples(sample_weight), activations.dtype)
+    checks.one_weight_each(activations.shape, weight.shape)
     inner = (1,) * (len(activations.shape) - 1)
     weight = ops.reshape(weight, (-1, *inner))
     mean = ops.mean(weight)

@@ -7,19 +7,24 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-# Each thread, and so each replica of a distributed step, has its own record.
-_record: contextvars.ContextVar[dict[int, list[Any]] | None] = (
-    contextvars.ContextVar("record", default=None)
+# Each thread, and so each replica of a distributed step, has its own records;
+# a model that is run inside another one's `call` adds one more.
+_records: contextvars.ContextVar[tuple[dict[int, list[Any]], ...]] = (
+    contextvars.ContextVar("records", default=())
 )
 _lock = threading.Lock()
 _users: dict[int, int] = {}
+# Keras calls one of the first two, or goes through the third.
+_METHODS = ("call", "quantized_call", "rematerialized_call")
 
 
 @contextlib.contextmanager
 def recording(layers: Iterable[Any]) -> Iterator[dict[int, list[Any]]]:
     """Within the block, records every output of some layers.
 
-    The layers are left as they were found, also after an error.
+    The layers are left as they were found, also after an error. They are not
+    rematerialised in the block: no gradient comes back through what such a
+    layer computed inside.
 
     Args:
         layers: Keras layers.
@@ -31,11 +36,11 @@ def recording(layers: Iterable[Any]) -> Iterator[dict[int, list[Any]]]:
     record: dict[int, list[Any]] = {id(layer): [] for layer in layers}
     for layer in layers:
         _watch(layer)
-    token = _record.set(record)
+    token = _records.set((*_records.get(), record))
     try:
         yield record
     finally:
-        _record.reset(token)
+        _records.reset(token)
         for layer in layers:
             _unwatch(layer)
 
@@ -46,7 +51,10 @@ def _watch(layer):
         _users[id(layer)] = users + 1
         if users == 0:
             # Into the instance's dictionary, past the tracking of Keras.
-            vars(layer)["call"] = _recorded(layer, layer.call)
+            call, quantized = layer.call, layer.quantized_call
+            vars(layer)["call"] = _recorded(layer, call)
+            vars(layer)["quantized_call"] = _recorded(layer, quantized)
+            vars(layer)["rematerialized_call"] = _as_it_is
 
 
 def _unwatch(layer):
@@ -54,8 +62,11 @@ def _unwatch(layer):
         _users[id(layer)] -= 1
         if _users[id(layer)] == 0:
             del _users[id(layer)]
-            original = vars(layer).pop("call").__wrapped__
-            if original != getattr(layer, "call"):  # noqa: B009
+            original = vars(layer)["call"].__wrapped__
+            for method in _METHODS:
+                del vars(layer)[method]
+            if original != layer.call:
+                # The caller had put a method of its own there.
                 vars(layer)["call"] = original
 
 
@@ -63,9 +74,14 @@ def _recorded(layer, call):
     @functools.wraps(call)
     def recorded_call(*args, **kwargs):
         outputs = call(*args, **kwargs)
-        record = _record.get()
-        if record is not None and id(layer) in record:
-            record[id(layer)].append(outputs)
+        for record in _records.get():
+            if id(layer) in record:
+                record[id(layer)].append(outputs)
         return outputs
 
     return recorded_call
+
+
+def _as_it_is(function, *args, **kwargs):
+    del args, kwargs
+    return function

@@ -21,10 +21,15 @@ def summary(model: keras.Model) -> None:
         otreg.features.summary(model)
         ```
     """
-    table = rich.table.Table("path", "layer", "output shape")
-    for path, kind, shape in summary_rows(model):
-        table.add_row(path, kind, shape)
-    rich.console.Console().print(table)
+    headings = ("path", "layer", "output shape")
+    rows = [headings, *summary_rows(model)]
+    table = rich.table.Table(*headings)
+    for row in rows[1:]:
+        table.add_row(*row)
+    # As wide as it needs: a path that is cut short cannot be copied.
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    width = sum(widths) + 3 * len(widths) + 1
+    rich.console.Console(width=width).print(table)
 
 
 def summary_rows(model: keras.Model) -> list[tuple[str, str, str]]:
@@ -46,5 +51,8 @@ def summary_rows(model: keras.Model) -> list[tuple[str, str, str]]:
 def _shape(call: Any) -> str:
     if call is None:
         return "?"
-    shapes = keras.tree.map_structure(lambda x: tuple(x.shape), call)
-    return str(shapes)
+    return str(keras.tree.map_structure(_shape_of_one, call))
+
+
+def _shape_of_one(tensor):
+    return None if tensor is None else tuple(tensor.shape)

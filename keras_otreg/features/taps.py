@@ -40,6 +40,7 @@ def capture(
         prediction, found = capture(model, images, ["backbone/block3_out"])
         ```
     """
+    checks.built_model(model, "model")
     layers = {path: find_layer(model, path) for path in paths}
     with recording(layers.values()) as record:
         prediction = model(inputs, training=training)
@@ -80,6 +81,8 @@ class _Probe(keras.Operation):
 
 def input_spec(model: keras.Model) -> Any:
     """What a built model takes, as symbolic tensors; `None` if unknown."""
+    if not model.built:
+        return None
     if isinstance(model, keras.Sequential):
         return model.inputs[0]
     if getattr(model, "inputs", None):

@@ -63,9 +63,12 @@ def find_layer(model: Any, path: str) -> Any:
     Raises:
         ValueError: If there is no such layer; the message lists near matches.
     """
-    layers = dict(walk(model))
+    layers: dict[str, list[Any]] = {}
+    for known, layer in walk(model):
+        layers.setdefault(known, []).append(layer)
     name, _ = split_call(path, layers)
-    return layers[checks.known_layer(name, layers, model.name)]
+    found = layers[checks.known_layer(name, layers, model.name)]
+    return checks.only_layer(found, name, model.name)
 
 
 def _is_layer(value):

@@ -45,16 +45,14 @@ class FeaturePenalty(keras.layers.Layer):
 
     def call(self, teacher, student=None):
         """Adds the loss; returns the student's features unchanged."""
-        if student is None:
-            teacher, student = teacher
+        teacher, student = checks.feature_pair(teacher, student)
         value = self.loss(ops.stop_gradient(teacher), student)
         self.add_loss(self.weight * value)
         return student
 
     def compute_output_spec(self, teacher, student=None):
         """That of the student's features."""
-        if student is None:
-            _, student = teacher
+        _, student = checks.feature_pair(teacher, student)
         return keras.KerasTensor(student.shape, dtype=student.dtype)
 
     def compute_mask(self, inputs, previous_mask):

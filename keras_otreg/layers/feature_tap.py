@@ -23,7 +23,8 @@ class FeatureTap(keras.layers.Layer):
     """
 
     def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+        # The input is returned as it came, in its own dtype.
+        super().__init__(**{"autocast": False, **kwargs})
         self.supports_masking = True
         self.built = True
 
@@ -31,6 +32,6 @@ class FeatureTap(keras.layers.Layer):
         """Returns its input."""
         return inputs
 
-    def compute_output_shape(self, input_shape):
-        """The shape of the input."""
-        return input_shape
+    def compute_output_spec(self, inputs):
+        """That of the input."""
+        return keras.KerasTensor(inputs.shape, dtype=inputs.dtype)

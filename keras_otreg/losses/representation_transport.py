@@ -14,7 +14,7 @@ from keras_otreg.features.points import (
 )
 from keras_otreg.losses.plans import PLANS, control_plan
 from keras_otreg.ot import Sinkhorn, costs, transport_plan
-from keras_otreg.ot.numerics import frozen
+from keras_otreg.ot.numerics import at_least_float32, frozen
 from keras_otreg.ot.relative import relative_problem
 from keras_otreg.saving import export
 
@@ -136,8 +136,10 @@ class RepresentationTransport(keras.losses.Loss):
     def _costs(self, teacher, student):
         if self.spatial == "keep":
             teacher, student = match_positions(teacher, student)
-        x = units_as_points(teacher, self.spatial)
-        y = units_as_points(student, self.spatial)
+        checks.same_samples(teacher.shape, student.shape)
+        # Sums over many samples leave the range of half precision.
+        x = at_least_float32(units_as_points(teacher, self.spatial))
+        y = at_least_float32(units_as_points(student, self.spatial))
         # A mean over the coordinates, not a sum: the value is then that of
         # any batch size.
         count = ops.cast(ops.shape(x)[-1], x.dtype)

@@ -12,7 +12,7 @@ from keras_otreg.features.points import (
     weight_of_samples,
 )
 from keras_otreg.ot import Sinkhorn, costs
-from keras_otreg.ot.numerics import safe_divide
+from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.ot.relative import relative_divergence
 from keras_otreg.saving import export
 
@@ -78,7 +78,9 @@ class SinkhornDivergence(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """The divergence between two pairs of (activations, weights)."""
-        (teacher, a), (student, b) = y_true, y_pred
+        (teacher, a), (student, b) = keras.tree.map_structure(
+            at_least_float32, (y_true, y_pred)
+        )
         x = samples_as_points(teacher, self.spatial)
         y = samples_as_points(student, self.spatial)
         checks.equal_features(x.shape, y.shape)
@@ -109,5 +111,6 @@ class SinkhornDivergence(keras.losses.Loss):
         activations = ops.convert_to_tensor(activations, self.dtype)
         if sample_weight is None:
             sample_weight = ops.ones(ops.shape(activations)[:1])
-        weight = ops.cast(weight_of_samples(sample_weight), self.dtype)
+        weight = weight_of_samples(sample_weight)
+        checks.one_weight_each(activations.shape, weight.shape)
         return activations, safe_divide(weight, ops.sum(weight))

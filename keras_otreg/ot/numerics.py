@@ -43,9 +43,9 @@ def safe_log(weights: Any) -> Any:
 def safe_sqrt(squared: Any) -> Any:
     """Square root whose gradient is zero, not infinite, at zero."""
     # Both branches must be finite: the gradient of `where` visits the one
-    # not taken.
-    positive = ops.where(squared > 0.0, squared, 1.0)
-    return ops.where(squared > 0.0, ops.sqrt(positive), 0.0)
+    # not taken. What is not a number is not zero, and stays what it is.
+    zero = squared <= 0.0
+    return ops.where(zero, 0.0, ops.sqrt(ops.where(zero, 1.0, squared)))
 
 
 def safe_divide(numerator: Any, denominator: Any) -> Any:

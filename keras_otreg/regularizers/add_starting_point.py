@@ -5,30 +5,34 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.features.walk import children, walk
+from keras_otreg.features.walk import LOOPS, children, walk
 from keras_otreg.regularizers.starting_point import StartingPoint, Sum
+
+# Layers whose own description holds that of the layers inside.
+DESCRIBING = (*LOOPS, keras.layers.Bidirectional, keras.layers.StackedRNNCells)
 
 
 def add_starting_point(
     model: keras.Model,
     strength: float = 0.1,
-    exclude: Iterable[str] | None = None,
+    exclude: str | Iterable[str] | None = None,
 ) -> keras.Model:
     """Pulls every weight of a model towards its present value (L2-SP).
 
     Regularisers that a weight already has are kept beside the new one; a
-    starting point that it already has is replaced. The regularisers sit in the
-    layers, and are saved with the model.
+    starting point that it already has is replaced. Frozen weights have one
+    too, which acts when they are unfrozen. The regularisers sit in the layers
+    and are saved with the model, where its layers save what they are made of;
+    a warning names the weights whose layers do not.
 
     Args:
         model: A built `keras.Model`, which is changed in place.
         strength: Factor of the penalty; see `StartingPoint`.
-        exclude: Paths of layers to leave alone, with all that is inside. If
-            not given, the last layer that has weights: the new task's head,
-            whose start means nothing.
+        exclude: Path of a layer to leave alone with all that is inside, or
+            several. If not given, the last layer that has weights: the new
+            task's head, whose start means nothing.
 
     Returns:
         The model.
@@ -44,50 +48,102 @@ def add_starting_point(
     """
     checks.built_model(model, "model")
     strength = checks.non_negative(strength, "strength")
-    owners = dict(walk(model, into_loops=True))
-    excluded = _last_with_weights(owners) if exclude is None else list(exclude)
-    for path in excluded:
-        checks.known_layer(path, owners, model.name)
+    layers = dict(walk(model, into_loops=True))
+    excluded = _excluded(model, layers, exclude)
     unsaved = []
-    for path, layer in owners.items():
-        if not any(f"{path}/".startswith(f"{name}/") for name in excluded):
-            unsaved += [f"{path}/{x}" for x in _pull(layer, strength)]
+    for path, layer in layers.items():
+        if id(layer) in excluded:
+            continue
+        lost = _pull(layer, strength)
+        if not _is_described(model, path, layers):
+            lost = [weight.name for weight in _own_weights(layer)]
+        unsaved += [f"{path}/{name}" for name in lost]
     if unsaved:
         warnings.warn(
             f"Model '{model.name}' will not save the starting points of the "
-            f"weights {unsaved}: their layers have no argument to keep a "
-            "regulariser in. They act now; after loading the model, call "
+            f"weights {unsaved}: their layers do not describe them when they "
+            "are saved. They act now; after loading the model, call "
             "`add_starting_point` again or name the layers in `exclude`.",
             stacklevel=2,
         )
     return model
 
 
+def _excluded(model, layers, exclude):
+    """The `id`s of the layers to leave alone."""
+    if exclude is None:
+        own = [path for path in _of_models(model) if layers[path].weights]
+        exclude = own[-1:]
+    names = [exclude] if isinstance(exclude, str) else list(exclude)
+    for name in names:
+        checks.known_layer(name, layers, model.name)
+    return {
+        id(layer)
+        for path, layer in layers.items()
+        if any(f"{path}/".startswith(f"{name}/") for name in names)
+    }
+
+
+def _of_models(model, prefix=""):
+    """Paths of the layers of a model and of the models nested in it."""
+    for layer in children(model):
+        path = f"{prefix}{layer.name}"
+        if isinstance(layer, keras.Model):
+            yield from _of_models(layer, f"{path}/")
+        else:
+            yield path
+
+
+def _is_described(model, path, layers):
+    """Whether all that a layer sits in saves what it is made of."""
+    names = path.split("/")[:-1]
+    around = [layers["/".join(names[: k + 1])] for k in range(len(names))]
+    return all(_describes_its_layers(outer) for outer in (model, *around))
+
+
+def _describes_its_layers(outer):
+    if isinstance(outer, DESCRIBING):
+        return True
+    try:
+        return "layers" in outer.get_config()
+    except NotImplementedError:
+        return False
+
+
 def _pull(layer, strength):
     """Regularises a layer's own weights; returns those it cannot save."""
-    inner = {id(v) for child in children(layer) for v in child.variables}
+    weights = _own_weights(layer)
+    names = [weight.name for weight in weights]
     unsaved = []
-    for weight in layer.trainable_variables:
-        if id(weight) in inner:
-            continue
-        start = StartingPoint(ops.convert_to_numpy(weight), strength)
+    for weight in weights:
+        start = StartingPoint(weight.numpy(), strength)
         weight.regularizer = _beside(weight.regularizer, start)
         attribute = _attribute(layer, weight.name)
-        if attribute is None:
+        # Several weights of one name sit in layers that are hidden inside.
+        if attribute is None or names.count(weight.name) > 1:
             unsaved.append(weight.name)
         else:
             setattr(layer, attribute, weight.regularizer)
     return unsaved
 
 
+def _own_weights(layer):
+    """The weights of a layer that can be trained, frozen now or not."""
+    inner = children(layer)
+    thawed = not layer.trainable and not inner
+    if thawed:
+        layer.trainable = True
+    weights = list(layer.trainable_variables)
+    if thawed:
+        layer.trainable = False
+    theirs = {id(weight) for child in inner for weight in child.variables}
+    return [weight for weight in weights if id(weight) not in theirs]
+
+
 def _beside(present: Any, start: StartingPoint) -> Any:
     several = present.regularizers if isinstance(present, Sum) else [present]
-    kept = [
-        regularizer
-        for regularizer in several
-        if regularizer is not None
-        and not isinstance(regularizer, StartingPoint)
-    ]
+    dropped = (StartingPoint, type(None))
+    kept = [x for x in several if not isinstance(x, dropped)]
     return Sum([*kept, start]) if kept else start
 
 
@@ -98,8 +154,3 @@ def _attribute(layer, weight_name):
         names.append("depthwise")
     attributes = (f"{name}_regularizer" for name in names)
     return next((x for x in attributes if x in dir(layer)), None)
-
-
-def _last_with_weights(owners):
-    paths = [path for path, layer in owners.items() if layer.trainable_weights]
-    return paths[-1:]

@@ -1,0 +1,91 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_otreg import losses, ot
+
+TIGHT = ot.Sinkhorn(max_iterations=20_000, tolerance=1e-8)
+
+
+@pytest.fixture(autouse=True)
+def fresh_session():
+    """As in every test, but without a quarter of a second for garbage."""
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def compiled():
+    """Makes one graph of a function, because eager loops are slow."""
+
+    def make(function, **kwargs):
+        kwargs.setdefault("autograph", False)
+        graph = tf.function(lambda *args: function(*args), **kwargs)
+        return lambda *args: keras.tree.map_structure(np.asarray, graph(*args))
+
+    return make
+
+
+@pytest.fixture
+def smooth():
+    """A transport loss in float64 that is quick to solve without a graph."""
+
+    def make(cost="euclidean", epsilon=0.3, **kwargs):
+        return losses.RepresentationTransport(
+            cost, epsilon, solver=TIGHT, dtype="float64", **kwargs
+        )
+
+    return make
+
+
+@pytest.fixture
+def exact(smooth, compiled):
+    """A transport loss that is nearly unregularised, as one graph."""
+
+    def make(cost="euclidean", epsilon=0.005, **kwargs):
+        return compiled(smooth(cost, epsilon, **kwargs))
+
+    return make
+
+
+@pytest.fixture
+def divergence():
+    """A Sinkhorn divergence to full precision, in float64."""
+
+    def make(cost="squared_euclidean", epsilon=1.0, **kwargs):
+        return losses.SinkhornDivergence(
+            cost, epsilon, solver=TIGHT, dtype="float64", **kwargs
+        )
+
+    return make
+
+
+@pytest.fixture
+def value_and_gradient():
+    """The value of a loss, and its gradient in the student's features."""
+
+    def make(loss, factor=1.0):
+        def run(teacher, student):
+            student = tf.convert_to_tensor(student)
+            with tf.GradientTape() as tape:
+                tape.watch(student)
+                value = factor * loss(teacher, student)
+            return value, tape.gradient(value, student)
+
+        return run
+
+    return make
+
+
+@pytest.fixture
+def pair(rng):
+    """Teacher and student features of seven samples."""
+
+    def make(teacher=5, student=None, inner=(), samples=7):
+        return [
+            rng.normal(size=(samples, *inner, width))
+            for width in (teacher, student or teacher)
+        ]
+
+    return make

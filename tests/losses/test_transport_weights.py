@@ -1,0 +1,99 @@
+"""A weight counts a sample in the distances between neurons."""
+
+import numpy as np
+import pytest
+
+from keras_otreg import losses
+from keras_otreg.ot.costs import COSTS
+
+WEIGHTS = np.array([2.0, 0.0, 1.0, 3.0, 0.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("plan", ["transport", "uniform"])
+@pytest.mark.parametrize("spatial", ["pool", "keep"])
+@pytest.mark.parametrize("cost", COSTS)
+class TestEveryCost:
+    @pytest.fixture
+    def loss(self, smooth, cost, spatial, plan):
+        return smooth(cost, spatial=spatial, plan=plan)
+
+    @pytest.fixture
+    def maps(self, pair):
+        return pair(4, 6, inner=(2, 3))
+
+    def test_weight_zero_is_leaving_the_sample_out(self, loss, maps):
+        weights = (WEIGHTS > 0).astype("float64")
+        left = [x[WEIGHTS > 0] for x in maps]
+        np.testing.assert_allclose(loss(*maps, weights), loss(*left), rtol=1e-6)
+
+    def test_a_whole_weight_is_repeating_the_sample(self, loss, maps):
+        repeated = [np.repeat(x, WEIGHTS.astype(int), axis=0) for x in maps]
+        np.testing.assert_allclose(
+            loss(*maps, WEIGHTS), loss(*repeated), rtol=1e-6
+        )
+
+    def test_only_the_ratio_of_weights_counts(self, loss, maps):
+        np.testing.assert_allclose(
+            loss(*maps, 7.0 * WEIGHTS), loss(*maps, WEIGHTS), rtol=1e-6
+        )
+
+
+@pytest.mark.parametrize("weights", [None, np.ones(7), np.full((7, 1), 4.0)])
+def test_equal_weights_change_nothing(pair, smooth, weights):
+    teacher, student = pair(5, 6)
+    loss = smooth()
+    np.testing.assert_allclose(
+        loss(teacher, student, weights),
+        loss(teacher, student),
+        rtol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("weights", [WEIGHTS.astype("int32"), list(WEIGHTS)])
+def test_weights_of_any_kind_are_numbers(pair, smooth, weights):
+    teacher, student = pair(5, 6)
+    loss = smooth()
+    np.testing.assert_allclose(
+        loss(teacher, student, weights),
+        loss(teacher, student, WEIGHTS),
+        rtol=1e-6,
+    )
+
+
+def test_weights_of_zero_give_zero_and_no_gradient(pair, value_and_gradient):
+    teacher, student = pair(5, 6)
+    loss = losses.RepresentationTransport(epsilon=0.3)
+    run = value_and_gradient(
+        lambda teacher, student: loss(teacher, student, np.zeros(7))
+    )
+    value, gradient = run(teacher, student)
+    assert value == 0.0
+    np.testing.assert_array_equal(gradient, np.zeros((7, 6)))
+
+
+def test_a_sample_of_weight_zero_gets_no_gradient(pair, value_and_gradient):
+    teacher, student = pair(5, 6)
+    loss = losses.RepresentationTransport(epsilon=0.3)
+    run = value_and_gradient(
+        lambda teacher, student: loss(teacher, student, WEIGHTS)
+    )
+    _, gradient = run(teacher, student)
+    moves = np.abs(gradient).max(axis=1) > 0.0
+    np.testing.assert_array_equal(moves, WEIGHTS > 0)
+
+
+def test_weights_of_positions_are_averaged_over_them(pair, smooth, rng):
+    teacher, student = pair(5, 6, inner=(4,))
+    weights = rng.uniform(size=(7, 4))
+    loss = smooth()
+    np.testing.assert_allclose(
+        loss(teacher, student, weights),
+        loss(teacher, student, weights.mean(axis=1)),
+        rtol=1e-9,
+    )
+
+
+def test_weights_of_another_number_of_samples_are_refused(pair):
+    teacher, student = pair(5, 6)
+    with pytest.raises(ValueError, match="sample_weight"):
+        losses.RepresentationTransport()(teacher, student, np.ones(5))
