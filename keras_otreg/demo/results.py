@@ -48,10 +48,12 @@ class Result:
 
 def as_table(results: Sequence[Result]) -> rich.table.Table:
     """The table that the demo prints, with a section for each student."""
+    chosen = any(result.strength is not None for result in results)
+    numbers = ["strength"] * chosen + ["test accuracy", "seconds"]
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     table.add_column("student")
     table.add_column("method")
-    for name in ("strength", "test accuracy", "seconds"):
+    for name in numbers:
         table.add_column(name, justify="right")
     previous = None
     for result in results:
@@ -60,12 +62,16 @@ def as_table(results: Sequence[Result]) -> rich.table.Table:
         table.add_row(
             "" if previous == result.student else result.student,
             result.method,
-            "" if result.strength is None else f"{result.strength:g}",
+            *[_strength(result)] * chosen,
             f"{result.mean:.3f} ± {result.deviation:.3f}",
             f"{result.seconds:.1f}",
         )
         previous = result.student
     return table
+
+
+def _strength(result):
+    return "" if result.strength is None else f"{result.strength:g}"
 
 
 def write_csv(
