@@ -45,3 +45,18 @@ def decode_array(value: Any) -> np.ndarray:
     raw = base64.b64decode(value["base64"])
     array = np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
     return array.reshape(value["shape"])
+
+
+class Composed:
+    """Rebuilds a model from a config whose values may be described objects."""
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "Composed":
+        """Builds the model that `get_config` described."""
+        rebuilt = {
+            key: keras.saving.deserialize_keras_object(value, custom_objects)
+            for key, value in config.items()
+        }
+        return cls(**rebuilt)

@@ -20,14 +20,7 @@ def centroid(
 ) -> np.ndarray:
     """Euclidean distance between the means of each pair of classes.
 
-    Args:
-        source_features: Array of shape `(source samples, ...)`.
-        source_labels: Class of each source sample.
-        target_features: Array of shape `(target samples, ...)`.
-        target_labels: Class of each target sample.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`, by sorted label.
+    Takes what `mkmmd` takes, and returns costs of the same shape.
     """
     source, target = class_pairs(
         source_features, source_labels, target_features, target_labels
@@ -43,14 +36,7 @@ def cosine(
 ) -> np.ndarray:
     """One minus the cosine between the means of each pair of classes.
 
-    Args:
-        source_features: Array of shape `(source samples, ...)`.
-        source_labels: Class of each source sample.
-        target_features: Array of shape `(target samples, ...)`.
-        target_labels: Class of each target sample.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`, by sorted label.
+    Takes what `mkmmd` takes, and returns costs of the same shape.
     """
     # Angles are about the origin as it is: nothing is centred here.
     source = by_class(source_features, source_labels, "source")
@@ -70,14 +56,7 @@ def bures(
     trace is the nuclear norm of the product of the centred samples, so no
     covariance matrix is ever formed.
 
-    Args:
-        source_features: Array of shape `(source samples, ...)`.
-        source_labels: Class of each source sample.
-        target_features: Array of shape `(target samples, ...)`.
-        target_labels: Class of each target sample.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`, by sorted label.
+    Takes what `mkmmd` takes, and returns costs of the same shape.
 
     References:
         Alvarez-Melis and Fusi, "Geometric dataset distances via optimal

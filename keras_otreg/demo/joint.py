@@ -14,7 +14,12 @@ from keras_otreg.demo import closing, networks
 from keras_otreg.demo.joint_methods import ALONE, SHOWN, Joint
 from keras_otreg.demo.pictures import draw_curves
 from keras_otreg.demo.progress import progress
-from keras_otreg.demo.results import Result, as_table, write_csv
+from keras_otreg.demo.results import (
+    Result,
+    as_table,
+    measured,
+    write_csv,
+)
 from keras_otreg.demo.settings import Settings
 from keras_otreg.demo.source import train_on
 from keras_otreg.demo.task import Task
@@ -79,13 +84,8 @@ class _JointDemo:
         return results, shown
 
     def report(self, results):
-        labels = len(np.unique(self.task.pool.y)) * self.settings.per_class
         self.console.print(as_table(results))
-        self.console.print(
-            f"Mean and standard deviation over {self.settings.seeds} draws of "
-            f"{labels} labels, {self.settings.steps} steps each; accuracy on "
-            f"{len(self.task.test.y)} test digits; seconds are per training."
-        )
+        self.console.print(closing.how_measured(self.task, self.settings))
         self.console.print(closing.how_strong(self.settings))
         self.console.print(closing.best(STUDENT, results))
 
@@ -126,12 +126,5 @@ class _JointDemo:
                 train(learner, start, few, task.test, settings, batches)
             )
             advance()
-        result = Result(
-            STUDENT,
-            method.name,
-            None,
-            learner.student.count_params(),
-            np.stack([outcome.curve for outcome in outcomes]),
-            float(np.mean([outcome.seconds for outcome in outcomes])),
-        )
+        result = measured(STUDENT, method.name, None, learner, outcomes)
         return result, (learner, transport)

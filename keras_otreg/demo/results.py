@@ -9,6 +9,8 @@ import numpy as np
 import rich.box
 import rich.table
 
+from keras_otreg.demo.training import Outcome, Trainee
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -44,6 +46,24 @@ class Result:
     def deviation(self) -> float:
         """Standard deviation of the test accuracy over the seeds."""
         return float(self.accuracies.std())
+
+
+def measured(
+    student: str,
+    method: str,
+    strength: float | None,
+    learner: Trainee,
+    outcomes: Sequence[Outcome],
+) -> Result:
+    """Sums up the trainings of one method, one for each seed."""
+    return Result(
+        student,
+        method,
+        strength,
+        learner.student.count_params(),
+        np.stack([outcome.curve for outcome in outcomes]),
+        float(np.mean([outcome.seconds for outcome in outcomes])),
+    )
 
 
 def as_table(results: Sequence[Result]) -> rich.table.Table:

@@ -5,7 +5,6 @@ import pathlib
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_otreg.data import few_shot
 from keras_otreg.demo import closing, pictures
@@ -18,7 +17,12 @@ from keras_otreg.demo.methods import (
     all_methods,
 )
 from keras_otreg.demo.progress import Stages, progress
-from keras_otreg.demo.results import Result, as_table, write_csv
+from keras_otreg.demo.results import (
+    Result,
+    as_table,
+    measured,
+    write_csv,
+)
 from keras_otreg.demo.settings import Settings
 from keras_otreg.demo.source import trained_source
 from keras_otreg.demo.task import Task
@@ -80,13 +84,8 @@ class _Demo:
         return results, students
 
     def report(self, results):
-        labels = len(np.unique(self.task.pool.y)) * self.settings.per_class
         self.console.print(as_table(results))
-        self.console.print(
-            f"Mean and standard deviation over {self.settings.seeds} draws of "
-            f"{labels} labels, {self.settings.steps} steps each; accuracy on "
-            f"{len(self.task.test.y)} test digits; seconds are per training."
-        )
+        self.console.print(closing.how_measured(self.task, self.settings))
         self.console.print(closing.how_strong(self.settings))
         for sentence in closing.conclusions(results):
             self.console.print(sentence)
@@ -131,12 +130,7 @@ class _Demo:
             start = method.start()
             outcomes.append(train(learner, start, few, task.test, settings))
             stages.advance()
-        result = Result(
-            method.student,
-            method.name,
-            strength,
-            learner.student.count_params(),
-            np.stack([outcome.curve for outcome in outcomes]),
-            float(np.mean([outcome.seconds for outcome in outcomes])),
+        result = measured(
+            method.student, method.name, strength, learner, outcomes
         )
         return result, learner.student

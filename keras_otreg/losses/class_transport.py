@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_otreg import checks
+from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.ot.shared_cost import (
@@ -19,7 +19,7 @@ from keras_otreg.saving import decode_array, encode_array, export
 
 
 @export
-class ClassTransport(keras.losses.Loss):
+class ClassTransport(TransportLoss):
     """Cost of transporting one prediction onto another, sample by sample.
 
     The two predictions may be over different classes: the cost matrix says how
@@ -109,21 +109,12 @@ class ClassTransport(keras.losses.Loss):
     def get_config(self):
         """Returns the constructor's arguments."""
         return {
+            **super().get_config(),
             "cost_matrix": encode_array(self.cost_matrix),
             "epsilon": self.epsilon,
             "rho": self.rho,
             "from_logits": list(self.from_logits),
-            "solver": keras.saving.serialize_keras_object(self.solver),
-            "name": self.name,
-            "reduction": self.reduction,
-            "dtype": self.dtype,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        """Builds the loss that `get_config` described."""
-        solver = keras.saving.deserialize_keras_object(config["solver"])
-        return cls(**{**config, "solver": solver})
 
     def _problem(self, source, target):
         """The problem in units of the mean cost, and what it was scaled by."""

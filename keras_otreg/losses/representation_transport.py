@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_otreg import checks
@@ -13,6 +12,7 @@ from keras_otreg.features.points import (
     weigh_samples,
 )
 from keras_otreg.losses.plans import PLANS, control_plan
+from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn, costs, transport_plan
 from keras_otreg.ot.numerics import at_least_float32, frozen
 from keras_otreg.ot.relative import relative_problem
@@ -20,7 +20,7 @@ from keras_otreg.saving import export
 
 
 @export
-class RepresentationTransport(keras.losses.Loss):
+class RepresentationTransport(TransportLoss):
     """Cost of transporting a teacher's neurons onto a student's.
 
     A layer is a set of neurons, and a neuron is a function, seen through its
@@ -117,21 +117,12 @@ class RepresentationTransport(keras.losses.Loss):
     def get_config(self):
         """Returns the constructor's arguments."""
         return {
+            **super().get_config(),
             "cost": costs.name_of(self.cost),
             "epsilon": self.epsilon,
             "plan": self.plan_name,
-            "solver": keras.saving.serialize_keras_object(self.solver),
             "spatial": self.spatial,
-            "name": self.name,
-            "reduction": self.reduction,
-            "dtype": self.dtype,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        """Builds the loss that `get_config` described."""
-        solver = keras.saving.deserialize_keras_object(config["solver"])
-        return cls(**{**config, "solver": solver})
 
     def _costs(self, teacher, student):
         if self.spatial == "keep":

@@ -11,6 +11,7 @@ from keras_otreg.features.points import (
     samples_as_points,
     weight_of_samples,
 )
+from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn, costs
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.ot.relative import relative_divergence
@@ -18,7 +19,7 @@ from keras_otreg.saving import export
 
 
 @export
-class SinkhornDivergence(keras.losses.Loss):
+class SinkhornDivergence(TransportLoss):
     """Distance between the teacher's and the student's sets of samples.
 
     Here a point is a sample and its coordinates are the units, the transpose
@@ -91,20 +92,11 @@ class SinkhornDivergence(keras.losses.Loss):
     def get_config(self):
         """Returns the constructor's arguments."""
         return {
+            **super().get_config(),
             "cost": costs.name_of(self.cost),
             "epsilon": self.epsilon,
-            "solver": keras.saving.serialize_keras_object(self.solver),
             "spatial": self.spatial,
-            "name": self.name,
-            "reduction": self.reduction,
-            "dtype": self.dtype,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        """Builds the loss that `get_config` described."""
-        solver = keras.saving.deserialize_keras_object(config["solver"])
-        return cls(**{**config, "solver": solver})
 
     def _weighted(self, activations, sample_weight):
         """Activations, and weights of sum one."""

@@ -5,11 +5,11 @@ from typing import Any
 import keras
 
 from keras_otreg.features.taps import capture
-from keras_otreg.saving import export
+from keras_otreg.saving import Composed, export
 
 
 @export
-class SourceModel(keras.Model):
+class SourceModel(Composed, keras.Model):
     """The shared layers of a network under a second head.
 
     Args:
@@ -44,12 +44,3 @@ class SourceModel(keras.Model):
             "head": keras.saving.serialize_keras_object(self.head),
             "name": self.name,
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Builds the model that `get_config` described."""
-        rebuilt = {
-            key: keras.saving.deserialize_keras_object(value, custom_objects)
-            for key, value in config.items()
-        }
-        return cls(**rebuilt)

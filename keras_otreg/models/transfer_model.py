@@ -17,11 +17,11 @@ from keras_otreg.models.penalty import Penalty
 from keras_otreg.models.source_model import SourceModel
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.terms import Term, unscaled, weighted_sum
-from keras_otreg.saving import export
+from keras_otreg.saving import Composed, export
 
 
 @export
-class TransferModel(keras.Model):
+class TransferModel(Composed, keras.Model):
     """Trains a student while its representations stay close to a teacher's.
 
     It is a `keras.Model` with the inputs and outputs of the student: `compile`,
@@ -164,15 +164,6 @@ class TransferModel(keras.Model):
             "source_task": serialize(self.source_task),
             "name": self.name,
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Builds the model that `get_config` described."""
-        rebuilt = {
-            key: keras.saving.deserialize_keras_object(value, custom_objects)
-            for key, value in config.items()
-        }
-        return cls(**rebuilt)
 
     def _add_source_task(self):
         task = checks.instance_of(
