@@ -58,12 +58,20 @@ def num_inputs(student: keras.Model) -> int | None:
     return None if inputs is None else len(keras.tree.flatten(inputs))
 
 
+def input_shapes(student: keras.Model) -> Any:
+    """Shapes of what a model takes; `None` if they are not on record."""
+    inputs = input_spec(student)
+    if inputs is None:
+        return None
+    return keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
+
+
 def _teacher_specs(teacher, student):
     inputs = input_spec(student)
     try:
         return activation_specs(teacher, inputs)
     except Exception as error:
-        expected = keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
+        expected = input_shapes(student)
         raise checks.unshared_input(teacher, student, expected) from error
 
 

@@ -10,7 +10,11 @@ from keras_otreg.features.taps import capture
 from keras_otreg.models import batch
 from keras_otreg.models.captured import Captured
 from keras_otreg.models.fit_joint import check_source_task
-from keras_otreg.models.fit_together import check_layers, num_inputs
+from keras_otreg.models.fit_together import (
+    check_layers,
+    input_shapes,
+    num_inputs,
+)
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
 from keras_otreg.models.joint import JointTraining
 from keras_otreg.models.penalty import Penalty
@@ -90,7 +94,8 @@ class TransferModel(Composed, keras.Model):
         self._means = [keras.metrics.Mean(name=name) for name in names]
         self._num_inputs = num_inputs(student) or (1 if self._joint else 0)
         self._captured = Captured()
-        self.built = True
+        # With its shapes on record, Keras can export the model.
+        self.build(input_shapes(student))
 
     @property
     def teacher(self) -> keras.Model | None:
@@ -106,7 +111,8 @@ class TransferModel(Composed, keras.Model):
         return SourceModel(self.student, task.at, task.head)
 
     def build(self, input_shape: Any = None) -> None:
-        """Does nothing: the student is built."""
+        """Has nothing to do: the student is built."""
+        self.built = True
 
     def call(self, inputs, training=None):
         """Returns the student's prediction for the labelled target inputs."""

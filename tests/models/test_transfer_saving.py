@@ -5,6 +5,7 @@ import textwrap
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_otreg as otreg
 
@@ -132,3 +133,16 @@ def test_a_layer_called_twice_is_refused_unless_the_call_is_chosen(samples):
     penalty = otreg.Penalty(otreg.losses.RepresentationTransport(), at="square")
     with pytest.raises(ValueError, match=r"2 times.*square#0.*square#1"):
         otreg.TransferModel(student, penalties=[penalty])
+
+
+def test_it_exports_as_a_saved_model_of_the_students_prediction(
+    model, samples, tmp_path
+):
+    model.fit(*samples, verbose=0)
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(
+        served.serve(samples[0]),
+        model.predict(samples[0], verbose=0),
+        rtol=1e-5,
+    )
