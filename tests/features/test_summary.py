@@ -78,6 +78,10 @@ def test_several_tensors_have_several_shapes():
     assert shapes.count("(None, 3)") == 3
 
 
+@pytest.mark.skipif(
+    keras.version().startswith("3.12."),
+    reason="Keras 3.12 itself cannot run a layer that returns None",
+)
 def test_a_layer_that_returns_none_among_tensors_is_listed(make_subclassed, x):
     class Pair(layers.Layer):
         def call(self, inputs):
