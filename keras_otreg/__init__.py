@@ -1,8 +1,15 @@
 """Transfer learning in Keras, regularised by optimal transport."""
 
 import importlib
+import os
+import sys
 
-from keras_otreg import (
+if sys.orig_argv[1:3] == ["-m", __name__]:
+    # A program of ours starts here: keep TensorFlow's start-up messages off
+    # its screen, unless they are wanted. After its import it is too late.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from keras_otreg import (  # noqa: E402
     class_costs,
     features,
     layers,
@@ -12,8 +19,12 @@ from keras_otreg import (
     plots,
     regularizers,
 )
-from keras_otreg.models import Penalty, SourceTask, TransferModel
-from keras_otreg.regularizers import add_starting_point
+from keras_otreg.models import (  # noqa: E402
+    Penalty,
+    SourceTask,
+    TransferModel,
+)
+from keras_otreg.regularizers import add_starting_point  # noqa: E402
 
 __version__ = "0.1.0"
 

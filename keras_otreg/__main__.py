@@ -1,7 +1,7 @@
 """The command line: `python -m keras_otreg demo`."""
 
 import argparse
-import os
+import logging
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -122,7 +122,8 @@ def _whole_number(least, most):
 
 def _demo(options):
     _ready(options.out)
-    _quiet_tensorflow()
+    # Many small models are traced here, and TensorFlow would count them.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     import rich.console
 
     from keras_otreg import demo
@@ -151,13 +152,6 @@ def _ready(folder):
     except OSError as error:
         reason = f"cannot write to --out {folder}: {error.strerror}"
         raise OSError(reason) from error
-
-
-def _quiet_tensorflow():
-    """Keeps TensorFlow's messages off the screen, unless they are wanted."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # With it on, each start tells so; these networks are no slower without.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 def _failed(message, code):
