@@ -14,6 +14,7 @@ from keras_otreg.checks.networks import (
     probabilities,
     separate_weights,
     single_tensor,
+    uncopied_model,
     unshared_input,
 )
 from keras_otreg.checks.shapes import (
@@ -35,6 +36,7 @@ from keras_otreg.checks.shapes import (
 from keras_otreg.checks.values import (
     count,
     finite_array,
+    installed,
     instance_of,
     loss,
     no_batch_size,
@@ -50,6 +52,8 @@ from keras_otreg.checks.values import (
 )
 
 __all__ = [
+    "installed",
+    "uncopied_model",
     "only_layer",
     "feature_pair",
     "known_shape",

@@ -197,3 +197,12 @@ def only_layer(layers: list[Any], path: str, model_name: str) -> Any:
         "names, or mark the tensor that you mean with a "
         "`keras_otreg.layers.FeatureTap`."
     )
+
+
+def uncopied_model(name: str, error: Exception) -> ValueError:
+    """The error of a model that cannot be copied to be its own teacher."""
+    return ValueError(
+        f"Model '{name}' cannot be copied to be its own teacher: {error} "
+        "Either give it `get_config` and `from_config`, or pass a second "
+        "instance of it with the same weights as `teacher=`."
+    )

@@ -1,5 +1,6 @@
 """Checks of single arguments."""
 
+import importlib
 import numbers
 from collections.abc import Iterable
 from typing import Any
@@ -165,3 +166,14 @@ def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
         "arrays of one length, a tf.data.Dataset or a PyDataset. "
         f"Received: {received}"
     )
+
+
+def installed(module: str, extra: str, what: str) -> Any:
+    """Returns a module that an optional extra of this package installs."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{what} need a package that is not installed: {error}. "
+            f'Install the extra: pip install "keras-otreg[{extra}]"'
+        ) from error

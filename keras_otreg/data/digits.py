@@ -1,11 +1,11 @@
 """Two sets of handwritten digits that install as packages."""
 
-import importlib
 from typing import Any
 
 import numpy as np
 from keras import ops
 
+from keras_otreg import checks
 from keras_otreg.data.few_shot import Labelled, few_shot
 
 SIZE = 28
@@ -74,10 +74,4 @@ def _split(x, y, per_class):
 
 
 def _imported(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"These digits come with a package that is not installed: {error}. "
-            'Install the extra: pip install "keras-otreg[demo]"'
-        ) from error
+    return checks.installed(module, "demo", "These digits")

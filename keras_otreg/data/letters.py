@@ -1,13 +1,13 @@
 """Pictures of letters, rendered from the fonts that come with matplotlib."""
 
 import functools
-import importlib
 import pathlib
 import string
 from typing import Any
 
 import numpy as np
 
+from keras_otreg import checks
 from keras_otreg.data.few_shot import Labelled
 
 SIZE, GLYPH = 28, 20
@@ -106,10 +106,4 @@ def _varied(picture: Any, rng: np.random.Generator) -> np.ndarray:
 
 
 def _imported(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"Letters are rendered by packages that are not installed: {error}."
-            ' Install the extra: pip install "keras-otreg[demo]"'
-        ) from error
+    return checks.installed(module, "demo", "Rendered letters")

@@ -44,25 +44,27 @@ def capture(
     layers = {path: find_layer(model, path) for path in paths}
     with recording(layers.values()) as record:
         prediction = model(inputs, training=training)
-    calls = {path: record[id(layer)] for path, layer in layers.items()}
-    return prediction, {p: output_of(model, calls, p) for p in calls}
+    calls = {
+        path: record[id(layer)]
+        for path, layer in walk(model)
+        if id(layer) in record
+    }
+    return prediction, {path: output_of(calls, path) for path in layers}
 
 
-def output_of(model: keras.Model, calls: dict[str, Any], path: str) -> Any:
+def output_of(calls: dict[str, Any], path: str) -> Any:
     """The one output that a path means, of all that were recorded.
 
     Args:
-        model: The model that ran.
-        calls: The outputs of the calls of each layer, by path; the path may
-            be with or without the choice of a call.
+        calls: The outputs of the calls of each layer, by its path.
         path: Path of a layer, with the choice of a call where it needs one.
 
     Returns:
         A tensor, of shape `(batch, ..., units)`.
     """
-    layer, index = split_call(path, dict(walk(model)))
-    found = calls[path] if path in calls else calls[layer]
-    return checks.single_tensor(checks.chosen_call(found, path, index), path)
+    layer, index = split_call(path, calls)
+    call = checks.chosen_call(calls[layer], path, index)
+    return checks.single_tensor(call, path)
 
 
 class _Probe(keras.Operation):

@@ -35,7 +35,7 @@ def check_source_task(student: keras.Model, task: Any) -> None:
         checks.built_head(task.head)
         return
     specs = activation_specs(student)
-    shared = output_of(student, specs, task.at)
+    shared = output_of(specs, task.at)
     try:
         predicted = task.head(keras.KerasTensor(shared.shape, shared.dtype))
     except Exception as error:

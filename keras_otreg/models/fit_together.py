@@ -47,8 +47,8 @@ def check_layers(
     for penalty in penalties:
         _check_loss(
             penalty,
-            output_of(teacher, teacher_specs, penalty.teacher_at),
-            output_of(student, student_specs, penalty.at),
+            output_of(teacher_specs, penalty.teacher_at),
+            output_of(student_specs, penalty.at),
         )
 
 

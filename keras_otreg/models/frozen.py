@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_otreg import checks
 from keras_otreg.features.taps import capture
 
 
@@ -42,10 +43,6 @@ def frozen_copy(model: keras.Model) -> keras.Model:
             copy.build_from_config(model.get_build_config())
         copy.set_weights(model.get_weights())
     except Exception as error:
-        raise ValueError(
-            f"Model '{model.name}' cannot be copied to be its own teacher: "
-            f"{error} Either give it `get_config` and `from_config`, or pass "
-            "a second instance of it with the same weights as `teacher=`."
-        ) from error
+        raise checks.uncopied_model(model.name, error) from error
     copy.trainable = False
     return copy

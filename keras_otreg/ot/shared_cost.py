@@ -56,22 +56,26 @@ def shared_cost_values(
         Cuturi, "Sinkhorn distances" (2013). Frogner et al., "Learning with a
         Wasserstein loss" (2015).
     """
-    C = problem.C / problem.epsilon
-    rows, columns = _kernel_sums(C) if safe else _log_sums(C)
-    log_u, log_v = _solve(problem, solver, rows, columns)
+    sums, scalings = _solved(problem, solver, safe)
     value = _balanced_value if problem.rho is None else _relaxed_value
-    return value(problem, rows, columns, frozen((log_u, log_v)))
+    return value(problem, *sums, scalings)
 
 
 def shared_cost_plans(
     problem: SharedProblem, solver: Sinkhorn, *, safe: bool
 ) -> Any:
     """Optimal plans of shape `(batch, n, m)`; see `shared_cost_values`."""
+    _, (log_u, log_v) = _solved(problem, solver, safe)
     C = problem.C / problem.epsilon
-    sums = _kernel_sums(C) if safe else _log_sums(C)
-    log_u, log_v = _solve(problem, solver, *sums)
     reference = 0.0 if problem.rho is None else 1.0
     return frozen(ops.exp(column(log_u) + row(log_v) - C - reference))
+
+
+def _solved(problem, solver, safe):
+    """The two kinds of kernel sums, and the optimal log scalings."""
+    C = problem.C / problem.epsilon
+    sums = _kernel_sums(C) if safe else _log_sums(C)
+    return sums, frozen(_solve(problem, solver, *sums))
 
 
 def _kernel_sums(C: Any) -> tuple[Callable, Callable]:

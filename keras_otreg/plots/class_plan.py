@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_otreg.plots.figure import new_figure
+from keras_otreg.plots.plan import row_shares
 
 
 def class_plan(
@@ -33,9 +34,7 @@ def class_plan(
         class_plan(np.mean(P, axis=0), letters, digits).savefig("classes.png")
         ```
     """
-    plan = np.asarray(plan, dtype="float64")
-    total = plan.sum(axis=0)
-    shares = (plan / np.where(total > 0.0, total, 1.0)).T
+    shares = row_shares(np.transpose(plan))
     order = np.lexsort((-shares.max(axis=0), shares.argmax(axis=0)))
     width = 2.0 + 0.2 * len(source_names)
     figure = new_figure(width, 1.5 + 0.3 * len(target_names))

@@ -1,7 +1,8 @@
 """Figures that touch no global state, in colours that everyone can tell."""
 
-import importlib
 from typing import Any
+
+from keras_otreg import checks
 
 # Four of Okabe and Ito's colours, of different lightness, each with a dash.
 COLORS = ("#777777", "#0072B2", "#D55E00", "#009E73")
@@ -14,11 +15,5 @@ def new_figure(width: float, height: float) -> Any:
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    try:
-        figure = importlib.import_module("matplotlib.figure")
-    except ImportError as error:
-        raise ImportError(
-            f"Pictures need a package that is not installed: {error}. "
-            'Install the extra: pip install "keras-otreg[plots]"'
-        ) from error
+    figure = checks.installed("matplotlib.figure", "plots", "Pictures")
     return figure.Figure(figsize=(width, height), dpi=150, layout="constrained")
