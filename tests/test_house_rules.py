@@ -20,6 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "checks": 0,
     "saving": 0,
+    "backend": 0,
     "ot": 1,
     "features": 2,
     "losses": 3,
@@ -36,7 +37,7 @@ FLOORS = {
     "__init__": 9,
 }
 HOMES = {
-    "tensorflow": ("models/terms.py", "data/", "demo/"),
+    "tensorflow": ("backend.py", "data/", "demo/"),
     "tensorflow_datasets": ("data/",),
     "keras_tuner": ("tuning/",),
     "matplotlib": ("plots/",),

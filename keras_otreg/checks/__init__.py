@@ -36,6 +36,7 @@ from keras_otreg.checks.shapes import (
 from keras_otreg.checks.values import (
     count,
     finite_array,
+    flag,
     installed,
     instance_of,
     loss,
@@ -52,6 +53,7 @@ from keras_otreg.checks.values import (
 )
 
 __all__ = [
+    "flag",
     "installed",
     "uncopied_model",
     "only_layer",

@@ -40,6 +40,11 @@ def number(value: Any, name: str, *, expected: str, valid: Any) -> float:
     )
 
 
+def flag(value: Any, name: str) -> bool:
+    """Returns `value` if it is true or false."""
+    return instance_of(value, bool, name, "True or False")
+
+
 def positive(value: Any, name: str) -> float:
     """Returns `value` as a float if it is finite and above zero."""
     return number(

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
+from keras_otreg import backend
 from keras_otreg.models.weights import acts, weight_at
 
 
@@ -42,9 +42,5 @@ def unscaled(loss: Any) -> Any:
     Keras divides each loss by the number of TensorFlow replicas, so that
     their sum is that of one device.
     """
-    if keras.backend.backend() != "tensorflow":
-        return loss
-    import tensorflow as tf
-
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    replicas = backend.num_replicas()
     return loss if replicas == 1 else loss * replicas

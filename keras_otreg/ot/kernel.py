@@ -1,85 +1,110 @@
 """Sinkhorn's half steps as products with a kernel that cannot vanish."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_otreg.ot.numerics import column, row
+from keras_otreg.ot.numerics import column, row, safe_log
 from keras_otreg.ot.plan import density, optimal_mass
 from keras_otreg.ot.problem import TransportProblem
-from keras_otreg.ot.updates import damping, translation
+from keras_otreg.ot.updates import conjugate, damping, translation
 
 # One update may move a potential by this many epsilons, no further.
 LARGEST_LOG_STEP = 60.0
+# Columns of next to no mass may start from anywhere.
+LARGEST_START = 20.0
 SMALLEST_SUM = 1e-26
 # Rows of zero mass follow the others, and may overflow where those do not.
 LARGEST_SUM = 1e37
 
 
+class Iteration(NamedTuple):
+    """What one iteration makes of the scalings of the columns.
+
+    Attributes:
+        log_u: Log scalings of the rows, of shape `(..., n)`.
+        log_v: New log scalings of the columns, of shape `(..., m)`.
+        error: L1 error of the column marginal under `log_u` and the old
+            scalings, of shape `(...)`; the row marginal is then exact.
+        value: Dual objective there, of shape `(...)`, up to a constant, in
+            units of `epsilon`. An iteration never lowers it.
+    """
+
+    log_u: Any
+    log_v: Any
+    error: Any
+    value: Any
+
+
 class KernelUpdate:
-    """One Sinkhorn iteration against the kernel of given potentials.
+    """Sinkhorn's iteration against the kernel of given potentials.
 
     The potentials `f` and `g` are absorbed into the kernel; `u` and `v` scale
     its rows and columns, so that the current potentials are
-    `f + epsilon log u` and `g + epsilon log v`.
+    `f + epsilon log u` and `g + epsilon log v`. They are chosen such that each
+    row and each column of the kernel holds an entry that counts.
+
+    Args:
+        problem: A prepared problem.
+        g: Potentials of the columns to start from; `start` is their `log v`.
     """
 
-    def __init__(self, problem: TransportProblem, f: Any, g: Any):
+    def __init__(self, problem: TransportProblem, g: Any):
         self.problem = problem
-        self.f, self.g = f, g
         self.epsilon = column(problem.epsilon)
-        self.kernel = density(problem, f, g)
+        log_a, log_b = safe_log(problem.a), safe_log(problem.b)
+        # What the potentials tend to as epsilon falls, on the points of mass.
+        self.f = ops.min(problem.C - row(g + self.epsilon * log_b), axis=-1)
+        rows = column(self.f + self.epsilon * log_a)
+        self.g = ops.min(problem.C - rows, axis=-2)
+        start = (g - self.g) / self.epsilon
+        self.start = ops.minimum(start, LARGEST_START)
+        self.kernel = density(problem, self.f, self.g)
 
-    def __call__(self, u: Any, v: Any, sums: Any) -> tuple[Any, Any, Any]:
-        """Updates `u`, then `v`, then the row sums under that `v`."""
-        rho_a, rho_b = self.problem.rho
+    def __call__(self, log_v: Any) -> Iteration:
+        """Updates the rows, then the columns."""
+        a, b, (rho_a, rho_b) = self.problem[1:3] + self.problem[4:]
+        v = ops.exp(log_v)
+        sums = ops.matmul(self.kernel, column(b * v))[..., 0]
+        log_u = self._scaling(sums, self.f, rho_a)
         if rho_a is not None and rho_b is not None:
-            moved = self._translation(u, v)
-            v, sums = v * moved, sums * moved
-        u = self._scaling(sums, self.f, rho_a)
-        v = self._scaling(self.column_sums(u), self.g, rho_b)
-        return u, v, self.row_sums(v)
-
-    def row_sums(self, v: Any) -> Any:
-        """The kernel applied to the weighted columns."""
-        sums = ops.matmul(self.kernel, column(self.problem.b * v))[..., 0]
-        return ops.minimum(sums, LARGEST_SUM)
-
-    def column_sums(self, u: Any) -> Any:
-        """The transposed kernel applied to the weighted rows."""
-        sums = ops.matmul(row(self.problem.a * u), self.kernel)[..., 0, :]
-        return ops.minimum(sums, LARGEST_SUM)
-
-    def error(self, u: Any, sums: Any) -> Any:
-        """L1 error of the row marginal; the columns were just mended.
-
-        Where a scaling was cut short they were not: what counts in the end is
-        `marginal_error` of the potentials.
-        """
-        a, (rho_a, _) = self.problem.a, self.problem.rho
-        f = self.f + self.epsilon * ops.log(u)
-        optimal = optimal_mass(a, f, rho_a)
-        return ops.sum(ops.abs(a * u * sums - optimal), axis=-1)
-
-    def absorbed(self, u: Any, v: Any) -> tuple[Any, Any]:
-        """The current potentials."""
-        return (
-            self.f + self.epsilon * ops.log(u),
-            self.g + self.epsilon * ops.log(v),
+            log_u = log_u + self._translation(log_u, log_v)
+        sums = ops.matmul(row(a * ops.exp(log_u)), self.kernel)[..., 0, :]
+        sums = ops.minimum(sums, LARGEST_SUM)
+        columns = b * v * sums
+        optimal = optimal_mass(b, self.g + self.epsilon * log_v, rho_b)
+        value = self._dual(a, log_u, self.f, rho_a)
+        value = value + self._dual(b, log_v, self.g, rho_b)
+        return Iteration(
+            log_u,
+            self._scaling(sums, self.g, rho_b),
+            error=ops.sum(ops.abs(columns - optimal), axis=-1),
+            value=value - ops.sum(columns, axis=-1),
         )
 
-    def _scaling(self, sums, potential, rho):
-        sums = ops.maximum(sums, SMALLEST_SUM)
-        if rho is None:
-            return 1.0 / sums
-        pull = potential / (self.epsilon + column(rho))
-        return _bounded(-damping(self.epsilon, rho) * ops.log(sums) - pull)
+    def potentials(self, log_u: Any, log_v: Any) -> tuple[Any, Any]:
+        """The potentials that some scalings stand for."""
+        return self.f + self.epsilon * log_u, self.g + self.epsilon * log_v
 
-    def _translation(self, u, v):
-        f, g = self.absorbed(u, v)
-        constant = translation(self.problem, f, g)
-        return _bounded(-column(constant) / self.epsilon)
+    def _scaling(self, sums, potential, rho):
+        """The log scaling of a side under which its marginal is optimal."""
+        log_sums = ops.log(ops.clip(sums, SMALLEST_SUM, LARGEST_SUM))
+        if rho is None:
+            return -log_sums
+        pull = potential / (self.epsilon + column(rho))
+        return _bounded(-damping(self.epsilon, rho) * log_sums - pull)
+
+    def _dual(self, weights, log_scaling, potential, rho):
+        """The part of a side in the dual objective, in units of epsilon."""
+        if rho is not None:
+            moved = conjugate(potential + self.epsilon * log_scaling, rho)
+            log_scaling = moved / self.epsilon
+        return ops.sum(weights * log_scaling, axis=-1)
+
+    def _translation(self, log_u, log_v):
+        constant = translation(self.problem, *self.potentials(log_u, log_v))
+        return _bounded(column(constant) / self.epsilon)
 
 
 def _bounded(log_scaling):
-    return ops.exp(ops.clip(log_scaling, -LARGEST_LOG_STEP, LARGEST_LOG_STEP))
+    return ops.clip(log_scaling, -LARGEST_LOG_STEP, LARGEST_LOG_STEP)

@@ -6,15 +6,14 @@ from keras import ops
 
 from keras_otreg.ot import costs
 from keras_otreg.ot.numerics import (
-    LARGEST_EXPONENT,
     at_least_float32,
-    column,
     frozen,
 )
 from keras_otreg.ot.plan import transport_plan
 from keras_otreg.ot.problem import TransportProblem, prepared
 from keras_otreg.ot.sinkhorn import Sinkhorn
 from keras_otreg.ot.solution import TransportSolution
+from keras_otreg.ot.updates import conjugate
 
 
 def transport_cost(
@@ -64,19 +63,10 @@ def regularized_cost(
     P = transport_plan(problem, TransportSolution(f, g, None, None))
     reference = ops.sum(a, axis=-1) * ops.sum(b, axis=-1)
     return (
-        ops.sum(a * _conjugate(f, rho_a), axis=-1)
-        + ops.sum(b * _conjugate(g, rho_b), axis=-1)
+        ops.sum(a * conjugate(f, rho_a), axis=-1)
+        + ops.sum(b * conjugate(g, rho_b), axis=-1)
         - problem.epsilon * (ops.sum(P, axis=(-2, -1)) - reference)
     )
-
-
-def _conjugate(potential, rho):
-    """What a unit of mass contributes to the dual at this potential."""
-    if rho is None:
-        return potential
-    rho = column(rho)
-    # 1 - exp would cancel where rho is large.
-    return -rho * ops.expm1(ops.minimum(-potential / rho, LARGEST_EXPONENT))
 
 
 def sinkhorn_divergence(

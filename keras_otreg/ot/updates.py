@@ -4,13 +4,28 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg.ot.numerics import column, row, safe_log, softmin
+from keras_otreg.ot.numerics import (
+    LARGEST_EXPONENT,
+    column,
+    row,
+    safe_log,
+    softmin,
+)
 from keras_otreg.ot.problem import TransportProblem
 
 
 def damping(epsilon: Any, rho: Any) -> Any:
     """Shrinks a potential when marginals may be violated; 1 if they may not."""
     return 1.0 if rho is None else 1.0 / (1.0 + epsilon / column(rho))
+
+
+def conjugate(potential: Any, rho: Any) -> Any:
+    """What a unit of mass contributes to the dual at this potential."""
+    if rho is None:
+        return potential
+    rho = column(rho)
+    # 1 - exp would cancel where rho is large.
+    return -rho * ops.expm1(ops.minimum(-potential / rho, LARGEST_EXPONENT))
 
 
 def translation(problem: TransportProblem, f: Any, g: Any) -> Any:

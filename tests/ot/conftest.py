@@ -11,7 +11,7 @@ from scipy.special import rel_entr
 from keras_otreg.ot import ProximalPoint, Sinkhorn, TransportProblem
 
 TIGHT = {
-    "sinkhorn": Sinkhorn(max_iterations=5000, tolerance=1e-11),
+    "sinkhorn": Sinkhorn(5000, tolerance=1e-11, jit_compile=False),
     "proximal_point": ProximalPoint(
         step=1.0, max_iterations=5000, tolerance=1e-11
     ),

@@ -50,7 +50,7 @@ def test_a_high_price_of_violation_costs_no_iterations(
     problem = make_problem()
     balanced = solve(solver, problem)
     priced = solve(solver, problem._replace(rho=1000.0))
-    assert 2 * priced.num_iterations <= 3 * balanced.num_iterations
+    assert priced.num_iterations <= 2 * balanced.num_iterations
 
 
 @pytest.mark.parametrize("batch", [(3,), (2, 3)])

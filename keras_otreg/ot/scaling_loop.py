@@ -1,0 +1,161 @@
+"""Sinkhorn's loop on one kernel, with a guess every few iterations."""
+
+import math
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from keras_otreg.ot.extrapolation import Step, extrapolated
+from keras_otreg.ot.kernel import LARGEST_LOG_STEP, KernelUpdate
+from keras_otreg.ot.numerics import column
+
+# Iterations between two guesses; a guess looks back at as many differences.
+PERIOD = 3
+# A guess is taken back if it is worse than the best so far by this factor.
+FORGIVEN = 2.0
+# Larger scalings than exp(30) are absorbed: entries of the kernel that
+# underflow, below exp(-87), then still count for less than exp(-27) of a row.
+LARGEST_SCALING = 30.0
+
+
+class _State(NamedTuple):
+    """What the loop carries.
+
+    Attributes:
+        start: Log scalings of the columns to go on from, maybe a guess.
+        log_u: Log scalings of the rows, from the last iteration.
+        log_v: Log scalings of the columns, from the last iteration.
+        point: Where the last iteration started.
+        best: The smallest error so far.
+        value: The largest dual objective so far.
+        error: The error that the last iteration met.
+        unmet: Whether the tolerance has never been met.
+        num_iterations: Iterations until it was.
+        total: All iterations; a scalar.
+    """
+
+    start: Any
+    log_u: Any
+    log_v: Any
+    point: Any
+    best: Any
+    value: Any
+    error: Any
+    unmet: Any
+    num_iterations: Any
+    total: Any
+
+
+def scaled(
+    update: KernelUpdate, solver: Any, num_iterations: Any
+) -> tuple[Any, Any, Any, Any]:
+    """Iterates until converged, out of iterations, or due for absorption.
+
+    Args:
+        update: One iteration.
+        solver: Gives `max_iterations`, `tolerance` and `accelerated`.
+        num_iterations: Iterations so far, of shape `(...)`.
+
+    Returns:
+        Log scalings of the rows and of the columns, the last error, and the
+        number of iterations.
+    """
+
+    def goes_on(*state):
+        state = _State(*state)
+        # Not by the largest: a NaN in one problem must not end the others.
+        is_large = ops.logical_or(
+            ops.any(state.log_u > LARGEST_SCALING),
+            ops.any(state.log_v > LARGEST_SCALING),
+        )
+        goes_on = ops.logical_and(
+            ops.any(state.unmet), state.total < solver.max_iterations
+        )
+        return ops.logical_and(goes_on, ops.logical_not(is_large))
+
+    def body(*state):
+        return tuple(_several(update, solver, _State(*state)))
+
+    unknown = ops.full_like(update.start[..., 0], float("inf"))
+    start = _State(
+        start=update.start,
+        log_u=ops.zeros_like(update.f),
+        log_v=update.start,
+        point=update.start,
+        best=unknown,
+        value=-unknown,
+        error=unknown,
+        unmet=unknown > 0.0,
+        num_iterations=num_iterations,
+        total=ops.max(num_iterations),
+    )
+    state = _State(
+        *ops.while_loop(
+            goes_on,
+            body,
+            tuple(start),
+            maximum_iterations=math.ceil(solver.max_iterations / PERIOD),
+        )
+    )
+    return state.log_u, state.log_v, state.error, state.num_iterations
+
+
+def _several(update, solver, state):
+    """A few iterations, and a guess where they lead."""
+    before = Step(state.point, state.log_v - state.point)
+    known = ops.isfinite(state.best)
+    differences = []
+    for k in range(PERIOD):
+        is_guess = solver.accelerated and k == 0
+        state, step, kept = _once(update, solver, state, is_guess)
+        both = ops.logical_and(known, kept)
+        differences.append(step.minus(before, both))
+        before, known = step, kept
+    if not solver.accelerated:
+        return state
+    guess = extrapolated(step, differences, update.problem.b)
+    limits = state.log_v - LARGEST_LOG_STEP, state.log_v + LARGEST_LOG_STEP
+    guess = ops.where(
+        column(state.unmet), ops.clip(guess, *limits), state.log_v
+    )
+    return state._replace(start=guess)
+
+
+def _once(update, solver, state, is_guess):
+    """One iteration; without effect after a bad guess, or after the last."""
+    more = state.total < solver.max_iterations
+    after = update(state.start)
+    kept = ops.ones_like(state.unmet)
+    if is_guess:
+        kept = _is_good(after, state)
+    effective = ops.logical_and(more, kept)
+    step = Step(state.start, after.log_v - state.start)
+    log_v = ops.where(column(effective), after.log_v, state.log_v)
+    error = ops.where(effective, after.error, state.error)
+    counts = ops.cast(ops.logical_and(state.unmet, more), "int32")
+    return (
+        _State(
+            start=log_v,
+            log_u=ops.where(column(effective), after.log_u, state.log_u),
+            log_v=log_v,
+            point=state.start,
+            best=ops.minimum(state.best, error),
+            value=ops.maximum(state.value, after.value),
+            error=error,
+            unmet=ops.logical_and(state.unmet, error > solver.tolerance),
+            num_iterations=state.num_iterations + counts,
+            total=state.total + ops.cast(more, "int32"),
+        ),
+        step,
+        kept,
+    )
+
+
+def _is_good(after, state):
+    """Whether a guess is about as good as what was known, or better."""
+    # The dual tells direction where the error hardly changes, far from the
+    # optimum; near to it its differences drown in rounding.
+    return ops.logical_and(
+        after.error <= FORGIVEN * state.best,
+        after.value >= state.value - ops.square(state.best),
+    )
