@@ -9,13 +9,13 @@ import keras
 import numpy as np
 
 
-def one_of(value: Any, allowed: Iterable[str], name: str) -> Any:
+def one_of(value: Any, allowed: Iterable[str | None], name: str) -> Any:
     """Returns `value` if it is among `allowed`."""
-    if isinstance(value, str) and value in allowed:
+    if (value is None or isinstance(value, str)) and value in allowed:
         return value
     raise ValueError(
-        f"Invalid value for argument `{name}`. "
-        f"Expected one of {sorted(allowed)}. Received: {name}={value!r}"
+        f"Invalid value for argument `{name}`. Expected one of "
+        f"{sorted(allowed, key=str)}. Received: {name}={value!r}"
     )
 
 

@@ -1,8 +1,17 @@
 """Data sets: few labels, pairs, offline sets."""
 
 from keras_otreg.data.digits import mnist5k, optdigits
+from keras_otreg.data.efficientnet_lite0 import efficientnet_lite0
 from keras_otreg.data.few_shot import Labelled, few_shot
 from keras_otreg.data.letters import letters
 from keras_otreg.data.paired import paired
 
-__all__ = ["Labelled", "few_shot", "letters", "mnist5k", "optdigits", "paired"]
+__all__ = [
+    "Labelled",
+    "efficientnet_lite0",
+    "few_shot",
+    "letters",
+    "mnist5k",
+    "optdigits",
+    "paired",
+]
