@@ -154,7 +154,7 @@ def no_batch_size(batch_size: Any, name: str) -> None:
 
 def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
     """Returns a tuple of arrays of equally many samples."""
-    if isinstance(value, tuple) and len(value) in (2, 3):
+    if isinstance(value, tuple) and len(value) in (1, 2, 3):
         lengths = {len(array) for array in keras.tree.flatten(value)}
         if len(lengths) == 1 and 0 not in lengths:
             return value

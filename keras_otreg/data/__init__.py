@@ -5,6 +5,7 @@ from keras_otreg.data.efficientnet_lite0 import efficientnet_lite0
 from keras_otreg.data.few_shot import Labelled, few_shot
 from keras_otreg.data.letters import letters
 from keras_otreg.data.paired import paired
+from keras_otreg.data.unlabelled import with_unlabelled
 
 __all__ = [
     "Labelled",
@@ -14,4 +15,5 @@ __all__ = [
     "mnist5k",
     "optdigits",
     "paired",
+    "with_unlabelled",
 ]

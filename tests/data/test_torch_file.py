@@ -86,7 +86,9 @@ def test_tensors_keep_their_strides_and_their_place(tmp_path, torch, shared):
 
 def test_a_file_that_names_anything_else_is_refused(tmp_path):
     write(tmp_path / "a.pth", {"weight": print})
-    with pytest.raises(pickle.UnpicklingError, match=r"Received: __builtin__\.pr"):
+    with pytest.raises(
+        pickle.UnpicklingError, match=r"Received: __builtin__\.pr"
+    ):
         read_state_dict(tmp_path / "a.pth")
 
 
