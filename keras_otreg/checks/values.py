@@ -2,6 +2,7 @@
 
 import importlib
 import numbers
+import pathlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -166,6 +167,27 @@ def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
         "arrays of one length, a tf.data.Dataset or a PyDataset. "
         f"Received: {received}"
     )
+
+
+def folder(value: Any, name: str) -> pathlib.Path:
+    """Returns the path of a folder that is there."""
+    if pathlib.Path(value).is_dir():
+        return pathlib.Path(value)
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected an existing folder. "
+        f"Received: {name}={str(value)!r}"
+    )
+
+
+def several_classes(names: Iterable[str], path: pathlib.Path) -> None:
+    """Raises unless a folder has pictures of more than one class."""
+    names = sorted(set(names))
+    if len(names) < 2:
+        raise ValueError(
+            "Expected a folder that holds, for each of at least two classes, "
+            f"a folder of pictures. Received: '{path}' with "
+            f"{len(names)} such folders: {names}"
+        )
 
 
 def installed(module: str, extra: str, what: str) -> Any:
