@@ -85,7 +85,8 @@ def _taken(data, batch_size, seed, name):
 
 
 def _rows(data, seed, name):
-    arrays = checks.sample_tuple(data, name)
+    # Not a named one: of those, a map is given the whole.
+    arrays = tuple(checks.sample_tuple(data, name))
     rows = tf.data.Dataset.from_tensor_slices(arrays)
     return rows.shuffle(len(rows), seed=seed)
 

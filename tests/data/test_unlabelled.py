@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 import keras_otreg as otreg
-from keras_otreg.data import paired, with_unlabelled
+from keras_otreg.data import few_shot, paired, with_unlabelled
 from keras_otreg.models import batch
 
 
@@ -134,6 +134,19 @@ def test_inputs_may_be_nested(labelled, others):
     data = with_unlabelled(known, {"a": others, "b": others}, batch_size=4)
     x, _ = next(iter(data))
     assert batch.split(x).unlabelled["b"].shape == (4, 3)
+
+
+def test_few_labels_and_what_is_left_go_together(labelled):
+    data = with_unlabelled(
+        *few_shot(labelled, 2), batch_size=4, unlabelled_batch_size=16
+    )
+    ((x, y),) = data
+    parts = batch.split(x)
+    np.testing.assert_array_equal(np.bincount(y), [2, 2])
+    both = np.concatenate([parts.target, parts.unlabelled])
+    np.testing.assert_array_equal(
+        np.sort(both, axis=0), np.sort(labelled[0], axis=0)
+    )
 
 
 def test_a_model_learns_from_both_and_is_judged_on_labels(
