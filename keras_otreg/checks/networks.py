@@ -206,3 +206,15 @@ def uncopied_model(name: str, error: Exception) -> ValueError:
         "Either give it `get_config` and `from_config`, or pass a second "
         "instance of it with the same weights as `teacher=`."
     )
+
+
+def pretrained_sizes(received: tuple[int, int], expected: tuple[int, int]):
+    """Raises unless a network takes and returns what its weights expect."""
+    if received != expected:
+        channels, classes = expected
+        raise ValueError(
+            f"Expected {channels} channels and {classes} classes, as the "
+            f"pretrained weights have. Received: {received[0]} channels and "
+            f"{received[1]} classes. Give the network a head of your own with "
+            "include_top=False, or use weights=None."
+        )

@@ -99,26 +99,36 @@ def some_batches(batches: Any) -> None:
         )
 
 
+def labelled_batches(spec: Any, name: str) -> None:
+    """Raises unless a data set has batches of samples with labels."""
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        raise ValueError(
+            f"Expected {name} data of batches (x, y) or (x, y, sample_weight). "
+            f"Received: {spec}"
+        )
+
+
+def equal_inputs(first: Any, second: Any, names: tuple[str, str]) -> None:
+    """Raises unless two batches of inputs can go through one network."""
+    shapes = [_sample_shapes(spec) for spec in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"Expected {names[0]} and {names[1]} inputs of one shape, because "
+            f"both go through the same layers. Received: {names[0]} "
+            f"{shapes[0]}, {names[1]} {shapes[1]}, without the batch axis"
+        )
+
+
 def pairable(target: Any, source: Any) -> None:
     """Raises unless target and source batches can go through one network."""
-    both = f"Received: target {target}, source {source}"
-    if not (isinstance(target, tuple) and isinstance(source, tuple)):
-        raise ValueError(
-            f"Expected batches (x, y) or (x, y, sample_weight). {both}"
-        )
+    labelled_batches(source, "source")
     if len(target) != len(source):
         raise ValueError(
             "Expected sample weights for both data sets or for neither. "
             f"Received: tuples of {len(target)} for the target and of "
             f"{len(source)} for the source"
         )
-    shapes = [_sample_shapes(spec[0]) for spec in (target, source)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            "Expected target and source inputs of one shape, because both go "
-            f"through the same layers. Received: target {shapes[0]}, source "
-            f"{shapes[1]}, without the batch axis"
-        )
+    equal_inputs(target[0], source[0], ("target", "source"))
 
 
 def _sample_shapes(specs):

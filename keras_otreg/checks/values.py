@@ -2,6 +2,7 @@
 
 import importlib
 import numbers
+import pathlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,13 +10,13 @@ import keras
 import numpy as np
 
 
-def one_of(value: Any, allowed: Iterable[str], name: str) -> Any:
+def one_of(value: Any, allowed: Iterable[str | None], name: str) -> Any:
     """Returns `value` if it is among `allowed`."""
-    if isinstance(value, str) and value in allowed:
+    if (value is None or isinstance(value, str)) and value in allowed:
         return value
     raise ValueError(
-        f"Invalid value for argument `{name}`. "
-        f"Expected one of {sorted(allowed)}. Received: {name}={value!r}"
+        f"Invalid value for argument `{name}`. Expected one of "
+        f"{sorted(allowed, key=str)}. Received: {name}={value!r}"
     )
 
 
@@ -159,7 +160,7 @@ def no_batch_size(batch_size: Any, name: str) -> None:
 
 def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
     """Returns a tuple of arrays of equally many samples."""
-    if isinstance(value, tuple) and len(value) in (2, 3):
+    if isinstance(value, tuple) and len(value) in (1, 2, 3):
         lengths = {len(array) for array in keras.tree.flatten(value)}
         if len(lengths) == 1 and 0 not in lengths:
             return value
@@ -171,6 +172,27 @@ def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
         "arrays of one length, a tf.data.Dataset or a PyDataset. "
         f"Received: {received}"
     )
+
+
+def folder(value: Any, name: str) -> pathlib.Path:
+    """Returns the path of a folder that is there."""
+    if pathlib.Path(value).is_dir():
+        return pathlib.Path(value)
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected an existing folder. "
+        f"Received: {name}={str(value)!r}"
+    )
+
+
+def several_classes(names: Iterable[str], path: pathlib.Path) -> None:
+    """Raises unless a folder has pictures of more than one class."""
+    names = sorted(set(names))
+    if len(names) < 2:
+        raise ValueError(
+            "Expected a folder that holds, for each of at least two classes, "
+            f"a folder of pictures. Received: '{path}' with "
+            f"{len(names)} such folders: {names}"
+        )
 
 
 def installed(module: str, extra: str, what: str) -> Any:

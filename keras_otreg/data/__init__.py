@@ -1,8 +1,21 @@
 """Data sets: few labels, pairs, offline sets."""
 
 from keras_otreg.data.digits import mnist5k, optdigits
+from keras_otreg.data.efficientnet_lite0 import efficientnet_lite0
 from keras_otreg.data.few_shot import Labelled, few_shot
+from keras_otreg.data.image_folder import image_folder
 from keras_otreg.data.letters import letters
 from keras_otreg.data.paired import paired
+from keras_otreg.data.unlabelled import with_unlabelled
 
-__all__ = ["Labelled", "few_shot", "letters", "mnist5k", "optdigits", "paired"]
+__all__ = [
+    "Labelled",
+    "efficientnet_lite0",
+    "few_shot",
+    "image_folder",
+    "letters",
+    "mnist5k",
+    "optdigits",
+    "paired",
+    "with_unlabelled",
+]

@@ -1,10 +1,14 @@
 """A few labelled samples of every class."""
 
+import functools
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_otreg import checks
+from keras_otreg.data.batches import DEFAULT_BATCH_SIZE, finite_batches
 
 
 class Labelled(NamedTuple):
@@ -19,10 +23,17 @@ class Labelled(NamedTuple):
     y: np.ndarray
 
 
+@functools.singledispatch
 def few_shot(
     x: Any, y: Any, per_class: int, seed: int = 0
 ) -> tuple[Labelled, Labelled]:
     """Draws equally many samples of every class, and returns the others too.
+
+    Call it as `few_shot(x, y, per_class, seed)` for arrays, and as
+    `few_shot(data, per_class, seed)` for a pair of them in `data`, for a
+    `tf.data.Dataset` of samples `(x, y)` or of batches of them, or for a
+    `keras.utils.PyDataset`. A data set is read into memory; shuffle it
+    afterwards, or the seed does not say which samples are drawn.
 
     Args:
         x: Samples of shape `(n, ...)`.
@@ -41,6 +52,10 @@ def few_shot(
     Example:
         ```python
         (x_train, y_train), (x_rest, y_rest) = otreg.data.few_shot(x, y, 2)
+
+        pictures = otreg.data.image_folder("clothes", shuffle=False)
+        few, others = otreg.data.few_shot(pictures, 5)
+        data = otreg.data.with_unlabelled(few, others)
         ```
     """
     x, y = np.asarray(x), np.asarray(y)
@@ -63,3 +78,21 @@ def few_shot(
     )
     others = np.setdiff1d(np.arange(len(y)), drawn)
     return Labelled(x[drawn], y[drawn]), Labelled(x[others], y[others])
+
+
+@few_shot.register
+def _of_pair(data: tuple, per_class: int, seed: int = 0):
+    x, y = checks.sample_tuple(data, "few-shot")[:2]
+    return few_shot(np.asarray(x), y, per_class, seed)
+
+
+@few_shot.register(tf.data.Dataset)
+@few_shot.register(keras.utils.PyDataset)
+def _of_data_set(data: Any, per_class: int, seed: int = 0):
+    batches = finite_batches(data, None, seed, "few-shot")
+    if batches.element_spec[1].shape.rank == 0:
+        batches = batches.batch(DEFAULT_BATCH_SIZE)
+    pairs = [batch[:2] for batch in batches.as_numpy_iterator()]
+    checks.some_batches(pairs)
+    x, y = map(np.concatenate, zip(*pairs, strict=True))
+    return few_shot(x, y, per_class, seed)

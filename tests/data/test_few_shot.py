@@ -1,5 +1,7 @@
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_otreg.data import few_shot
 
@@ -43,3 +45,50 @@ def test_every_sample_needs_a_label(pool):
     x, y = pool
     with pytest.raises(ValueError, match="a label for each sample"):
         few_shot(x, y[:-1], 1)
+
+
+class Batches(keras.utils.PyDataset):
+    """Five batches of three samples, of which each holds every class."""
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        return np.full((3, 1), index), np.arange(3)
+
+
+def as_samples(pool):
+    return tf.data.Dataset.from_tensor_slices(pool)
+
+
+def as_batches(pool):
+    return as_samples(pool).batch(4)
+
+
+def with_weights(pool):
+    return as_samples((*pool, np.ones(len(pool[1])))).batch(4)
+
+
+@pytest.mark.parametrize("form", [tuple, as_samples, as_batches, with_weights])
+def test_a_data_set_gives_what_its_arrays_give(pool, form):
+    expected = few_shot(*pool, 2, 3)
+    found = few_shot(form(pool), 2, seed=3)
+    for pair, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(pair.x, other.x)
+        np.testing.assert_array_equal(pair.y, other.y)
+
+
+def test_few_of_a_py_dataset():
+    drawn, others = few_shot(Batches(), 2)
+    np.testing.assert_array_equal(np.bincount(drawn.y), [2] * 3)
+    np.testing.assert_array_equal(np.bincount(others.y), [3] * 3)
+
+
+def test_a_data_set_needs_labels_and_samples(pool):
+    x, y = pool
+    with pytest.raises(ValueError, match="few-shot data of batches"):
+        few_shot(as_samples(x), 1)
+    with pytest.raises(ValueError, match="at least one batch"):
+        few_shot(as_batches(pool).take(0), 1)
+    with pytest.raises(ValueError, match="few-shot data as a tuple"):
+        few_shot((x, y[:-1]), 1)

