@@ -57,6 +57,25 @@ LOSSES = [
         KERNEL**2, 1 / 3, rho=TENTH, from_logits=(True, False), name="near"
     ),
 ]
+NAMED = {"name": "near", "reduction": "sum", "dtype": "float64"}
+COMPARATORS = [
+    losses.AttentionTransfer(),
+    losses.AttentionTransfer(**NAMED),
+    losses.BatchSpectralShrinkage(),
+    losses.BatchSpectralShrinkage(3, spatial="keep", **NAMED),
+    losses.CenteredKernelAlignment(),
+    losses.CenteredKernelAlignment(spatial="keep", **NAMED),
+    losses.Coral(),
+    losses.Coral(spatial="keep", **NAMED),
+    losses.FeatureMap(),
+    losses.FeatureMap([TENTH, 0.2, 0.3, 0.4], **NAMED),
+    losses.Hint(),
+    losses.Hint(**NAMED),
+    losses.LogitsDistillation(),
+    losses.LogitsDistillation(1 / 3, from_logits=(True, False), **NAMED),
+    losses.MaximumMeanDiscrepancy(),
+    losses.MaximumMeanDiscrepancy(True, spatial="keep", **NAMED),
+]
 REGULARIZERS = [
     START,
     regularizers.StartingPoint(np.float32(0.1), 0.1),
@@ -79,7 +98,15 @@ PENALTIES = [
 ]
 HEAD = layers.Dense(3, name="head")
 TASKS = [SourceTask(HEAD, "a/b", "mse", weight=1 / 3, transport=LOSSES[5])]
-OBJECTS = [*SOLVERS, *LOSSES, *REGULARIZERS, *LAYERS, *PENALTIES, *TASKS]
+OBJECTS = [
+    *SOLVERS,
+    *LOSSES,
+    *COMPARATORS,
+    *REGULARIZERS,
+    *LAYERS,
+    *PENALTIES,
+    *TASKS,
+]
 # These hold whole networks: they are saved in the tests of their own room.
 MODELS = {"SourceModel", "TransferModel"}
 
@@ -127,7 +154,9 @@ def test_the_name_says_the_package_and_the_class(instance):
 
 
 @pytest.mark.parametrize(
-    "instance", [*SOLVERS, *LOSSES, *REGULARIZERS, *PENALTIES], ids=label
+    "instance",
+    [*SOLVERS, *LOSSES, *COMPARATORS, *REGULARIZERS, *PENALTIES],
+    ids=label,
 )
 def test_the_config_has_the_arguments_of_the_constructor(instance):
     signature = inspect.signature(type(instance).__init__)
@@ -152,9 +181,9 @@ def test_costs_are_found_by_name(name):
     assert ot.costs.get("tests>doubled") is doubled
 
 
-@pytest.mark.parametrize("loss", LOSSES[:5], ids=label)
+@pytest.mark.parametrize("loss", [*LOSSES[:5], *COMPARATORS], ids=label)
 def test_a_loss_that_comes_back_computes_the_same(loss, rng):
-    teacher, student = rng.normal(size=(2, 5, 4)).astype("float32")
+    teacher, student = rng.normal(size=(2, 5, 3, 4)).astype("float32")
     again = type(loss).from_config(loss.get_config())
     np.testing.assert_array_equal(
         again(teacher, student), loss(teacher, student)
