@@ -3,6 +3,7 @@
 from keras_otreg.checks.networks import (
     built_head,
     built_model,
+    called_once,
     chosen_call,
     known_layer,
     layer_path,
@@ -65,6 +66,7 @@ __all__ = [
     "same_samples",
     "built_head",
     "built_model",
+    "called_once",
     "channel_weights",
     "chosen_call",
     "class_counts",
