@@ -81,6 +81,7 @@ REGULARIZERS = [
     regularizers.StartingPoint(np.float32(0.1), 0.1),
     regularizers.Sum([START, keras.regularizers.L2(TENTH)]),
     regularizers.Sum([regularizers.Sum([START]), "l1"]),
+    regularizers.NeuronTransport(KERNEL, 1 / 3, epsilon=TENTH),
     regularizers.FeatureSetTransport(BANK, 1 / 3),
     regularizers.FeatureSetTransport(
         BANK, TENTH, epsilon=1 / 3, points="positions", cost=doubled
@@ -211,7 +212,7 @@ def test_a_compiled_loss_is_saved_with_the_model(loss, tmp_path, rng):
     again.fit(rng.normal(size=(6, 5)), rng.normal(size=(6, 4)), verbose=0)
 
 
-@pytest.mark.parametrize("regularizer", [START, *REGULARIZERS[2:4]], ids=label)
+@pytest.mark.parametrize("regularizer", [START, *REGULARIZERS[2:5]], ids=label)
 def test_a_weight_regulariser_is_saved_with_the_model(regularizer, tmp_path):
     layer = layers.Dense(4, kernel_regularizer=regularizer, name="dense")
     model = around(layer, loss="mse")
@@ -222,7 +223,7 @@ def test_a_weight_regulariser_is_saved_with_the_model(regularizer, tmp_path):
     np.testing.assert_array_equal(again.losses, model.losses)
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS[4:], ids=label)
+@pytest.mark.parametrize("regularizer", REGULARIZERS[5:], ids=label)
 def test_an_activity_regulariser_is_saved_with_the_model(
     regularizer, tmp_path, rng
 ):

@@ -100,6 +100,16 @@ def equal_shapes(start: Any, weight: Any) -> None:
         )
 
 
+def equal_inputs(start: Any, weight: Any) -> None:
+    """Raises unless the neurons of two weights have the same inputs."""
+    if tuple(start)[:-1] != tuple(weight)[:-1]:
+        raise ValueError(
+            "Expected a weight of the shape of its starting point, "
+            f"{tuple(start)}, in all but the last axis, which counts neurons. "
+            f"Received: shape {tuple(weight)}"
+        )
+
+
 def cost_matrix(value: Any) -> Any:
     """Returns a cost matrix between two sets of classes."""
     value = finite_array(value, "cost_matrix", least_rank=2)
