@@ -48,6 +48,15 @@ REFUSED = {
     ],
     "equal_ranks": [((2, 3), (2, 3, 4))],
     "equal_features": [((7, 3), (7, 4))],
+    "equal_channels": [((7, 3), (7, 4), "Use another.")],
+    "some_positions": [((7, 3),), ((None, 3),)],
+    "channel_weights": [
+        (np.array(value),)
+        for value in ([0.5, 0.6], [1.5, -0.5], [[0.5, 0.5]], [np.nan, 1.0])
+    ],
+    "one_weight_per_channel": [((3,), 4), ((3, 1), 3)],
+    "called_once": [([], "a"), ([1, 2], "a")],
+    "equal_inputs": [((3, 2), (2, 2)), ((3, 2), (3, 2, 2)), ((2,), (2, 1))],
     "equal_shapes": [((3, 2), (2, 3)), ((), (1,)), ((2,), (2, 1))],
     "equal_widths": [(4, 6, "identity")],
     "known_sizes": [((None, 4), 1), ((4, None), 2)],

@@ -60,6 +60,18 @@ def chosen_call(calls: list[Any], path: str, index: int | None) -> Any:
     )
 
 
+def called_once(calls: list[Any], path: str) -> Any:
+    """Returns the output of a layer that the model called once."""
+    if len(calls) == 1:
+        return calls[0]
+    raise ValueError(
+        f"Expected the layer at path {path!r} to be called once in a forward "
+        "pass, because its channels are switched off in all of its calls. "
+        f"Received: a layer that is called {len(calls)} times. Mark the tensor "
+        "that you mean with a `keras_otreg.layers.FeatureTap`."
+    )
+
+
 def single_tensor(value: Any, path: str) -> Any:
     """Returns the output of a layer if it is one tensor with a batch axis."""
     is_one = value is not None and not keras.tree.is_nested(value)

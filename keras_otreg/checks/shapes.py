@@ -49,12 +49,64 @@ def equal_features(teacher: Any, student: Any) -> None:
         )
 
 
+def equal_channels(teacher: Any, student: Any, remedy: str) -> None:
+    """Raises unless two activations have equally many channels."""
+    if teacher[-1] != student[-1]:
+        raise ValueError(
+            "Expected activations of equally many channels, because channel i "
+            "is compared with channel i. Received: shapes "
+            f"{tuple(teacher)} and {tuple(student)}. {remedy}"
+        )
+
+
+def some_positions(shape: Any) -> None:
+    """Raises unless activations have positions between batch and channels."""
+    if len(shape) < 3:
+        raise ValueError(
+            "Expected maps of shape (batch, ..., channels) with positions in "
+            f"between. Received: shape {tuple(shape)}. Choose a layer before "
+            "the pooling."
+        )
+
+
+def channel_weights(value: Any) -> Any:
+    """Returns what each channel counts, as an array of sum one."""
+    value = finite_array(value, "channel_weights", least_rank=1)
+    if value.ndim == 1 and (value >= 0).all() and abs(value.sum() - 1) < 1e-3:
+        return value
+    raise ValueError(
+        "Invalid value for argument `channel_weights`. Expected non-negative "
+        f"weights of shape (channels,) and sum one. Received: shape "
+        f"{value.shape}, smallest {value.min()}, sum {value.sum()}"
+    )
+
+
+def one_weight_per_channel(weights: Any, channels: int) -> None:
+    """Raises unless there is one weight for each channel."""
+    if tuple(weights) != (channels,):
+        raise ValueError(
+            f"Expected `channel_weights` of shape {(channels,)}, for "
+            f"activations of {channels} channels. Received: shape "
+            f"{tuple(weights)}. They belong to another layer."
+        )
+
+
 def equal_shapes(start: Any, weight: Any) -> None:
     """Raises unless a weight has the shape of its starting point."""
     if tuple(start) != tuple(weight):
         raise ValueError(
             "Expected a weight of the shape of its starting point, "
             f"{tuple(start)}. Received: shape {tuple(weight)}"
+        )
+
+
+def equal_inputs(start: Any, weight: Any) -> None:
+    """Raises unless the neurons of two weights have the same inputs."""
+    if tuple(start)[:-1] != tuple(weight)[:-1]:
+        raise ValueError(
+            "Expected a weight of the shape of its starting point, "
+            f"{tuple(start)}, in all but the last axis, which counts neurons. "
+            f"Received: shape {tuple(weight)}"
         )
 
 

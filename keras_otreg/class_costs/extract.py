@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
+from keras_otreg.features.batches import batches
 from keras_otreg.features.points import samples_as_points
 from keras_otreg.features.taps import capture
 
@@ -34,10 +35,9 @@ def extract(
     """
     checks.built_model(model, "model")
     checks.layer_path(at, "at")
-    batches = _batches(dataset)
     progress = keras.utils.Progbar(_length(dataset), verbose=verbose)
     features, labels = [], []
-    for x, y, *_ in batches:
+    for x, y, *_ in batches(dataset):
         _, found = capture(model, x, [at], training=False)
         features.append(
             keras.ops.convert_to_numpy(samples_as_points(found[at]))
@@ -46,12 +46,6 @@ def extract(
         progress.add(1)
     checks.some_batches(features)
     return np.concatenate(features), np.concatenate(labels)
-
-
-def _batches(dataset):
-    if isinstance(dataset, keras.utils.PyDataset):
-        return (dataset[k] for k in range(len(dataset)))
-    return iter(dataset)
 
 
 def _length(dataset):

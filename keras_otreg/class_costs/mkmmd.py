@@ -9,9 +9,8 @@ from keras_otreg.class_costs.groups import (
     squared_distances,
     sums_by_group,
 )
+from keras_otreg.ot.gaussian import BANK
 
-# Variances of the Gaussian kernels, relative to the median squared distance.
-BANK = (0.25, 0.5, 1.0, 2.0, 4.0)
 SAMPLES_FOR_THE_MEDIAN = 1000
 
 

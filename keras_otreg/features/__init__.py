@@ -1,5 +1,6 @@
 """From a network to points: which layers to read, and how."""
 
+from keras_otreg.features.channel_weights import channel_weights
 from keras_otreg.features.points import (
     positions_as_points,
     samples_as_points,
@@ -10,6 +11,7 @@ from keras_otreg.features.taps import capture
 
 __all__ = [
     "capture",
+    "channel_weights",
     "positions_as_points",
     "samples_as_points",
     "summary",

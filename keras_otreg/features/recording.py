@@ -1,16 +1,19 @@
-"""Records what layers return, while a model runs."""
+"""Records what layers return, or changes it, while a model runs."""
 
 import contextlib
 import contextvars
 import functools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 # Each thread, and so each replica of a distributed step, has its own records;
 # a model that is run inside another one's `call` adds one more.
 _records: contextvars.ContextVar[tuple[dict[int, list[Any]], ...]] = (
     contextvars.ContextVar("records", default=())
+)
+_changes: contextvars.ContextVar[dict[int, Callable[[Any], Any]]] = (
+    contextvars.ContextVar("changes", default={})  # noqa: B039
 )
 _lock = threading.Lock()
 _users: dict[int, int] = {}
@@ -45,6 +48,22 @@ def recording(layers: Iterable[Any]) -> Iterator[dict[int, list[Any]]]:
             _unwatch(layer)
 
 
+@contextlib.contextmanager
+def changing(layer: Any, change: Callable[[Any], Any]) -> Iterator[None]:
+    """Within the block, a layer returns `change(outputs)` of its outputs.
+
+    Args:
+        layer: A Keras layer, which is left as it was found.
+        change: A function of what the layer returns.
+    """
+    with recording([layer]):
+        token = _changes.set({**_changes.get(), id(layer): change})
+        try:
+            yield
+        finally:
+            _changes.reset(token)
+
+
 def _watch(layer):
     with _lock:
         users = _users.get(id(layer), 0)
@@ -74,6 +93,8 @@ def _recorded(layer, call):
     @functools.wraps(call)
     def recorded_call(*args, **kwargs):
         outputs = call(*args, **kwargs)
+        if id(layer) in _changes.get():
+            outputs = _changes.get()[id(layer)](outputs)
         for record in _records.get():
             if id(layer) in record:
                 record[id(layer)].append(outputs)

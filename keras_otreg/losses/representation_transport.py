@@ -13,9 +13,9 @@ from keras_otreg.features.points import (
 )
 from keras_otreg.losses.plans import PLANS, control_plan
 from keras_otreg.losses.transport_loss import TransportLoss
-from keras_otreg.ot import Sinkhorn, costs, transport_plan
-from keras_otreg.ot.numerics import at_least_float32, frozen
-from keras_otreg.ot.relative import relative_problem
+from keras_otreg.ot import Sinkhorn, costs
+from keras_otreg.ot.numerics import at_least_float32
+from keras_otreg.ot.relative import relative_plan
 from keras_otreg.saving import export
 
 
@@ -138,11 +138,7 @@ class RepresentationTransport(TransportLoss):
         return self.cost(x * scale, y * scale)
 
     def _plan(self, C):
-        n, m = C.shape
-        if self.plan_name != "transport":
-            plan = control_plan(self.plan_name, n, m)
-            return ops.cast(ops.convert_to_tensor(plan), C.dtype)
-        a = ops.full((n,), 1.0 / n, dtype=C.dtype)
-        b = ops.full((m,), 1.0 / m, dtype=C.dtype)
-        problem = relative_problem(C, a, b, self.epsilon)
-        return frozen(transport_plan(problem, self.solver(problem)))
+        if self.plan_name == "transport":
+            return relative_plan(C, self.epsilon, self.solver)
+        plan = control_plan(self.plan_name, *C.shape)
+        return ops.cast(ops.convert_to_tensor(plan), C.dtype)

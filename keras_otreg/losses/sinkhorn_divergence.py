@@ -2,24 +2,16 @@
 
 from typing import Any
 
-import keras
-from keras import ops
-
 from keras_otreg import checks
-from keras_otreg.features.points import (
-    SPATIAL,
-    samples_as_points,
-    weight_of_samples,
-)
+from keras_otreg.losses.batch_loss import BatchLoss
 from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn, costs
-from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.ot.relative import relative_divergence
 from keras_otreg.saving import export
 
 
 @export
-class SinkhornDivergence(TransportLoss):
+class SinkhornDivergence(BatchLoss, TransportLoss):
     """Distance between the teacher's and the student's sets of samples.
 
     Here a point is a sample and its coordinates are the units, the transpose
@@ -64,26 +56,15 @@ class SinkhornDivergence(TransportLoss):
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(
+            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+        )
         self.cost = costs.get(cost)
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.solver = checks.solver(solver or Sinkhorn())
-        self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """The divergence, between weighted samples."""
-        # `call` takes two arguments, and each may be a structure.
-        return super().__call__(
-            *(self._weighted(y, sample_weight) for y in (y_true, y_pred))
-        )
-
-    def call(self, y_true, y_pred):
-        """The divergence between two pairs of (activations, weights)."""
-        (teacher, a), (student, b) = keras.tree.map_structure(
-            at_least_float32, (y_true, y_pred)
-        )
-        x = samples_as_points(teacher, self.spatial)
-        y = samples_as_points(student, self.spatial)
+    def value(self, x, a, y, b):
+        """The divergence between two sets of weighted samples."""
         checks.equal_features(x.shape, y.shape)
         return relative_divergence(
             x, y, self.cost, self.epsilon, self.solver, (a, b)
@@ -95,14 +76,4 @@ class SinkhornDivergence(TransportLoss):
             **super().get_config(),
             "cost": costs.name_of(self.cost),
             "epsilon": self.epsilon,
-            "spatial": self.spatial,
         }
-
-    def _weighted(self, activations, sample_weight):
-        """Activations, and weights of sum one."""
-        activations = ops.convert_to_tensor(activations, self.dtype)
-        if sample_weight is None:
-            sample_weight = ops.ones(ops.shape(activations)[:1])
-        weight = weight_of_samples(sample_weight)
-        checks.one_weight_each(activations.shape, weight.shape)
-        return activations, safe_divide(weight, ops.sum(weight))

@@ -4,20 +4,18 @@ from typing import Any
 
 import keras
 
+from keras_otreg.losses.described_loss import DescribedLoss
 
-class TransportLoss(keras.losses.Loss):
+
+class TransportLoss(DescribedLoss):
     """A Keras loss with a `solver`, which describes itself in full."""
 
     solver: Any
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that all transport losses take."""
-        return {
-            "solver": keras.saving.serialize_keras_object(self.solver),
-            "name": self.name,
-            "reduction": self.reduction,
-            "dtype": self.dtype,
-        }
+        solver = keras.saving.serialize_keras_object(self.solver)
+        return {**super().get_config(), "solver": solver}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "TransportLoss":

@@ -15,8 +15,8 @@ from keras_otreg.features.walk import find_layer
 
 def check_layers(
     student: keras.Model, teacher: keras.Model | None, penalties: list[Any]
-) -> None:
-    """Raises if a penalty cannot act between two networks.
+) -> dict[str, keras.layers.Layer]:
+    """Makes sure that penalties can act between two networks.
 
     What cannot be known before the first batch, as with a subclassed model
     whose input shape is not on record, is left to the first step.
@@ -25,6 +25,10 @@ def check_layers(
         student: A built `keras.Model`.
         teacher: A built `keras.Model`; may be `None` without penalties.
         penalties: `Penalty` objects.
+
+    Returns:
+        The layers that have to be trained for some penalties, by the name of
+        the penalty.
 
     Raises:
         ValueError: If the teacher is not built, shares trained weights with
@@ -41,15 +45,16 @@ def check_layers(
         find_layer(student, penalty.at)
         find_layer(teacher, penalty.teacher_at)
     if not penalties or input_spec(student) is None:
-        return
+        return {}
     student_specs = activation_specs(student)
     teacher_specs = _teacher_specs(teacher, student)
+    adapters = {}
     for penalty in penalties:
-        _check_loss(
-            penalty,
-            output_of(teacher_specs, penalty.teacher_at),
-            output_of(student_specs, penalty.at),
-        )
+        known = output_of(teacher_specs, penalty.teacher_at)
+        found = output_of(student_specs, penalty.at)
+        adapters[penalty.name] = penalty.adapter(known, found)
+        _check_loss(penalty, known, found, adapters[penalty.name])
+    return {k: layer for k, layer in adapters.items() if layer is not None}
 
 
 def num_inputs(student: keras.Model) -> int | None:
@@ -78,22 +83,23 @@ def _teacher_specs(teacher, student):
 class _Loss(keras.Operation):
     """Finds out whether a loss takes some shapes, without data."""
 
-    def __init__(self, penalty):
+    def __init__(self, penalty, adapter):
         super().__init__()
         self.penalty = penalty
+        self.adapter = adapter
         self.error = None
 
     def call(self, teacher, student):
         try:
-            return self.penalty(teacher, student, None)
+            return self.penalty(teacher, student, None, self.adapter)
         except Exception as error:
             # Keras wraps what it catches in advice about `Operation`.
             self.error = error
             raise
 
 
-def _check_loss(penalty, teacher, student):
-    loss = _Loss(penalty)
+def _check_loss(penalty, teacher, student, adapter):
+    loss = _Loss(penalty, adapter)
     try:
         loss.compute_output_spec(teacher, student)
     except Exception as error:

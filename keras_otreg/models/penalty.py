@@ -6,7 +6,12 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.models.weights import deserialize_weight, serialize_weight
+from keras_otreg.losses.adapted_loss import AdaptedLoss
+from keras_otreg.models.weights import (
+    acts,
+    deserialize_weight,
+    serialize_weight,
+)
 from keras_otreg.saving import Configurable, export
 
 
@@ -50,17 +55,45 @@ class Penalty(Configurable):
             name or loss.name, str, "name", "a string"
         )
 
-    def __call__(self, teacher: Any, student: Any, sample_weight: Any) -> Any:
+    def adapter(self, teacher: Any, student: Any) -> Any:
+        """Makes the layer that the loss needs trained on the student's side.
+
+        Args:
+            teacher: Symbolic activations of the teacher.
+            student: Symbolic activations of the student.
+
+        Returns:
+            A built layer, or `None` if the loss needs none.
+        """
+        if not isinstance(self.loss, AdaptedLoss):
+            return None
+        layer = self.loss.adapter(tuple(teacher.shape), tuple(student.shape))
+        if layer is not None:
+            layer.build(student.shape)
+            # What is only logged has no gradient to be trained by.
+            layer.trainable = acts(self.weight)
+        return layer
+
+    def __call__(
+        self,
+        teacher: Any,
+        student: Any,
+        sample_weight: Any,
+        adapter: Any = None,
+    ) -> Any:
         """The value of the loss, without the weight.
 
         Args:
             teacher: Activations of the teacher, of shape `(batch, ...)`.
             student: Activations of the student, of shape `(batch, ...)`.
             sample_weight: Shape `(batch,)`, or `None`.
+            adapter: What `adapter` made for the two layers.
 
         Returns:
             A scalar.
         """
+        if adapter is not None:
+            student = adapter(student)
         if sample_weight is not None:
             # A Keras loss has a value for each position of each sample.
             inner = (1,) * (len(student.shape) - 2)

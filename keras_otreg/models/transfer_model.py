@@ -84,7 +84,8 @@ class TransferModel(Composed, keras.Model):
         if teacher is None and self.penalties:
             teacher = frozen_copy(student)
         self._frozen = FrozenNetwork(teacher)
-        check_layers(student, teacher, self.penalties)
+        # What Keras is to train and to save, outside of the student.
+        self.adapters = check_layers(student, teacher, self.penalties)
         self.source_task = source_task
         self._joint = None
         if source_task is not None:
@@ -221,6 +222,7 @@ class TransferModel(Composed, keras.Model):
                     known[penalty.teacher_at],
                     batch.target_part(activations[penalty.at], parts),
                     weights,
+                    self.adapters.get(penalty.name),
                 ),
                 penalty.weight,
             )

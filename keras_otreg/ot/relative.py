@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_otreg.ot.numerics import column, frozen, row, safe_divide
 from keras_otreg.ot.objectives import sinkhorn_divergence
+from keras_otreg.ot.plan import transport_plan
 from keras_otreg.ot.problem import TransportProblem
 
 
@@ -32,6 +33,24 @@ def relative_problem(
     """
     scale = column(column(mean_cost(C, a, b)))
     return TransportProblem(safe_divide(frozen(C), scale), a, b, epsilon, rho)
+
+
+def relative_plan(C: Any, epsilon: float, solver: Any) -> Any:
+    """The optimal plan between points of equal weight, held constant.
+
+    Args:
+        C: Costs of shape `(n, m)`, in any unit.
+        epsilon: Entropic strength in units of the mean cost.
+        solver: A solver.
+
+    Returns:
+        A plan of shape `(n, m)` and sum one.
+    """
+    n, m = C.shape
+    a = ops.full((n,), 1.0 / n, dtype=C.dtype)
+    b = ops.full((m,), 1.0 / m, dtype=C.dtype)
+    problem = relative_problem(C, a, b, epsilon)
+    return frozen(transport_plan(problem, solver(problem)))
 
 
 def relative_divergence(

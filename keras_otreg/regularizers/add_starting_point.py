@@ -1,13 +1,14 @@
 """L2-SP on a whole model, in one call."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 
 from keras_otreg import checks
 from keras_otreg.features.walk import LOOPS, children, walk
+from keras_otreg.regularizers.neuron_transport import NeuronTransport
 from keras_otreg.regularizers.starting_point import StartingPoint, Sum
 
 # Layers whose own description holds that of the layers inside.
@@ -18,6 +19,8 @@ def add_starting_point(
     model: keras.Model,
     strength: float = 0.1,
     exclude: str | Iterable[str] | None = None,
+    *,
+    regularizer: Callable[[Any, float], Any] = StartingPoint,
 ) -> keras.Model:
     """Pulls every weight of a model towards its present value (L2-SP).
 
@@ -33,6 +36,9 @@ def add_starting_point(
         exclude: Path of a layer to leave alone with all that is inside, or
             several. If not given, the last layer that has weights: the new
             task's head, whose start means nothing.
+        regularizer: What makes a regulariser of the value of a weight and the
+            strength: `StartingPoint` for L2-SP, `NeuronTransport` for its form
+            without an order of neurons, or a function.
 
     Returns:
         The model.
@@ -54,7 +60,7 @@ def add_starting_point(
     for path, layer in layers.items():
         if id(layer) in excluded:
             continue
-        lost = _pull(layer, strength)
+        lost = _pull(layer, lambda start: regularizer(start, strength))
         if not _is_described(model, path, layers):
             lost = [weight.name for weight in _own_weights(layer)]
         unsaved += [f"{path}/{name}" for name in lost]
@@ -110,13 +116,13 @@ def _describes_its_layers(outer):
         return False
 
 
-def _pull(layer, strength):
+def _pull(layer, regularizer):
     """Regularises a layer's own weights; returns those it cannot save."""
     weights = _own_weights(layer)
     names = [weight.name for weight in weights]
     unsaved = []
     for weight in weights:
-        start = StartingPoint(weight.numpy(), strength)
+        start = regularizer(weight.numpy())
         weight.regularizer = _beside(weight.regularizer, start)
         attribute = _attribute(layer, weight.name)
         # Several weights of one name sit in layers that are hidden inside.
@@ -140,9 +146,9 @@ def _own_weights(layer):
     return [weight for weight in weights if id(weight) not in theirs]
 
 
-def _beside(present: Any, start: StartingPoint) -> Any:
+def _beside(present: Any, start: Any) -> Any:
     several = present.regularizers if isinstance(present, Sum) else [present]
-    dropped = (StartingPoint, type(None))
+    dropped = (StartingPoint, NeuronTransport, type(None))
     kept = [x for x in several if not isinstance(x, dropped)]
     return Sum([*kept, start]) if kept else start
 

@@ -1,0 +1,18 @@
+"""The batches of a data set, whatever it is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+
+def batches(dataset: Any) -> Iterator[Any]:
+    """Yields the batches of a data set once.
+
+    Args:
+        dataset: A `keras.utils.PyDataset`, a `tf.data.Dataset` or any iterable
+            of batches.
+    """
+    if isinstance(dataset, keras.utils.PyDataset):
+        return (dataset[k] for k in range(len(dataset)))
+    return iter(dataset)

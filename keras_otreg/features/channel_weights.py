@@ -1,0 +1,126 @@
+"""What each channel of a layer matters to a task: DELTA's attention."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.features.batches import batches
+from keras_otreg.features.recording import changing, recording
+from keras_otreg.features.walk import find_layer
+
+
+def channel_weights(
+    model: keras.Model,
+    at: str,
+    dataset: Any,
+    loss: Any = "sparse_categorical_crossentropy",
+    *,
+    temperature: float = 5.0,
+    copies: int = 32,
+) -> np.ndarray:
+    """Weighs channels by how much the task's loss rises without them.
+
+    A channel is switched off by setting it to zero in the output of its
+    layer. The mean losses over the data are exact, one for each channel; they
+    are standardised over the channels, and a softmax at `temperature` makes
+    weights of them, as in the authors' code.
+
+    Copies of a batch, each without another channel, go through the rest of the
+    model together, and what comes before the layer runs once for all of them.
+    If a shortcut leads around the layer, the whole model runs on the copies:
+    the result is the same, and takes longer.
+
+    Args:
+        model: A built `keras.Model` that solves the target task: the
+            pretrained network, with a head that was trained on the target data
+            while all else was frozen. It runs in inference mode.
+        at: Path of a layer, which the model calls once.
+        dataset: Batches of (inputs, labels): a `tf.data.Dataset`, a
+            `keras.utils.PyDataset` or any iterable of them. A few will do: the
+            authors take four.
+        loss: A `keras.losses.Loss`, or the name of one.
+        temperature: Towards 0 the most important channel counts alone,
+            towards infinity all count the same.
+        copies: How many channels are switched off at a time.
+
+    Returns:
+        Weights of shape `(channels,)` and sum one, for
+        `keras_otreg.losses.FeatureMap`.
+
+    Raises:
+        ValueError: If the path is unknown, or the layer is called repeatedly
+            or returns several tensors.
+
+    Example:
+        ```python
+        w = otreg.features.channel_weights(teacher, "block3_out", train)
+        penalty = otreg.Penalty(otreg.losses.FeatureMap(w), at="block3_out")
+        ```
+
+    References:
+        Li et al., "DELTA: deep learning transfer using feature map with
+        attention for convolutional networks" (ICLR 2019).
+    """
+    checks.built_model(model, "model")
+    layer = find_layer(model, checks.layer_path(at, "at"))
+    checks.positive(temperature, "temperature")
+    checks.count(copies, "copies")
+    loss = keras.losses.get(loss)
+    values = loss.call if isinstance(loss, keras.losses.Loss) else loss
+    totals, sizes = [], []
+    for x, y, *_ in batches(dataset):
+        channels, rank = _channels(model, layer, x, at)
+        rows = np.array_split(1.0 - np.eye(channels), -(-channels // copies))
+        sizes.append(len(keras.tree.flatten(x)[0]))
+        totals.append(
+            np.concatenate(
+                [_losses(model, layer, x, y, m, rank, values) for m in rows]
+            )
+        )
+    checks.some_batches(totals)
+    return _softmax(np.average(totals, axis=0, weights=sizes), temperature)
+
+
+def _channels(model, layer, x, at):
+    """The number of channels of a layer, and the rank of its output."""
+    with recording([layer]) as record:
+        model(x, training=False)
+    output = checks.called_once(record[id(layer)], at)
+    shape = checks.single_tensor(output, at).shape
+    return shape[-1], len(shape)
+
+
+def _losses(model, layer, x, y, masks, rank, values):
+    """Mean losses of a batch under each of some masks of the channels."""
+    copies, size = len(masks), len(keras.tree.flatten(x)[0])
+    each = np.repeat(masks, size, axis=0)
+    each = each.reshape(len(each), *(1,) * (rank - 2), masks.shape[1])
+
+    def masked(outputs):
+        return outputs * ops.cast(each, outputs.dtype)
+
+    def copied(tensors):
+        return keras.tree.map_structure(
+            lambda t: ops.concatenate([t] * copies, axis=0), tensors
+        )
+
+    try:
+        with changing(layer, lambda outputs: masked(copied(outputs))):
+            predictions = model(x, training=False)
+    except Exception:
+        # A shortcut around the layer still has the size of the batch.
+        with changing(layer, masked):
+            predictions = model(copied(x), training=False)
+    found = ops.convert_to_numpy(values(copied(y), predictions))
+    return found.reshape(copies, -1).mean(axis=1)
+
+
+def _softmax(losses, temperature):
+    # The loss with all channels on is the same for all, and cancels.
+    spread = losses.std()
+    standard = (losses - losses.mean()) / (spread if spread > 0.0 else 1.0)
+    powers = np.exp((standard - standard.max()) / temperature)
+    return (powers / powers.sum()).astype("float32")

@@ -1,0 +1,86 @@
+"""Batch spectral shrinkage, against negative transfer."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.losses.batch_loss import BatchLoss
+from keras_otreg.ot.numerics import column, frozen, safe_sqrt
+from keras_otreg.saving import export
+
+
+@export
+class BatchSpectralShrinkage(BatchLoss):
+    """The smallest singular values of a batch of features (BSS).
+
+    It is the sum of the squares of the `k` smallest singular values of the
+    matrix of samples by units. It shrinks the directions in which the features
+    of a batch vary least, which transfer worst. Only the student's activations
+    matter; the teacher's are ignored.
+
+    The singular vectors come from the Gram matrix of the samples and are held
+    constant; the value is the squared length of the features along them, whose
+    gradient is that of the singular values.
+
+    Args:
+        k: How many singular values, of the `min(batch, units)` there are.
+        spatial: `"pool"` averages maps over positions; `"keep"` makes a
+            channel at a position a unit.
+        name: Name of the loss.
+        reduction: See `keras.losses.Loss`; the loss is one value, which grows
+            with the batch size, as in the paper.
+        dtype: See `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: Activations of the same samples; ignored.
+        y_pred: Student activations of shape `(batch, ..., units)`.
+        sample_weight: Shape `(batch,)`. A sample of weight 0 is left out, and
+            the others are scaled by the root of their weight over the mean.
+
+    Example:
+        ```python
+        loss = otreg.losses.BatchSpectralShrinkage(k=1)
+        penalty = otreg.Penalty(loss, at="avg_pool", weight=1e-3)
+        ```
+
+    References:
+        Chen et al., "Catastrophic forgetting meets negative transfer: batch
+        spectral shrinkage for safe transfer learning" (NeurIPS 2019).
+    """
+
+    def __init__(
+        self,
+        k: int = 1,
+        *,
+        spatial: str = "pool",
+        name: str = "batch_spectral_shrinkage",
+        reduction: str = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
+        super().__init__(
+            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+        )
+        self.k = checks.count(k, "k")
+
+    def value(self, x, a, y, b):
+        """The sum of the `k` smallest squared singular values."""
+        del x, a
+        samples = ops.shape(y)[0]
+        present = ops.sum(ops.cast(b > 0.0, "int32"))
+        features = y * column(safe_sqrt(b * ops.cast(present, b.dtype)))
+        gram = ops.matmul(features, ops.transpose(features))
+        _, vectors = ops.eigh(frozen(gram))
+        # In ascending order; before the smallest are those that are zero
+        # because there are more samples than units, or samples left out.
+        first = samples - ops.minimum(present, y.shape[-1])
+        index = first + ops.arange(self.k)
+        inside = ops.cast(index < samples, y.dtype)
+        index = ops.minimum(index, samples - 1)
+        smallest = frozen(ops.take(vectors, index, axis=1))
+        along = ops.matmul(ops.transpose(smallest), features)
+        return ops.sum(inside * ops.sum(ops.square(along), axis=-1))
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "k": self.k}

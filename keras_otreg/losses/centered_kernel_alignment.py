@@ -1,0 +1,70 @@
+"""Centred kernel alignment between two layers."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.losses.batch_loss import BatchLoss, centred
+from keras_otreg.ot.numerics import column, safe_divide, safe_sqrt
+from keras_otreg.saving import export
+
+
+@export
+class CenteredKernelAlignment(BatchLoss):
+    """One minus the linear CKA of two layers.
+
+    CKA is `|Y^T X|^2 / (|X^T X| |Y^T Y|)`, in the Frobenius norm, of
+    activations centred over the samples. It compares how samples are alike in
+    either layer, so the widths may differ; rotating, shifting or scaling all
+    units of a layer together changes nothing. It is in [0, 1].
+
+    Args:
+        spatial: `"pool"` averages maps over positions; `"keep"` makes a
+            channel at a position a unit.
+        name: Name of the loss.
+        reduction: See `keras.losses.Loss`; the loss is one value.
+        dtype: See `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: Teacher activations of shape `(batch, ..., teacher units)`.
+        y_pred: Student activations of shape `(batch, ..., student units)`.
+        sample_weight: Shape `(batch,)`: the mass of each sample.
+
+    Example:
+        ```python
+        loss = otreg.losses.CenteredKernelAlignment()
+        penalty = otreg.Penalty(loss, at="features", teacher_at="avg_pool")
+        ```
+
+    References:
+        Kornblith et al., "Similarity of neural network representations
+        revisited" (ICML 2019).
+    """
+
+    def __init__(
+        self,
+        *,
+        spatial: str = "pool",
+        name: str = "centered_kernel_alignment",
+        reduction: str = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
+        super().__init__(
+            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+        )
+
+    def value(self, x, a, y, b):
+        """One minus the alignment of two layers over weighted samples."""
+        checks.same_samples(x.shape, y.shape)
+        # One minus the cosine of two Gram matrices is half the squared
+        # distance of their directions, which does not cancel where they meet.
+        difference = _direction(x, a) - _direction(y, b)
+        return 0.5 * ops.sum(ops.square(difference))
+
+
+def _direction(points, weights):
+    """Gram matrix of centred samples, of shape `(n, n)` and norm one."""
+    points = column(safe_sqrt(weights)) * centred(points, weights)
+    gram = ops.matmul(points, ops.transpose(points))
+    return safe_divide(gram, safe_sqrt(ops.sum(ops.square(gram))))

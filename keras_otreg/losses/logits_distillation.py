@@ -1,0 +1,89 @@
+"""Knowledge distillation: the teacher's predictions as soft targets."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.losses.sample_loss import SampleLoss, mean_over_positions
+from keras_otreg.saving import export
+
+# Its logarithm, and the slope of the logarithm there, are finite in float32.
+SMALLEST_PROBABILITY = 1e-30
+
+
+@export
+class LogitsDistillation(SampleLoss):
+    """Divergence between softened predictions (knowledge distillation).
+
+    For each sample it is `T^2 KL(softmax(teacher / T) | softmax(student /
+    T))`. The factor `T^2` is the paper's: with it, the size of the gradient
+    hardly depends on the temperature `T`. It stands between two networks over
+    the same classes; for others see `ClassTransport`.
+
+    Args:
+        temperature: `T`, above zero. Towards infinity the loss compares
+            logits by their squares.
+        from_logits: Whether the predictions are logits; or a pair of such
+            answers, for the teacher and for the student. Logarithms of
+            probabilities are logits too, as far as they have not underflowed.
+        name: Name of the loss.
+        reduction: The loss has a value for each sample. See
+            `keras.losses.Loss`.
+        dtype: See `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: The teacher's predictions, of shape `(batch, ..., classes)`.
+            Values are averaged over any axes in between.
+        y_pred: The student's predictions, of the same shape.
+        sample_weight: Shape `(batch,)`.
+
+    Example:
+        ```python
+        loss = otreg.losses.LogitsDistillation(4.0, from_logits=False)
+        penalty = otreg.Penalty(loss, at="head")  # which ends in a softmax
+        ```
+
+    References:
+        Hinton, Vinyals and Dean, "Distilling the knowledge in a neural
+        network" (2015), arXiv 1503.02531.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 4.0,
+        *,
+        from_logits: bool | tuple[bool, bool] = True,
+        name: str = "logits_distillation",
+        reduction: str = "mean_with_sample_weight",
+        dtype: Any = None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.temperature = checks.positive(temperature, "temperature")
+        self.from_logits = checks.one_or_two_flags(from_logits, "from_logits")
+
+    def values(self, teacher, student):
+        """Scaled divergences, of shape `(batch,)`."""
+        checks.equal_channels(
+            teacher.shape,
+            student.shape,
+            "Compare predictions over other classes with "
+            "`keras_otreg.losses.ClassTransport`.",
+        )
+        both = zip((teacher, student), self.from_logits, strict=True)
+        log_p, log_q = (self._log_softened(*each) for each in both)
+        terms = mean_over_positions(ops.exp(log_p) * (log_p - log_q))
+        return self.temperature**2 * ops.sum(terms, axis=-1)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "temperature": self.temperature,
+            "from_logits": list(self.from_logits),
+        }
+
+    def _log_softened(self, prediction, is_logits):
+        if not is_logits:
+            prediction = ops.log(ops.maximum(prediction, SMALLEST_PROBABILITY))
+        return ops.log_softmax(prediction / self.temperature, axis=-1)

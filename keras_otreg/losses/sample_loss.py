@@ -1,0 +1,51 @@
+"""What all losses with a value for each sample have in common."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.features.points import weight_of_samples
+from keras_otreg.losses.described_loss import DescribedLoss
+from keras_otreg.ot.numerics import at_least_float32
+
+
+class SampleLoss(DescribedLoss):
+    """A loss whose `values` are one for each sample.
+
+    The default reduction divides by the sum of the weights, so that a sample
+    of weight 0 is left out.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        reduction: str = "mean_with_sample_weight",
+        dtype: Any = None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The reduced values of weighted samples."""
+        if sample_weight is not None:
+            sample_weight = weight_of_samples(sample_weight)
+            checks.one_weight_each(y_pred.shape, sample_weight.shape)
+        # A new tensor: the old one may carry a Keras mask of its positions.
+        y_pred = ops.convert_to_tensor(y_pred, self.dtype) * 1
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true, y_pred):
+        """Values of shape `(batch,)`."""
+        checks.same_samples(y_true.shape, y_pred.shape)
+        return self.values(at_least_float32(y_true), at_least_float32(y_pred))
+
+    def values(self, teacher: Any, student: Any) -> Any:
+        """Values of shape `(batch,)`, of activations `(batch, ..., units)`."""
+        raise NotImplementedError
+
+
+def mean_over_positions(maps: Any) -> Any:
+    """Averages `(batch, ..., units)` to `(batch, units)`."""
+    inner = tuple(range(1, len(maps.shape) - 1))
+    return ops.mean(maps, axis=inner) if inner else maps

@@ -1,0 +1,82 @@
+"""L2-SP that does not care how the neurons are ordered."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.ot import Sinkhorn
+from keras_otreg.ot.costs import squared_euclidean
+from keras_otreg.ot.numerics import at_least_float32
+from keras_otreg.ot.relative import relative_plan
+from keras_otreg.saving import decode_array, encode_array, export
+
+
+@export
+class NeuronTransport(keras.regularizers.Regularizer):
+    """Pulls the neurons of a layer towards those it started from, as a set.
+
+    A neuron is a point: its weights, that is a column of the kernel, or the
+    filter of an output channel. The penalty is `strength / 2 * neurons *
+    <P, C>`, where `C` holds the squared distances between the neurons of the
+    start and of the kernel, and `P` is the optimal plan between them, held
+    constant in the backward pass. If the plan paired every neuron with itself
+    it would be `StartingPoint`; the optimal one makes it no larger, and zero
+    for neurons in another order.
+
+    The last axis of the weight counts neurons. That holds for the kernels of
+    dense layers and convolutions, and for biases. A depthwise kernel of one
+    filter a channel is one point, and its penalty that of `StartingPoint`.
+
+    Args:
+        start: Array of the shape of the weight. Its last axis may have
+            another length: a narrower layer can so start from a wider one.
+        strength: Factor of the penalty.
+        epsilon: Entropic strength in units of the mean cost. It blurs the
+            plan, and neurons that are much alike are pulled together a little
+            even at the start, as those of a bias are.
+
+    Example:
+        ```python
+        keras.layers.Dense(
+            64, kernel_regularizer=NeuronTransport(pretrained_kernel, 0.1)
+        )
+        otreg.add_starting_point(model, 0.1, regularizer=NeuronTransport)
+        ```
+
+    References:
+        Li, Grandvalet and Davoine, "Explicit inductive bias for transfer
+        learning with convolutional networks" (ICML 2018), for L2-SP. Singh and
+        Jaggi, "Model fusion via optimal transport" (NeurIPS 2020), for
+        transport between the weights of neurons.
+    """
+
+    def __init__(self, start: Any, strength: float, epsilon: float = 0.05):
+        self.start = checks.finite_array(decode_array(start), "start")
+        self.strength = checks.non_negative(strength, "strength")
+        self.epsilon = checks.positive(epsilon, "epsilon")
+
+    def __call__(self, x):
+        """The penalty of a weight."""
+        checks.equal_inputs(self.start.shape, x.shape)
+        neurons = _neurons(at_least_float32(x))
+        start = ops.convert_to_tensor(self.start, dtype=neurons.dtype)
+        C = squared_euclidean(_neurons(start), neurons)
+        P = relative_plan(C, self.epsilon, Sinkhorn())
+        value = 0.5 * self.strength * C.shape[1] * ops.sum(P * C)
+        return ops.cast(value, x.dtype)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            "start": encode_array(self.start),
+            "strength": self.strength,
+            "epsilon": self.epsilon,
+        }
+
+
+def _neurons(weight):
+    """The neurons of a weight as points, of shape `(neurons, d)`."""
+    count = weight.shape[-1] if len(weight.shape) else 1
+    return ops.transpose(ops.reshape(weight, (-1, count)))
