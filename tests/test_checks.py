@@ -56,7 +56,11 @@ REFUSED = {
     ],
     "one_weight_per_channel": [((3,), 4), ((3, 1), 3)],
     "called_once": [([], "a"), ([1, 2], "a")],
-    "equal_inputs": [((3, 2), (2, 2)), ((3, 2), (3, 2, 2)), ((2,), (2, 1))],
+    "equal_neuron_inputs": [
+        ((3, 2), (2, 2)),
+        ((3, 2), (3, 2, 2)),
+        ((2,), (2, 1)),
+    ],
     "equal_shapes": [((3, 2), (2, 3)), ((), (1,)), ((2,), (2, 1))],
     "equal_widths": [(4, 6, "identity")],
     "known_sizes": [((None, 4), 1), ((4, None), 2)],

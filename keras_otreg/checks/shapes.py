@@ -100,7 +100,7 @@ def equal_shapes(start: Any, weight: Any) -> None:
         )
 
 
-def equal_inputs(start: Any, weight: Any) -> None:
+def equal_neuron_inputs(start: Any, weight: Any) -> None:
     """Raises unless the neurons of two weights have the same inputs."""
     if tuple(start)[:-1] != tuple(weight)[:-1]:
         raise ValueError(

@@ -59,7 +59,7 @@ class NeuronTransport(keras.regularizers.Regularizer):
 
     def __call__(self, x):
         """The penalty of a weight."""
-        checks.equal_inputs(self.start.shape, x.shape)
+        checks.equal_neuron_inputs(self.start.shape, x.shape)
         neurons = _neurons(at_least_float32(x))
         start = ops.convert_to_tensor(self.start, dtype=neurons.dtype)
         C = squared_euclidean(_neurons(start), neurons)
