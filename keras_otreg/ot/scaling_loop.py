@@ -27,7 +27,7 @@ class _State(NamedTuple):
         log_v: Log scalings of the columns, from the last iteration.
         point: Where the last iteration started.
         best: The smallest error so far.
-        value: The largest dual objective so far.
+        value: The dual objective at the last iteration that counted.
         error: The error that the last iteration met.
         unmet: Whether the tolerance has never been met.
         num_iterations: Iterations until it was.
@@ -76,8 +76,20 @@ def scaled(
     def body(*state):
         return tuple(_several(update, solver, _State(*state)))
 
+    state = _State(
+        *ops.while_loop(
+            goes_on,
+            body,
+            tuple(_start(update, num_iterations)),
+            maximum_iterations=math.ceil(solver.max_iterations / PERIOD),
+        )
+    )
+    return state.log_u, state.log_v, state.error, state.num_iterations
+
+
+def _start(update, num_iterations):
     unknown = ops.full_like(update.start[..., 0], float("inf"))
-    start = _State(
+    return _State(
         start=update.start,
         log_u=ops.zeros_like(update.f),
         log_v=update.start,
@@ -89,15 +101,6 @@ def scaled(
         num_iterations=num_iterations,
         total=ops.max(num_iterations),
     )
-    state = _State(
-        *ops.while_loop(
-            goes_on,
-            body,
-            tuple(start),
-            maximum_iterations=math.ceil(solver.max_iterations / PERIOD),
-        )
-    )
-    return state.log_u, state.log_v, state.error, state.num_iterations
 
 
 def _several(update, solver, state):
@@ -140,7 +143,7 @@ def _once(update, solver, state, is_guess):
             log_v=log_v,
             point=state.start,
             best=ops.minimum(state.best, error),
-            value=ops.maximum(state.value, after.value),
+            value=ops.where(effective, after.value, state.value),
             error=error,
             unmet=ops.logical_and(state.unmet, error > solver.tolerance),
             num_iterations=state.num_iterations + counts,
