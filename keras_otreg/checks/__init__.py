@@ -58,6 +58,7 @@ from keras_otreg.checks.values import (
     positive,
     sample_tuple,
     several_classes,
+    share,
     solver,
     unique,
     weight,
@@ -65,6 +66,7 @@ from keras_otreg.checks.values import (
 
 __all__ = [
     "flag",
+    "share",
     "installed",
     "uncopied_model",
     "only_layer",

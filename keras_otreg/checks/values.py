@@ -66,6 +66,16 @@ def non_negative(value: Any, name: str) -> float:
     )
 
 
+def share(value: Any, name: str) -> float:
+    """Returns `value` as a float if it is from 0 to below 1."""
+    return number(
+        value,
+        name,
+        expected="a number from 0 to below 1",
+        valid=lambda x: 0.0 <= x < 1.0,
+    )
+
+
 def count(value: Any, name: str) -> int:
     """Returns `value` as an int if it is a whole number of at least 1."""
     return int(

@@ -11,6 +11,7 @@ from keras_otreg.features.points import (
     units_as_points,
     weigh_samples,
 )
+from keras_otreg.losses.plan_memory import PlanMemory
 from keras_otreg.losses.plans import PLANS, control_plan
 from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn, costs
@@ -41,6 +42,11 @@ class RepresentationTransport(TransportLoss):
         spatial: For maps `(batch, ..., channels)`, a channel is a neuron.
             `"pool"` averages over positions; `"keep"` compares the maps
             position by position, pooled to the smaller size where unequal.
+        momentum: Share of the past steps in the costs that the plan is made
+            from, from 0 to below 1. A plan of one small batch also matches
+            its noise; a running mean has less of it, and the solver starts
+            nearer to the solution. Acts in the training steps of a
+            `TransferModel`, and nowhere else.
         name: Name of the loss.
         reduction: The loss has a value for each student neuron, of which the
             mean is the transport cost. See `keras.losses.Loss`.
@@ -72,6 +78,7 @@ class RepresentationTransport(TransportLoss):
         plan: str = "transport",
         solver: Any = None,
         spatial: str = "pool",
+        momentum: float = 0.0,
         name: str = "representation_transport",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
@@ -82,6 +89,7 @@ class RepresentationTransport(TransportLoss):
         self.plan_name = checks.one_of(plan, PLANS, "plan")
         self.solver = checks.solver(solver or Sinkhorn())
         self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
+        self.momentum = checks.share(momentum, "momentum")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The transport cost, over weighted samples."""
@@ -114,6 +122,13 @@ class RepresentationTransport(TransportLoss):
         )
         return self._plan(self._costs(teacher, student))
 
+    def memory(self, teacher, student):
+        """Potentials, and running costs if there is momentum."""
+        warm = isinstance(self.solver, Sinkhorn)
+        if self.plan_name != "transport" or not (warm or self.momentum):
+            return None
+        return PlanMemory(teacher[-1], student[-1], self.momentum, warm)
+
     def get_config(self):
         """Returns the constructor's arguments."""
         return {
@@ -122,6 +137,7 @@ class RepresentationTransport(TransportLoss):
             "epsilon": self.epsilon,
             "plan": self.plan_name,
             "spatial": self.spatial,
+            "momentum": self.momentum,
         }
 
     def _costs(self, teacher, student):
@@ -138,7 +154,9 @@ class RepresentationTransport(TransportLoss):
         return self.cost(x * scale, y * scale)
 
     def _plan(self, C):
-        if self.plan_name == "transport":
+        if self.plan_name != "transport":
+            plan = control_plan(self.plan_name, *C.shape)
+            return ops.cast(ops.convert_to_tensor(plan), C.dtype)
+        if self._memory is None:
             return relative_plan(C, self.epsilon, self.solver)
-        plan = control_plan(self.plan_name, *C.shape)
-        return ops.cast(ops.convert_to_tensor(plan), C.dtype)
+        return self._memory.plan(C, self.epsilon, self.solver)

@@ -11,11 +11,34 @@ class TransportLoss(DescribedLoss):
     """A Keras loss with a `solver`, which describes itself in full."""
 
     solver: Any
+    _memory: Any = None
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that all transport losses take."""
         solver = keras.saving.serialize_keras_object(self.solver)
         return {**super().get_config(), "solver": solver}
+
+    def memory(
+        self, teacher: tuple[Any, ...], student: tuple[Any, ...]
+    ) -> keras.layers.Layer | None:
+        """Makes what the loss keeps from one training step to the next.
+
+        Args:
+            teacher: Shape of the teacher's activations.
+            student: Shape of the student's activations.
+
+        Returns:
+            A built layer for a `TransferModel` to hold and to save, or `None`
+            if the loss has no use for one.
+        """
+        return None
+
+    def remembering(self, memory: Any) -> "TransportLoss":
+        """Returns this loss with what `memory` made for it."""
+        # Keras copies a loss by its config, which would load the solver anew.
+        loss = object.__new__(type(self))
+        vars(loss).update(vars(self), _memory=memory)
+        return loss
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "TransportLoss":

@@ -1,6 +1,6 @@
 """Checks, before any training, that two networks and a penalty fit."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -13,9 +13,21 @@ from keras_otreg.features.taps import (
 from keras_otreg.features.walk import find_layer
 
 
+class Companions(NamedTuple):
+    """Layers that penalties need, each by the name of its penalty.
+
+    Attributes:
+        adapters: Trained between the student and a loss.
+        memories: What losses keep from one training step to the next.
+    """
+
+    adapters: dict[str, keras.layers.Layer]
+    memories: dict[str, keras.layers.Layer]
+
+
 def check_layers(
     student: keras.Model, teacher: keras.Model | None, penalties: list[Any]
-) -> dict[str, keras.layers.Layer]:
+) -> "Companions":
     """Makes sure that penalties can act between two networks.
 
     What cannot be known before the first batch, as with a subclassed model
@@ -27,8 +39,7 @@ def check_layers(
         penalties: `Penalty` objects.
 
     Returns:
-        The layers that have to be trained for some penalties, by the name of
-        the penalty.
+        The layers that some penalties need beside the two networks.
 
     Raises:
         ValueError: If the teacher is not built, shares trained weights with
@@ -45,16 +56,21 @@ def check_layers(
         find_layer(student, penalty.at)
         find_layer(teacher, penalty.teacher_at)
     if not penalties or input_spec(student) is None:
-        return {}
+        return Companions({}, {})
     student_specs = activation_specs(student)
     teacher_specs = _teacher_specs(teacher, student)
-    adapters = {}
+    companions = Companions({}, {})
     for penalty in penalties:
         known = output_of(teacher_specs, penalty.teacher_at)
         found = output_of(student_specs, penalty.at)
-        adapters[penalty.name] = penalty.adapter(known, found)
-        _check_loss(penalty, known, found, adapters[penalty.name])
-    return {k: layer for k, layer in adapters.items() if layer is not None}
+        adapter = penalty.adapter(known, found)
+        if adapter is not None:
+            companions.adapters[penalty.name] = adapter
+        _check_loss(penalty, known, found, adapter)
+        memory = penalty.memory(known, found)
+        if memory is not None:
+            companions.memories[penalty.name] = memory
+    return companions
 
 
 def num_inputs(student: keras.Model) -> int | None:

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.losses.adapted_loss import AdaptedLoss
+from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.models.weights import (
     acts,
     deserialize_weight,
@@ -74,12 +75,27 @@ class Penalty(Configurable):
             layer.trainable = acts(self.weight)
         return layer
 
+    def memory(self, teacher: Any, student: Any) -> Any:
+        """Makes what the loss keeps from one training step to the next.
+
+        Args:
+            teacher: Symbolic activations of the teacher.
+            student: Symbolic activations of the student.
+
+        Returns:
+            A built layer, or `None` if the loss keeps nothing.
+        """
+        if not isinstance(self.loss, TransportLoss):
+            return None
+        return self.loss.memory(tuple(teacher.shape), tuple(student.shape))
+
     def __call__(
         self,
         teacher: Any,
         student: Any,
         sample_weight: Any,
         adapter: Any = None,
+        memory: Any = None,
     ) -> Any:
         """The value of the loss, without the weight.
 
@@ -88,6 +104,7 @@ class Penalty(Configurable):
             student: Activations of the student, of shape `(batch, ...)`.
             sample_weight: Shape `(batch,)`, or `None`.
             adapter: What `adapter` made for the two layers.
+            memory: What `memory` made for them, in a training step.
 
         Returns:
             A scalar.
@@ -101,7 +118,8 @@ class Penalty(Configurable):
                 ops.reshape(sample_weight, (-1, *inner)),
                 ops.shape(student)[:-1],
             )
-        return self.loss(teacher, student, sample_weight=sample_weight)
+        loss = self.loss if memory is None else self.loss.remembering(memory)
+        return loss(teacher, student, sample_weight=sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

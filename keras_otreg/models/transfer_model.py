@@ -84,8 +84,9 @@ class TransferModel(Composed, keras.Model):
         if teacher is None and self.penalties:
             teacher = frozen_copy(student)
         self._frozen = FrozenNetwork(teacher)
-        # What Keras is to train and to save, outside of the student.
-        self.adapters = check_layers(student, teacher, self.penalties)
+        # What Keras is to train or to save, outside of the student.
+        companions = check_layers(student, teacher, self.penalties)
+        self.adapters, self.memories = companions
         self.source_task = source_task
         self._joint = None
         if source_task is not None:
@@ -141,7 +142,7 @@ class TransferModel(Composed, keras.Model):
         target, source = self._labels(x, y, sample_weight)
         total = self._task_loss(x, target, y_pred, training)
         weights = batch.penalty_weights(target.weights, parts)
-        terms = self._penalty_terms(parts, forward, weights)
+        terms = self._penalty_terms(parts, forward, weights, training)
         if parts.source is not None:
             terms += self._joint.terms(
                 parts, forward, source, weights, training, total
@@ -206,7 +207,7 @@ class TransferModel(Composed, keras.Model):
             x, target.y, y_pred, target.weights, training
         )
 
-    def _penalty_terms(self, parts, forward, weights):
+    def _penalty_terms(self, parts, forward, weights, training):
         if not self.penalties:
             return []
         # The source samples are none of the penalties' business.
@@ -215,6 +216,7 @@ class TransferModel(Composed, keras.Model):
             seen, [penalty.teacher_at for penalty in self.penalties]
         )
         _, activations = forward
+        memories = self.memories if training else {}
         return [
             Term(
                 penalty.name,
@@ -223,6 +225,7 @@ class TransferModel(Composed, keras.Model):
                     batch.target_part(activations[penalty.at], parts),
                     weights,
                     self.adapters.get(penalty.name),
+                    memories.get(penalty.name),
                 ),
                 penalty.weight,
             )

@@ -1,0 +1,121 @@
+"""What a plan keeps between steps: potentials, running costs."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_otreg.losses import RepresentationTransport
+from keras_otreg.ot import ProximalPoint, Sinkhorn
+
+assert_allclose = np.testing.assert_allclose
+SHAPES = (None, 5), (None, 4)
+
+
+@pytest.fixture
+def activations(rng):
+    def make():
+        teacher, student = rng.normal(size=(8, 5)), rng.normal(size=(8, 4))
+        return teacher.astype("float32"), student.astype("float32")
+
+    return make
+
+
+def _transport(**settings):
+    settings.setdefault("solver", Sinkhorn(500, 1e-6, jit_compile=False))
+    return RepresentationTransport(**settings)
+
+
+def test_without_momentum_the_value_is_that_of_the_loss(activations):
+    loss = _transport()
+    memory = loss.memory(*SHAPES)
+    for _ in range(3):
+        batch = activations()
+        assert_allclose(
+            loss.remembering(memory)(*batch), loss(*batch), rtol=1e-4
+        )
+
+
+def test_the_next_solver_starts_from_the_last_potentials(activations):
+    starts = []
+
+    class Watched(Sinkhorn):
+        def __call__(self, problem, init=None):
+            starts.append(np.array(init[1]))
+            return super().__call__(problem, init)
+
+    loss = _transport(solver=Watched(jit_compile=False))
+    memory = loss.memory(*SHAPES)
+    for _ in range(2):
+        loss.remembering(memory)(*activations())
+    assert_allclose(starts[0], 0.0)
+    assert np.abs(starts[1]).max() > 1e-3
+    assert np.abs(np.array(memory.g) - starts[1]).max() > 1e-3
+
+
+def test_with_momentum_the_plan_is_that_of_the_mean_costs(activations):
+    momentum, epsilon = 0.6, 0.1
+    loss = _transport(momentum=momentum, epsilon=epsilon)
+    memory = loss.memory(*SHAPES)
+    mean = np.zeros((5, 4))
+    for _ in range(3):
+        teacher, student = activations()
+        C = np.linalg.norm(teacher.T[:, None] - student.T, axis=-1) / 8**0.5
+        mean = momentum * mean + (1 - momentum) * C
+        value = loss.remembering(memory)(teacher, student)
+    plan = _plan_of(mean, epsilon)
+    assert_allclose(value, np.sum(plan * C), rtol=1e-4)
+    assert_allclose(memory.costs, mean, rtol=1e-5)
+
+
+def _plan_of(C, epsilon):
+    """Textbook Sinkhorn."""
+    K = np.exp(-C / C.mean() / epsilon)
+    v = np.ones(C.shape[1])
+    for _ in range(5000):
+        u = 1 / C.shape[0] / (K @ v)
+        v = 1 / C.shape[1] / (K.T @ u)
+    return u[:, None] * K * v
+
+
+def test_a_step_that_is_not_finite_is_forgotten(activations):
+    loss = _transport(momentum=0.5)
+    memory = loss.memory(*SHAPES)
+    loss.remembering(memory)(*activations())
+    before = [np.array(v) for v in memory.variables]
+    teacher, student = activations()
+    student[0, 0] = np.nan
+    assert np.isnan(loss.remembering(memory)(teacher, student))
+    for old, new in zip(before, memory.variables, strict=True):
+        assert_allclose(new, old)
+
+
+@pytest.mark.parametrize("plan", ["uniform", "random"])
+def test_a_fixed_plan_has_nothing_to_remember(plan):
+    assert _transport(plan=plan, momentum=0.5).memory(*SHAPES) is None
+
+
+def test_proximal_point_walks_from_the_start_each_time(activations):
+    loss = _transport(solver=ProximalPoint())
+    assert loss.memory(*SHAPES) is None
+    loss = _transport(solver=ProximalPoint(), momentum=0.5)
+    memory = loss.memory(*SHAPES)
+    assert [v.name for v in memory.variables] == ["costs"]
+    assert np.isfinite(loss.remembering(memory)(*activations()))
+
+
+def test_the_memory_has_no_trainable_weight():
+    memory = _transport(momentum=0.5).memory(*SHAPES)
+    assert not memory.trainable_variables
+    assert {v.shape for v in memory.variables} == {(4,), (5, 4)}
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.0, "much", None])
+def test_momentum_is_a_share(momentum):
+    with pytest.raises(ValueError, match="`momentum`.*from 0 to below 1"):
+        _transport(momentum=momentum)
+
+
+def test_momentum_is_saved():
+    loss = _transport(momentum=0.25)
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert again.momentum == 0.25

@@ -1,0 +1,95 @@
+"""What penalties keep between steps, inside the wrapper."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_otreg as otreg
+
+assert_allclose = np.testing.assert_allclose
+
+
+@pytest.fixture
+def model(small_model):
+    def make(weight=1.0, **settings):
+        loss = otreg.losses.RepresentationTransport(**settings)
+        return small_model([otreg.Penalty(loss, at="features", weight=weight)])
+
+    return make
+
+
+@pytest.fixture
+def small_model(rng):
+    def make(penalties):
+        keras.utils.set_random_seed(3)
+        student = keras.Sequential(
+            [
+                keras.Input((6,)),
+                keras.layers.Dense(7, "relu", name="features"),
+                keras.layers.Dense(3),
+            ]
+        )
+        model = otreg.TransferModel(student, penalties=penalties)
+        model.compile(
+            keras.optimizers.SGD(0.1),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        return model
+
+    return make
+
+
+@pytest.fixture
+def data(rng):
+    return rng.normal(size=(24, 6)).astype("float32"), np.arange(24) % 3
+
+
+def _values(model):
+    (memory,) = model.memories.values()
+    return [np.array(v) for v in memory.variables]
+
+
+def test_training_updates_it_and_nothing_else_does(model, data):
+    model = model(momentum=0.9)
+    untouched = _values(model)
+    model.evaluate(*data, verbose=0)
+    model.predict(data[0], verbose=0)
+    for old, new in zip(untouched, _values(model), strict=True):
+        assert_allclose(new, old)
+    model.fit(*data, epochs=2, batch_size=8, verbose=0)
+    for old, new in zip(untouched, _values(model), strict=True):
+        assert np.abs(new - old).max() > 0
+
+
+def test_it_is_not_trained_and_not_in_the_student(model):
+    model = model(momentum=0.9)
+    (memory,) = model.memories.values()
+    held = {id(v) for v in memory.variables}
+    assert held & {id(v) for v in model.non_trainable_variables} == held
+    assert not held & {id(v) for v in model.student.variables}
+
+
+def test_a_saved_model_goes_on_as_if_it_had_not_been(model, data, tmp_path):
+    straight, broken = model(momentum=0.9), model(momentum=0.9)
+    for each, epochs in ((straight, 4), (broken, 2)):
+        each.fit(*data, epochs=epochs, batch_size=8, shuffle=False, verbose=0)
+    broken.save(tmp_path / "model.keras")
+    resumed = keras.models.load_model(tmp_path / "model.keras")
+    resumed.fit(*data, epochs=2, batch_size=8, shuffle=False, verbose=0)
+    for a, b in zip(straight.variables, resumed.variables, strict=True):
+        assert_allclose(a, b, atol=1e-6, err_msg=a.path)
+
+
+def test_at_weight_zero_it_changes_no_result(model, data):
+    results = []
+    for momentum in (0.0, 0.9):
+        each = model(weight=0.0, momentum=momentum)
+        each.fit(*data, epochs=2, batch_size=8, shuffle=False, verbose=0)
+        results.append(each.student.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_penalty_of_another_kind_has_none(small_model):
+    loss = keras.losses.MeanSquaredError()
+    assert not small_model([otreg.Penalty(loss, at="features")]).memories
