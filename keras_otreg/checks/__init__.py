@@ -33,6 +33,7 @@ from keras_otreg.checks.shapes import (
     same_samples,
     some_batches,
 )
+from keras_otreg.checks.tuning import compiled, direction, interval, untrained
 from keras_otreg.checks.values import (
     count,
     finite_array,
@@ -63,14 +64,17 @@ __all__ = [
     "built_model",
     "chosen_call",
     "class_counts",
+    "compiled",
     "cost_matrix",
     "count",
+    "direction",
     "equal_features",
     "equal_ranks",
     "equal_shapes",
     "equal_widths",
     "finite_array",
     "instance_of",
+    "interval",
     "known_layer",
     "known_sizes",
     "layer_path",
@@ -95,5 +99,6 @@ __all__ = [
     "some_batches",
     "unique",
     "unshared_input",
+    "untrained",
     "weight",
 ]
