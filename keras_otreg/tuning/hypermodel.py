@@ -122,9 +122,10 @@ class TransferHyperModel(keras_tuner.HyperModel):
         Returns:
             The history of `model.fit`.
         """
-        for callback in kwargs.get("callbacks", ()) if model.penalties else ():
-            if hasattr(callback, "objective"):
-                warn_of_total(callback.objective)
+        if model.penalties:
+            # The callback that keeps the best epoch knows the objective.
+            for callback in kwargs.get("callbacks") or ():
+                warn_of_total(getattr(callback, "objective", None))
         return super().fit(hp, model, *args, **kwargs)
 
     def _check_new(self, student):

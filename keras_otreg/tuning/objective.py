@@ -87,12 +87,13 @@ def warn_of_total(objective: Any) -> None:
     """Warns if an objective contains the penalties that are searched.
 
     Args:
-        objective: A `keras_tuner.Objective`, also of several.
+        objective: A `keras_tuner.Objective`, also of several; or `None`.
     """
     for single in getattr(objective, "objectives", [objective]):
-        if single.name in ("loss", "val_loss"):
+        name = getattr(single, "name", None)
+        if name in ("loss", "val_loss"):
             warnings.warn(
-                f"The search optimises '{single.name}', which contains the "
+                f"The search optimises '{name}', which contains the "
                 "penalties: the smallest weight wins, whatever it does to the "
                 "task. Optimise a metric of the task, such as 'val_accuracy'; "
                 "or compile its loss as a metric too and optimise that, such "

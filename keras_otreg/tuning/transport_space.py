@@ -1,5 +1,6 @@
 """The search space of a transport penalty."""
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,7 +60,7 @@ def transport_space(
             "cost": _choice(hp, "cost", cost),
             "plan": _choice(hp, "plan", plan),
         }
-        with hp.conditional_scope("plan", ["transport"]):
+        with _scope_of_epsilon(hp, plan):
             epsilon = _log_uniform(hp, "epsilon", epsilon)
         # Outside its scope KerasTuner gives nothing.
         if epsilon is not None:
@@ -71,6 +72,14 @@ def transport_space(
         weight=weight,
         name=name,
     )
+
+
+def _scope_of_epsilon(hp, plan):
+    # Only where it is needed: KerasTuner prints each condition that it sends
+    # to a worker.
+    if plan == "transport":
+        return contextlib.nullcontext()
+    return hp.conditional_scope("plan", ["transport"])
 
 
 def _choice(hp, name, values):

@@ -6,7 +6,7 @@ import keras_tuner
 
 
 def trials(tuner: keras_tuner.Tuner) -> list[dict[str, Any]]:
-    """The trials of a search as a table, the best first.
+    """The trials of a search as a table, in the order of `get_best_models`.
 
     Args:
         tuner: A tuner, also one that found an earlier search in its directory.

@@ -39,7 +39,6 @@ def data(rng):
     return {
         "x": x[:24],
         "y": y[:24],
-        "batch_size": 12,
         "validation_data": (x[24:], y[24:]),
         "verbose": 0,
     }

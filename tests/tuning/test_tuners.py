@@ -99,5 +99,5 @@ def test_a_trial_that_hyperband_takes_up_again_goes_on(
         seed=1,
     )
     tuner.search(**data, callbacks=[Start()])
-    # Two steps an epoch: one trial goes on after its first.
-    assert sorted(started) == [(0, False)] * 4 + [(2, True)]
+    # One step an epoch: one trial goes on after its first.
+    assert sorted(started) == [(0, False)] * 4 + [(1, True)]
