@@ -39,7 +39,7 @@ def transport_space(
         plan: `"transport"`, or several plans of `RepresentationTransport`, to
             see whether a control does as well.
         name: Under which the penalty is logged, and in front of the names of
-            the hyperparameters: `"transport/weight"`.
+            the hyperparameters: `"transport/weight"`. Two spaces need two.
 
     Returns:
         A `Penalty` for `TransferHyperModel`.

@@ -74,6 +74,14 @@ def test_layers_of_the_teacher_may_have_other_paths(hp):
     assert (second.at, second.teacher_at) == ("stage3", "backbone/stage5")
 
 
+def test_two_spaces_in_one_search_have_names_of_their_own(hp):
+    for name in ("low", "high"):
+        transport_space(hp, f"{name}_stage", name=name)
+    assert len({space.name for space in hp.space}) == len(hp.space) == 10
+    assert hp.values["low/at"] == "low_stage"
+    assert hp.values["high/at"] == "high_stage"
+
+
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
