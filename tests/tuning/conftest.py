@@ -1,9 +1,9 @@
 import gc
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
-from keras_tuner import HyperParameters
 
 import keras_otreg as otreg
 
@@ -100,9 +100,28 @@ def make_hypermodel(make_network, compile_model):
 
 
 @pytest.fixture
+def search(make_hypermodel, data, tmp_path):
+    """Runs a random search, and returns its tuner."""
+
+    def run(hypermodel=None, goal=None, **settings):
+        settings = {"max_trials": 2, "seed": 1, **settings}
+        tuner = keras_tuner.RandomSearch(
+            hypermodel or make_hypermodel(),
+            goal or otreg.tuning.objective("val_accuracy"),
+            directory=tmp_path,
+            max_consecutive_failed_trials=1,
+            **settings,
+        )
+        tuner.search(**data, epochs=1)
+        return tuner
+
+    return run
+
+
+@pytest.fixture
 def hp():
     """Hyperparameters at their defaults."""
-    return HyperParameters()
+    return keras_tuner.HyperParameters()
 
 
 @pytest.fixture
