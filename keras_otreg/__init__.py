@@ -43,11 +43,13 @@ __all__ = [
     "ot",
     "plots",
     "regularizers",
+    "tuning",
 ]
 
 
 def __getattr__(name: str):
-    # Only the data need TensorFlow; the rest runs on every backend of Keras.
-    if name == "data":
-        return importlib.import_module("keras_otreg.data")
+    # The data need TensorFlow, and the search needs KerasTuner; the rest runs
+    # on every backend of Keras alone.
+    if name in ("data", "tuning"):
+        return importlib.import_module(f"keras_otreg.{name}")
     raise AttributeError(f"module 'keras_otreg' has no attribute {name!r}")

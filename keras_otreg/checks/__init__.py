@@ -42,6 +42,7 @@ from keras_otreg.checks.shapes import (
     some_batches,
     some_positions,
 )
+from keras_otreg.checks.tuning import compiled, direction, interval, untrained
 from keras_otreg.checks.values import (
     count,
     finite_array,
@@ -80,9 +81,11 @@ __all__ = [
     "channel_weights",
     "chosen_call",
     "class_counts",
+    "compiled",
     "cost_matrix",
     "count",
     "equal_channels",
+    "direction",
     "equal_features",
     "equal_inputs",
     "equal_neuron_inputs",
@@ -92,6 +95,7 @@ __all__ = [
     "finite_array",
     "folder",
     "instance_of",
+    "interval",
     "known_layer",
     "known_sizes",
     "labelled_batches",
@@ -121,5 +125,6 @@ __all__ = [
     "some_positions",
     "unique",
     "unshared_input",
+    "untrained",
     "weight",
 ]

@@ -1,0 +1,8 @@
+"""The search for strengths and places, with KerasTuner."""
+
+from keras_otreg.tuning.hypermodel import TransferHyperModel
+from keras_otreg.tuning.objective import objective
+from keras_otreg.tuning.transport_space import transport_space
+from keras_otreg.tuning.trials import trials
+
+__all__ = ["TransferHyperModel", "objective", "transport_space", "trials"]

@@ -1,0 +1,126 @@
+import inspect
+
+import keras
+import keras_tuner
+import pytest
+
+from keras_otreg import losses
+from keras_otreg.tuning import objective
+
+# What each metric of Keras is called in the logs, and where it should go.
+UP = {
+    "accuracy",
+    "acc",
+    "binary_accuracy",
+    "categorical_accuracy",
+    "sparse_categorical_accuracy",
+    "top_k_categorical_accuracy",
+    "sparse_top_k_categorical_accuracy",
+    "auc",
+    "precision",
+    "recall",
+    "precision_at_recall",
+    "recall_at_precision",
+    "sensitivity_at_specificity",
+    "specificity_at_sensitivity",
+    "true_positives",
+    "true_negatives",
+    "f1_score",
+    "fbeta_score",
+    "r2_score",
+    "io_u",
+    "binary_io_u",
+    "mean_io_u",
+    "one_hot_io_u",
+    "one_hot_mean_io_u",
+    "cosine_similarity",
+    "pearson_correlation",
+    "concordance_correlation",
+}
+DOWN = {
+    "mean_squared_error",
+    "root_mean_squared_error",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error",
+    "mse",
+    "mae",
+    "mape",
+    "msle",
+    "logcosh",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+    "kl_divergence",
+    "poisson",
+    "hinge",
+    "squared_hinge",
+    "categorical_hinge",
+    "false_positives",
+    "false_negatives",
+}
+OURS = {
+    "digit_loss",
+    "representation_transport",
+    "sinkhorn_divergence",
+    "class_transport",
+    "transport",
+    "target_loss",
+    "source_loss",
+    "source_transport",
+}
+
+
+@pytest.mark.parametrize("name", sorted(UP | {"head_accuracy"}))
+def test_what_is_better_when_higher_is_maximised(name):
+    for logged in (name, f"val_{name}", f"val_{name}_1"):
+        found = objective(logged)
+        assert isinstance(found, keras_tuner.Objective)
+        assert (found.name, found.direction) == (logged, "max")
+
+
+@pytest.mark.parametrize("name", sorted(DOWN | OURS))
+def test_what_is_better_when_lower_is_minimised(name):
+    for logged in (name, f"val_{name}", f"val_{name}_1"):
+        assert objective(logged).direction == "min"
+
+
+def test_the_accuracy_on_the_validation_data_is_the_default():
+    assert objective() == keras_tuner.Objective("val_accuracy", "max")
+
+
+def test_every_metric_of_keras_is_on_one_of_the_lists():
+    aggregates = {"Mean", "MeanMetricWrapper", "Metric", "Sum"}
+    required = {"num_classes": 2, "target_class_ids": [0]}
+    for name, value in vars(keras.metrics).items():
+        if inspect.isclass(value) and name not in aggregates:
+            parameters = inspect.signature(value).parameters.values()
+            missing = {
+                p.name: required.get(p.name, 0.5)
+                for p in parameters
+                if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+            }
+            assert value(**missing).name in UP | DOWN
+
+
+@pytest.mark.parametrize("name", losses.__all__)
+def test_every_loss_of_the_package_is_minimised(name):
+    default = inspect.signature(getattr(losses, name)).parameters["name"]
+    assert objective(f"val_{default.default}").direction == "min"
+
+
+@pytest.mark.parametrize("name", ["val_loss", "loss"])
+def test_the_total_is_optimised_only_under_protest(name):
+    with pytest.warns(UserWarning, match=r"contains the penalties.*accuracy"):
+        found = objective(name)
+    assert found.direction == "min"
+
+
+def test_a_metric_of_ones_own_needs_its_direction():
+    with pytest.raises(ValueError, match=r"'val_near'.*direction='max'"):
+        objective("val_near")
+    assert objective("val_near", "min").direction == "min"
+    with pytest.raises(ValueError, match=r"\['max', 'min'\].*'up'"):
+        objective("val_near", "up")
+    with pytest.raises(ValueError, match="name of a metric"):
+        objective(3)

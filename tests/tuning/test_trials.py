@@ -1,0 +1,73 @@
+import keras_tuner
+import pytest
+
+import keras_otreg as otreg
+from keras_otreg.tuning import objective, trials
+
+
+def test_a_search_that_was_interrupted_ends_with_the_same_table(
+    search, make_hypermodel, compile_model
+):
+    def table(tuner):
+        # After a restart KerasTuner may put equal scores in another order.
+        return sorted(trials(tuner), key=lambda row: row["trial"])
+
+    through = table(search(max_trials=4, project_name="through"))
+    compiled = []
+
+    def interrupted(hp, model):
+        compiled.append(model)
+        # The first is built for its hyperparameters alone.
+        if len(compiled) == 4:
+            raise KeyboardInterrupt
+        compile_model(hp, model)
+
+    with pytest.raises(KeyboardInterrupt):
+        search(make_hypermodel(compile=interrupted), max_trials=4)
+    resumed = search(make_hypermodel(compile=interrupted), max_trials=4)
+    assert table(resumed) == through
+    # Two trials were left to do: the one that was cut short, and the last.
+    assert len(compiled) == 6
+
+
+def test_a_trial_that_failed_is_a_row_without_a_score(
+    make_hypermodel, data, tmp_path
+):
+    def build_student(hp):
+        raise keras_tuner.errors.FailedTrialError("too large")
+
+    hypermodel = make_hypermodel()
+    tuner = keras_tuner.RandomSearch(
+        hypermodel, objective(), max_trials=1, directory=tmp_path
+    )
+    hypermodel.build_student = build_student
+    tuner.search(**data)
+    (row,) = trials(tuner)
+    assert (row["status"], row["score"]) == ("FAILED", None)
+
+
+def test_rows_have_the_same_keys(make_hypermodel, data, tmp_path):
+    def penalties(hp):
+        return otreg.tuning.transport_space(
+            hp,
+            "norm",
+            weight=1.0,
+            epsilon=0.1,
+            cost="euclidean",
+            plan=["uniform", "transport"],
+        )
+
+    def compile_model(hp, model):
+        model.compile("sgd", "sparse_categorical_crossentropy")
+
+    tuner = keras_tuner.GridSearch(
+        make_hypermodel(penalties=penalties, compile=compile_model),
+        objective("val_transport"),
+        directory=tmp_path,
+    )
+    tuner.search(**data)
+    rows = trials(tuner)
+    epsilons = {row["transport/plan"]: row["transport/epsilon"] for row in rows}
+    assert epsilons == {"uniform": None, "transport": 0.1}
+    # What is cheaper than the cheapest plan is no plan.
+    assert rows[0]["transport/plan"] == "transport"
