@@ -63,8 +63,9 @@ def marginal_error(problem: TransportProblem, f: Any, g: Any) -> Any:
     problem = prepared(problem)
     a, b, (rho_a, rho_b) = problem.a, problem.b, problem.rho
     relative = density(problem, f, g)
-    rows = a * ops.sum(row(b) * relative, axis=-1)
-    columns = b * ops.sum(column(a) * relative, axis=-2)
+    # Products, not sums: a compiler would compute the exponentials twice.
+    rows = a * ops.matmul(relative, column(b))[..., 0]
+    columns = b * ops.matmul(row(a), relative)[..., 0, :]
     return ops.sum(
         ops.abs(rows - optimal_mass(a, f, rho_a)), axis=-1
     ) + ops.sum(ops.abs(columns - optimal_mass(b, g, rho_b)), axis=-1)
