@@ -73,12 +73,13 @@ def with_teacher(
         model, TransferModel, "model", "a `keras_otreg.TransferModel`"
     )
     checks.some_penalties(model)
+    checks.flag(shuffle, "shuffle")
     if batch_size is not None:
         batch_size = checks.count(batch_size, "batch_size")
     known = _KnownSamples(model, data, batch_size)
     columns = known.in_memory() if cache is None else known.on_disk(cache)
     order = tf.data.Dataset.range(len(columns[0]))
-    if checks.flag(shuffle, "shuffle"):
+    if shuffle:
         order = order.shuffle(len(columns[0]), seed=seed)
     batches = order.batch(known.samples.batch_size).map(
         lambda rows: known.packed(_taken(columns, rows)),

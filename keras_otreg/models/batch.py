@@ -16,6 +16,8 @@ INPUTS, TEACHER = "otreg_inputs", "otreg_teacher"
 class Parts(NamedTuple):
     """Inputs of a step, in the order in which they go through the student.
 
+    What the teacher returns for them comes last, and goes through nothing.
+
     Attributes:
         target: Labelled inputs of the target task.
         unlabelled: Inputs of the target task without labels, or `None`.

@@ -5,7 +5,12 @@ import tensorflow as tf
 from keras import layers
 
 import keras_otreg as otreg
-from keras_otreg.data import paired, with_teacher, with_unlabelled
+from keras_otreg.data import (
+    few_shot,
+    paired,
+    with_teacher,
+    with_unlabelled,
+)
 from keras_otreg.models import batch
 
 PATHS = ["backbone/pool", "features"]
@@ -265,6 +270,21 @@ def test_it_composes_with_unlabelled_samples_and_with_a_source(samples):
     assert {"source_loss", "ures", "pool"} <= set(logs[0])
     for name in logs[0]:
         np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=1e-3)
+
+
+def test_few_labels_and_the_others_carry_activations(samples):
+    model = make_model()
+    few, others = (
+        with_teacher(part, model, batch_size=6)
+        for part in few_shot(samples, per_class=2)
+    )
+    ((inputs, y),) = with_unlabelled(few, others)
+    np.testing.assert_array_equal(np.bincount(y), [2, 2, 2])
+    parts = batch.split(inputs)
+    x = np.concatenate([parts.target, parts.unlabelled])
+    found = batch.joined_known(parts)
+    for path, expected in live(model, x).items():
+        np.testing.assert_allclose(found[path], expected, atol=1e-6)
 
 
 def test_unlabelled_arrays_alone_carry_activations(samples):
