@@ -1,5 +1,19 @@
 """Argument checks: the only place that words an argument error."""
 
+from keras_otreg.checks.known import (
+    array_samples,
+    carried_layers,
+    equal_samples,
+    equally_known,
+    finite_passes,
+    plain_inputs,
+    readable_again,
+    same_activations,
+    same_cache,
+    same_passes,
+    some_penalties,
+    whole_cache,
+)
 from keras_otreg.checks.networks import (
     built_head,
     built_model,
@@ -66,6 +80,18 @@ from keras_otreg.checks.values import (
 )
 
 __all__ = [
+    "array_samples",
+    "carried_layers",
+    "equal_samples",
+    "equally_known",
+    "finite_passes",
+    "plain_inputs",
+    "readable_again",
+    "same_activations",
+    "same_cache",
+    "same_passes",
+    "some_penalties",
+    "whole_cache",
     "flag",
     "share",
     "installed",

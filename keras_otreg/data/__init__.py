@@ -6,6 +6,7 @@ from keras_otreg.data.few_shot import Labelled, few_shot
 from keras_otreg.data.image_folder import image_folder
 from keras_otreg.data.letters import letters
 from keras_otreg.data.paired import paired
+from keras_otreg.data.teacher import with_teacher
 from keras_otreg.data.unlabelled import with_unlabelled
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "mnist5k",
     "optdigits",
     "paired",
+    "with_teacher",
     "with_unlabelled",
 ]

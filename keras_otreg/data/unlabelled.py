@@ -11,7 +11,7 @@ from keras_otreg.data.batches import (
     finite_batches,
     side_by_side,
 )
-from keras_otreg.models.batch import with_extra
+from keras_otreg.models.batch import split, with_extra
 
 
 def with_unlabelled(
@@ -67,11 +67,9 @@ def with_unlabelled(
     unlabelled = endless_batches(
         unlabelled, unlabelled_batch_size, batch_size, seed + 1, "unlabelled"
     ).map(lambda *batch: batch[0])
-    checks.equal_inputs(
-        labelled.element_spec[0],
-        unlabelled.element_spec,
-        ("labelled", "unlabelled"),
-    )
+    inputs = labelled.element_spec[0], unlabelled.element_spec
+    checks.equally_known(*(split(x).known is not None for x in inputs))
+    checks.equal_inputs(*inputs, ("labelled", "unlabelled"))
     return side_by_side(
         labelled,
         unlabelled,

@@ -1,6 +1,7 @@
 """From a network to points: which layers to read, and how."""
 
 from keras_otreg.features.channel_weights import channel_weights
+from keras_otreg.features.fingerprint import fingerprint
 from keras_otreg.features.points import (
     positions_as_points,
     samples_as_points,
@@ -12,6 +13,7 @@ from keras_otreg.features.taps import capture
 __all__ = [
     "capture",
     "channel_weights",
+    "fingerprint",
     "positions_as_points",
     "samples_as_points",
     "summary",

@@ -1,4 +1,4 @@
-"""The parts of a training batch: labelled samples, and others."""
+"""The parts of a training batch: labelled samples, others, what is known."""
 
 from typing import Any, NamedTuple
 
@@ -9,20 +9,28 @@ from keras_otreg.features.points import weight_of_samples
 
 # Inputs of a step that carries samples which only the penalties see.
 LABELLED, UNLABELLED = "otreg_labelled", "otreg_unlabelled"
+# Inputs that carry what the teacher's layers return for them.
+INPUTS, TEACHER = "otreg_inputs", "otreg_teacher"
 
 
 class Parts(NamedTuple):
     """Inputs of a step, in the order in which they go through the student.
 
+    What the teacher returns for them comes last, and goes through nothing.
+
     Attributes:
         target: Labelled inputs of the target task.
         unlabelled: Inputs of the target task without labels, or `None`.
         source: Labelled inputs of the source task, or `None`.
+        known: Activations of the teacher for the labelled inputs and for the
+            others, by path, as a list of one or two dictionaries. `None` if
+            the inputs carry none.
     """
 
     target: Any
     unlabelled: Any = None
     source: Any = None
+    known: Any = None
 
 
 class Labels(NamedTuple):
@@ -37,11 +45,22 @@ def with_extra(labelled: Any, unlabelled: Any) -> dict[str, Any]:
     return {LABELLED: labelled, UNLABELLED: unlabelled}
 
 
+def with_known(inputs: Any, activations: dict[str, Any]) -> dict[str, Any]:
+    """Joins inputs and the teacher's activations for them, by path."""
+    return {INPUTS: inputs, TEACHER: activations}
+
+
 def split(inputs: Any, source: Any = None) -> Parts:
     """Finds the parts of the inputs of a step."""
-    if isinstance(inputs, dict) and set(inputs) == {LABELLED, UNLABELLED}:
-        return Parts(inputs[LABELLED], inputs[UNLABELLED], source)
-    return Parts(inputs, None, source)
+    targets = [inputs]
+    if _has_keys(inputs, LABELLED, UNLABELLED):
+        targets = [inputs[LABELLED], inputs[UNLABELLED]]
+    known = None
+    if all(_has_keys(x, INPUTS, TEACHER) for x in targets):
+        known = [x[TEACHER] for x in targets]
+        targets = [x[INPUTS] for x in targets]
+    target, unlabelled = (*targets, None)[:2]
+    return Parts(target, unlabelled, source, known)
 
 
 def is_pair(inputs: Any, num_inputs: int) -> bool:
@@ -58,12 +77,12 @@ def is_pair(inputs: Any, num_inputs: int) -> bool:
 
 def joined(parts: Parts) -> Any:
     """All inputs of a step, one after the other."""
-    present = [part for part in parts if part is not None]
-    if len(present) == 1:
-        return present[0]
-    return keras.tree.map_structure(
-        lambda *tensors: ops.concatenate(tensors, axis=0), *present
-    )
+    return _concatenated([parts.target, parts.unlabelled, parts.source])
+
+
+def joined_known(parts: Parts) -> dict[str, Any] | None:
+    """What the teacher returns for all target samples, if it is known."""
+    return None if parts.known is None else _concatenated(parts.known)
 
 
 def batch_size(inputs: Any) -> Any:
@@ -115,6 +134,19 @@ def penalty_weights(sample_weight: Any, parts: Parts) -> Any:
         return weights
     others = ops.ones((batch_size(parts.unlabelled),), dtype=weights.dtype)
     return ops.concatenate([weights, others], axis=0)
+
+
+def _has_keys(inputs, *keys):
+    return isinstance(inputs, dict) and set(inputs) == set(keys)
+
+
+def _concatenated(structures):
+    present = [x for x in structures if x is not None]
+    if len(present) == 1:
+        return present[0]
+    return keras.tree.map_structure(
+        lambda *tensors: ops.concatenate(tensors, axis=0), *present
+    )
 
 
 def _num_target(parts):

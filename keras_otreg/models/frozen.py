@@ -6,6 +6,7 @@ import keras
 
 from keras_otreg import checks
 from keras_otreg.features.taps import capture
+from keras_otreg.models import batch
 
 
 class FrozenNetwork:
@@ -23,6 +24,20 @@ class FrozenNetwork:
         """Constant activations of some layers, in inference mode."""
         _, found = capture(self.model, inputs, paths, training=False)
         return keras.tree.map_structure(keras.ops.stop_gradient, found)
+
+    def target_activations(
+        self, parts: batch.Parts, paths: list[str]
+    ) -> dict[str, Any]:
+        """Constant activations for all target samples of a step.
+
+        The model runs only if the inputs do not carry its activations.
+        """
+        known = batch.joined_known(parts)
+        if known is not None:
+            return checks.carried_layers(known, paths)
+        # The source samples are none of the penalties' business.
+        seen = batch.joined(parts._replace(source=None))
+        return self.activations(seen, paths)
 
 
 def frozen_copy(model: keras.Model) -> keras.Model:

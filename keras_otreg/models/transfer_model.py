@@ -30,8 +30,9 @@ class TransferModel(Composed, keras.Model):
 
     It is a `keras.Model` with the inputs and outputs of the student: `compile`,
     `fit`, `evaluate` and `predict` are Keras's own. Each step runs the student
-    once and the teacher once, the latter in inference mode; `predict` runs the
-    student alone. The logs hold each penalty by its name, without its weight,
+    once and the teacher once, the latter in inference mode, or not at all on
+    what `keras_otreg.data.with_teacher` returns; `predict` runs the student
+    alone. The logs hold each penalty by its name, without its weight,
     beside `loss`, the one total that is optimised.
 
     Args:
@@ -210,10 +211,8 @@ class TransferModel(Composed, keras.Model):
     def _penalty_terms(self, parts, forward, weights, training):
         if not self.penalties:
             return []
-        # The source samples are none of the penalties' business.
-        seen = batch.joined(parts._replace(source=None))
-        known = self._frozen.activations(
-            seen, [penalty.teacher_at for penalty in self.penalties]
+        known = self._frozen.target_activations(
+            parts, [penalty.teacher_at for penalty in self.penalties]
         )
         _, activations = forward
         memories = self.memories if training else {}

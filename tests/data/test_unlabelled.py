@@ -193,7 +193,7 @@ def test_joint_training_takes_unlabelled_target_samples(
     data = paired(target, source, source_batch_size=6)
     (x, x_source), (y, y_source) = next(iter(data))
     parts = batch.split(x, x_source)
-    assert [len(part) for part in parts] == [5, 7, 6]
+    assert [len(part) for part in parts[:3]] == [5, 7, 6]
     assert len(y) == 5
     assert len(y_source) == 6
     history = make_model(task).fit(data, verbose=0).history

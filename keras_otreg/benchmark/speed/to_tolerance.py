@@ -17,9 +17,7 @@ OURS = "keras_otreg"
 ITERATIONS = 2000
 
 
-def measure(
-    clouds: dict[str, Cloud], repeats: int
-) -> Iterator[Row | Claim]:
+def measure(clouds: dict[str, Cloud], repeats: int) -> Iterator[Row | Claim]:
     """Times solvers to a tolerance, on problems given by name."""
     ratios: dict[str, list[float]] = {}
     for tolerance, dtype in TOLERANCES:
@@ -75,9 +73,7 @@ def _ott(of, task) -> dict[str, Any]:
 
     return {
         "OTT-JAX": solvers.ott(of, task),
-        "OTT-JAX, momentum": solvers.ott(
-            of, task, momentum=Momentum(start=50)
-        ),
+        "OTT-JAX, momentum": solvers.ott(of, task, momentum=Momentum(start=50)),
         "OTT-JAX, Anderson": solvers.ott(
             of, task, anderson=AndersonAcceleration(memory=3)
         ),

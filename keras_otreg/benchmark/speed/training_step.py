@@ -22,9 +22,7 @@ def measure(batch: int, size: int, repeats: int) -> Iterator[Row | Claim]:
     wrapped = fine_tuning.compiled(fine_tuning.network(size, classes))
     cached = fine_tuning.compiled(fine_tuning.network(size, classes))
     teacher = wrapped.teacher
-    forward = tf.function(
-        lambda x: teacher(x, training=False), autograph=False
-    )
+    forward = tf.function(lambda x: teacher(x, training=False), autograph=False)
     (stored,) = with_teacher((x, y), cached, batch_size=batch)
     first = {}
     for name, model in (("plain", plain), ("wrapped", wrapped)):

@@ -1,0 +1,188 @@
+"""Checks of samples that carry what a teacher returns for them."""
+
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+WHY = "the teacher sees each sample once, and what it returns stays with it"
+
+
+def some_penalties(model: Any) -> None:
+    """Raises if nothing of a model reads its teacher."""
+    if not model.penalties:
+        raise ValueError(
+            "Expected a model with penalties, because they alone read the "
+            f"teacher. Received: '{model.name}' without any. Pass the data to "
+            "`fit` as they are."
+        )
+
+
+def carried_layers(
+    known: dict[str, Any], paths: Iterable[str]
+) -> dict[str, Any]:
+    """Returns activations if they are of the layers that penalties need."""
+    missing = sorted(set(paths) - set(known))
+    if missing:
+        raise ValueError(
+            "Expected batches that carry the activations of the teacher's "
+            f"layers {sorted(set(paths))}. Received: those of {sorted(known)}, "
+            f"without {missing}. Make the data anew with "
+            "`keras_otreg.data.with_teacher(data, model)` for this model."
+        )
+    return known
+
+
+def equally_known(first: bool, second: bool) -> None:
+    """Raises if one part of a batch carries activations, another does not."""
+    if first != second:
+        raise ValueError(
+            "Expected the teacher's activations with labelled and unlabelled "
+            "samples, or with neither, because both go through it together. "
+            f"Received: {'labelled' if first else 'unlabelled'} samples alone "
+            "have them. Give the others to `keras_otreg.data.with_teacher` too."
+        )
+
+
+def plain_inputs(is_joined: bool) -> None:
+    """Raises if the inputs of a batch are composed of several parts."""
+    if is_joined:
+        raise ValueError(
+            "Expected batches of the target task as they are, because "
+            f"{WHY}. Received: batches that were joined with unlabelled or "
+            "source samples, or carry activations already. Begin with "
+            "`with_teacher`: with_unlabelled(with_teacher(labelled, model), "
+            "with_teacher(unlabelled, model)), paired(with_teacher(target, "
+            "model), source)."
+        )
+
+
+def finite_passes(is_infinite: bool) -> None:
+    """Raises if one pass over some data has no end."""
+    if is_infinite:
+        raise ValueError(
+            f"Expected data whose passes end, because {WHY}. Received: an "
+            "infinite data set. Leave out its `repeat()`; `fit(epochs=...)` "
+            "repeats."
+        )
+
+
+def same_passes(first: str, second: str) -> None:
+    """Raises unless two passes over some data gave the same samples."""
+    if first != second:
+        raise ValueError(
+            "Expected data that give the same samples in each pass, in any "
+            f"order, because {WHY}. Received: two passes that differ, {first} "
+            f"and {second}. Leave out random augmentation, and a `shuffle` "
+            "before `take`, or train without `with_teacher`."
+        )
+
+
+def array_samples(batch: Any) -> list[np.ndarray]:
+    """Returns the arrays of a batch, each with a row for each sample."""
+    arrays = keras.tree.flatten(batch)
+    arrays = [_as_array(array) for array in arrays]
+    ranks = {array.ndim for array in arrays}
+    lengths = {len(array) for array in arrays if array.ndim}
+    if arrays and 0 not in ranks and len(lengths) == 1:
+        return arrays
+    raise ValueError(
+        "Expected batches of arrays that have a row for each sample. Received: "
+        f"shapes {[array.shape for array in arrays]}. Batch the data set "
+        "with its `batch` method."
+    )
+
+
+def equal_samples(shapes: Any, expected: Any) -> Any:
+    """Returns the shapes and dtypes of samples if all samples have them."""
+    if expected in (None, shapes):
+        return shapes
+    raise ValueError(
+        "Expected samples of one shape, to keep them beside one another. "
+        f"Received: samples of {expected} and of {shapes}, activations last. "
+        "Resize or pad them first."
+    )
+
+
+def readable_again(data: Any, kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """Returns data that can be read twice; arrays as a tuple."""
+    if isinstance(data, kinds):
+        return data
+    rows = data if isinstance(data, tuple) else (data,)
+    # A list could be several inputs, or inputs and labels.
+    arrays = [] if isinstance(data, list) else keras.tree.flatten(rows)
+    known = all(
+        isinstance(x, np.ndarray) or keras.ops.is_tensor(x) for x in arrays
+    )
+    if arrays and known and len(rows) in (1, 2, 3):
+        array_samples(rows)
+        return rows
+    raise ValueError(
+        "Expected arrays x, (x, y) or (x, y, sample_weight), a batched "
+        "`tf.data.Dataset` or a `keras.utils.PyDataset`, because the data are "
+        "read more than once. Received: an object of type "
+        f"{type(data).__name__}"
+    )
+
+
+def same_cache(
+    folder: pathlib.Path, found: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Raises unless a cache was made of the same things as are asked for."""
+    differing = [k for k in expected if found.get(k) != expected[k]]
+    if differing:
+        received = {k: found.get(k) for k in differing}
+        wanted = {k: expected[k] for k in differing}
+        raise ValueError(
+            f"Expected a cache in '{folder}' that was made with the same "
+            f"teacher, layers and samples: {wanted}. Received: one that was "
+            f"made with others: {received}. Delete the folder to have it made "
+            "anew, or choose another. (If it is always the samples that "
+            "differ, they are augmented at random.)"
+        )
+
+
+def whole_cache(folder: pathlib.Path, problem: str | None) -> None:
+    """Raises if a folder holds something else than a complete cache."""
+    if problem:
+        raise ValueError(
+            f"Expected '{folder}' to be absent, empty or a cache that "
+            f"`with_teacher` has written. Received: {problem}. Delete the "
+            "folder to have it made anew, or choose another."
+        )
+
+
+def same_activations(
+    stored: dict[str, np.ndarray], found: dict[str, np.ndarray]
+) -> None:
+    """Raises unless a teacher still returns what it is known to return."""
+    for path, expected in stored.items():
+        expected, received = (
+            np.asarray(x, "float32") for x in (expected, found[path])
+        )
+        fits = expected.shape == received.shape
+        error = np.linalg.norm(expected - received) if fits else np.inf
+        # Low precision rounds differently on another device.
+        if not error <= 0.02 * np.linalg.norm(expected):
+            raise ValueError(
+                f"Expected a teacher that returns at '{path}' what the cache "
+                "holds. Received: another result from the same weights, so "
+                "its layers do something else with them. Delete the cache to "
+                "have it made anew, or choose another folder."
+            )
+
+
+def _as_array(value):
+    if keras.ops.is_tensor(value):
+        value = keras.ops.convert_to_numpy(value)
+    is_array = isinstance(value, (np.ndarray, np.generic))
+    if is_array and value.dtype.kind not in "OSUM":
+        return np.asarray(value)
+    received = f"array of {value.dtype}" if is_array else type(value).__name__
+    raise ValueError(
+        "Expected samples of numbers, in dense arrays. Received: an object of "
+        f"type {received}. Turn text into numbers, and pad what is ragged, in "
+        "the data and not in the model."
+    )

@@ -1,0 +1,113 @@
+"""The samples of a data set, one pass after the other, and what tells them."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_otreg import checks
+from keras_otreg.data.batches import BATCHED, DEFAULT_BATCH_SIZE
+from keras_otreg.features.batches import batches
+
+Columns = list[np.ndarray]
+
+
+class Samples:
+    """Reads the samples of some data, as often as it is iterated over.
+
+    A pass gives batches, each as a list of arrays with a row for each sample:
+    the leaves of `(x, y, sample_weight)`.
+
+    Args:
+        data: Arrays, or a data set of batches.
+        batch_size: For arrays; 32 if not given.
+
+    Attributes:
+        structure: What the leaves belong to, once the first batch is read.
+        batch_size: That of the data, once the first batch is read.
+    """
+
+    def __init__(self, data: Any, batch_size: int | None = None):
+        if isinstance(data, tf.data.Dataset):
+            infinite = data.cardinality() == tf.data.INFINITE_CARDINALITY
+            checks.finite_passes(bool(infinite))
+        self._data = checks.readable_again(data, BATCHED)
+        self.batch_size = batch_size
+        self.structure = None
+
+    def __iter__(self) -> Iterator[Columns]:
+        for batch in self._batches():
+            # In a tf.data.Dataset, a list would be stacked.
+            batch = _without_lists(batch if _is_several(batch) else (batch,))
+            columns = checks.array_samples(batch)
+            if self.structure is None:
+                self.structure = keras.tree.map_structure(lambda _: 0, batch)
+                self.batch_size = self.batch_size or len(columns[0])
+            yield columns
+
+    def _batches(self):
+        if isinstance(self._data, tf.data.Dataset):
+            return self._data.as_numpy_iterator()
+        if isinstance(self._data, keras.utils.PyDataset):
+            return batches(self._data)
+        size = self.batch_size or DEFAULT_BATCH_SIZE
+        length = len(keras.tree.flatten(self._data)[0])
+        return (
+            keras.tree.map_structure(lambda x, k=k: x[k : k + size], self._data)
+            for k in range(0, length, size)
+        )
+
+
+class Census:
+    """Counts samples, and sums up what they are, in whatever order.
+
+    The digests of the samples are added up: no order leaves a trace in the
+    sum, and every sample does.
+    """
+
+    def __init__(self):
+        self._count = 0
+        self._total = 0
+
+    def over(self, passing: Iterable[Columns]) -> Iterator[Columns]:
+        """Yields the batches of a pass, and takes note of each."""
+        for columns in passing:
+            for row in zip(*columns, strict=True):
+                self._count += 1
+                self._total += _digest(row)
+            yield columns
+
+    def result(self) -> str:
+        """What equal samples have in common, and no others."""
+        return f"{self._count} samples {self._total % 2**128:032x}"
+
+
+def take_census(samples: Samples) -> str:
+    """Reads all samples; returns what equal ones have in common."""
+    census = Census()
+    for _ in census.over(samples):
+        pass
+    return census.result()
+
+
+def _digest(row):
+    digest = hashlib.blake2b(digest_size=16)
+    for value in row:
+        digest.update(f"{value.dtype.name}{value.shape}".encode())
+        digest.update(value.tobytes())
+    return int.from_bytes(digest.digest(), "big")
+
+
+def _is_several(batch):
+    return isinstance(batch, (tuple, list))
+
+
+def _without_lists(structure):
+    if isinstance(structure, dict):
+        return {k: _without_lists(v) for k, v in structure.items()}
+    if _is_several(structure):
+        return tuple(_without_lists(v) for v in structure)
+    return structure

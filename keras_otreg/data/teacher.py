@@ -1,0 +1,184 @@
+"""Batches that carry what the teacher returns for them."""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_otreg import checks
+from keras_otreg.data.sample_files import in_memory, is_written, read, write
+from keras_otreg.data.samples import Census, Columns, Samples, take_census
+from keras_otreg.features.fingerprint import fingerprint
+from keras_otreg.models import TransferModel, batch
+from keras_otreg.models.fit_together import num_inputs
+from keras_otreg.models.frozen import FrozenNetwork
+
+
+def with_teacher(
+    data: Any,
+    model: TransferModel,
+    *,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    cache: str | pathlib.Path | None = None,
+) -> tf.data.Dataset:
+    """Runs the teacher once, and lets each sample carry what it returns.
+
+    Where samples are the same in each epoch, so is what the teacher returns:
+    `fit` and `evaluate` then leave it out. Samples and activations are kept
+    side by side, in memory or on disk, and shuffled together. Maps are kept as
+    the layer returns them: at 16 x 16 x 512, float32, a sample takes 0.5 MiB.
+
+    The data are read twice. Two passes may differ in the order of the samples,
+    and in nothing else: random augmentation is refused, as the teacher would
+    have to see each picture again.
+
+    Args:
+        data: Arrays `x`, `(x, y)` or `(x, y, sample_weight)`; a
+            `keras.utils.PyDataset` or a `tf.data.Dataset` of such batches,
+            which ends.
+        model: The `TransferModel` to be trained. Its teacher and the layers
+            that its penalties read count; any other model may take the
+            result for which these are the same.
+        batch_size: If not given, that of the data set, or 32 for arrays.
+        shuffle: Whether each epoch has a new order. Use `False` for
+            validation data.
+        seed: Seed of the orders.
+        cache: A folder for samples and activations, to be read from there,
+            now and in later runs. One that was made with another teacher,
+            other layers or other samples is refused, never overwritten; the
+            teacher's layers behind those that are read do not count.
+
+    Returns:
+        A `tf.data.Dataset` for `fit` and `evaluate` of the model, for either
+        part of `keras_otreg.data.with_unlabelled`, or for the target of
+        `keras_otreg.data.paired`.
+
+    Raises:
+        ValueError: If the model has no penalties, two passes over the data
+            differ, the data cannot be read twice or have no end, samples have
+            unequal shapes, or the cache is of something else.
+
+    Example:
+        ```python
+        train = otreg.data.with_teacher((x, y), model, batch_size=32)
+        model.fit(train, epochs=20, validation_data=(x_valid, y_valid))
+        ```
+    """
+    checks.instance_of(
+        model, TransferModel, "model", "a `keras_otreg.TransferModel`"
+    )
+    checks.some_penalties(model)
+    checks.flag(shuffle, "shuffle")
+    if batch_size is not None:
+        batch_size = checks.count(batch_size, "batch_size")
+    known = _KnownSamples(model, data, batch_size)
+    columns = known.in_memory() if cache is None else known.on_disk(cache)
+    order = tf.data.Dataset.range(len(columns[0]))
+    if shuffle:
+        order = order.shuffle(len(columns[0]), seed=seed)
+    batches = order.batch(known.samples.batch_size).map(
+        lambda rows: known.packed(_taken(columns, rows)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+class _KnownSamples:
+    """The samples of some data, each with what a teacher returns for it."""
+
+    def __init__(self, model, data, batch_size):
+        if isinstance(data, tf.data.Dataset):
+            _check_plain(data.element_spec, model)
+        self.paths = sorted({p.teacher_at for p in model.penalties})
+        self.samples = Samples(data, batch_size)
+        self._teacher = model.teacher
+        self._network = _Activations(model.teacher, self.paths)
+        self._census = None
+
+    def in_memory(self) -> Columns:
+        return in_memory(self._pass())
+
+    def on_disk(self, folder) -> Columns:
+        folder = pathlib.Path(folder)
+        if not is_written(folder):
+            write(folder, self._pass(), self._key)
+            return read(folder, self._key())
+        self._census = take_census(self.samples)
+        columns = read(folder, self._key())
+        self._check_teacher(columns)
+        return columns
+
+    def packed(self, columns: list[Any]) -> tuple[Any, ...]:
+        """A batch for `fit`, of its columns."""
+        end = len(columns) - len(self.paths)
+        x, *others = self._unpacked(columns[:end])
+        known = dict(zip(self.paths, columns[end:], strict=True))
+        return (batch.with_known(x, known), *others)
+
+    def _pass(self) -> Iterator[Columns]:
+        """All samples with what the teacher returns; checked at the end."""
+        census = Census()
+        for columns in census.over(self.samples):
+            x = self._unpacked(columns)[0]
+            found = self._network.predict_on_batch(x)
+            yield [*columns, *(found[path] for path in self.paths)]
+        self._census = census.result()
+        checks.same_passes(self._census, take_census(self.samples))
+
+    def _key(self):
+        """What the activations depend on."""
+        return {
+            "teacher": fingerprint(self._teacher, self.paths),
+            "layers": self.paths,
+            "samples": self._census,
+        }
+
+    def _check_teacher(self, columns):
+        """Runs the teacher on the first samples: its layers may be others."""
+        size = self.samples.batch_size
+        (stored, *_) = self.packed([column[:size] for column in columns])
+        found = self._network.predict_on_batch(stored[batch.INPUTS])
+        checks.same_activations(stored[batch.TEACHER], found)
+
+    def _unpacked(self, columns):
+        return keras.tree.pack_sequence_as(self.samples.structure, columns)
+
+
+class _Activations(keras.Model):
+    """What some layers of a network return, for Keras to compile."""
+
+    def __init__(self, network, paths):
+        super().__init__(
+            name="activations", dtype=network.dtype_policy, autocast=False
+        )
+        self._frozen = FrozenNetwork(network)
+        self._paths = paths
+        self.built = True
+
+    def call(self, inputs):
+        return self._frozen.activations(inputs, self._paths)
+
+
+def _check_plain(spec, model):
+    x = spec[0] if isinstance(spec, tuple) else spec
+    parts = batch.split(x)
+    is_pair = batch.is_pair(x, num_inputs(model.student))
+    is_joined = parts.unlabelled is not None or parts.known is not None
+    checks.plain_inputs(is_pair or is_joined)
+
+
+def _taken(columns, rows):
+    """Some rows of each column, as tensors."""
+
+    def take(rows):
+        return [np.asarray(column[rows]) for column in columns]
+
+    taken = tf.numpy_function(take, [rows], [x.dtype for x in columns])
+    for tensor, column in zip(taken, columns, strict=True):
+        tensor.set_shape((None, *column.shape[1:]))
+    return taken

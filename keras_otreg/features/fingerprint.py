@@ -1,0 +1,89 @@
+"""Whether two networks have equal weights, without both at hand."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.features.recording import changing, recording
+from keras_otreg.features.taps import input_spec
+from keras_otreg.features.walk import find_layer, walk
+
+
+def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
+    """A short name for the weights of a model.
+
+    Equal weights have equal names, whatever the layers are called; a weight
+    that differs in one bit gives another name. The states of metrics and of
+    random numbers do not count, and neither does what layers do with their
+    weights.
+
+    Args:
+        model: A built `keras.Model`.
+        at: Paths of layers. If given, only what runs before these layers
+            return counts: a new head does not change the features. In a model
+            whose input shape is not on record, all weights count.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        ValueError: If the model is not built, or a path is unknown.
+
+    Example:
+        ```python
+        otreg.features.fingerprint(model.teacher, at=["avg_pool"])
+        ```
+    """
+    checks.built_model(model, "model")
+    at = list(at)
+    found = hashlib.sha256()
+    for weight in _weights_before(model, at) if at else model.weights:
+        value = ops.convert_to_numpy(weight)
+        found.update(f"{value.dtype.name}{value.shape}".encode())
+        found.update(value.tobytes())
+    return found.hexdigest()
+
+
+class _Before(keras.Operation):
+    """Finds which layers have returned by the time that others return."""
+
+    def __init__(self, model, last):
+        super().__init__()
+        self.model = model
+        self.last = last
+        self.done = {id(layer) for layer in last}
+
+    def call(self, inputs):
+        layers = [layer for _, layer in walk(self.model)]
+        with recording(layers) as record, contextlib.ExitStack() as stack:
+
+            def note(outputs):
+                self.done.update(k for k, calls in record.items() if calls)
+                return outputs
+
+            for layer in self.last:
+                stack.enter_context(changing(layer, note))
+            return self.model(inputs, training=False)
+
+
+def _weights_before(model: keras.Model, paths: list[str]) -> list[Any]:
+    """The weights that some activations can depend on."""
+    last = [find_layer(model, path) for path in paths]
+    inputs = input_spec(model)
+    if inputs is None:
+        return model.weights
+    before = _Before(model, last)
+    before.compute_output_spec(inputs)
+    early, late = set(), set()
+    for _, layer in walk(model):
+        inside = [layer, *(x for _, x in walk(layer))]
+        if id(layer) in before.done:
+            early.update(id(weight) for weight in layer.weights)
+        elif not any(id(x) in before.done for x in inside):
+            late.update(id(weight) for weight in layer.weights)
+    return [x for x in model.weights if id(x) not in late - early]

@@ -1,0 +1,114 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_otreg as otreg
+from keras_otreg.models import batch
+
+PATHS = ["backbone/features", "backbone/hidden"]
+
+
+@pytest.fixture
+def counter(counter_class):
+    return counter_class()
+
+
+@pytest.fixture
+def model(make_network, compiled, counter):
+    """Two penalties between a student and a teacher that counts its runs."""
+    teacher = make_network(name="teacher", counter=counter)
+    penalties = [
+        otreg.Penalty(
+            otreg.losses.RepresentationTransport(), at=path, name=f"p{k}"
+        )
+        for k, path in enumerate(PATHS)
+    ]
+    model = otreg.TransferModel(make_network(), teacher, penalties)
+    return compiled(model, metrics=["accuracy"])
+
+
+@pytest.fixture
+def known(model, samples):
+    """What the teacher returns for the samples."""
+    _, found = otreg.features.capture(model.teacher, samples[0], PATHS)
+    return {path: value.numpy() for path, value in found.items()}
+
+
+def rows(known, part):
+    return {path: value[part] for path, value in known.items()}
+
+
+def test_the_teacher_does_not_run_for_what_is_known(
+    model, samples, known, counter
+):
+    x, y = samples
+    before = int(counter.calls.numpy())
+    step = batch.with_known(x, known)
+    model.fit(step, y, batch_size=11, epochs=2, verbose=0)
+    model.evaluate(step, y, batch_size=11, verbose=0)
+    assert int(counter.calls.numpy()) == before
+    model.evaluate(x, y, batch_size=11, verbose=0)
+    assert int(counter.calls.numpy()) == before + 2
+
+
+def test_what_is_known_counts_as_what_is_computed(model, samples, known):
+    x, y = samples
+    weight = np.linspace(0.0, 2.0, len(x))
+    live, carried = (
+        model.evaluate(
+            step, y, sample_weight=weight, verbose=0, return_dict=True
+        )
+        for step in (x, batch.with_known(x, known))
+    )
+    assert carried == pytest.approx(live, rel=1e-5)
+    assert live["p0"] > 0.0
+
+
+def test_unlabelled_samples_carry_theirs(model, samples, known, counter):
+    x, y = samples
+    first, others = slice(11), slice(11, None)
+    live = batch.with_extra(x[first], x[others])
+    carried = batch.with_extra(
+        batch.with_known(x[first], rows(known, first)),
+        batch.with_known(x[others], rows(known, others)),
+    )
+    before = int(counter.calls.numpy())
+    logs = [
+        model.evaluate(step, y[first], verbose=0, return_dict=True)
+        for step in (carried, live)
+    ]
+    assert int(counter.calls.numpy()) == before + 1
+    assert logs[0] == pytest.approx(logs[1], rel=1e-5)
+
+
+def test_predict_takes_the_inputs_and_leaves_the_rest(model, samples, known):
+    x, _ = samples
+    np.testing.assert_array_equal(
+        model.predict(batch.with_known(x, known), verbose=0),
+        model.predict(x, verbose=0),
+    )
+
+
+def test_activations_of_other_layers_are_refused(model, samples, known):
+    x, y = samples
+    step = batch.with_known(x, {PATHS[0]: known[PATHS[0]]})
+    with pytest.raises(ValueError, match=r"without \['backbone/hidden'\]"):
+        model.evaluate(step, y, verbose=0)
+
+
+def test_a_model_without_penalties_trains_on_the_inputs(
+    make_network, compiled, samples, known
+):
+    x, y = samples
+    model = compiled(otreg.TransferModel(make_network()))
+    live = model.evaluate(x, y, verbose=0)
+    step = batch.with_known(x, known)
+    assert model.evaluate(step, y, verbose=0) == pytest.approx(live)
+
+
+def test_inputs_that_happen_to_be_a_dictionary_are_inputs():
+    inputs = {"otreg_inputs": np.ones((2, 3)), "mask": np.ones((2, 3))}
+    parts = batch.split(inputs)
+    assert parts.target is inputs
+    assert parts.known is None
+    assert keras.tree.is_nested(batch.joined(parts))
