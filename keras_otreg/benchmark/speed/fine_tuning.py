@@ -5,9 +5,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_otreg import Penalty, TransferModel
 from keras_otreg.data import efficientnet_lite0, letters
 from keras_otreg.losses import RepresentationTransport
+from keras_otreg.models import Penalty, TransferModel
 
 AT = "avg_pool"
 

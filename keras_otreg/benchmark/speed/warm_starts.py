@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Iterator
-from typing import Any
 
 from keras import ops
 
@@ -15,6 +14,15 @@ TOLERANCE, MAX_ITERATIONS = 1e-2, 1000
 SETTLED = 20
 PART = f"iterations to {TOLERANCE:g} in training"
 COLD, WARM = "plain, cold", "momentum 0.9, warm"
+# Momentum, whether accelerated, whether from the last potentials.
+METHODS = {
+    COLD: (0.0, False, False),
+    "accelerated, cold": (0.0, True, False),
+    "accelerated, warm": (0.0, True, True),
+    "momentum 0.9, plain, cold": (0.9, False, False),
+    "momentum 0.9, cold": (0.9, True, False),
+    WARM: (0.9, True, True),
+}
 
 
 class _Counting:
@@ -30,23 +38,18 @@ class _Counting:
         return found
 
 
+def _loss(n, m, momentum, accelerated, warm):
+    loss = RepresentationTransport(momentum=momentum)
+    memory = loss.memory((None, n), (None, m))
+    memory.g = memory.g if warm else None
+    loss.solver = _Counting(accelerated)
+    return loss.remembering(memory)
+
+
 def measure(steps: list[Step]) -> Iterator[Row | Claim]:
     """Counts iterations of the steps of a run, from several starts."""
     n, m = (s.shape[-1] for s in steps[0])
-    methods: dict[str, Any] = {}
-    for name, momentum, accelerated, warm in (
-        (COLD, 0.0, False, False),
-        ("accelerated, cold", 0.0, True, False),
-        ("accelerated, warm", 0.0, True, True),
-        ("momentum 0.9, cold", 0.9, True, False),
-        ("momentum 0.9, plain, cold", 0.9, False, False),
-        (WARM, 0.9, True, True),
-    ):
-        loss = RepresentationTransport(momentum=momentum)
-        memory = loss.memory((None, n), (None, m))
-        memory.g = memory.g if warm else None
-        loss.solver = _Counting(accelerated)
-        methods[name] = loss.remembering(memory)
+    methods = {name: _loss(n, m, *how) for name, how in METHODS.items()}
     for step in steps:
         for loss in methods.values():
             loss(*(ops.convert_to_tensor(x) for x in step))

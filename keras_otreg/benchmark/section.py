@@ -1,0 +1,24 @@
+"""Writes results into a part of a page of the documentation."""
+
+import pathlib
+
+
+def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
+    """Replaces one section of a Markdown page; the rest stays as it is.
+
+    Args:
+        page: The file; made if it is not there.
+        name: Of the section. `python -m keras_otreg benchmark NAME --page`
+            is what wrote it.
+        paragraphs: What it is to say.
+    """
+    begin = f"<!-- {name}: written by `benchmark {name} --page` -->"
+    end = f"<!-- {name}: end -->"
+    text = page.read_text(encoding="utf-8") if page.exists() else "# Results\n"
+    before, after = f"{text.rstrip()}\n\n", "\n"
+    if begin in text:
+        before, rest = text.split(begin)
+        after = rest.split(end)[1]
+    section = "\n\n".join([begin, *paragraphs, end])
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(f"{before}{section}{after}", encoding="utf-8")

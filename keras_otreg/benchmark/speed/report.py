@@ -1,0 +1,134 @@
+"""What the benchmark of speed found: tables, on screen and on disk."""
+
+import csv
+import json
+import math
+import pathlib
+import sys
+from typing import Any
+
+from keras_otreg.benchmark.machine import machine
+from keras_otreg.benchmark.speed.measure import Claim, Row
+from keras_otreg.plots.growth import growth
+
+ROWS, CLAIMS, RUN, GROWTH = (
+    "speed.csv",
+    "claims.csv",
+    "run.json",
+    "growth.png",
+)
+
+
+class Report:
+    """Collects rows and claims, and writes them into a folder."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.rows: list[Row] = []
+        self.claims: list[Claim] = []
+
+    def add(self, found: Row | Claim) -> None:
+        """Takes what a part has measured."""
+        kept = self.rows if isinstance(found, Row) else self.claims
+        kept.append(found)
+
+    def save(self, quick: bool) -> None:
+        """Writes all that there is, under a temporary name first."""
+        _write_csv(self.folder / ROWS, Row._fields, self.rows)
+        _write_csv(self.folder / CLAIMS, Claim._fields, self.claims)
+        about = {"command": " ".join(sys.argv[1:]), "quick": quick, **machine()}
+        _write(self.folder / RUN, json.dumps(about, indent=2))
+        grown = grown_times(self.rows)
+        if len(grown) > 1:
+            growth(grown).savefig(self.folder / GROWTH)
+
+    def show(self, console: Any) -> None:
+        """Prints the tables."""
+        import rich.table
+
+        table = rich.table.Table(title="Measured")
+        for title in HEAD:
+            table.add_column(title, overflow="fold")
+        for row in self.rows:
+            table.add_row(*cells(row))
+        console.print(table)
+        table = rich.table.Table("", "Promise", "Measured", title="Promises")
+        for claim in self.claims:
+            mark = "kept" if claim.kept else "[bold red]not kept"
+            table.add_row(mark, claim.text, claim.measured)
+        console.print(table)
+        console.print(f"Tables and pictures are in {self.folder}.")
+
+
+HEAD = ("what", "on", "by", "time", "iterations", "marginal error", "value gap")
+
+
+def cells(row: Row) -> list[str]:
+    """A row in words."""
+    error = _number(row.marginal_error, "{:.1e}")
+    return [
+        row.part,
+        row.case,
+        row.method,
+        row.note if math.isnan(row.seconds) and row.note else _time(row),
+        _number(row.iterations, "{:g}"),
+        f"{error}, {row.note}" if error and row.note else error,
+        _number(abs(row.value_gap), "{:.1e}"),
+    ]
+
+
+def grown_times(rows: list[Row]) -> dict[int, float]:
+    """Seconds by size, where growth was measured."""
+    return {
+        int(row.case): row.seconds
+        for row in rows
+        if row.part == "growth with size"
+    }
+
+
+def read(folder: pathlib.Path) -> tuple[list[Row], list[Claim], dict[str, Any]]:
+    """Reads what a `Report` wrote.
+
+    Raises:
+        OSError: If there is nothing in the folder.
+    """
+    rows = [
+        Row(*x[:3], *(float(number) for number in x[3:7]), x[7])
+        for x in _read_csv(folder / ROWS)
+    ]
+    claims = [
+        Claim(text, measured, kept == "True")
+        for text, measured, kept in _read_csv(folder / CLAIMS)
+    ]
+    about = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    return rows, claims, about
+
+
+def _time(row):
+    if math.isnan(row.seconds):
+        return ""
+    if row.seconds < 1.0:
+        return f"{1000 * row.seconds:.3g} ms"
+    return f"{row.seconds:.3g} s"
+
+
+def _number(value, form):
+    return "" if math.isnan(value) else form.format(value)
+
+
+def _write_csv(path, head, rows):
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([head, *rows])
+    unfinished.replace(path)
+
+
+def _read_csv(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))[1:]
+
+
+def _write(path, text):
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,109 @@
+"""Runs the parts of the benchmark of speed."""
+
+import functools
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from keras_otreg import checks
+from keras_otreg.benchmark.speed import (
+    fine_tuning,
+    fixed_work,
+    processes,
+    scaling,
+    to_tolerance,
+    training_step,
+    warm_starts,
+)
+from keras_otreg.benchmark.speed.measure import Claim, Row
+from keras_otreg.benchmark.speed.problems import cloud, noise
+from keras_otreg.benchmark.speed.report import Report
+
+Part = Callable[[bool], Iterator[Row | Claim]]
+LIBRARIES = ("jax", "ott", "ot", "geomloss", "torch", "rich", "matplotlib")
+# A late step of the run: the networks differ by then.
+STEPS, LATE = 40, 35
+PICTURE = 64
+
+
+@functools.cache
+def _steps():
+    return fine_tuning.recorded(STEPS, 32, PICTURE)
+
+
+def _to_tolerance(quick):
+    step = _steps()[LATE]
+    clouds = {
+        "EfficientNet-Lite0, 1280 neurons": cloud(
+            step.teacher.T, step.student.T, 0.05
+        ),
+        "noise, 1024 neurons": noise(1024, 0.05),
+    }
+    if quick:
+        clouds = {"noise, 256 neurons": noise(256, 0.05)}
+    return to_tolerance.measure(clouds, 1 if quick else 3)
+
+
+PARTS: dict[str, Part] = {
+    "start-up": lambda quick: processes.started(1 if quick else 5),
+    "memory": lambda quick: (
+        processes.remembered(1024, 2048)
+        if quick
+        else processes.remembered(4096, 8192)
+    ),
+    "fixed-work": lambda quick: (
+        fixed_work.measure([512], 3)
+        if quick
+        else fixed_work.measure([512, 1024, 2048, 4096], 7)
+    ),
+    "tolerance": _to_tolerance,
+    "warm-starts": lambda quick: warm_starts.measure(_steps()),
+    "growth": lambda quick: (
+        scaling.grown([256, 512, 1024], 3)
+        if quick
+        else scaling.grown([256, 512, 1024, 2048, 4096, 8192], 3)
+    ),
+    "batch": lambda quick: scaling.together(3 if quick else 7),
+    "step": lambda quick: (
+        training_step.measure(8, PICTURE, 3)
+        if quick
+        else training_step.measure(32, 128, 9)
+    ),
+}
+
+
+def run(
+    names: Iterable[str], quick: bool, out: pathlib.Path, console: Any
+) -> None:
+    """Measures some parts, and writes tables and pictures.
+
+    Args:
+        names: Of the parts, among `PARTS`.
+        quick: Whether small problems and few repeats will do.
+        out: A folder, for `speed.csv`, `claims.csv` and pictures.
+        console: A `rich.console.Console`.
+
+    Raises:
+        ImportError: If a library to compare with is not installed.
+    """
+    for library in LIBRARIES:
+        checks.installed(library, "benchmark", "Comparing with others")
+    import rich.progress
+
+    report = Report(out)
+    names = list(names)
+    with rich.progress.Progress(
+        *rich.progress.Progress.get_default_columns(),
+        rich.progress.TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("", total=len(names))
+        for name in names:
+            progress.update(task, description=name)
+            for found in PARTS[name](quick):
+                report.add(found)
+            # After each part: what is measured stays if the next one fails.
+            report.save(quick)
+            progress.advance(task)
+    report.show(console)

@@ -1,0 +1,74 @@
+"""The kind `speed` of the command `benchmark`."""
+
+import logging
+import pathlib
+from typing import Any
+
+from keras_otreg.commands.options import ready
+
+PARTS = (
+    "start-up",
+    "memory",
+    "fixed-work",
+    "tolerance",
+    "warm-starts",
+    "growth",
+    "batch",
+    "step",
+)
+
+
+def add(kinds: Any) -> None:
+    """Adds the kind to those of a parser."""
+    speed = kinds.add_parser(
+        "speed",
+        help="time the solver and a training step, beside other libraries",
+        description="Times the solver beside OTT-JAX, POT and GeomLoss, and a "
+        "step of training beside a plain one and that of Keras's Distiller; "
+        "measures memory and start-up. Prints a table, and what is promised.",
+    )
+    speed.set_defaults(command=_run)
+    speed.add_argument(
+        "--only",
+        metavar="PART",
+        action="append",
+        choices=PARTS,
+        help=f"one part, may be repeated: {', '.join(PARTS)} (default: all)",
+    )
+    speed.add_argument(
+        "--quick",
+        action="store_true",
+        help="small problems and few repeats: a trial of the command, not of "
+        "the promises",
+    )
+    speed.add_argument(
+        "--out",
+        metavar="DIR",
+        type=pathlib.Path,
+        default=pathlib.Path("otreg-speed"),
+        help="folder for the tables and pictures (default: otreg-speed)",
+    )
+    speed.add_argument(
+        "--page",
+        metavar="FILE",
+        type=pathlib.Path,
+        help="run nothing; write what is in --out into this Markdown page",
+    )
+
+
+def _run(options):
+    ready(options.out)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    from keras_otreg.benchmark import speed
+
+    if options.page is not None:
+        speed.write_page(options.out, options.page)
+        return
+    import rich.console
+
+    speed.run(
+        options.only or PARTS,
+        options.quick,
+        options.out,
+        rich.console.Console(),
+    )
