@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from keras_otreg.commands import benchmark, demo
+from keras_otreg.commands import benchmark, demo, tune
 
 NAME = "keras-otreg"
-COMMANDS = (demo, benchmark)
+COMMANDS = (demo, tune, benchmark)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -5,10 +5,9 @@ import pathlib
 from keras_otreg.benchmark.section import write_section
 from keras_otreg.benchmark.speed.report import (
     GROWTH,
-    HEAD,
-    cells,
     grown_times,
     read,
+    tables,
 )
 from keras_otreg.plots.growth import growth
 
@@ -46,12 +45,9 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
             ],
         ),
     ]
-    for part in dict.fromkeys(row.part for row in rows):
-        shown = [cells(row)[1:] for row in rows if row.part == part]
-        paragraphs += [
-            f"### {part[0].upper()}{part[1:]}",
-            _table(HEAD[1:], shown),
-        ]
+    for part, (head, lines) in tables(rows).items():
+        title = f"### {part[0].upper()}{part[1:]}"
+        paragraphs += [title, _table(head, lines)]
     grown = grown_times(rows)
     if len(grown) > 1:
         image = page.parent / PICTURE
@@ -62,12 +58,5 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
 
 
 def _table(head, rows):
-    """A Markdown table, without the columns that are empty throughout."""
-    rows = [list(row) for row in rows]
-    used = [
-        k for k in range(len(head)) if head[k] == "" or any(r[k] for r in rows)
-    ]
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(line[k]) for k in used) + " |" for line in lines
-    )
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -46,13 +46,12 @@ class Report:
         """Prints the tables."""
         import rich.table
 
-        table = rich.table.Table(title="Measured")
-        for title in HEAD:
-            table.add_column(title, overflow="fold")
-        for row in self.rows:
-            table.add_row(*cells(row))
-        console.print(table)
-        table = rich.table.Table("", "Promise", "Measured", title="Promises")
+        for part, (head, lines) in tables(self.rows).items():
+            table = rich.table.Table(*head, title=part)
+            for line in lines:
+                table.add_row(*line)
+            console.print(table)
+        table = rich.table.Table("", "promise", "measured", title="Promises")
         for claim in self.claims:
             mark = "kept" if claim.kept else "[bold red]not kept"
             table.add_row(mark, claim.text, claim.measured)
@@ -60,20 +59,31 @@ class Report:
         console.print(f"Tables and pictures are in {self.folder}.")
 
 
-HEAD = ("what", "on", "by", "time", "iterations", "marginal error", "value gap")
+HEAD = ("on", "by", "time", "iterations", "marginal error", "value gap", "")
 
 
-def cells(row: Row) -> list[str]:
-    """A row in words."""
-    error = _number(row.marginal_error, "{:.1e}")
+def tables(rows: list[Row]) -> dict[str, tuple[list[str], list[list[str]]]]:
+    """For each part, the titles of its columns, and its lines in words."""
+    found = {}
+    for part in dict.fromkeys(row.part for row in rows):
+        lines = [_cells(row) for row in rows if row.part == part]
+        used = [k for k in range(len(HEAD)) if any(line[k] for line in lines)]
+        found[part] = (
+            [HEAD[k] for k in used],
+            [[line[k] for k in used] for line in lines],
+        )
+    return found
+
+
+def _cells(row):
     return [
-        row.part,
         row.case,
         row.method,
-        row.note if math.isnan(row.seconds) and row.note else _time(row),
+        _time(row.seconds),
         _number(row.iterations, "{:g}"),
-        f"{error}, {row.note}" if error and row.note else error,
+        _number(row.marginal_error, "{:.1e}"),
         _number(abs(row.value_gap), "{:.1e}"),
+        row.note,
     ]
 
 
@@ -104,12 +114,10 @@ def read(folder: pathlib.Path) -> tuple[list[Row], list[Claim], dict[str, Any]]:
     return rows, claims, about
 
 
-def _time(row):
-    if math.isnan(row.seconds):
-        return ""
-    if row.seconds < 1.0:
-        return f"{1000 * row.seconds:.3g} ms"
-    return f"{row.seconds:.3g} s"
+def _time(seconds):
+    if seconds < 1.0:
+        return f"{1000 * seconds:.3g} ms"
+    return _number(seconds, "{:.3g} s")
 
 
 def _number(value, form):

@@ -25,7 +25,7 @@ def grown(sizes: list[int], repeats: int) -> Iterator[Row | Claim]:
         work = solvers.ours(noise(size, EPSILON), task)
         times[size] = interleaved({"ours": work}, repeats)["ours"]
         yield Row(PART, str(size), f"{ITERATIONS} iterations", times[size])
-    small, large = sizes[-3], sizes[-1]
+    small, large = sizes[0], sizes[-1]
     power = math.log(times[large] / times[small]) / math.log(large / small)
     yield Claim(
         f"Time grows as n m, that is with the size to the power 2, from "

@@ -1,0 +1,208 @@
+"""The command `tune`."""
+
+import csv
+import functools
+import logging
+import pathlib
+from typing import Any
+
+from keras_otreg.commands.options import ready, whole_number
+
+
+def add(commands: Any) -> None:
+    """Adds the command to those of a parser."""
+    tune = commands.add_parser(
+        "tune",
+        help="search where and how strongly transport should act",
+        description="Fine-tunes a network on your pictures many times, with "
+        "optimal transport towards what it was, and searches the layer, the "
+        "weight, epsilon and the learning rate that are best on validation "
+        "pictures. Started again, it goes on where it was stopped.",
+    )
+    tune.set_defaults(command=_run)
+    _add_what(tune)
+    _add_how(tune)
+
+
+def _add_what(tune):
+    tune.add_argument(
+        "--data",
+        metavar="FOLDER",
+        type=pathlib.Path,
+        required=True,
+        help="pictures as train/<class>/ and validation/<class>/",
+    )
+    tune.add_argument(
+        "--teacher",
+        metavar="MODEL",
+        default="efficientnet-lite0",
+        help="efficientnet-lite0 or a .keras file (default: "
+        "efficientnet-lite0)",
+    )
+    tune.add_argument(
+        "--at",
+        metavar="LAYER",
+        action="append",
+        help="a layer where transport may act, may be repeated (default: the "
+        "last before the head)",
+    )
+    tune.add_argument(
+        "--shots",
+        metavar="N",
+        type=whole_number(1, 10**6),
+        help="draw N pictures a class to train on (default: all)",
+    )
+    tune.add_argument(
+        "--out",
+        metavar="DIR",
+        type=pathlib.Path,
+        default=pathlib.Path("otreg-tune"),
+        help="folder for the search and the best model (default: otreg-tune)",
+    )
+
+
+def _add_how(tune):
+    for name, value, most, text in (
+        ("trials", 20, 10**4, "trainings with other settings"),
+        ("epochs", 5, 10**4, "passes over the pictures in each"),
+        ("batch-size", 32, 10**4, "pictures in a batch"),
+        ("image-size", 128, 4096, "of efficientnet-lite0, in pixels"),
+    ):
+        tune.add_argument(
+            f"--{name}",
+            metavar="N",
+            type=whole_number(1, most),
+            default=value,
+            help=f"{text} (default: {value})",
+        )
+    tune.add_argument(
+        "--seed",
+        metavar="S",
+        type=whole_number(0, 2**31 - 1),
+        default=0,
+        help="of the search and the first weights (default: 0)",
+    )
+
+
+def _run(options):
+    for part in ("train", "validation"):
+        if not (options.data / part).is_dir():
+            raise OSError(
+                f"cannot read --data {options.data}: no folder {part}"
+            )
+    ready(options.out)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    import rich.console
+
+    from keras_otreg import tuning
+
+    console = rich.console.Console()
+    tuner, fit = _prepared(options)
+    fit()
+    rows = tuning.trials(tuner)
+    if all(row["score"] is None for row in rows):
+        raise OSError(f"no trial has succeeded; see {options.out / 'search'}")
+    (best,) = tuner.get_best_models()
+    best.student.save(options.out / "model.keras")
+    _write(options.out / "trials.csv", rows)
+    console.print(_table(rows))
+    console.print(f"The best model and all trials are in {options.out}.")
+
+
+def _prepared(options):
+    """A tuner, and a function that lets it search."""
+    import keras_tuner
+
+    from keras_otreg import tuning
+    from keras_otreg.commands.networks import features_of, teacher_named
+
+    teacher = teacher_named(options.teacher, options.image_size)
+    at = features_of(teacher)
+    x, validation, classes = _pictures(options, teacher.input_shape[1:3])
+    hypermodel = tuning.TransferHyperModel(
+        functools.partial(_student, teacher, at, classes, options.seed),
+        teacher,
+        lambda hp: [tuning.transport_space(hp, at=options.at or [at])],
+        compile=_compile,
+    )
+    tuner = keras_tuner.RandomSearch(
+        hypermodel,
+        tuning.objective("val_accuracy"),
+        max_trials=options.trials,
+        seed=options.seed,
+        directory=options.out,
+        project_name="search",
+    )
+    return tuner, lambda: tuner.search(
+        x, validation_data=validation, epochs=options.epochs, verbose=2
+    )
+
+
+def _student(teacher, at, classes, seed, hp):
+    from keras_otreg.commands.networks import with_new_head
+
+    return with_new_head(teacher, at, classes, seed)
+
+
+def _compile(hp, model):
+    import keras
+
+    rate = hp.Float("learning_rate", 1e-4, 3e-3, sampling="log")
+    model.compile(
+        keras.optimizers.Adam(rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+
+
+def _pictures(options, size):
+    """Training and validation batches, and the number of classes."""
+    import tensorflow as tf
+
+    from keras_otreg.data import few_shot, image_folder
+
+    train, validation = (
+        image_folder(
+            options.data / part,
+            size,
+            options.batch_size,
+            shuffle=part == "train" and options.shots is None,
+            seed=options.seed,
+        )
+        for part in ("train", "validation")
+    )
+    names = train.class_names
+    if names != validation.class_names:
+        raise OSError(
+            f"train has the classes {names}, validation has "
+            f"{validation.class_names}: they must be the same"
+        )
+    if options.shots is not None:
+        drawn, _ = few_shot(train, options.shots, options.seed)
+        train = tf.data.Dataset.from_tensor_slices(tuple(drawn))
+        train = train.shuffle(len(train), seed=options.seed)
+        train = train.batch(options.batch_size)
+    return train, validation, len(names)
+
+
+def _write(path, rows):
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    unfinished.replace(path)
+
+
+def _table(rows):
+    import rich.table
+
+    table = rich.table.Table(*rows[0], title="Trials, the best first")
+    for row in rows:
+        table.add_row(
+            *(
+                f"{x:.4g}" if isinstance(x, float) else str(x)
+                for x in row.values()
+            )
+        )
+    return table

@@ -1,0 +1,137 @@
+"""The benchmark of speed: what it measures is checked, never how fast."""
+
+import math
+
+import numpy as np
+import pytest
+import rich.console
+
+from keras_otreg import __main__ as command_line
+from keras_otreg.benchmark.speed import PARTS, problems, solvers, write_page
+from keras_otreg.benchmark.speed.measure import Claim, Row, interleaved
+from keras_otreg.benchmark.speed.report import Report, read, tables
+from keras_otreg.commands import benchmark_speed
+
+ROWS = [
+    Row("growth with size", "256", "20 iterations", 0.001),
+    Row("growth with size", "512", "20 iterations", 0.0042),
+    Row("to 0.001", "noise", "keras_otreg", 2.5, 12, 9e-4, 1e-6, "not reached"),
+    Row("memory", "4096", "keras_otreg", note="1.5 matrices"),
+]
+CLAIMS = [Claim("faster", "3 times", True), Claim("smaller", "twice", False)]
+
+
+@pytest.fixture
+def report(tmp_path):
+    made = Report(tmp_path / "out")
+    made.folder.mkdir()
+    for found in (*ROWS, *CLAIMS):
+        made.add(found)
+    return made
+
+
+def test_the_command_knows_every_part():
+    assert tuple(PARTS) == benchmark_speed.PARTS
+
+
+def test_all_works_are_run_in_turn_after_one_run_each():
+    calls = []
+    works = {name: lambda name=name: calls.append(name) for name in "ab"}
+    times = interleaved(works, 3)
+    assert "".join(calls) == "ab" + "ababab"
+    assert set(times) == {"a", "b"}
+    assert all(seconds >= 0 for seconds in times.values())
+
+
+def test_a_slow_work_is_not_run_for_ever():
+    calls = []
+    interleaved({"slow": lambda: calls.append(0)}, 100, patience=0.0)
+    assert len(calls) == 2
+
+
+def test_quality_is_that_of_the_plan():
+    of = problems.noise(20, 0.1)
+    f, g, _ = solvers.ours(of, solvers.Task(500, 1e-9, "float64"))()
+    found = problems.quality(of, f, g)
+    assert found.marginal_error < 1e-8
+    assert found.value == pytest.approx(problems.best_value(of), rel=1e-7)
+    worse = problems.quality(of, f + 0.01, g)
+    assert worse.marginal_error > 1e-3
+    assert worse.value < found.value
+
+
+def test_another_librarys_potentials_are_of_the_same_problem():
+    of = problems.noise(20, 0.1)
+    f, g, _ = solvers.pot(of, solvers.Task(2000, 1e-10, "float64"), "numpy")()
+    found = problems.quality(of, f, g)
+    assert found.marginal_error < 1e-6
+    assert found.value == pytest.approx(problems.best_value(of), rel=1e-7)
+
+
+def test_costs_have_a_mean_of_one():
+    of = problems.noise(20, 0.1)
+    assert np.mean(of.costs("float64")) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_tables_leave_out_empty_columns():
+    found = tables(ROWS)
+    assert list(found) == ["growth with size", "to 0.001", "memory"]
+    assert found["growth with size"][0] == ["on", "by", "time"]
+    assert found["growth with size"][1][0] == ["256", "20 iterations", "1 ms"]
+    assert found["to 0.001"][1][0][2:] == [
+        "2.5 s",
+        "12",
+        "9.0e-04",
+        "1.0e-06",
+        "not reached",
+    ]
+
+
+def test_what_is_saved_is_read_again(report):
+    report.save(quick=True)
+    rows, claims, about = read(report.folder)
+    assert claims == CLAIMS
+    assert len(rows) == len(ROWS)
+    for a, b in zip(rows, ROWS, strict=True):
+        for x, y in zip(a, b, strict=True):
+            assert x == y or (math.isnan(x) and math.isnan(y))
+    assert about["quick"] is True
+    assert "tensorflow" in " ".join(about)
+    assert not list(report.folder.glob("*.part"))
+    assert (report.folder / "growth.png").stat().st_size > 1000
+
+
+def test_the_screen_shows_every_line_and_what_is_not_kept(report):
+    console = rich.console.Console(width=120, record=True)
+    report.show(console)
+    shown = console.export_text()
+    for words in ("20 iterations", "not reached", "1.5 matrices", "not kept"):
+        assert words in shown
+
+
+def test_a_section_of_the_page_is_replaced_and_the_rest_stays(report, tmp_path):
+    page = tmp_path / "results.md"
+    page.write_text("# Results\n\nBefore.\n")
+    for _ in range(2):
+        report.save(quick=False)
+        write_page(report.folder, page)
+    text = page.read_text()
+    assert text.startswith("# Results\n\nBefore.")
+    assert text.count("## Speed") == 1
+    assert "| **not kept** | smaller | twice |" in text
+    assert (tmp_path / "img" / "growth.png").exists()
+
+
+def test_without_results_there_is_no_page(tmp_path, capsys):
+    page = tmp_path / "results.md"
+    arguments = ["benchmark", "speed", "--out", str(tmp_path / "none")]
+    assert command_line.main([*arguments, "--page", str(page)]) == 1
+    assert "speed.csv" in capsys.readouterr().err
+    assert not page.exists()
+
+
+def test_an_unknown_part_is_refused_in_one_line(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        command_line.main(["benchmark", "speed", "--only", "everything"])
+    assert exit_.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,0 +1,102 @@
+"""The command `tune`, on a folder of small pictures."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+from keras_otreg import __main__ as command_line
+
+SIZE = 8
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    """Dark and light pictures, easy to tell apart."""
+    for part, count in (("train", 6), ("validation", 4)):
+        for label, level in (("dark", 40), ("light", 200)):
+            place = tmp_path / "data" / part / label
+            place.mkdir(parents=True)
+            for k in range(count):
+                pixels = level + rng.integers(-30, 30, size=(SIZE, SIZE, 3))
+                keras.utils.save_img(place / f"{k}.png", pixels, scale=False)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(name="avg_pool"),
+            keras.layers.Dense(5),
+        ]
+    )
+    model.save(tmp_path / "teacher.keras")
+    return tmp_path / "teacher.keras"
+
+
+@pytest.fixture
+def tune(folder, teacher, tmp_path):
+    def call(*arguments):
+        return command_line.main(
+            [
+                "tune",
+                *("--data", str(folder), "--teacher", str(teacher)),
+                *("--out", str(tmp_path / "out"), "--epochs", "1"),
+                *arguments,
+            ]
+        )
+
+    return call
+
+
+def _rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_it_writes_the_best_model_and_all_trials(tune, tmp_path, capsys):
+    assert tune("--trials", "2") == 0
+    rows = _rows(tmp_path / "out" / "trials.csv")
+    assert len(rows) == 2
+    assert float(rows[0]["score"]) >= float(rows[1]["score"])
+    assert {"learning_rate", "transport/weight"} <= set(rows[0])
+    best = keras.saving.load_model(tmp_path / "out" / "model.keras")
+    assert best.output_shape == (None, 2)
+    picture = np.ones((1, SIZE, SIZE, 3))
+    assert np.isfinite(best.predict(picture, verbose=0)).all()
+    assert "Trials, the best first" in capsys.readouterr().out
+
+
+def test_it_goes_on_where_it_was_stopped(tune, tmp_path):
+    assert tune("--trials", "1") == 0
+    first = _rows(tmp_path / "out" / "trials.csv")
+    assert tune("--trials", "2", "--shots", "3") == 0
+    rows = _rows(tmp_path / "out" / "trials.csv")
+    assert len(rows) == 2
+    assert first[0] in rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--teacher", "nothing.keras"], "no teacher 'nothing.keras'"),
+        (["--at", "nowhere"], "nowhere"),
+        (["--data", "nowhere"], "no folder train"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(tune, capsys, arguments, words):
+    assert tune("--trials", "1", *arguments) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert words in error
+
+
+def test_a_file_that_is_no_model_is_refused(tune, tmp_path, capsys):
+    (tmp_path / "text.keras").write_text("not a model")
+    assert tune("--teacher", str(tmp_path / "text.keras")) == 1
+    assert "cannot read the teacher" in capsys.readouterr().err
