@@ -94,48 +94,51 @@ def _run(options):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     import rich.console
 
-    from keras_otreg import tuning
-
-    console = rich.console.Console()
-    tuner, fit = _prepared(options)
-    fit()
-    rows = tuning.trials(tuner)
-    if all(row["score"] is None for row in rows):
+    rows, best = _searched(options)
+    if best is None:
         raise OSError(f"no trial has succeeded; see {options.out / 'search'}")
-    (best,) = tuner.get_best_models()
     best.student.save(options.out / "model.keras")
     _write(options.out / "trials.csv", rows)
+    console = rich.console.Console()
     console.print(_table(rows))
     console.print(f"The best model and all trials are in {options.out}.")
 
 
-def _prepared(options):
-    """A tuner, and a function that lets it search."""
-    import keras_tuner
-
+def _searched(options):
+    """The trials, and the best model."""
     from keras_otreg import tuning
     from keras_otreg.commands.networks import features_of, teacher_named
 
     teacher = teacher_named(options.teacher, options.image_size)
     at = features_of(teacher)
-    x, validation, classes = _pictures(options, teacher.input_shape[1:3])
+    places = _known(teacher, options.at or [at])
+    pictures, classes = _pictures(options, teacher.input_shape[1:3])
     hypermodel = tuning.TransferHyperModel(
         functools.partial(_student, teacher, at, classes, options.seed),
         teacher,
-        lambda hp: [tuning.transport_space(hp, at=options.at or [at])],
+        lambda hp: [tuning.transport_space(hp, at=places)],
         compile=_compile,
     )
-    tuner = keras_tuner.RandomSearch(
+    return tuning.random_search(
         hypermodel,
-        tuning.objective("val_accuracy"),
-        max_trials=options.trials,
+        options.out / "search",
+        options.trials,
         seed=options.seed,
-        directory=options.out,
-        project_name="search",
+        epochs=options.epochs,
+        **pictures,
     )
-    return tuner, lambda: tuner.search(
-        x, validation_data=validation, epochs=options.epochs, verbose=2
-    )
+
+
+def _known(teacher, paths):
+    """Paths of layers, if the teacher has them all."""
+    from keras_otreg.features.walk import find_layer
+
+    try:
+        for path in paths:
+            find_layer(teacher, path)
+    except ValueError as error:
+        raise OSError(error) from error
+    return paths
 
 
 def _student(teacher, at, classes, seed, hp):
@@ -156,9 +159,7 @@ def _compile(hp, model):
 
 
 def _pictures(options, size):
-    """Training and validation batches, and the number of classes."""
-    import tensorflow as tf
-
+    """What `fit` is given, and the number of classes."""
     from keras_otreg.data import few_shot, image_folder
 
     train, validation = (
@@ -177,12 +178,11 @@ def _pictures(options, size):
             f"train has the classes {names}, validation has "
             f"{validation.class_names}: they must be the same"
         )
+    fit = {"x": train, "validation_data": validation}
     if options.shots is not None:
-        drawn, _ = few_shot(train, options.shots, options.seed)
-        train = tf.data.Dataset.from_tensor_slices(tuple(drawn))
-        train = train.shuffle(len(train), seed=options.seed)
-        train = train.batch(options.batch_size)
-    return train, validation, len(names)
+        (x, y), _ = few_shot(train, options.shots, options.seed)
+        fit.update(x=x, y=y, batch_size=options.batch_size)
+    return fit, len(names)
 
 
 def _write(path, rows):

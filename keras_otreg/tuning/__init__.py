@@ -2,7 +2,14 @@
 
 from keras_otreg.tuning.hypermodel import TransferHyperModel
 from keras_otreg.tuning.objective import objective
+from keras_otreg.tuning.random_search import random_search
 from keras_otreg.tuning.transport_space import transport_space
 from keras_otreg.tuning.trials import trials
 
-__all__ = ["TransferHyperModel", "objective", "transport_space", "trials"]
+__all__ = [
+    "TransferHyperModel",
+    "objective",
+    "random_search",
+    "transport_space",
+    "trials",
+]

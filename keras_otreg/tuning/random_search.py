@@ -1,0 +1,55 @@
+"""A whole search in one call."""
+
+import pathlib
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_otreg.tuning.objective import objective
+from keras_otreg.tuning.trials import trials
+
+
+def random_search(
+    hypermodel: keras_tuner.HyperModel,
+    folder: str | pathlib.Path,
+    num_trials: int,
+    *,
+    seed: int = 0,
+    **fit: Any,
+) -> tuple[list[dict[str, Any]], keras.Model | None]:
+    """Tries settings at random, and goes on where it was stopped.
+
+    Args:
+        hypermodel: A `TransferHyperModel`, or any other.
+        folder: Where the state of the search is kept. Called again with the
+            same folder, it makes only the trials that are missing.
+        num_trials: Trials, together with those made before.
+        seed: Of the settings.
+        **fit: For `fit`: `x`, `validation_data`, `epochs` and so on.
+
+    Returns:
+        The rows of `trials`, and the model with the best validation accuracy;
+        `None` if no trial has succeeded.
+
+    Example:
+        ```python
+        rows, best = otreg.tuning.random_search(
+            hypermodel, "search", 20, x=train, validation_data=validation
+        )
+        ```
+    """
+    folder = pathlib.Path(folder)
+    tuner = keras_tuner.RandomSearch(
+        hypermodel,
+        objective("val_accuracy"),
+        max_trials=num_trials,
+        seed=seed,
+        directory=folder.parent,
+        project_name=folder.name,
+    )
+    tuner.search(verbose=2, **fit)
+    rows = trials(tuner)
+    if all(row["score"] is None for row in rows):
+        return rows, None
+    return rows, tuner.get_best_models()[0]
