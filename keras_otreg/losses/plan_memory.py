@@ -75,4 +75,5 @@ class PlanMemory(keras.layers.Layer):
 def _keep(variable, value):
     is_finite = ops.all(ops.isfinite(value))
     value = ops.cast(value, variable.dtype)
-    variable.assign(ops.where(is_finite, value, variable))
+    kept = ops.where(is_finite, value, ops.convert_to_tensor(variable))
+    variable.assign(kept)

@@ -1,5 +1,8 @@
 """What penalties keep between steps, inside the wrapper."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -93,3 +96,45 @@ def test_at_weight_zero_it_changes_no_result(model, data):
 def test_a_penalty_of_another_kind_has_none(small_model):
     loss = keras.losses.MeanSquaredError()
     assert not small_model([otreg.Penalty(loss, at="features")]).memories
+
+
+REPLICAS = """
+import keras, numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+import keras_otreg as otreg
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    student = keras.Sequential([
+        keras.Input((6,)),
+        keras.layers.Dense(7, "relu", name="features"),
+        keras.layers.Dense(3),
+    ])
+    loss = otreg.losses.RepresentationTransport(momentum=0.5)
+    penalty = otreg.Penalty(loss, at="features")
+    model = otreg.TransferModel(student, penalties=[penalty])
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 6)), rng.normal(size=(32, 3))
+    history = model.fit(x, y, batch_size=16, epochs=2, verbose=0).history
+(memory,) = model.memories.values()
+for variable in memory.variables:
+    copies = [np.array(v) for v in variable.value.values]
+    assert np.abs(copies[0]).max() > 0
+    print(variable.name, np.abs(copies[0] - copies[1]).max())
+print("loss", history["loss"][-1])
+"""
+
+
+def test_replicas_keep_one_memory():
+    output = subprocess.run(
+        [sys.executable, "-c", REPLICAS],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    found = dict(line.split() for line in output.splitlines())
+    assert set(found) == {"g", "costs", "loss"}
+    assert float(found["g"]) == float(found["costs"]) == 0.0
+    assert np.isfinite(float(found["loss"]))
