@@ -12,6 +12,8 @@ from keras_otreg.benchmark.speed.measure import Claim, Row, interleaved
 from keras_otreg.benchmark.speed.report import Report, read, tables
 from keras_otreg.commands import benchmark_speed
 
+pytestmark = pytest.mark.compiled
+
 ROWS = [
     Row("growth with size", "256", "20 iterations", 0.001),
     Row("growth with size", "512", "20 iterations", 0.0042),

@@ -9,6 +9,8 @@ from keras import layers
 from keras_otreg import losses
 from keras_otreg.ot.costs import COSTS
 
+pytestmark = pytest.mark.compiled
+
 Transport = losses.RepresentationTransport
 
 

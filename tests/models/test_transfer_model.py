@@ -4,6 +4,8 @@ import pytest
 
 import keras_otreg as otreg
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture
 def penalty():

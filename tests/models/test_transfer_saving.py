@@ -9,6 +9,8 @@ import tensorflow as tf
 
 import keras_otreg as otreg
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture
 def model(make_network, compiled):

@@ -13,6 +13,8 @@ from keras_otreg.ot import (
     regularized_cost,
 )
 
+pytestmark = pytest.mark.compiled
+
 assert_allclose = np.testing.assert_allclose
 
 

@@ -59,7 +59,7 @@ class Report:
         console.print(f"Tables and pictures are in {self.folder}.")
 
 
-HEAD = ("on", "by", "time", "iterations", "marginal error", "value gap", "")
+HEAD = ("on", "by", "time", "iterations", "error", "gap", "")
 
 
 def tables(rows: list[Row]) -> dict[str, tuple[list[str], list[list[str]]]]:

@@ -34,13 +34,11 @@ def _steps():
 def _to_tolerance(quick):
     step = _steps()[LATE]
     clouds = {
-        "EfficientNet-Lite0, 1280 neurons": cloud(
-            step.teacher.T, step.student.T, 0.05
-        ),
-        "noise, 1024 neurons": noise(1024, 0.05),
+        "Lite0 1280": cloud(step.teacher.T, step.student.T, 0.05),
+        "noise 1024": noise(1024, 0.05),
     }
     if quick:
-        clouds = {"noise, 256 neurons": noise(256, 0.05)}
+        clouds = {"noise 256": noise(256, 0.05)}
     return to_tolerance.measure(clouds, 1 if quick else 3)
 
 

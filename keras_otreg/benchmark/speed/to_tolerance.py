@@ -53,8 +53,8 @@ def _point(name, of, tolerance, dtype, repeats):
         f, g, iterations = works[method]()
         found = quality(of, f, g)
         yield Row(
-            f"to {tolerance:g} ({dtype})",
-            f"{name}, epsilon {of.epsilon:g}",
+            f"to {tolerance:g} in {dtype}, by problem and epsilon",
+            f"{name}, {of.epsilon:g}",
             method,
             seconds,
             iterations,
