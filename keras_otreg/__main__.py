@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from keras_otreg.commands import demo
+from keras_otreg.commands import benchmark, demo
 
 NAME = "keras-otreg"
-COMMANDS = (demo,)
+COMMANDS = (demo, benchmark)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,5 +1,11 @@
 """Argument checks: the only place that words an argument error."""
 
+from keras_otreg.checks.entries import (
+    arguments,
+    entry,
+    equal_trials,
+    not_yaml,
+)
 from keras_otreg.checks.networks import (
     built_head,
     built_model,
@@ -72,6 +78,7 @@ __all__ = [
     "known_shape",
     "one_weight_each",
     "same_samples",
+    "arguments",
     "built_head",
     "built_model",
     "called_once",
@@ -80,12 +87,14 @@ __all__ = [
     "class_counts",
     "cost_matrix",
     "count",
+    "entry",
     "equal_channels",
     "equal_features",
     "equal_inputs",
     "equal_neuron_inputs",
     "equal_ranks",
     "equal_shapes",
+    "equal_trials",
     "equal_widths",
     "finite_array",
     "folder",
@@ -99,6 +108,7 @@ __all__ = [
     "misfit_loss",
     "no_batch_size",
     "non_negative",
+    "not_yaml",
     "number",
     "one_label_each",
     "one_of",

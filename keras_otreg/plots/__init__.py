@@ -1,7 +1,8 @@
 """What a person looks at after training; needs matplotlib."""
 
 from keras_otreg.plots.class_plan import class_plan
+from keras_otreg.plots.gains import gains
 from keras_otreg.plots.history import learning_curves
 from keras_otreg.plots.plan import neuron_plan
 
-__all__ = ["class_plan", "learning_curves", "neuron_plan"]
+__all__ = ["class_plan", "gains", "learning_curves", "neuron_plan"]

@@ -1,0 +1,1 @@
+"""Measures this library beside others, on the machine at hand."""

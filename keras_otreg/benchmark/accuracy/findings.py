@@ -1,0 +1,72 @@
+"""Says where transport wins and where not, from the results alone."""
+
+from collections.abc import Iterator, Sequence
+
+from keras_otreg.benchmark.accuracy.comparison import Comparison
+from keras_otreg.benchmark.accuracy.summary import Summary, interval
+from keras_otreg.benchmark.accuracy.tables import in_words
+
+VERDICTS = {
+    "better": "above zero",
+    "level": "on both sides of zero",
+    "worse": "below zero",
+}
+
+
+def findings(comparison: Comparison, found: Sequence[Summary]) -> Iterator[str]:
+    """Sentences on the method that is looked at, the good news and the bad.
+
+    Args:
+        comparison: Names that method and its baseline.
+        found: All summaries.
+    """
+    shown, baseline = comparison.protocol.shown, comparison.protocol.baseline
+    own = {x.task: x for x in found if x.method == shown}
+    for verdict, place in VERDICTS.items():
+        names = [x.task for x in own.values() if x.gain.verdict == verdict]
+        if names:
+            yield (
+                f"The interval of {shown} minus {baseline} is {place} on "
+                f"{len(names)} of {len(own)} tasks: {', '.join(names)}."
+            )
+    for task, x in own.items():
+        group = [other for other in found if other.task == task]
+        yield _on_a_task(x, max(group, key=lambda other: other.test))
+    yield from _edges(comparison, found)
+
+
+def _on_a_task(x: Summary, best: Summary) -> str:
+    seen = []
+    if x.entropy is not None:
+        seen.append(f"the entropy of its plan is {x.entropy:.2f}")
+    if x.moved is not None:
+        seen.append(f"{x.moved:.0%} of the neurons have moved")
+    seen = f" ({', '.join(seen)})" if seen else ""
+    if best is x:
+        return f"{x.task}: {x.method} has the highest mean of all{seen}."
+    gap = interval(best.tests - x.tests)
+    told = {
+        "better": "it is behind",
+        "level": "the two cannot be told apart",
+    }.get(gap.verdict, "it is ahead")
+    return (
+        f"{x.task}: {best.method} has the highest mean. Minus {x.method} it "
+        f"is {in_words(gap)}: {told}{seen}."
+    )
+
+
+def _edges(comparison, found):
+    """Grids that the best strength may lie outside of."""
+    grids = {x.name: x.strengths for x in comparison.methods}
+    chosen = [x for x in found if len(grids[x.method]) > 1]
+    at_edge = [
+        f"{x.method} on {x.task}"
+        for x in chosen
+        if x.strength in (grids[x.method][0], grids[x.method][-1])
+    ]
+    if at_edge:
+        yield (
+            f"{len(at_edge)} of {len(chosen)} chosen strengths are the "
+            "smallest or the largest of their grid, beyond which nothing was "
+            f"tried: {', '.join(at_edge)}."
+        )
