@@ -122,4 +122,4 @@ def test_a_strength_at_the_edge_of_its_grid_is_named(comparison):
     edge = summary("toy", "transport", 0.5, strength=10.0)
     text = " ".join(findings(comparison, [inside, edge]))
     assert "1 of 1 chosen strengths" in text
-    assert "transport on toy" in text
+    assert "transport 1" in text

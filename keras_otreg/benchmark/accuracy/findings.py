@@ -59,14 +59,15 @@ def _edges(comparison, found):
     """Grids that the best strength may lie outside of."""
     grids = {x.name: x.strengths for x in comparison.methods}
     chosen = [x for x in found if len(grids[x.method]) > 1]
-    at_edge = [
-        f"{x.method} on {x.task}"
+    ends = [
+        x.method
         for x in chosen
         if x.strength in (grids[x.method][0], grids[x.method][-1])
     ]
-    if at_edge:
+    if ends:
+        counts = ", ".join(f"{x} {ends.count(x)}" for x in dict.fromkeys(ends))
         yield (
-            f"{len(at_edge)} of {len(chosen)} chosen strengths are the "
-            "smallest or the largest of their grid, beyond which nothing was "
-            f"tried: {', '.join(at_edge)}."
+            f"{len(ends)} of {len(chosen)} chosen strengths are the smallest "
+            "or the largest of their grid, beyond which nothing was tried: "
+            f"{counts}."
         )

@@ -120,12 +120,13 @@ def _delta(method, problem, strength, few, student):
 
 def _distiller(method, problem, strength, few, student):
     (pair,) = problem.places["penultimate"]
-    kept = keras.distillation.FeatureDistillation("mse", *reversed(pair))
-    # It freezes the teacher that it is given, and so has one of its own.
+    # It asks for a teacher of as many classes, and freezes it.
+    teacher = copy_of(student)
+    teacher.set_weights(problem.start())
     return keras.distillation.Distiller(
-        copy_of(problem.teacher),
+        teacher,
         student,
-        kept,
+        keras.distillation.FeatureDistillation("mse", *reversed(pair)),
         # The share of the task: the total is the usual one over 1 + strength.
         student_loss_weight=1.0 / (1.0 + strength),
     )

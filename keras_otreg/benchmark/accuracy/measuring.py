@@ -45,7 +45,9 @@ class Measuring:
     cells: Cells
     problem: Callable[[], Problem]
     advance: Callable[[], None]
-    _latest: dict[Any, Trainee] = dataclasses.field(default_factory=dict)
+    _latest: dict[Any, Trainee] = dataclasses.field(
+        default_factory=dict, init=False
+    )
 
     def measure(self, method: Method) -> None:
         """Chooses a strength on validation data, and reports on the rest."""

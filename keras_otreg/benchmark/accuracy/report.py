@@ -61,7 +61,7 @@ def as_markdown(
     parts.append(RANKED)
     parts.append(rank_table(found, protocol.shown))
     parts.append(f"{level} What {protocol.shown} wins, and what not")
-    parts += [f"- {line}" for line in findings(comparison, found)]
+    parts.append("\n".join(f"- {x}" for x in findings(comparison, found)))
     return parts
 
 
