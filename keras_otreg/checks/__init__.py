@@ -4,6 +4,7 @@ from keras_otreg.checks.entries import (
     arguments,
     entry,
     equal_trials,
+    no_or_two,
     not_yaml,
 )
 from keras_otreg.checks.networks import (
@@ -108,6 +109,7 @@ __all__ = [
     "misfit_loss",
     "no_batch_size",
     "non_negative",
+    "no_or_two",
     "not_yaml",
     "number",
     "one_label_each",

@@ -24,6 +24,16 @@ def entry(
     return dict(value)
 
 
+def no_or_two(value: Any, name: str) -> tuple[int, ...]:
+    """Returns the first and the last of some classes, or nothing."""
+    if isinstance(value, tuple) and len(value) in (0, 2):
+        return value
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected the first and the "
+        f"last class. Received: {name}={value!r}"
+    )
+
+
 def equal_trials(counts: Mapping[str, int]) -> None:
     """Raises unless all methods have as many strengths to choose from."""
     if len(set(counts.values())) > 1:

@@ -28,7 +28,6 @@ def summary(task, method, mean, gain=0.0, validation=0.5, strength=None):
         gain=interval(gain + NOISE),
         entropy=0.3 if method == "transport" else None,
         moved=None,
-        seconds=1.0,
     )
 
 

@@ -74,7 +74,10 @@ class SmallTask(Entry):
         checks.one_of(self.source, SOURCES, f"{self.name}: source")
         checks.one_of(self.target, SOURCES, f"{self.name}: target")
         checks.one_of(self.student, STUDENTS, f"{self.name}: student")
-        checks.non_negative(self.unlabelled, f"{self.name}: unlabelled")
+        for field in ("source_classes", "target_classes"):
+            checks.no_or_two(getattr(self, field), f"{self.name}: {field}")
+        if self.unlabelled:
+            checks.count(self.unlabelled, f"{self.name}: unlabelled")
 
     @property
     def offers(self) -> tuple[str, ...]:

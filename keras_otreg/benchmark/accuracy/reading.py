@@ -85,7 +85,10 @@ def _made(kind, value, where, **known):
         name: tuple(x) if isinstance(x, list) else x
         for name, x in value.items()
     }
-    return kind(**known, **value)
+    try:
+        return kind(**known, **value)
+    except TypeError as error:
+        raise checks.arguments(where, error) from error
 
 
 def _checked(comparison):

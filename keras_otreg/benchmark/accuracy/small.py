@@ -70,7 +70,7 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
             "everywhere": [*stages, penultimate],
             "head": [(HEAD, HEAD)],
         },
-        batches=functools.partial(_batches, int(entry.unlabelled)),
+        batches=functools.partial(_batches, entry.unlabelled),
         settings=settings,
     )
 

@@ -42,7 +42,6 @@ class Summary:
         gain: Test accuracy minus that of the baseline with the same seed.
         entropy: Mean entropy of the plan at the end, if it was looked at.
         moved: Mean share of moved neurons, if it was looked at.
-        seconds: Mean time of a training.
     """
 
     task: str
@@ -53,7 +52,6 @@ class Summary:
     gain: Interval
     entropy: float | None
     moved: float | None
-    seconds: float
 
     @property
     def test(self) -> float:
@@ -117,7 +115,6 @@ def _summary(group, baseline):
         gain=interval(tests - np.array([cell.test for cell in baseline])),
         entropy=mean("entropy"),
         moved=mean("moved"),
-        seconds=mean("seconds"),
     )
 
 

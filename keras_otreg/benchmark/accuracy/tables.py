@@ -17,7 +17,6 @@ TASK = (
     "validation",
     "test",
     "test minus {baseline}",
-    "seconds",
 )
 RANKS = (
     "method",
@@ -39,7 +38,6 @@ def task_table(found: Sequence[Summary], baseline: str) -> str:
             f"{x.validation:.3f}",
             f"{x.test:.3f} ± {x.deviation:.3f}",
             "" if x.method == baseline else in_words(x.gain),
-            f"{x.seconds:.1f}",
         )
         for x in sorted(found, key=lambda x: -x.test)
     ]
