@@ -48,8 +48,11 @@ def test_an_interval_of_the_bootstrap_has_the_width_of_its_theory():
     np.testing.assert_allclose(found.high - found.low, width, rtol=0.05)
 
 
-def test_from_one_seed_nothing_follows():
-    assert interval(np.array([0.3])).verdict == "level"
+@pytest.mark.parametrize("seeds", [1, 2, 4])
+def test_from_few_seeds_nothing_follows(seeds):
+    found = interval(np.full(seeds, 0.3))
+    assert found.verdict == "level"
+    assert (found.mean, found.high) == (0.3, np.inf)
 
 
 def test_equal_differences_have_an_interval_of_no_width():

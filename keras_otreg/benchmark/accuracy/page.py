@@ -16,8 +16,8 @@ Each method sees the same labels, initial weights and number of steps for a \
 seed. Its strength is the best of {trials} by the accuracy on validation \
 data, over {draws} other draws of labels; the test data are looked at once, \
 with that strength. Brackets hold the 95 % bootstrap interval of the mean \
-paired difference over the seeds; from few seeds it comes out too narrow. \
-A table lists all methods that can be used on a task."""
+paired difference over the seeds: from five it comes out too narrow, and \
+fewer have none. A table lists all methods that were tried on a task."""
 
 
 def write_page(

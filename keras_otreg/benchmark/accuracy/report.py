@@ -4,6 +4,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from keras_otreg import plots
 from keras_otreg.benchmark.accuracy.cells import CELLS, Cells
 from keras_otreg.benchmark.accuracy.comparison import Comparison
@@ -67,12 +69,12 @@ def as_markdown(
 
 def picture(comparison: Comparison, found: Sequence[Summary]) -> Any:
     """A panel for each task: differences from the baseline."""
-    panels: dict[str, dict[str, tuple]] = {}
+    panels: dict[str, dict[str, Any]] = {}
     for x in sorted(found, key=lambda x: -x.gain.mean):
         if x.method != comparison.protocol.baseline:
-            # One seed has no interval: a point without a bar.
-            ends = (x.gain.low, x.gain.high) if len(x.tests) > 1 else ()
-            values = (x.gain.mean, *(ends or (x.gain.mean,) * 2))
+            values = np.array([x.gain.mean, x.gain.low, x.gain.high])
+            # Few seeds have no interval: a point without a bar.
+            values = np.where(np.isfinite(values), values, x.gain.mean)
             panels.setdefault(x.task, {})[x.method] = values
     order = [x.name for x in comparison.tasks if x.name in panels]
     label = f"test accuracy minus {comparison.protocol.baseline}"

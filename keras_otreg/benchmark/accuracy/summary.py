@@ -9,6 +9,7 @@ from keras_otreg import checks
 from keras_otreg.benchmark.accuracy.cells import REPORT, TRIAL, Cells
 from keras_otreg.benchmark.accuracy.choosing import chosen
 from keras_otreg.benchmark.accuracy.comparison import Comparison
+from keras_otreg.demo.closing import FEWEST
 
 RESAMPLES = 9999
 
@@ -122,13 +123,14 @@ def interval(values: np.ndarray) -> Interval:
     """The mean of some values, with its bootstrap confidence interval.
 
     Args:
-        values: Of shape `(n,)`. From one value nothing follows for others.
+        values: Of shape `(n,)`.
 
     Returns:
-        The `Interval` between percentiles of the resampled means.
+        The `Interval` between percentiles of the resampled means; without
+        ends if the values are too few for one.
     """
     mean = float(np.mean(values))
-    if len(values) < 2:
+    if len(values) < FEWEST:
         return Interval(mean, -np.inf, np.inf)
     stats = checks.installed("scipy.stats", "benchmark", "Intervals")
     found = stats.bootstrap(
