@@ -5,7 +5,9 @@ import pathlib
 import platform
 from importlib import metadata
 
-PACKAGES = ("keras-otreg", "keras", "tensorflow", "tensorflow-cpu", "numpy")
+import keras_otreg
+
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
 
 
 def machine() -> dict[str, str]:
@@ -14,6 +16,7 @@ def machine() -> dict[str, str]:
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": platform.platform(),
         "Python": platform.python_version(),
+        "keras-otreg": keras_otreg.__version__,
     }
     for package in PACKAGES:
         try:
