@@ -64,6 +64,15 @@ def test_what_else_a_page_says_stays_and_writing_twice_changes_nothing(
     assert first.endswith("\n## After\n")
 
 
+def test_a_task_without_results_is_named(results, toy, tmp_path):
+    _, folder = results
+    page = tmp_path / "results.md"
+    quick = accuracy.quick(toy)
+    both = dataclasses.replace(quick, tasks=(*quick.tasks, toy.tasks[1]))
+    accuracy.write_page(both, folder, page)
+    assert "no results yet on toy." in page.read_text(encoding="utf-8")
+
+
 def test_no_page_is_written_without_results(toy, tmp_path):
     page = tmp_path / "results.md"
     with pytest.raises(OSError, match="no results"):

@@ -52,14 +52,18 @@ def as_markdown(
 ) -> list[str]:
     """Paragraphs: a table for each task, the ranks, and what they show."""
     protocol = comparison.protocol
-    parts = []
+    parts, missing = [], []
     for task in comparison.tasks:
         group = [x for x in found if x.task == task.name]
         if group:
             parts.append(f"{level} {task.name}")
             parts.append(task.about)
             parts.append(task_table(group, protocol.baseline))
+        else:
+            missing.append(task.name)
     parts.append(f"{level} All tasks")
+    if missing:
+        parts.append(f"There are no results yet on {', '.join(missing)}.")
     parts.append(RANKED)
     parts.append(rank_table(found, protocol.shown))
     parts.append(f"{level} What {protocol.shown} wins, and what not")
