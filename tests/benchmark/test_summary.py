@@ -125,3 +125,14 @@ def test_a_strength_at_the_edge_of_its_grid_is_named(comparison):
     text = " ".join(findings(comparison, [inside, edge]))
     assert "1 of 1 chosen strengths" in text
     assert "transport 1" in text
+
+
+def test_forms_of_one_loss_are_ranked_where_all_of_them_were_tried(comparison):
+    found = [
+        summary("toy", "transport", 0.5, validation=0.6),
+        summary("toy", "uniform plan", 0.9, validation=0.5),
+        summary("toy", "plain", 0.9, validation=0.9),
+        summary("other", "transport", 0.5),
+    ]
+    text = " ".join(findings(comparison, found))
+    assert "over toy: transport 0.00, uniform plan 1.00." in text

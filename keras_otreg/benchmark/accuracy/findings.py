@@ -3,7 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from keras_otreg.benchmark.accuracy.comparison import Comparison
-from keras_otreg.benchmark.accuracy.summary import Summary, interval
+from keras_otreg.benchmark.accuracy.summary import (
+    Summary,
+    interval,
+    mean_ranks,
+)
 from keras_otreg.benchmark.accuracy.tables import in_words
 
 VERDICTS = {
@@ -32,6 +36,7 @@ def findings(comparison: Comparison, found: Sequence[Summary]) -> Iterator[str]:
     for task, x in own.items():
         group = [other for other in found if other.task == task]
         yield _on_a_task(x, max(group, key=lambda other: other.test))
+    yield from _forms(comparison, found)
     yield from _edges(comparison, found)
 
 
@@ -53,6 +58,31 @@ def _on_a_task(x: Summary, best: Summary) -> str:
         f"{x.task}: {best.method} has the highest mean. Minus {x.method} it "
         f"is {in_words(gap)}: {told}{seen}."
     )
+
+
+def _forms(comparison, found):
+    """How the forms of the same loss compare, on data that choices may see."""
+    methods = {x.name: x for x in comparison.methods}
+    shown = methods[comparison.protocol.shown]
+    forms = [
+        x
+        for x in found
+        if (methods[x.method].loss, methods[x.method].needs)
+        == (shown.loss, shown.needs)
+    ]
+    names = {x.method for x in forms}
+    done = {
+        x.task: {y.method for y in forms if y.task == x.task} for x in forms
+    }
+    common = [x for x in forms if done[x.task] == names]
+    if shown.loss and len(names) > 1 and common:
+        tasks = dict.fromkeys(x.task for x in common)
+        ranks = mean_ranks(common, "validation")
+        listed = ", ".join(f"{x} {rank:.2f}" for x, (rank, _) in ranks.items())
+        yield (
+            f"Forms of {shown.loss} by their mean rank among each other on "
+            f"validation data, over {', '.join(tasks)}: {listed}."
+        )
 
 
 def _edges(comparison, found):
