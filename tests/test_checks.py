@@ -23,6 +23,7 @@ ACCEPTED = {
     "loss": [(LOSS,), (losses.RepresentationTransport(),)],
     "weight": [(0.0,), (2,), (SCHEDULE,)],
     "single_tensor": [(np.ones((2, 3)), "a"), (np.ones((2, 3, 4)), "a")],
+    "entry": [({"a": 1}, {"a", "b"}, {"a"}, "x"), ({}, {"a"}, (), "x")],
 }
 WRONG_NUMBERS = [-1.0, np.nan, np.inf, -np.inf, "1", None, True, [1.0], 1j]
 REFUSED = {
@@ -63,6 +64,11 @@ REFUSED = {
     ],
     "equal_shapes": [((3, 2), (2, 3)), ((), (1,)), ((2,), (2, 1))],
     "equal_widths": [(4, 6, "identity")],
+    "entry": [
+        (value, {"a", "b"}, {"a"}, "x")
+        for value in ({"b": 1}, {"a": 1, "c": 2}, {"a": 1, 2: 3}, None, "a")
+    ],
+    "equal_trials": [({"transport": 4, "L2-SP": 3},)],
     "known_sizes": [((None, 4), 1), ((4, None), 2)],
     "unique": [(["a", "b", "a"], "penalties", "Rename one.")],
     "single_tensor": [

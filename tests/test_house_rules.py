@@ -33,10 +33,10 @@ FLOORS = {
     "plots": 6,
     "tuning": 6,
     "demo": 7,
-    "benchmark": 7,
-    "commands": 8,
-    "__main__": 9,
-    "__init__": 10,
+    "benchmark": 8,
+    "commands": 9,
+    "__main__": 10,
+    "__init__": 11,
 }
 HOMES = {
     "tensorflow": ("backend.py", "data/", "demo/", "benchmark/"),

@@ -21,6 +21,9 @@ def fails(arguments, capsys):
         (["demo", "--seed", "1.5"], "--seed"),
         (["demo", "--slow"], "--slow"),
         (["demo", "--out"], "--out"),
+        (["benchmark"], "kind"),
+        (["benchmark", "beauty"], "beauty"),
+        (["benchmark", "accuracy", "--seeds", "0"], "--seeds"),
     ],
 )
 def test_a_wrong_argument_is_named_in_one_line(arguments, culprit, capsys):
@@ -41,6 +44,20 @@ def test_a_folder_that_cannot_be_written_to_is_named_in_one_line(
         message = capsys.readouterr().err
         assert str(folder) in message
         assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--only", "nothing"), ("--tasks", "missing.yaml"), ("--data", "missing")],
+)
+def test_what_a_benchmark_cannot_use_is_named_in_one_line(
+    option, value, tmp_path, capsys
+):
+    arguments = ["benchmark", "accuracy", "--out", str(tmp_path)]
+    assert command_line.main([*arguments, option, value]) == 1
+    message = capsys.readouterr().err
+    assert value in message
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import pathlib
 import platform
 from importlib import metadata
 
+import keras_otreg
+
 PACKAGES = (
-    "keras-otreg",
     "keras",
     "tensorflow",
     "tensorflow-cpu",
@@ -25,6 +26,7 @@ def machine() -> dict[str, str]:
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": platform.platform(),
         "Python": platform.python_version(),
+        "keras-otreg": keras_otreg.__version__,
     }
     for package in PACKAGES:
         try:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from keras_otreg.commands import benchmark_speed
+from keras_otreg.commands import benchmark_accuracy, benchmark_speed
 
-KINDS = (benchmark_speed,)
+KINDS = (benchmark_speed, benchmark_accuracy)
 
 
 def add(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""The networks of the demo, whose penalised layer is called `features`."""
+"""Small networks of a few stages, ending in the layer `features`."""
 
 import keras
 from keras import layers
@@ -12,22 +12,27 @@ def wide(settings: Settings, classes: int = CLASSES) -> keras.Model:
     """The source network: three convolutions and a dense layer."""
     first, second, third = settings.channels
     inputs = keras.Input(SHAPE)
-    x = layers.Conv2D(first, 3, 2, padding="same", activation="relu")(inputs)
-    x = layers.Conv2D(second, 3, activation="relu")(x)
-    x = layers.MaxPooling2D()(x)
-    x = layers.Conv2D(third, 3, activation="relu")(x)
+    x = _stage(inputs, 1, first, 3, strides=2, padding="same")
+    x = layers.MaxPooling2D()(_stage(x, 2, second, 3))
+    x = _stage(x, 3, third, 3)
     return _classifier(inputs, x, settings.units, classes)
 
 
-def narrow(settings: Settings) -> keras.Model:
+def narrow(settings: Settings, classes: int = CLASSES) -> keras.Model:
     """Another architecture, a quarter as wide: two large convolutions."""
     first, second, _ = settings.channels
     inputs = keras.Input(SHAPE)
-    x = layers.Conv2D(first // 2, 5, 2, padding="same", activation="relu")(
-        inputs
+    x = _stage(inputs, 1, first // 2, 5, strides=2, padding="same")
+    x = _stage(x, 2, second // 2, 5, strides=2, padding="same")
+    return _classifier(inputs, x, settings.units // 4, classes)
+
+
+def _stage(x, number, channels, size, **settings):
+    name = f"stage{number}"
+    convolution = layers.Conv2D(
+        channels, size, activation="relu", name=name, **settings
     )
-    x = layers.Conv2D(second // 2, 5, 2, padding="same", activation="relu")(x)
-    return _classifier(inputs, x, settings.units // 4, CLASSES)
+    return convolution(x)
 
 
 def _classifier(inputs, x, units, classes):

@@ -17,6 +17,7 @@ class Settings:
         strengths: Among which to choose the strength of each regulariser;
             if there are none, the package's defaults are used.
         draws: Draws of labels to choose a strength with.
+        learning_rate: Of the trainings on the target.
         channels: Channels of the three convolutions of the source network.
         units: Units of the layer that the regularisers look at.
     """
@@ -29,6 +30,7 @@ class Settings:
     points: int = 8
     strengths: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
     draws: int = 3
+    learning_rate: float = 1e-3
     channels: tuple[int, int, int] = (16, 32, 64)
     units: int = 128
 

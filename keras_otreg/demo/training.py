@@ -19,18 +19,18 @@ class Trainee:
     Attributes:
         model: What is trained.
         student: What predicts; the same, or inside it.
-        fresh: Values of the optimizer's variables before any step.
+        fresh: The variables beside the student's that a training changes,
+            and their values before any step: the optimizer's and the adapters'.
     """
 
     model: keras.Model
     student: keras.Model
-    fresh: list[np.ndarray]
+    fresh: list[tuple[keras.Variable, np.ndarray]]
 
     def restart(self, weights: list[np.ndarray]) -> None:
         """Goes back to a student with some weights, and a new optimizer."""
         self.student.set_weights(weights)
-        variables = self.model.optimizer.variables
-        for variable, value in zip(variables, self.fresh, strict=True):
+        for variable, value in self.fresh:
             variable.assign(value)
 
 
@@ -52,12 +52,17 @@ def trainee(
 ) -> Trainee:
     """Compiles a model."""
     model.compile(
-        keras.optimizers.Adam(1e-3),
+        keras.optimizers.Adam(settings.learning_rate),
         "sparse_categorical_crossentropy",
         steps_per_execution=settings.steps_per_point,
     )
     model.optimizer.build(model.trainable_variables)
-    fresh = [ops.convert_to_numpy(v) for v in model.optimizer.variables]
+    own = {id(variable) for variable in student.trainable_variables}
+    others = [v for v in model.trainable_variables if id(v) not in own]
+    fresh = [
+        (variable, ops.convert_to_numpy(variable))
+        for variable in (*model.optimizer.variables, *others)
+    ]
     return Trainee(model, student, fresh)
 
 

@@ -85,7 +85,11 @@ def plan_entropy(problem: TransportProblem, solution: TransportSolution) -> Any:
     Returns:
         The normalised entropy, of shape `(...)`; 0 where a side has one point.
     """
-    P = transport_plan(problem, solution)
+    return entropy_of(transport_plan(problem, solution))
+
+
+def entropy_of(P: Any) -> Any:
+    """The `plan_entropy` of a plan of shape `(..., n, m)`."""
     P = safe_divide(P, ops.sum(P, axis=(-2, -1), keepdims=True))
     rows, columns = ops.sum(P, axis=-1), ops.sum(P, axis=-2)
     joint = -ops.sum(P * safe_log(P), axis=(-2, -1))

@@ -1,0 +1,22 @@
+"""Compares ways of learning from few labels, by one protocol for all."""
+
+from keras_otreg.benchmark.accuracy.comparison import (
+    Comparison,
+    Protocol,
+    only,
+    quick,
+)
+from keras_otreg.benchmark.accuracy.page import write_page
+from keras_otreg.benchmark.accuracy.reading import PACKAGED, read
+from keras_otreg.benchmark.accuracy.runner import run
+
+__all__ = [
+    "PACKAGED",
+    "Comparison",
+    "Protocol",
+    "only",
+    "quick",
+    "read",
+    "run",
+    "write_page",
+]

@@ -1,0 +1,187 @@
+"""What a file of tasks and methods says, checked."""
+
+import dataclasses
+from typing import Any
+
+from keras_otreg import checks
+
+SOURCES = ("mnist5k", "optdigits", "letters")
+STUDENTS = ("same", "narrow")
+# What a method can ask of a task.
+NEEDS = ("same network", "same classes")
+PLACES = ("penultimate", "stages", "everywhere", "head")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What all tasks have.
+
+    Attributes:
+        name: Under which the results are kept.
+        labels: Labelled samples of each class.
+        steps: Steps of each training.
+        learning_rate: Of each training, by Adam.
+        seeds: How many of the protocol's seeds to train with; all if not
+            given.
+        draws: Likewise, draws of labels that strengths are chosen by.
+        methods: Names of the methods to compare; all if there are none.
+        quick: Whether it is part of a quick run.
+    """
+
+    name: str
+    labels: int
+    steps: int = 150
+    learning_rate: float = 1e-3
+    seeds: int | None = None
+    draws: int | None = None
+    methods: tuple[str, ...] = ()
+    quick: bool = False
+
+    def __post_init__(self):
+        checks.count(self.labels, f"{self.name}: labels")
+        checks.count(self.steps, f"{self.name}: steps")
+        checks.positive(self.learning_rate, f"{self.name}: learning_rate")
+        for field in ("seeds", "draws"):
+            if getattr(self, field) is not None:
+                checks.count(getattr(self, field), f"{self.name}: {field}")
+        checks.flag(self.quick, f"{self.name}: quick")
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallTask(Entry):
+    """A transfer between digits or letters, with small networks.
+
+    Attributes:
+        source: What the teacher was trained on, one of `SOURCES`.
+        target: What the student learns, one of `SOURCES`.
+        source_classes: First and last class of the source; all if not given.
+        target_classes: Likewise of the target.
+        student: `"same"`, which starts as the teacher, or `"narrow"`: another
+            network, a quarter as wide, which starts from nothing.
+        unlabelled: Unlabelled samples in each batch, for methods that can
+            use them.
+    """
+
+    source: str = "mnist5k"
+    target: str = "optdigits"
+    source_classes: tuple[int, ...] = ()
+    target_classes: tuple[int, ...] = ()
+    student: str = "same"
+    unlabelled: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.one_of(self.source, SOURCES, f"{self.name}: source")
+        checks.one_of(self.target, SOURCES, f"{self.name}: target")
+        checks.one_of(self.student, STUDENTS, f"{self.name}: student")
+        for field in ("source_classes", "target_classes"):
+            checks.no_or_two(getattr(self, field), f"{self.name}: {field}")
+        if self.unlabelled:
+            checks.count(self.unlabelled, f"{self.name}: unlabelled")
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Which of `NEEDS` it has."""
+        both_digits = "letters" not in (self.source, self.target)
+        same_classes = both_digits and (
+            self.source_classes == self.target_classes
+        )
+        offered = (self.student == "same", same_classes)
+        return tuple(x for x, has in zip(NEEDS, offered, strict=True) if has)
+
+    @property
+    def about(self) -> str:
+        """What it is, in a sentence."""
+        source, target = (
+            name + (" {}-{}".format(*classes) if classes else "")
+            for name, classes in (
+                (self.source, self.source_classes),
+                (self.target, self.target_classes),
+            )
+        )
+        student = {
+            "same": "the teacher's network",
+            "narrow": "another network, a quarter as wide",
+        }[self.student]
+        more = f", {self.unlabelled} unlabelled samples in each step"
+        return (
+            f"From {source} to {target}, {self.labels} labels a class"
+            f"{more if self.unlabelled else ''}. The student is {student}; "
+            f"{self.steps} steps on all labelled samples."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderTask(Entry):
+    """A transfer from ImageNet to a folder of pictures.
+
+    Attributes:
+        image_size: Height and width of the pictures.
+        batch_size: Pictures in a batch.
+        frozen_to: Name of the last layer of the frozen lower stages, which
+            run once for each picture and its mirror image; without it, all
+            layers are trained.
+    """
+
+    image_size: int = 128
+    batch_size: int = 32
+    frozen_to: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.count(self.image_size, f"{self.name}: image_size")
+        checks.count(self.batch_size, f"{self.name}: batch_size")
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Which of `NEEDS` it has."""
+        return ("same network",)
+
+    @property
+    def about(self) -> str:
+        """What it is, in a sentence."""
+        regime = "Full fine-tuning"
+        if self.frozen_to is not None:
+            regime = (
+                f"Upper stages only: up to {self.frozen_to} all is frozen and "
+                "computed once for each picture and its mirror image"
+            )
+        return (
+            "From ImageNet, by EfficientNet-Lite0, to pictures of "
+            f"{self.image_size} pixels, {self.labels} labels a class. "
+            f"{regime}; batch normalisation stays in inference mode; "
+            f"{self.steps} steps of {self.batch_size} pictures."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way of learning the target.
+
+    Attributes:
+        name: Under which the results are kept.
+        uses: What is done, one of the `LEARNERS`.
+        strengths: Among which to choose; none for a method without.
+        loss: Name of a loss of this library.
+        arguments: Those of the loss.
+        at: Where the loss acts, one of `PLACES`.
+        needs: What the task must offer, among `NEEDS`.
+        quick: Whether it is part of a quick run.
+    """
+
+    name: str
+    uses: str
+    strengths: tuple[float, ...] = ()
+    loss: str = ""
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    at: str = "penultimate"
+    needs: tuple[str, ...] = ()
+    quick: bool = True
+
+    def __post_init__(self):
+        for strength in self.strengths:
+            checks.positive(strength, f"{self.name}: strengths")
+        checks.one_of(self.at, PLACES, f"{self.name}: at")
+        for need in self.needs:
+            checks.one_of(need, NEEDS, f"{self.name}: needs")
+        checks.flag(self.quick, f"{self.name}: quick")

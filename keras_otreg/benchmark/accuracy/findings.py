@@ -1,0 +1,103 @@
+"""Says where transport wins and where not, from the results alone."""
+
+from collections.abc import Iterator, Sequence
+
+from keras_otreg.benchmark.accuracy.comparison import Comparison
+from keras_otreg.benchmark.accuracy.summary import (
+    Summary,
+    interval,
+    mean_ranks,
+)
+from keras_otreg.benchmark.accuracy.tables import in_words
+
+VERDICTS = {
+    "better": "above zero",
+    "level": "on both sides of zero",
+    "worse": "below zero",
+}
+
+
+def findings(comparison: Comparison, found: Sequence[Summary]) -> Iterator[str]:
+    """Sentences on the method that is looked at, the good news and the bad.
+
+    Args:
+        comparison: Names that method and its baseline.
+        found: All summaries.
+    """
+    shown, baseline = comparison.protocol.shown, comparison.protocol.baseline
+    own = {x.task: x for x in found if x.method == shown}
+    for verdict, place in VERDICTS.items():
+        names = [x.task for x in own.values() if x.gain.verdict == verdict]
+        if names:
+            yield (
+                f"The interval of {shown} minus {baseline} is {place} on "
+                f"{len(names)} of {len(own)} tasks: {', '.join(names)}."
+            )
+    for task, x in own.items():
+        group = [other for other in found if other.task == task]
+        yield _on_a_task(x, max(group, key=lambda other: other.test))
+    yield from _forms(comparison, found)
+    yield from _edges(comparison, found)
+
+
+def _on_a_task(x: Summary, best: Summary) -> str:
+    seen = []
+    if x.entropy is not None:
+        seen.append(f"the entropy of its plan is {x.entropy:.2f}")
+    if x.moved is not None:
+        seen.append(f"{x.moved:.0%} of the neurons have moved")
+    seen = f" ({', '.join(seen)})" if seen else ""
+    if best is x:
+        return f"{x.task}: {x.method} has the highest mean of all{seen}."
+    gap = interval(best.tests - x.tests)
+    told = {
+        "better": "it is behind",
+        "level": "the two cannot be told apart",
+    }.get(gap.verdict, "it is ahead")
+    return (
+        f"{x.task}: {best.method} has the highest mean. Minus {x.method} it "
+        f"is {in_words(gap)}: {told}{seen}."
+    )
+
+
+def _forms(comparison, found):
+    """How the forms of the same loss compare, on data that choices may see."""
+    methods = {x.name: x for x in comparison.methods}
+    shown = methods[comparison.protocol.shown]
+    forms = [
+        x
+        for x in found
+        if (methods[x.method].loss, methods[x.method].needs)
+        == (shown.loss, shown.needs)
+    ]
+    names = {x.method for x in forms}
+    done = {
+        x.task: {y.method for y in forms if y.task == x.task} for x in forms
+    }
+    common = [x for x in forms if done[x.task] == names]
+    if shown.loss and len(names) > 1 and common:
+        tasks = dict.fromkeys(x.task for x in common)
+        ranks = mean_ranks(common, "validation")
+        listed = ", ".join(f"{x} {rank:.2f}" for x, (rank, _) in ranks.items())
+        yield (
+            f"Forms of {shown.loss} by their mean rank among each other on "
+            f"validation data, over {', '.join(tasks)}: {listed}."
+        )
+
+
+def _edges(comparison, found):
+    """Grids that the best strength may lie outside of."""
+    grids = {x.name: x.strengths for x in comparison.methods}
+    chosen = [x for x in found if len(grids[x.method]) > 1]
+    ends = [
+        x.method
+        for x in chosen
+        if x.strength in (grids[x.method][0], grids[x.method][-1])
+    ]
+    if ends:
+        counts = ", ".join(f"{x} {ends.count(x)}" for x in dict.fromkeys(ends))
+        yield (
+            f"{len(ends)} of {len(chosen)} chosen strengths are the smallest "
+            "or the largest of their grid, beyond which nothing was tried: "
+            f"{counts}."
+        )

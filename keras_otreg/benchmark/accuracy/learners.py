@@ -1,0 +1,144 @@
+"""The ways of learning that are compared, for one strength each."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_otreg import checks, losses, ot
+from keras_otreg.benchmark.accuracy.entries import Method
+from keras_otreg.benchmark.accuracy.problem import (
+    HEAD,
+    Pair,
+    Problem,
+    copy_of,
+    frozen_but_for_head,
+)
+from keras_otreg.data import Labelled
+from keras_otreg.demo.training import Trainee, train, trainee
+from keras_otreg.features import channel_weights
+from keras_otreg.models import Penalty, TransferModel
+from keras_otreg.regularizers import (
+    NeuronTransport,
+    StartingPoint,
+    add_starting_point,
+)
+
+
+def learner(
+    method: Method, problem: Problem, strength: float | None, few: Labelled
+) -> Trainee:
+    """A compiled model that learns in some way.
+
+    Args:
+        method: Which way.
+        problem: What is learnt.
+        strength: Of the regulariser; `None` for none.
+        few: The labelled samples, for methods that are built on them.
+
+    Returns:
+        The `Trainee`.
+    """
+    # Adapters start alike, whatever was done before.
+    keras.utils.set_random_seed(0)
+    student = problem.student()
+    model = LEARNERS[method.uses](method, problem, strength, few, student)
+    return trainee(model, student, problem.settings)
+
+
+def is_built_on_labels(method: Method) -> bool:
+    """Whether a learner is for one draw of labels only."""
+    return method.uses == "delta"
+
+
+def penalties(
+    method: Method, pairs: Sequence[Pair], strength: float | None
+) -> list[Penalty]:
+    """The penalties of a method between some pairs of layers.
+
+    Raises:
+        ValueError: If the loss is unknown or refuses its arguments.
+    """
+    kind = getattr(losses, checks.one_of(method.loss, losses.__all__, "loss"))
+    arguments = dict(method.arguments)
+    if "solver" in arguments:
+        name = checks.one_of(arguments["solver"], ot.__all__, "solver")
+        arguments["solver"] = getattr(ot, name)()
+    try:
+        loss = kind(**arguments)
+    except TypeError as error:
+        raise checks.arguments(method.name, error) from error
+    return _at(pairs, [loss] * len(pairs), strength)
+
+
+def _at(pairs, found, strength):
+    return [
+        Penalty(loss, at, teacher_at, weight=strength, name=f"{loss.name}_{k}")
+        for k, (loss, (at, teacher_at)) in enumerate(
+            zip(found, pairs, strict=True)
+        )
+    ]
+
+
+def _plain(method, problem, strength, few, student):
+    return student
+
+
+def _frozen(method, problem, strength, few, student):
+    return frozen_but_for_head(student)
+
+
+def _head_decay(method, problem, strength, few, student):
+    student.get_layer(HEAD).kernel.regularizer = keras.regularizers.L2(strength)
+    return student
+
+
+def _starting_point(kind, method, problem, strength, few, student):
+    student.set_weights(problem.start())
+    return add_starting_point(student, strength, [HEAD], regularizer=kind)
+
+
+def _penalties(method, problem, strength, few, student):
+    terms = penalties(method, problem.places[method.at], strength)
+    return TransferModel(student, problem.teacher, terms)
+
+
+def _delta(method, problem, strength, few, student):
+    """Feature maps with attention, as the few labelled samples show it."""
+    tuned = problem.student()
+    few = problem.samples(few)
+    learning = trainee(frozen_but_for_head(tuned), tuned, problem.settings)
+    train(learning, problem.start(), few, few, problem.settings)
+    pairs = problem.places[method.at]
+    found = [
+        losses.FeatureMap(channel_weights(tuned, at, [(few.x, few.y)]))
+        for at, _ in pairs
+    ]
+    return TransferModel(student, problem.teacher, _at(pairs, found, strength))
+
+
+def _distiller(method, problem, strength, few, student):
+    (pair,) = problem.places["penultimate"]
+    # It asks for a teacher of as many classes, and freezes it.
+    teacher = copy_of(student)
+    teacher.set_weights(problem.start())
+    return keras.distillation.Distiller(
+        teacher,
+        student,
+        keras.distillation.FeatureDistillation("mse", *reversed(pair)),
+        # The share of the task: the total is the usual one over 1 + strength.
+        student_loss_weight=1.0 / (1.0 + strength),
+    )
+
+
+LEARNERS: dict[str, Callable[..., Any]] = {
+    "plain": _plain,
+    "frozen": _frozen,
+    "head_decay": _head_decay,
+    "starting_point": functools.partial(_starting_point, StartingPoint),
+    "neuron_transport": functools.partial(_starting_point, NeuronTransport),
+    "penalties": _penalties,
+    "delta": _delta,
+    "distiller": _distiller,
+}

@@ -1,0 +1,124 @@
+"""Transfers from ImageNet to pictures that lie in folders."""
+
+import functools
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_otreg.benchmark.accuracy.entries import FolderTask
+from keras_otreg.benchmark.accuracy.problem import HEAD, Problem, copy_of
+from keras_otreg.data import Labelled, efficientnet_lite0, image_folder
+from keras_otreg.demo.settings import Settings
+
+PARTS = ("train", "validation", "test")
+STAGES = ("block3_out", "block5_out", "block7_out", "top")
+PENULTIMATE = "avg_pool"
+
+
+def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
+    """Prepares a transfer to a folder of pictures.
+
+    Args:
+        entry: Which.
+        seed: Not used: the source network is what it is.
+        data: A folder with the folders `PARTS`.
+
+    Returns:
+        The `Problem`.
+
+    Raises:
+        ImportError: If the weights of the source network are not installed.
+        ValueError: If the folders hold no pictures.
+    """
+    settings = Settings(
+        seed=seed,
+        points=1,
+        steps=entry.steps,
+        learning_rate=entry.learning_rate,
+        per_class=entry.labels,
+    )
+    lower, upper = _halves(entry.image_size, entry.frozen_to)
+    pool, validation, test = _data(data, entry.image_size, entry.frozen_to)
+    stages = [(x, x) for x in STAGES if x in {y.name for y in upper.layers}]
+    penultimate = (PENULTIMATE, PENULTIMATE)
+    return Problem(
+        teacher=upper,
+        student=functools.partial(_student, upper, int(pool.y.max()) + 1),
+        pretrained=True,
+        pool=pool,
+        validation=Labelled(validation.x[:, 0], validation.y),
+        test=Labelled(test.x[:, 0], test.y),
+        places={
+            "penultimate": [penultimate],
+            "stages": stages,
+            "everywhere": [*stages, penultimate],
+            "head": [],
+        },
+        batches=functools.partial(_batches, settings.steps, entry.batch_size),
+        settings=settings,
+    )
+
+
+@functools.cache
+def _halves(size: int, frozen_to: str | None) -> tuple:
+    """The frozen lower stages, or `None`, and the layers above them."""
+    network = efficientnet_lite0((size, size, 3), False, pooling="avg")
+    if frozen_to is None:
+        return None, network
+    middle = network.get_layer(frozen_to).output
+    lower = keras.Model(network.input, middle)
+    return lower, keras.Model(middle, network.output)
+
+
+@functools.cache
+def _data(
+    path: pathlib.Path, size: int, frozen_to: str | None
+) -> tuple[Labelled, ...]:
+    """What the upper layers see, of each picture and its mirror image."""
+    lower, _ = _halves(size, frozen_to)
+    return tuple(_seen(path / part, size, lower) for part in PARTS)
+
+
+def _seen(path, size, lower):
+    found, labels = [], []
+    for pictures, y in image_folder(path, (size, size), 64, shuffle=False):
+        both = tf.stack([pictures, tf.reverse(pictures, [2])], axis=1)
+        flat = tf.reshape(both, (-1, size, size, 3))
+        if lower is None:
+            seen = np.rint(flat).astype("uint8")
+        else:
+            seen = lower.predict_on_batch(flat)
+        found.append(seen.reshape(-1, 2, *seen.shape[1:]))
+        labels.append(y)
+    return Labelled(np.concatenate(found), np.concatenate(labels))
+
+
+def _student(upper, classes):
+    """The upper layers under a new head."""
+    body = copy_of(upper)
+    for layer in body.layers:
+        # The few pictures of a batch know less of the means than ImageNet.
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    head = keras.layers.Dense(classes, activation="softmax", name=HEAD)
+    return keras.Model(body.input, head(body.output))
+
+
+def _batches(
+    steps: int,
+    batch_size: int,
+    few: Labelled,
+    others: Labelled,
+    seed: int,
+    usable: bool,
+) -> tf.data.Dataset:
+    """Pictures in an order without end, each as it is or as in a mirror."""
+    rng = np.random.default_rng(seed)
+    needed, count = steps * batch_size, len(few.y)
+    passes = [rng.permutation(count) for _ in range(-(-needed // count))]
+    order = np.concatenate(passes)[:needed]
+    sides = rng.integers(0, 2, needed)
+    x, y = few.x[order, sides].astype("float32"), few.y[order]
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size).repeat()

@@ -1,0 +1,73 @@
+"""What all methods of one task share: data, teacher, starting weights."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_otreg.data import Labelled
+from keras_otreg.demo.settings import Settings
+
+# A student's layer and the teacher's layer that it is compared with.
+Pair = tuple[str, str]
+HEAD = "head"
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A transfer, ready to be learnt.
+
+    Attributes:
+        teacher: The pretrained network.
+        student: Makes a network to train, whose last layer is `HEAD`.
+        pretrained: Whether the student starts with the teacher's weights.
+        pool: Target data that the few labels are drawn from.
+        validation: Target data that strengths are chosen by.
+        test: Target data that is looked at once.
+        places: For each of `PLACES`, the pairs of layers there.
+        batches: Makes the batches of a training of the few labelled samples,
+            the others of the pool, a seed, and whether the method can use
+            unlabelled samples; `None` for all samples in each step.
+        settings: Number of steps and learning rate.
+    """
+
+    teacher: keras.Model
+    student: Callable[[], keras.Model]
+    pretrained: bool
+    pool: Labelled
+    validation: Labelled
+    test: Labelled
+    places: Mapping[str, list[Pair]]
+    batches: Callable[[Labelled, Labelled, int, bool], tf.data.Dataset | None]
+    settings: Settings
+
+    def start(self) -> list[np.ndarray]:
+        """Weights to start from, for the seed set before."""
+        new = self.student().get_weights()
+        if not self.pretrained:
+            return new
+        head = len(new) - 2
+        return [*self.teacher.get_weights()[:head], *new[head:]]
+
+    def samples(self, few: Labelled) -> Labelled:
+        """Labelled samples as the networks take them."""
+        rank = len(self.test.x.shape)
+        # Of a picture and its mirror image, the picture.
+        return few if few.x.ndim == rank else Labelled(few.x[:, 0], few.y)
+
+
+def frozen_but_for_head(model: keras.Model) -> keras.Model:
+    """Lets only the last layer learn; returns the model."""
+    for layer in model.layers[:-1]:
+        layer.trainable = False
+    return model
+
+
+def copy_of(model: keras.Model) -> Any:
+    """The same network with equal weights of its own."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy

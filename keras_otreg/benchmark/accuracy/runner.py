@@ -1,0 +1,89 @@
+"""Runs a comparison, from where it was left to the tables."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+import shlex
+import sys
+from typing import Any
+
+from keras_otreg.benchmark.accuracy import report
+from keras_otreg.benchmark.accuracy.cells import CELLS, RUN, Cells
+from keras_otreg.benchmark.accuracy.comparison import Comparison
+from keras_otreg.benchmark.accuracy.entries import Entry, FolderTask
+from keras_otreg.benchmark.accuracy.measuring import Measuring
+from keras_otreg.benchmark.accuracy.pictures import folder_problem
+from keras_otreg.benchmark.accuracy.problem import Problem
+from keras_otreg.benchmark.accuracy.small import small_problem
+from keras_otreg.benchmark.machine import machine
+from keras_otreg.demo.progress import Stages, progress
+
+NO_DATA = "its pictures are yours to give: --data FOLDER"
+
+
+def run(
+    comparison: Comparison,
+    folder: pathlib.Path,
+    data: pathlib.Path | None,
+    console: Any,
+) -> None:
+    """Measures what was not measured yet, and writes all results.
+
+    Args:
+        comparison: What to measure.
+        folder: An existing folder, with the results so far if there are any.
+        data: Pictures for the tasks that need them, with the folders `train`,
+            `validation` and `test`.
+        console: A `rich.console.Console`.
+    """
+    about = {"command": shlex.join(sys.argv[1:]), **machine()}
+    (folder / RUN).write_text(json.dumps(about, indent=1), encoding="utf-8")
+    running = _Run(comparison, folder, data, Cells(folder / CELLS))
+    total = sum(map(running.trainings, comparison.tasks))
+    with progress(console, total) as stages:
+        skipped = {
+            task.name: reason
+            for task in comparison.tasks
+            if (reason := running.skipped(task, stages))
+        }
+    report.write(comparison, folder, skipped, console)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    comparison: Comparison
+    folder: pathlib.Path
+    data: pathlib.Path | None
+    cells: Cells
+
+    def trainings(self, task):
+        """How many cells a task has."""
+        draws = len(self.comparison.choosing_seeds(task))
+        seeds = len(self.comparison.reported_seeds(task))
+        counts = [
+            len(method.strengths) for method in self.comparison.methods_of(task)
+        ]
+        return sum(seeds + draws * (n if n > 1 else 0) for n in counts)
+
+    def skipped(self, task: Entry, stages: Stages) -> str | None:
+        """Measures a task, or says why it cannot be."""
+        if isinstance(task, FolderTask) and self.data is None:
+            return NO_DATA
+        problem = functools.cache(lambda: self._problem(task))
+        measuring = Measuring(
+            self.comparison, task, self.cells, problem, stages.advance
+        )
+        try:
+            for method in self.comparison.methods_of(task):
+                stages.begin(f"{task.name}: {method.name}")
+                measuring.measure(method)
+        except ImportError as error:
+            return str(error)
+        return None
+
+    def _problem(self, task) -> Problem:
+        seed = self.comparison.protocol.seed
+        if isinstance(task, FolderTask):
+            return folder_problem(task, seed, self.data)
+        return small_problem(task, seed, self.folder)

@@ -1,0 +1,126 @@
+"""Transfers between digits and letters, with the networks of the demo."""
+
+import functools
+import os
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_otreg.benchmark.accuracy.entries import SmallTask
+from keras_otreg.benchmark.accuracy.problem import HEAD, Problem
+from keras_otreg.data import (
+    Labelled,
+    few_shot,
+    letters,
+    mnist5k,
+    optdigits,
+    with_unlabelled,
+)
+from keras_otreg.demo import networks
+from keras_otreg.demo.settings import Settings
+from keras_otreg.demo.source import train_on
+
+# Of each class of the target, held out to choose strengths by.
+VALIDATION = 25
+STAGES = {
+    "same": [(name, name) for name in ("stage1", "stage2", "stage3")],
+    "narrow": [("stage1", "stage1"), ("stage2", "stage3")],
+}
+
+
+def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
+    """Prepares a transfer between digits or letters.
+
+    Args:
+        entry: Which.
+        seed: Of the source network.
+        folder: Where trained source networks are kept.
+
+    Returns:
+        The `Problem`.
+
+    Raises:
+        ImportError: If the data are not installed.
+    """
+    settings = Settings(
+        seed=seed,
+        points=1,
+        steps=entry.steps,
+        learning_rate=entry.learning_rate,
+        per_class=entry.labels,
+    )
+    data, test = (
+        _of_classes(x, entry.target_classes) for x in _data(entry.target)
+    )
+    validation, pool = few_shot(*data, VALIDATION, seed=0)
+    network = networks.wide if entry.student == "same" else networks.narrow
+    stages, penultimate = STAGES[entry.student], ("features", "features")
+    return Problem(
+        teacher=_teacher(entry, settings, folder),
+        student=functools.partial(network, settings, _classes(pool)),
+        pretrained=entry.student == "same",
+        pool=pool,
+        validation=validation,
+        test=test,
+        places={
+            "penultimate": [penultimate],
+            "stages": stages,
+            "everywhere": [*stages, penultimate],
+            "head": [(HEAD, HEAD)],
+        },
+        batches=functools.partial(_batches, entry.unlabelled),
+        settings=settings,
+    )
+
+
+@functools.cache
+def _data(name: str) -> tuple[Labelled, Labelled]:
+    if name == "letters":
+        test, train = few_shot(*letters(), per_class=20, seed=0)
+        return train, test
+    return mnist5k() if name == "mnist5k" else optdigits()
+
+
+def _of_classes(data: Labelled, ends: tuple[int, ...]) -> Labelled:
+    """The samples of some classes, which then count from 0."""
+    if not ends:
+        return data
+    first, last = ends
+    chosen = (data.y >= first) & (data.y <= last)
+    return Labelled(data.x[chosen], data.y[chosen] - first)
+
+
+def _classes(data):
+    return int(data.y.max()) + 1
+
+
+def _teacher(entry, settings, folder):
+    """The source network, trained once for all tasks and for good."""
+    name = "-".join(map(str, (entry.source, *entry.source_classes)))
+    path = folder / f"{name}-{settings.source_epochs}-{settings.seed}.keras"
+    if not path.exists():
+        data = _of_classes(_data(entry.source)[0], entry.source_classes)
+        keras.utils.set_random_seed(settings.seed)
+        model = networks.wide(settings, _classes(data))
+        train_on(data, model, settings, lambda: None)
+        unfinished = path.with_name(f"unfinished-{path.name}")
+        model.save(unfinished)
+        os.replace(unfinished, path)
+    # Read also where it was just trained: a resumed run sees the same.
+    return keras.saving.load_model(path, compile=False)
+
+
+def _batches(
+    unlabelled: int, few: Labelled, others: Labelled, seed: int, usable: bool
+) -> tf.data.Dataset | None:
+    if not (unlabelled and usable):
+        return None
+    return with_unlabelled(
+        tuple(few),
+        np.asarray(others.x),
+        batch_size=len(few.y),
+        unlabelled_batch_size=unlabelled,
+        seed=seed,
+    ).repeat()

@@ -1,0 +1,169 @@
+"""What the cells of a comparison say about each method on each task."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.benchmark.accuracy.cells import REPORT, TRIAL, Cells
+from keras_otreg.benchmark.accuracy.choosing import chosen
+from keras_otreg.benchmark.accuracy.comparison import Comparison
+from keras_otreg.demo.closing import FEWEST
+
+RESAMPLES = 9999
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A mean and the ends of its 95 % confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether all of it is on one side of zero."""
+        if self.low > 0.0:
+            return "better"
+        return "worse" if self.high < 0.0 else "level"
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """A method on a task.
+
+    Attributes:
+        task: Name of the task.
+        method: Name of the method.
+        strength: The one that was chosen; `None` for a method without.
+        validation: Mean validation accuracy of the reported trainings.
+        tests: The test accuracies, of shape `(seeds,)`.
+        gain: Test accuracy minus that of the baseline with the same seed.
+        entropy: Mean entropy of the plan at the end, if it was looked at.
+        moved: Mean share of moved neurons, if it was looked at.
+    """
+
+    task: str
+    method: str
+    strength: float | None
+    validation: float
+    tests: np.ndarray
+    gain: Interval
+    entropy: float | None
+    moved: float | None
+
+    @property
+    def test(self) -> float:
+        """Mean test accuracy."""
+        return float(self.tests.mean())
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the test accuracy over the seeds."""
+        return float(self.tests.std(ddof=1)) if len(self.tests) > 1 else 0.0
+
+
+def summaries(comparison: Comparison, cells: Cells) -> list[Summary]:
+    """Sums up what is finished, in the order of the comparison.
+
+    A method counts once its strength was chosen and all seeds were reported.
+    """
+    found = []
+    for task in comparison.tasks:
+        groups = {
+            method.name: group
+            for method in comparison.methods_of(task)
+            if (group := _reported(comparison, task, method, cells))
+        }
+        baseline = groups.get(comparison.protocol.baseline)
+        if baseline:
+            found += [_summary(group, baseline) for group in groups.values()]
+    return found
+
+
+def _reported(comparison, task, method, cells):
+    """The reported cells of a method; none if any is missing."""
+    key = comparison.key(task, method)
+
+    def find(phase, seed, strength):
+        return cells.find(task.name, method.name, phase, seed, strength, key)
+
+    def validation(seed, strength):
+        cell = find(TRIAL, seed, strength)
+        # Of the accuracies of an unfinished choice, this one is the largest.
+        return cell.validation if cell else np.inf
+
+    strength = chosen(comparison, task, method, validation)
+    seeds = comparison.reported_seeds(task)
+    group = [find(REPORT, seed, strength) for seed in seeds]
+    return [] if None in group else group
+
+
+def _summary(group, baseline):
+    def mean(name):
+        values = [getattr(cell, name) for cell in group]
+        return None if None in values else float(np.mean(values))
+
+    tests = np.array([cell.test for cell in group])
+    return Summary(
+        task=group[0].task,
+        method=group[0].method,
+        strength=group[0].strength,
+        validation=mean("validation"),
+        tests=tests,
+        gain=interval(tests - np.array([cell.test for cell in baseline])),
+        entropy=mean("entropy"),
+        moved=mean("moved"),
+    )
+
+
+def interval(values: np.ndarray) -> Interval:
+    """The mean of some values, with its bootstrap confidence interval.
+
+    Args:
+        values: Of shape `(n,)`.
+
+    Returns:
+        The `Interval` between percentiles of the resampled means; without
+        ends if the values are too few for one.
+    """
+    mean = float(np.mean(values))
+    if len(values) < FEWEST:
+        return Interval(mean, -np.inf, np.inf)
+    stats = checks.installed("scipy.stats", "benchmark", "Intervals")
+    found = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high))
+
+
+def mean_ranks(
+    found: Sequence[Summary], value: str
+) -> dict[str, tuple[float, int]]:
+    """The mean rank of each method, and on how many tasks it was ranked.
+
+    Args:
+        found: Summaries of several tasks.
+        value: By which to rank: `"validation"`, or or `"test"`.
+
+    Returns:
+        For each method its mean rank, from 0 for the best of all on a task
+        to 1 for the worst of all, and the number of tasks; best first.
+    """
+    stats = checks.installed("scipy.stats", "benchmark", "Ranks")
+    ranks: dict[str, list[float]] = {}
+    for task in dict.fromkeys(x.task for x in found):
+        group = [x for x in found if x.task == task]
+        places = stats.rankdata([-getattr(x, value) for x in group])
+        for x, place in zip(group, places, strict=True):
+            # Tasks differ in how many methods can be used there.
+            share = (place - 1.0) / max(1, len(group) - 1)
+            ranks.setdefault(x.method, []).append(share)
+    means = {name: (float(np.mean(r)), len(r)) for name, r in ranks.items()}
+    return dict(sorted(means.items(), key=lambda item: item[1][0]))

@@ -1,0 +1,111 @@
+"""The kind `accuracy` of the command `benchmark`."""
+
+import dataclasses
+import logging
+import pathlib
+from typing import Any
+
+from keras_otreg.commands.options import ready, whole_number
+
+
+def add(kinds: Any) -> None:
+    """Adds the kind to those of a parser."""
+    accuracy = kinds.add_parser(
+        "accuracy",
+        help="ways of learning from few labels, by one protocol for all",
+        description="Trains networks by many methods on tasks with few labels "
+        "and compares their accuracy. What is finished is not done again: "
+        "start the same command once more after an interruption.",
+    )
+    accuracy.set_defaults(command=_run)
+    _add_what(accuracy)
+    _add_where(accuracy)
+
+
+def _add_what(accuracy):
+    accuracy.add_argument(
+        "--tasks",
+        metavar="FILE",
+        type=pathlib.Path,
+        help="a YAML file of tasks and methods (default: the packaged one)",
+    )
+    accuracy.add_argument(
+        "--only", metavar="TASK", help="the one task to run (default: all)"
+    )
+    accuracy.add_argument(
+        "--quick",
+        action="store_true",
+        help="take less than five minutes: some of the tasks, 2 seeds, short "
+        "trainings, and nothing chosen",
+    )
+    accuracy.add_argument(
+        "--seeds",
+        metavar="N",
+        type=whole_number(1, 1000),
+        help="how many draws of labels to report (default: as in the file)",
+    )
+    accuracy.add_argument(
+        "--seed",
+        metavar="S",
+        type=whole_number(0, 2**31),
+        help="the first seed (default: as in the file)",
+    )
+
+
+def _add_where(accuracy):
+    accuracy.add_argument(
+        "--data",
+        metavar="FOLDER",
+        type=pathlib.Path,
+        help="pictures as train/<class>/, validation/<class>/, test/<class>/; "
+        "without it, tasks on pictures are skipped",
+    )
+    accuracy.add_argument(
+        "--out",
+        metavar="DIR",
+        type=pathlib.Path,
+        default=pathlib.Path("otreg-accuracy"),
+        help="folder for the results (default: otreg-accuracy)",
+    )
+    accuracy.add_argument(
+        "--page",
+        metavar="FILE",
+        type=pathlib.Path,
+        help="run nothing; write what is in --out into this Markdown page",
+    )
+
+
+def _run(options):
+    ready(options.out)
+    # Many small models are traced here, and TensorFlow would count them.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    import rich.console
+
+    from keras_otreg.benchmark import accuracy
+
+    try:
+        comparison = _comparison(accuracy, options)
+    except ValueError as error:
+        reason = f"cannot use {options.tasks or 'the tasks'}: {error}"
+        raise OSError(reason) from error
+    if options.page is not None:
+        accuracy.write_page(comparison, options.out, options.page)
+        return
+    if options.data is not None and not (options.data / "train").is_dir():
+        raise OSError(f"cannot read --data {options.data}: no folder train")
+    accuracy.run(comparison, options.out, options.data, rich.console.Console())
+
+
+def _comparison(accuracy, options):
+    comparison = accuracy.read(options.tasks or accuracy.PACKAGED)
+    if options.quick:
+        comparison = accuracy.quick(comparison)
+    if options.only is not None:
+        comparison = accuracy.only(comparison, options.only)
+    given = {
+        name: getattr(options, name)
+        for name in ("seeds", "seed")
+        if getattr(options, name) is not None
+    }
+    protocol = dataclasses.replace(comparison.protocol, **given)
+    return dataclasses.replace(comparison, protocol=protocol)

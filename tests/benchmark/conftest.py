@@ -1,0 +1,70 @@
+import functools
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from keras_otreg.benchmark import accuracy
+from keras_otreg.benchmark.accuracy import small
+from keras_otreg.data import Labelled
+from keras_otreg.demo import Settings
+
+TOY = """
+protocol: {seeds: 2, draws: 1, shown: uniform plan}
+tasks:
+  toy: {labels: 1, steps: 2, quick: true}
+  narrow: {labels: 1, steps: 2, student: narrow}
+methods:
+  plain: {uses: plain}
+  frozen: {uses: frozen, needs: [same network]}
+  uniform plan: &transport
+    uses: penalties
+    loss: RepresentationTransport
+    arguments: {plan: uniform}
+    strengths: [0.1, 10.0]
+  identity plan:
+    {<<: *transport, arguments: {plan: identity}, needs: [same network]}
+"""
+
+
+def labelled(copies):
+    """Images that show their label by a bright row, and noise."""
+    rng = np.random.default_rng(copies)
+    y = np.tile(np.arange(10), copies)
+    x = rng.random((len(y), 28, 28, 1)).astype("float32") / 4.0
+    x[np.arange(len(y)), 2 * y + 4] += 0.5
+    return Labelled(x, y)
+
+
+@pytest.fixture(autouse=True)
+def toy_data(monkeypatch):
+    """Small data and networks in the place of real ones."""
+    parts = labelled(29), labelled(3)
+    settings = functools.partial(Settings, channels=(2, 4, 4), units=8)
+    monkeypatch.setattr(small, "_data", lambda name: parts)
+    monkeypatch.setattr(small, "Settings", settings)
+    monkeypatch.setattr(small, "train_on", lambda *arguments: None)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads a comparison from a text."""
+
+    def read(text):
+        path = tmp_path / "tasks.yaml"
+        path.write_text(text, encoding="utf-8")
+        return accuracy.read(path)
+
+    return read
+
+
+@pytest.fixture
+def toy(read):
+    """Two tasks, four methods."""
+    return read(TOY)
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=100)

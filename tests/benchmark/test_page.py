@@ -1,0 +1,80 @@
+import dataclasses
+import json
+
+import pytest
+
+from keras_otreg.benchmark import accuracy
+from keras_otreg.benchmark.accuracy.cells import Cell, write_cells
+from keras_otreg.benchmark.machine import machine
+
+
+@pytest.fixture
+def results(toy, tmp_path):
+    """A comparison, and a folder with what it might have shown."""
+    toy = dataclasses.replace(accuracy.quick(toy), tasks=toy.tasks[1:])
+    (task,) = toy.tasks
+    cells = [
+        Cell(
+            task.name,
+            method.name,
+            "report",
+            seed,
+            next(iter(method.strengths), None),
+            toy.key(task, method),
+            0.5,
+            0.125 * number + 0.0625 * seed,
+        )
+        for number, method in enumerate(toy.methods_of(task))
+        for seed in toy.reported_seeds(task)
+    ]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    write_cells(cells, folder / "cells.csv")
+    about = {"command": "benchmark accuracy", **machine()}
+    (folder / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    return toy, folder
+
+
+def test_the_page_states_machine_versions_command_and_every_mean(
+    results, tmp_path
+):
+    toy, folder = results
+    page = tmp_path / "pages" / "results.md"
+    page.parent.mkdir()
+    accuracy.write_page(toy, folder, page)
+    text = page.read_text(encoding="utf-8")
+    for part in ("cores", "keras 3", "Python 3", "python -m keras_otreg"):
+        assert part in text
+    assert "| plain |  | 0.500 | 0.031 ± 0.044 |  |" in text
+    assert "| 0.156 ± 0.044 | +0.125 |" in text
+    assert (page.parent / "img" / "accuracy.png").exists()
+
+
+def test_what_else_a_page_says_stays_and_writing_twice_changes_nothing(
+    results, tmp_path
+):
+    page = tmp_path / "results.md"
+    page.write_text("# Results\n\nBefore.\n", encoding="utf-8")
+    accuracy.write_page(*results, page)
+    page.write_text(page.read_text() + "\n## After\n", encoding="utf-8")
+    first = page.read_text(encoding="utf-8")
+    accuracy.write_page(*results, page)
+    assert page.read_text(encoding="utf-8") == first
+    assert first.startswith("# Results\n\nBefore.\n")
+    assert first.endswith("\n## After\n")
+
+
+def test_a_task_without_results_is_named(results, toy, tmp_path):
+    _, folder = results
+    page = tmp_path / "results.md"
+    quick = accuracy.quick(toy)
+    both = dataclasses.replace(quick, tasks=(*quick.tasks, toy.tasks[1]))
+    accuracy.write_page(both, folder, page)
+    assert "no results yet on toy." in page.read_text(encoding="utf-8")
+
+
+def test_no_page_is_written_without_results(toy, tmp_path):
+    page = tmp_path / "results.md"
+    with pytest.raises(OSError, match="no results"):
+        accuracy.write_page(toy, tmp_path, page)
+    assert not page.exists()

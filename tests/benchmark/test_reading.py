@@ -1,0 +1,96 @@
+import pytest
+
+from keras_otreg.benchmark import accuracy
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "culprit"),
+    [
+        ("tasks:", "task:", "task"),
+        ("labels: 1", "label: 1", "label"),
+        ("labels: 1", "labels: 0", "toy: labels"),
+        ("labels: 1, ", "", "labels"),
+        ("seeds: 2", "seeds: two", "protocol: seeds"),
+        ("student: narrow", "student: short", "narrow: student"),
+        ("student: narrow", "source_classes: 4", "narrow: source_classes"),
+        ("student: narrow", "unlabelled: 0.5", "narrow: unlabelled"),
+        ("[0.1, 10.0]", "0.1", "uniform plan"),
+        ("uses: plain", "uses: magic", "plain: uses"),
+        ("RepresentationTransport", "Teleport", "Teleport"),
+        ("plan: identity", "plane: identity", "identity plan"),
+        ("plan: identity", "plan: identical", "plan"),
+        ("[same network]", "[a miracle]", "needs"),
+        ("[0.1, 10.0]", "[0.1, -1.0]", "uniform plan: strengths"),
+        ("toy:", "toy: {kind: grand}\n  other:", "toy: kind"),
+        ("toy: {", "toy: {methods: [dance], ", "dance"),
+        ("{uses: plain}", "[uses", "YAML"),
+        ("  plain:", "  simple:", "protocol: baseline"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_in_one_line(
+    toy, read, tmp_path, old, new, culprit
+):
+    text = (tmp_path / "tasks.yaml").read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(ValueError, match=culprit) as error:
+        read(text.replace(old, new))
+    assert "\n" not in str(error.value)
+
+
+def test_methods_of_unequal_budgets_are_refused(toy, read, tmp_path):
+    text = (tmp_path / "tasks.yaml").read_text(encoding="utf-8")
+    unequal = "{<<: *transport, strengths: [1.0], arguments"
+    with pytest.raises(ValueError, match="as many strengths"):
+        read(text.replace("{<<: *transport, arguments", unequal))
+
+
+def test_a_method_is_left_out_where_the_task_lacks_what_it_needs(toy):
+    same, narrow = toy.tasks
+    assert len(list(toy.methods_of(same))) == 4
+    names = [method.name for method in toy.methods_of(narrow)]
+    assert names == ["plain", "uniform plan"]
+
+
+def test_the_packaged_file_has_every_task_and_method_that_was_asked_for():
+    comparison = accuracy.read()
+    losses = {method.loss for method in comparison.methods}
+    uses = {method.uses for method in comparison.methods}
+    plans = {x.arguments.get("plan", "transport") for x in comparison.methods}
+    assert losses >= {
+        "AttentionTransfer",
+        "BatchSpectralShrinkage",
+        "CenteredKernelAlignment",
+        "Coral",
+        "Hint",
+        "LogitsDistillation",
+        "MaximumMeanDiscrepancy",
+        "RepresentationTransport",
+    }
+    assert uses >= {"plain", "frozen", "head_decay", "delta", "distiller"}
+    assert plans == {"transport", "identity", "uniform"}
+    assert comparison.protocol.seeds >= 5
+    labels = {x.labels for x in comparison.tasks if hasattr(x, "frozen_to")}
+    assert labels == {5, 10, 20}
+
+
+def test_a_quick_comparison_chooses_nothing_and_keeps_the_seeds_few(toy):
+    quick = accuracy.quick(toy)
+    assert [task.name for task in quick.tasks] == ["toy"]
+    assert all(len(method.strengths) < 2 for method in quick.methods)
+    assert len(quick.reported_seeds(quick.tasks[0])) == 2
+
+
+def test_no_draw_is_used_both_to_choose_and_to_report(toy):
+    for task in toy.tasks:
+        chosen = set(toy.choosing_seeds(task))
+        assert chosen
+        assert not chosen & set(toy.reported_seeds(task))
+
+
+def test_what_a_training_depends_on_changes_its_key(toy, read, tmp_path):
+    task, method = toy.tasks[0], toy.methods[2]
+    text = (tmp_path / "tasks.yaml").read_text(encoding="utf-8")
+    other = read(text.replace("steps: 2, quick", "steps: 3, quick"))
+    assert toy.key(task, method) != other.key(other.tasks[0], method)
+    more = read(text.replace("seeds: 2", "seeds: 3"))
+    assert toy.key(task, method) == more.key(more.tasks[0], method)
