@@ -1,5 +1,12 @@
 """Argument checks: the only place that words an argument error."""
 
+from keras_otreg.checks.entries import (
+    arguments,
+    entry,
+    equal_trials,
+    no_or_two,
+    not_yaml,
+)
 from keras_otreg.checks.known import (
     array_samples,
     carried_layers,
@@ -13,12 +20,6 @@ from keras_otreg.checks.known import (
     same_passes,
     some_penalties,
     whole_cache,
-from keras_otreg.checks.entries import (
-    arguments,
-    entry,
-    equal_trials,
-    no_or_two,
-    not_yaml,
 )
 from keras_otreg.checks.networks import (
     built_head,
