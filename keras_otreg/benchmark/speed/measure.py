@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
+# The threads of the last work keep the cores busy for a while.
+PAUSE = 0.05
+
+
 class Row(NamedTuple):
     """One line of the table.
 
@@ -63,6 +67,7 @@ def interleaved(
     for _ in range(repeats):
         for name, work in works.items():
             if sum(times[name]) <= patience:
+                time.sleep(PAUSE)
                 start = time.perf_counter()
                 work()
                 times[name].append(time.perf_counter() - start)
