@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-
 # The threads of the last work keep the cores busy for a while.
 PAUSE = 0.05
 
