@@ -21,6 +21,7 @@ FLOORS = {
     "checks": 0,
     "saving": 0,
     "backend": 0,
+    "files": 0,
     "ot": 1,
     "features": 2,
     "losses": 3,

@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 from keras_otreg.commands.options import ready, whole_number
+from keras_otreg.files import whole
 
 
 def add(commands: Any) -> None:
@@ -186,12 +187,13 @@ def _pictures(options, size):
 
 
 def _write(path, rows):
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
+    with (
+        whole(path) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    unfinished.replace(path)
 
 
 def _table(rows):

@@ -100,6 +100,7 @@ def test_what_is_saved_is_read_again(report):
     assert about["quick"] is True
     assert "tensorflow" in " ".join(about)
     assert not list(report.folder.glob("*.part"))
+    assert not list(report.folder.glob("unfinished-*"))
     assert (report.folder / "growth.png").stat().st_size > 1000
 
 

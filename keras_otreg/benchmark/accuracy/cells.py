@@ -2,9 +2,10 @@
 
 import csv
 import dataclasses
-import os
 import pathlib
 from collections.abc import Sequence
+
+from keras_otreg.files import whole
 
 # The files of a run: the table, and what it was made on.
 CELLS, RUN = "cells.csv", "run.json"
@@ -90,16 +91,15 @@ def read_cells(path: pathlib.Path) -> list[Cell]:
 
 def write_cells(cells: Sequence[Cell], path: pathlib.Path) -> None:
     """Writes a row for each cell, all or nothing."""
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
+    with (
+        whole(path) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(FIELDS)
         writer.writerows(
             [_text(cell, name) for name in FIELDS] for cell in cells
         )
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def _text(cell, name):

@@ -1,7 +1,6 @@
 """Transfers between digits and letters, with the networks of the demo."""
 
 import functools
-import os
 import pathlib
 
 import keras
@@ -21,6 +20,7 @@ from keras_otreg.data import (
 from keras_otreg.demo import networks
 from keras_otreg.demo.settings import Settings
 from keras_otreg.demo.source import train_on
+from keras_otreg.files import whole
 
 # Of each class of the target, held out to choose strengths by.
 VALIDATION = 25
@@ -105,9 +105,8 @@ def _teacher(entry, settings, folder):
         keras.utils.set_random_seed(settings.seed)
         model = networks.wide(settings, _classes(data))
         train_on(data, model, settings, lambda: None)
-        unfinished = path.with_name(f"unfinished-{path.name}")
-        model.save(unfinished)
-        os.replace(unfinished, path)
+        with whole(path) as unfinished:
+            model.save(unfinished)
     # Read also where it was just trained: a resumed run sees the same.
     return keras.saving.load_model(path, compile=False)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_otreg.benchmark.machine import machine
 from keras_otreg.benchmark.speed.measure import Claim, Row
+from keras_otreg.files import whole
 from keras_otreg.plots.growth import growth
 
 ROWS, CLAIMS, RUN, GROWTH = (
@@ -37,7 +38,8 @@ class Report:
         _write_csv(self.folder / ROWS, Row._fields, self.rows)
         _write_csv(self.folder / CLAIMS, Claim._fields, self.claims)
         about = {"command": " ".join(sys.argv[1:]), "quick": quick, **machine()}
-        _write(self.folder / RUN, json.dumps(about, indent=2))
+        with whole(self.folder / RUN) as unfinished:
+            unfinished.write_text(json.dumps(about, indent=2), "utf-8")
         grown = grown_times(self.rows)
         if len(grown) > 1:
             growth(grown).savefig(self.folder / GROWTH)
@@ -125,18 +127,13 @@ def _number(value, form):
 
 
 def _write_csv(path, head, rows):
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
+    with (
+        whole(path) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
         csv.writer(file).writerows([head, *rows])
-    unfinished.replace(path)
 
 
 def _read_csv(path):
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))[1:]
-
-
-def _write(path, text):
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
