@@ -1,6 +1,8 @@
-"""Writes results into a part of a page of the documentation."""
+"""Parts of a page of the documentation, and what stands in them."""
 
 import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
@@ -22,3 +24,14 @@ def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
     section = "\n\n".join([begin, *paragraphs, end])
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{before}{section}{after}", encoding="utf-8")
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in Markdown.
+
+    Args:
+        header: The titles of the columns.
+        rows: The lines, with a value for each column.
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,11 +1,10 @@
 """The kind `accuracy` of the command `benchmark`."""
 
 import dataclasses
-import logging
 import pathlib
 from typing import Any
 
-from keras_otreg.commands.options import ready, whole_number
+from keras_otreg.commands.options import add_out, add_page, ready, whole_number
 
 
 def add(kinds: Any) -> None:
@@ -60,25 +59,12 @@ def _add_where(accuracy):
         help="pictures as train/<class>/, validation/<class>/, test/<class>/; "
         "without it, tasks on pictures are skipped",
     )
-    accuracy.add_argument(
-        "--out",
-        metavar="DIR",
-        type=pathlib.Path,
-        default=pathlib.Path("otreg-accuracy"),
-        help="folder for the results (default: otreg-accuracy)",
-    )
-    accuracy.add_argument(
-        "--page",
-        metavar="FILE",
-        type=pathlib.Path,
-        help="run nothing; write what is in --out into this Markdown page",
-    )
+    add_out(accuracy, "otreg-accuracy", "the results")
+    add_page(accuracy)
 
 
 def _run(options):
     ready(options.out)
-    # Many small models are traced here, and TensorFlow would count them.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     import rich.console
 
     from keras_otreg.benchmark import accuracy

@@ -1,10 +1,8 @@
 """The kind `speed` of the command `benchmark`."""
 
-import logging
-import pathlib
 from typing import Any
 
-from keras_otreg.commands.options import ready
+from keras_otreg.commands.options import add_out, add_page, ready
 
 PARTS = (
     "start-up",
@@ -41,24 +39,12 @@ def add(kinds: Any) -> None:
         help="small problems and few repeats: a trial of the command, not of "
         "the promises",
     )
-    speed.add_argument(
-        "--out",
-        metavar="DIR",
-        type=pathlib.Path,
-        default=pathlib.Path("otreg-speed"),
-        help="folder for the tables and pictures (default: otreg-speed)",
-    )
-    speed.add_argument(
-        "--page",
-        metavar="FILE",
-        type=pathlib.Path,
-        help="run nothing; write what is in --out into this Markdown page",
-    )
+    add_out(speed, "otreg-speed", "the tables and pictures")
+    add_page(speed)
 
 
 def _run(options):
     ready(options.out)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from keras_otreg.benchmark import speed
 
     if options.page is not None:

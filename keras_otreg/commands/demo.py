@@ -1,11 +1,9 @@
 """The command `demo`."""
 
 import argparse
-import logging
-import pathlib
 from typing import Any
 
-from keras_otreg.commands.options import ready, whole_number
+from keras_otreg.commands.options import add_out, ready, whole_number
 
 
 def add(commands: Any) -> None:
@@ -50,20 +48,11 @@ def _add_options(demo):
         default=0,
         help="the first seed; the same gives the same numbers (default: 0)",
     )
-    demo.add_argument(
-        "--out",
-        metavar="DIR",
-        type=pathlib.Path,
-        default=pathlib.Path("otreg-demo"),
-        help="folder for the model, the table and the pictures (default: "
-        "otreg-demo)",
-    )
+    add_out(demo, "otreg-demo", "the model, the table and the pictures")
 
 
 def _run(options):
     ready(options.out)
-    # Many small models are traced here, and TensorFlow would count them.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     import rich.console
 
     from keras_otreg import demo

@@ -2,11 +2,10 @@
 
 import csv
 import functools
-import logging
 import pathlib
 from typing import Any
 
-from keras_otreg.commands.options import ready, whole_number
+from keras_otreg.commands.options import add_out, ready, whole_number
 from keras_otreg.files import whole
 
 
@@ -53,13 +52,7 @@ def _add_what(tune):
         type=whole_number(1, 10**6),
         help="draw N pictures a class to train on (default: all)",
     )
-    tune.add_argument(
-        "--out",
-        metavar="DIR",
-        type=pathlib.Path,
-        default=pathlib.Path("otreg-tune"),
-        help="folder for the search and the best model (default: otreg-tune)",
-    )
+    add_out(tune, "otreg-tune", "the search and the best model")
 
 
 def _add_how(tune):
@@ -92,7 +85,6 @@ def _run(options):
                 f"cannot read --data {options.data}: no folder {part}"
             )
     ready(options.out)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     import rich.console
 
     rows, best = _searched(options)

@@ -21,16 +21,9 @@ class Step(NamedTuple):
     point: Any
     residual: Any
 
-    @property
-    def image(self) -> Any:
-        """What the map made of the point."""
-        return self.point + self.residual
-
-    def minus(self, other: "Step", keep: Any = None) -> "Step":
+    def minus(self, other: "Step", keep: Any) -> "Step":
         """The difference of two steps; zero where `keep` is false."""
         differences = (self.point - other.point, self.residual - other.residual)
-        if keep is None:
-            return Step(*differences)
         return Step(*(ops.where(column(keep), d, 0.0) for d in differences))
 
 

@@ -10,6 +10,7 @@ from keras_otreg.benchmark.accuracy.summary import (
     interval,
     mean_ranks,
 )
+from keras_otreg.benchmark.section import markdown_table
 
 TASK = (
     "method",
@@ -42,7 +43,7 @@ def task_table(found: Sequence[Summary], baseline: str) -> str:
         for x in sorted(found, key=lambda x: -x.test)
     ]
     header = [name.format(baseline=baseline) for name in TASK]
-    return "\n".join(_lines(header, rows))
+    return markdown_table(header, rows)
 
 
 def rank_table(found: Sequence[Summary], shown: str) -> str:
@@ -56,7 +57,7 @@ def rank_table(found: Sequence[Summary], shown: str) -> str:
         row = (name, tasks, f"{rank:.2f}", f"{test[name][0]:.2f}")
         rows.append((*row, *([""] * 3 if name == shown else counts)))
     header = [name.format(shown=shown) for name in RANKS]
-    return "\n".join(_lines(header, rows))
+    return markdown_table(header, rows)
 
 
 def duels(found: Sequence[Summary], one: str, other: str) -> Iterator[Interval]:
@@ -72,10 +73,3 @@ def in_words(gain: Interval) -> str:
     if not np.isfinite(gain.low):
         return f"{gain.mean:+.3f}"
     return f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
-
-
-def _lines(header, rows):
-    yield f"| {' | '.join(header)} |"
-    yield "|" + " --- |" * len(header)
-    for row in rows:
-        yield f"| {' | '.join(map(str, row))} |"

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from keras_otreg.benchmark.section import write_section
+from keras_otreg.benchmark.section import markdown_table, write_section
 from keras_otreg.benchmark.speed.report import (
     GROWTH,
     grown_times,
@@ -37,7 +37,7 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
         "returns; the value gap is how far its dual value is from the best "
         "known.",
         "### Promises",
-        _table(
+        markdown_table(
             ("", "promise", "measured"),
             [
                 ("kept" if c.kept else "**not kept**", c.text, c.measured)
@@ -47,7 +47,7 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
     ]
     for part, (head, lines) in tables(rows).items():
         title = f"### {part[0].upper()}{part[1:]}"
-        paragraphs += [title, _table(head, lines)]
+        paragraphs += [title, markdown_table(head, lines)]
     grown = grown_times(rows)
     if len(grown) > 1:
         image = page.parent / PICTURE
@@ -55,8 +55,3 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
         growth(grown).savefig(image)
         paragraphs.append(f"![Time against the number of neurons]({PICTURE})")
     write_section(page, "speed", paragraphs)
-
-
-def _table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
