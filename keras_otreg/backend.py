@@ -28,6 +28,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return tf.function(function, jit_compile=True, autograph=False)
 
 
+def runs_side_by_side() -> bool:
+    """Whether `compiled` programs run at once, on cores with own caches."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return {x.device_type for x in tf.config.list_logical_devices()} == {"CPU"}
+
+
 def num_replicas() -> int:
     """How many devices share the current step of training."""
     if keras.backend.backend() != "tensorflow":

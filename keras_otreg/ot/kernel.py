@@ -7,7 +7,6 @@ from keras import ops
 from keras_otreg.ot.numerics import column, row, safe_log
 from keras_otreg.ot.plan import density, optimal_mass
 from keras_otreg.ot.problem import TransportProblem
-from keras_otreg.ot.products import Products
 from keras_otreg.ot.updates import conjugate, damping, translation
 
 # One update may move a potential by this many epsilons, no further.
@@ -60,17 +59,18 @@ class KernelUpdate:
         self.g = ops.min(problem.C - rows, axis=-2)
         start = (g - self.g) / self.epsilon
         self.start = ops.minimum(start, LARGEST_START)
-        self.kernel = Products(density(problem, self.f, self.g))
+        self.kernel = density(problem, self.f, self.g)
 
     def __call__(self, log_v: Any) -> Iteration:
         """Updates the rows, then the columns."""
         a, b, (rho_a, rho_b) = self.problem[1:3] + self.problem[4:]
         v = ops.exp(log_v)
-        sums = self.kernel.over_columns(b * v)
+        sums = ops.matmul(self.kernel, column(b * v))[..., 0]
         log_u = self._scaling(sums, self.f, rho_a)
         if rho_a is not None and rho_b is not None:
             log_u = log_u + self._translation(log_u, log_v)
-        sums = self.kernel.over_rows(a * ops.exp(log_u))
+        u = ops.exp(log_u)
+        sums = ops.matmul(row(a * u), self.kernel)[..., 0, :]
         sums = ops.minimum(sums, LARGEST_SUM)
         columns = b * v * sums
         optimal = optimal_mass(b, self.g + self.epsilon * log_v, rho_b)

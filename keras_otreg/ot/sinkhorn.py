@@ -9,6 +9,7 @@ from keras import ops
 from keras_otreg import backend, checks
 from keras_otreg.ot.kernel import KernelUpdate
 from keras_otreg.ot.numerics import frozen
+from keras_otreg.ot.pieces import in_pieces
 from keras_otreg.ot.plan import marginal_error
 from keras_otreg.ot.problem import TransportProblem, prepared
 from keras_otreg.ot.scaling_loop import scaled
@@ -82,7 +83,10 @@ class Sinkhorn(Configurable):
 @functools.lru_cache(maxsize=64)
 def _program(solver):
     solve = functools.partial(_solve, solver)
-    return backend.compiled(solve) if solver.jit_compile else solve
+    if not solver.jit_compile:
+        return solve
+    program = backend.compiled(solve)
+    return in_pieces(program) if backend.runs_side_by_side() else program
 
 
 class _Outcome(NamedTuple):
