@@ -28,6 +28,47 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return tf.function(function, jit_compile=True, autograph=False)
 
 
+def recomputed(
+    function: Callable[..., Any], jit_compile: bool
+) -> Callable[..., Any]:
+    """Lets the backward pass run a function again, not keep what it made.
+
+    Args:
+        function: Of tensors, with a tensor as its value, without side effects.
+        jit_compile: Whether both passes may be `compiled`.
+
+    Returns:
+        A function of the same arguments, whose gradients are the same.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return keras.remat(function)
+    import tensorflow as tf
+
+    def gradients(upstream, *arguments):
+        with tf.GradientTape() as tape:
+            tape.watch(arguments)
+            value = function(*arguments)
+        return tape.gradient(value, arguments, upstream)
+
+    passes = (function, gradients)
+    if jit_compile:
+        passes = tuple(compiled(each) for each in passes)
+
+    @tf.custom_gradient
+    def call(*arguments):
+        forward, backward = passes
+        value = forward(*arguments)
+
+        def gradients(upstream):
+            # One after the other: side by side they need twice the memory.
+            with tf.control_dependencies([value]):
+                return backward(upstream, *arguments)
+
+        return value, gradients
+
+    return call
+
+
 def runs_side_by_side() -> bool:
     """Whether `compiled` programs run at once, on cores with own caches."""
     if keras.backend.backend() != "tensorflow":

@@ -1,4 +1,3 @@
-import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -7,7 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.ot import sinkhorn
+from keras_otreg import backend
+from keras_otreg.ot import fixed_plan, sinkhorn
+
+PROGRAMS = (
+    (sinkhorn, "_program"),
+    (fixed_plan, "planner"),
+    (fixed_plan, "paid_by_columns"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +30,12 @@ def solvers_as_written(request, monkeypatch):
     XLA takes the better part of a second for each new shape of a problem, and
     most tests have shapes of their own.
     """
-    if "compiled" not in request.keywords:
-        monkeypatch.setattr(
-            sinkhorn,
-            "_program",
-            lambda s: functools.partial(sinkhorn._solve, s),
-        )
+    if "compiled" in request.keywords:
+        return
+    monkeypatch.setattr(backend, "compiled", lambda function: function)
+    for module, name in PROGRAMS:
+        # Not what other tests have compiled, and nothing for them either.
+        monkeypatch.setattr(module, name, getattr(module, name).__wrapped__)
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """What a transport plan keeps from one training step to the next."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_otreg.ot.numerics import frozen
-from keras_otreg.ot.relative import relative_plan
+from keras_otreg.ot.fixed_plan import Plan
 
 
 class PlanMemory(keras.layers.Layer):
@@ -25,41 +25,31 @@ class PlanMemory(keras.layers.Layer):
 
     def __init__(self, rows: int, columns: int, momentum: float, warm: bool):
         super().__init__(name="plan_memory", dtype="float32", trainable=False)
-        self.momentum = momentum
         self.costs = self._zeros("costs", rows, columns) if momentum else None
         self.g = self._zeros("g", columns) if warm else None
         self.built = True
 
-    def plan(self, C: Any, epsilon: float, solver: Any) -> Any:
-        """The optimal plan of a training step, as of `relative_plan`.
+    def plan(self, plan: Callable[..., Plan], x: Any, y: Any) -> Any:
+        """The optimal plan of a training step.
 
         Args:
-            C: Costs of the batch, of shape `(rows, columns)`.
-            epsilon: Entropic strength in units of the mean cost.
-            solver: A solver.
+            plan: What `planner` returned.
+            x: Points of shape `(rows, d)`.
+            y: Points of shape `(columns, d)`.
 
         Returns:
             A plan of shape `(rows, columns)` and sum one, held constant.
         """
-
-        def warm(problem):
-            if self.g is None:
-                return solver(problem)
-            start = ops.zeros_like(problem.a), ops.cast(self.g, C.dtype)
-            solution = solver(problem, init=start)
-            _keep(self.g, solution.g)
-            return solution
-
-        return relative_plan(self._averaged(frozen(C)), epsilon, warm)
-
-    def _averaged(self, C):
-        if self.costs is None:
-            return C
-        # Starts at zero: only the ratios of costs matter to the plan.
-        past = ops.cast(self.costs, C.dtype)
-        mean = self.momentum * past + (1.0 - self.momentum) * C
-        _keep(self.costs, mean)
-        return mean
+        # Costs start at zero: only their ratios matter to the plan.
+        known = [
+            None if variable is None else ops.cast(variable, x.dtype)
+            for variable in (self.g, self.costs)
+        ]
+        made = plan(x, y, *known)
+        for variable, value in ((self.g, made.g), (self.costs, made.C)):
+            if variable is not None:
+                variable.assign(ops.cast(value, variable.dtype))
+        return made.P
 
     def _zeros(self, name, *shape):
         return self.add_weight(
@@ -70,10 +60,3 @@ class PlanMemory(keras.layers.Layer):
             # Each replica of a distributed step has a batch of its own.
             aggregation="mean",
         )
-
-
-def _keep(variable, value):
-    is_finite = ops.all(ops.isfinite(value))
-    value = ops.cast(value, variable.dtype)
-    kept = ops.where(is_finite, value, ops.convert_to_tensor(variable))
-    variable.assign(kept)

@@ -14,9 +14,8 @@ from keras_otreg.features.points import (
 from keras_otreg.losses.plan_memory import PlanMemory
 from keras_otreg.losses.plans import PLANS, control_plan
 from keras_otreg.losses.transport_loss import TransportLoss
-from keras_otreg.ot import Sinkhorn, costs
+from keras_otreg.ot import Sinkhorn, costs, fixed_plan
 from keras_otreg.ot.numerics import at_least_float32
-from keras_otreg.ot.relative import relative_plan
 from keras_otreg.saving import export
 
 
@@ -104,8 +103,9 @@ class RepresentationTransport(TransportLoss):
 
     def call(self, y_true, y_pred):
         """Costs of shape `(student neurons,)`, whose mean is `<P, C>`."""
-        C = self._costs(y_true, y_pred)
-        return ops.sum(self._plan(C) * C, axis=0) * C.shape[1]
+        x, y = self._neurons(y_true, y_pred)
+        P = self._plan(x, y)
+        return P.shape[1] * fixed_plan.paid_by_columns(self.cost)(x, y, P)
 
     def plan(self, teacher: Any, student: Any) -> Any:
         """How much of each teacher neuron goes to each student neuron.
@@ -120,7 +120,7 @@ class RepresentationTransport(TransportLoss):
         teacher, student = (
             ops.convert_to_tensor(x, self.dtype) for x in (teacher, student)
         )
-        return self._plan(self._costs(teacher, student))
+        return self._plan(*self._neurons(teacher, student))
 
     def memory(self, teacher, student):
         """Potentials, and running costs if there is momentum."""
@@ -140,7 +140,7 @@ class RepresentationTransport(TransportLoss):
             "momentum": self.momentum,
         }
 
-    def _costs(self, teacher, student):
+    def _neurons(self, teacher, student):
         if self.spatial == "keep":
             teacher, student = match_positions(teacher, student)
         checks.same_samples(teacher.shape, student.shape)
@@ -151,12 +151,15 @@ class RepresentationTransport(TransportLoss):
         # any batch size.
         count = ops.cast(ops.shape(x)[-1], x.dtype)
         scale = ops.power(count, -costs.weight_power(self.cost))
-        return self.cost(x * scale, y * scale)
+        return x * scale, y * scale
 
-    def _plan(self, C):
+    def _plan(self, x, y):
         if self.plan_name != "transport":
-            plan = control_plan(self.plan_name, *C.shape)
-            return ops.cast(ops.convert_to_tensor(plan), C.dtype)
+            plan = control_plan(self.plan_name, x.shape[0], y.shape[0])
+            return ops.cast(ops.convert_to_tensor(plan), x.dtype)
+        plan = fixed_plan.planner(
+            self.cost, self.epsilon, self.solver, self.momentum
+        )
         if self._memory is None:
-            return relative_plan(C, self.epsilon, self.solver)
-        return self._memory.plan(C, self.epsilon, self.solver)
+            return plan(x, y).P
+        return self._memory.plan(plan, x, y)

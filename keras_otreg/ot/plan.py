@@ -40,7 +40,7 @@ def transport_plan(
     """
     problem = prepared(problem)
     relative = density(problem, solution.f, solution.g)
-    return column(problem.a) * row(problem.b) * relative
+    return column(problem.a) * (row(problem.b) * relative)
 
 
 def marginals(

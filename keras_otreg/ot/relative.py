@@ -5,15 +5,15 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg.ot.numerics import column, frozen, row, safe_divide
+from keras_otreg.ot.numerics import column, frozen, safe_divide
 from keras_otreg.ot.objectives import sinkhorn_divergence
-from keras_otreg.ot.plan import transport_plan
 from keras_otreg.ot.problem import TransportProblem
 
 
 def mean_cost(C: Any, a: Any, b: Any) -> Any:
     """Cost of the uniform plan `a b^T`, of shape `(...)`, held constant."""
-    return frozen(ops.sum(column(a) * row(b) * C, axis=(-2, -1)))
+    rows = ops.matmul(C, column(b))[..., 0]
+    return frozen(ops.sum(a * rows, axis=-1))
 
 
 def relative_problem(
@@ -31,26 +31,8 @@ def relative_problem(
     Returns:
         A `TransportProblem` with the plan of `(C, a, b)`.
     """
-    scale = column(column(mean_cost(C, a, b)))
-    return TransportProblem(safe_divide(frozen(C), scale), a, b, epsilon, rho)
-
-
-def relative_plan(C: Any, epsilon: float, solver: Any) -> Any:
-    """The optimal plan between points of equal weight, held constant.
-
-    Args:
-        C: Costs of shape `(n, m)`, in any unit.
-        epsilon: Entropic strength in units of the mean cost.
-        solver: A solver.
-
-    Returns:
-        A plan of shape `(n, m)` and sum one.
-    """
-    n, m = C.shape
-    a = ops.full((n,), 1.0 / n, dtype=C.dtype)
-    b = ops.full((m,), 1.0 / m, dtype=C.dtype)
-    problem = relative_problem(C, a, b, epsilon)
-    return frozen(transport_plan(problem, solver(problem)))
+    scale = column(column(safe_divide(1.0, mean_cost(C, a, b))))
+    return TransportProblem(frozen(C) * scale, a, b, epsilon, rho)
 
 
 def relative_divergence(

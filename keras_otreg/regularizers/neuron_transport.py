@@ -6,10 +6,9 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.ot import Sinkhorn
+from keras_otreg.ot import Sinkhorn, fixed_plan
 from keras_otreg.ot.costs import squared_euclidean
 from keras_otreg.ot.numerics import at_least_float32
-from keras_otreg.ot.relative import relative_plan
 from keras_otreg.saving import decode_array, encode_array, export
 
 
@@ -62,9 +61,11 @@ class NeuronTransport(keras.regularizers.Regularizer):
         checks.equal_neuron_inputs(self.start.shape, x.shape)
         neurons = _neurons(at_least_float32(x))
         start = ops.convert_to_tensor(self.start, dtype=neurons.dtype)
-        C = squared_euclidean(_neurons(start), neurons)
-        P = relative_plan(C, self.epsilon, Sinkhorn())
-        value = 0.5 * self.strength * C.shape[1] * ops.sum(P * C)
+        points = _neurons(start), neurons
+        plan = fixed_plan.planner(squared_euclidean, self.epsilon, Sinkhorn())
+        paid = fixed_plan.paid_by_columns(squared_euclidean)
+        total = ops.sum(paid(*points, plan(*points).P))
+        value = 0.5 * self.strength * neurons.shape[0] * total
         return ops.cast(value, x.dtype)
 
     def get_config(self):
