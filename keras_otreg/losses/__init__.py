@@ -13,6 +13,7 @@ from keras_otreg.losses.logits_distillation import LogitsDistillation
 from keras_otreg.losses.maximum_mean_discrepancy import MaximumMeanDiscrepancy
 from keras_otreg.losses.representation_transport import RepresentationTransport
 from keras_otreg.losses.sinkhorn_divergence import SinkhornDivergence
+from keras_otreg.losses.transport_alignment import TransportAlignment
 
 __all__ = [
     "AttentionTransfer",
@@ -26,4 +27,5 @@ __all__ = [
     "MaximumMeanDiscrepancy",
     "RepresentationTransport",
     "SinkhornDivergence",
+    "TransportAlignment",
 ]

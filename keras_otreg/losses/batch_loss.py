@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_otreg import checks
@@ -38,11 +37,7 @@ class BatchLoss(DescribedLoss):
 
     def call(self, y_true, y_pred):
         """The value between two pairs of (activations, weights)."""
-        (teacher, a), (student, b) = keras.tree.map_structure(
-            at_least_float32, (y_true, y_pred)
-        )
-        x = samples_as_points(teacher, self.spatial)
-        y = samples_as_points(student, self.spatial)
+        (x, a), (y, b) = self._points(*y_true), self._points(*y_pred)
         # With an axis: Keras divides what it reduces, and only that, by the
         # number of replicas over which it will sum.
         return ops.expand_dims(self.value(x, a, y, b), 0)
@@ -61,6 +56,16 @@ class BatchLoss(DescribedLoss):
     def get_config(self):
         """Returns the arguments that all losses of a batch take."""
         return {**super().get_config(), "spatial": self.spatial}
+
+    def samples(
+        self, activations: Any, sample_weight: Any = None
+    ) -> tuple[Any, Any]:
+        """Samples of shape `(n, units)` as in the loss, and their weights."""
+        return self._points(*self._weighted(activations, sample_weight))
+
+    def _points(self, activations, weights):
+        points = samples_as_points(at_least_float32(activations), self.spatial)
+        return points, at_least_float32(weights)
 
     def _weighted(self, activations, sample_weight):
         """Activations, and weights of sum one."""

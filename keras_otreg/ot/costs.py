@@ -74,9 +74,24 @@ def cosine(x: Any, y: Any) -> Any:
     Returns:
         Costs of shape `(..., n, m)`, in [0, 2].
     """
-    x, y = _directions(at_least_float32(x)), _directions(at_least_float32(y))
-    products = ops.matmul(x, ops.swapaxes(y, -1, -2))
-    return ops.clip(1.0 - products, 0.0, 2.0)
+    return ops.clip(1.0 - _cosines(x, y), 0.0, 2.0)
+
+
+@export
+def squared_cosine(x: Any, y: Any) -> Any:
+    """One minus the squared cosine between every pair of points.
+
+    Neither the length of a point nor its sign matters. A point at the origin
+    has cost 1 to every other, and no gradient.
+
+    Args:
+        x: Points of shape `(..., n, d)`.
+        y: Points of shape `(..., m, d)`.
+
+    Returns:
+        Costs of shape `(..., n, m)`, in [0, 1].
+    """
+    return ops.maximum(1.0 - ops.square(_cosines(x, y)), 0.0)
 
 
 @export
@@ -99,7 +114,13 @@ def cityblock(x: Any, y: Any) -> Any:
 
 COSTS = {
     cost.__name__: cost
-    for cost in (squared_euclidean, euclidean, cosine, cityblock)
+    for cost in (
+        squared_euclidean,
+        euclidean,
+        cosine,
+        squared_cosine,
+        cityblock,
+    )
 }
 
 
@@ -140,6 +161,11 @@ def name_of(cost: Callable[[Any, Any], Any]) -> str:
 def weight_power(cost: Callable[[Any, Any], Any]) -> float:
     """How a coordinate is scaled so that it counts `w` times: by `w^power`."""
     return 1.0 if cost is cityblock else 0.5
+
+
+def _cosines(x, y):
+    x, y = _directions(at_least_float32(x)), _directions(at_least_float32(y))
+    return ops.matmul(x, ops.swapaxes(y, -1, -2))
 
 
 def _directions(x):

@@ -1,0 +1,129 @@
+"""How well two layers align as sets of neurons, whatever their bases."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_otreg import checks
+from keras_otreg.losses.batch_loss import BatchLoss, centred
+from keras_otreg.losses.transport_loss import TransportLoss
+from keras_otreg.ot import (
+    Sinkhorn,
+    TransportProblem,
+    regularized_cost,
+    transport_plan,
+)
+from keras_otreg.ot.costs import squared_cosine
+from keras_otreg.ot.numerics import (
+    column,
+    frozen,
+    safe_divide,
+    safe_sqrt,
+)
+from keras_otreg.saving import export
+
+
+@export
+class TransportAlignment(BatchLoss, TransportLoss):
+    """One minus the alignment of two sets of neurons, by transport.
+
+    A neuron is its centred activations on the batch, and weighs as much as
+    their variance: silent neurons count for nothing. Moving it onto another
+    costs one minus their squared correlation. With `S` one minus the optimal
+    transport cost, the loss is `1 - S(x, y) / sqrt(S(x, x) S(y, y))`. It is
+    zero between equal layers, and permuting neurons, shifting each of them, or
+    scaling a layer, with any sign, changes nothing.
+
+    `epsilon` says how much the single neuron matters. Towards 0 each one has
+    to find a partner. Towards infinity only what the layer spans together
+    does, and the loss is `CenteredKernelAlignment`: in between, neurons of a
+    narrow student can stand for mixtures of the teacher's.
+
+    Args:
+        epsilon: Entropic strength; the costs are in [0, 1].
+        solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`.
+        spatial: `"pool"` averages maps over positions; `"keep"` makes a
+            channel at a position a neuron.
+        name: Name of the loss.
+        reduction: See `keras.losses.Loss`; the loss is one value.
+        dtype: See `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: Teacher activations of shape `(batch, ..., teacher neurons)`.
+        y_pred: Student activations of shape `(batch, ..., student neurons)`.
+        sample_weight: Shape `(batch,)`: the mass of each sample.
+
+    Example:
+        ```python
+        loss = otreg.losses.TransportAlignment()
+        penalty = otreg.Penalty(loss, at="features", teacher_at="avg_pool")
+        ```
+
+    References:
+        This package. It joins Khosla and Williams, "Soft matching distance"
+        (2023), and Kornblith et al., "Similarity of neural network
+        representations revisited" (ICML 2019), by the normalisation of the
+        latter and the interpolation of Feydy et al. (2019).
+    """
+
+    def __init__(
+        self,
+        epsilon: float = 0.5,
+        *,
+        solver: Any = None,
+        spatial: str = "pool",
+        name: str = "transport_alignment",
+        reduction: str = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
+        super().__init__(
+            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+        )
+        self.epsilon = checks.positive(epsilon, "epsilon")
+        self.solver = checks.solver(solver or Sinkhorn())
+
+    def value(self, x, a, y, b):
+        """One minus the alignment of two layers over weighted samples."""
+        checks.same_samples(x.shape, y.shape)
+        teacher, student = _neurons(x, a), _neurons(y, b)
+        of_teacher = frozen(self._similarity(teacher, teacher))
+        norm = safe_sqrt(of_teacher * self._similarity(student, student))
+        return 1.0 - safe_divide(self._similarity(teacher, student), norm)
+
+    def plan(self, teacher: Any, student: Any) -> Any:
+        """How much of each teacher neuron goes to each student neuron.
+
+        Args:
+            teacher: Activations of shape `(batch, ..., teacher neurons)`.
+            student: Activations of shape `(batch, ..., student neurons)`.
+
+        Returns:
+            The plan of shape `(teacher neurons, student neurons)`, of sum 1.
+        """
+        sets = (_neurons(*self.samples(layer)) for layer in (teacher, student))
+        problem = self._problem(*sets)
+        return transport_plan(problem, self.solver(problem))
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+    def _similarity(self, one, other):
+        problem = self._problem(one, other)
+        return 1.0 - regularized_cost(problem, self.solver(problem))
+
+    def _problem(self, one, other):
+        (x, a), (y, b) = one, other
+        return TransportProblem(squared_cosine(x, y), a, b, self.epsilon)
+
+
+def _neurons(samples, weights):
+    """Neurons as centred points `(n, samples)`, and their shares of variance.
+
+    A layer without any variance has neurons of equal weights.
+    """
+    points = column(safe_sqrt(weights)) * centred(samples, weights)
+    variance = ops.sum(ops.square(points), axis=0)
+    total = ops.sum(variance)
+    variance = ops.where(total > 0.0, variance, 1.0)
+    return ops.transpose(points), variance / ops.sum(variance)
