@@ -42,6 +42,8 @@ LOSSES = [
         dtype="float64",
     ),
     losses.RepresentationTransport(doubled, plan="identity", reduction=None),
+    losses.TransportAlignment(),
+    losses.TransportAlignment(0.1, solver=ot.Sinkhorn(9), spatial="keep"),
     losses.SinkhornDivergence(),
     losses.SinkhornDivergence(
         doubled,

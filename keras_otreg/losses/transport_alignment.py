@@ -88,7 +88,9 @@ class TransportAlignment(BatchLoss, TransportLoss):
         teacher, student = _neurons(x, a), _neurons(y, b)
         of_teacher = frozen(self._similarity(teacher, teacher))
         norm = safe_sqrt(of_teacher * self._similarity(student, student))
-        return 1.0 - safe_divide(self._similarity(teacher, student), norm)
+        aligned = safe_divide(self._similarity(teacher, student), norm)
+        # Of samples that all weigh nothing there is nothing to say.
+        return ops.where(ops.any(a > 0.0), 1.0 - aligned, 0.0)
 
     def plan(self, teacher: Any, student: Any) -> Any:
         """How much of each teacher neuron goes to each student neuron.

@@ -29,12 +29,14 @@ LOSSES = {
     "cka": losses.CenteredKernelAlignment,
     "transport": losses.RepresentationTransport,
     "divergence": losses.SinkhornDivergence,
+    "alignment": losses.TransportAlignment,
 }
+SOLVED = ("transport", "divergence", "alignment")
 SHRINKAGE = ("shrinkage", "shrinkage of 2")
 EACH = ("feature map", "delta", "attention", "hint", "distillation")
 every_loss = pytest.mark.parametrize("name", LOSSES)
 # Those that solve a problem are slow to compile, and have tests of their own.
-QUICK = [x for x in LOSSES if x not in ("transport", "divergence")]
+QUICK = [x for x in LOSSES if x not in SOLVED]
 # One of each class.
 some_losses = pytest.mark.parametrize(
     "name", sorted({*QUICK} - {"delta", "shrinkage of 2", "unbiased mmd"})
