@@ -73,6 +73,12 @@ def test_it_writes_the_best_model_and_all_trials(tune, tmp_path, capsys):
     assert "Trials, the best first" in capsys.readouterr().out
 
 
+def test_the_neurons_may_be_aligned_instead(tune, tmp_path):
+    assert tune("--trials", "1", "--method", "alignment") == 0
+    (row,) = _rows(tmp_path / "out" / "trials.csv")
+    assert {"alignment/weight", "alignment/epsilon"} <= set(row)
+
+
 def test_it_goes_on_where_it_was_stopped(tune, tmp_path):
     assert tune("--trials", "1") == 0
     first = _rows(tmp_path / "out" / "trials.csv")

@@ -47,6 +47,13 @@ def _add_what(tune):
         "last before the head)",
     )
     tune.add_argument(
+        "--method",
+        choices=("transport", "alignment"),
+        default="transport",
+        help="of neurons as they are, or up to their sign and scale (default: "
+        "transport)",
+    )
+    tune.add_argument(
         "--shots",
         metavar="N",
         type=whole_number(1, 10**6),
@@ -105,11 +112,12 @@ def _searched(options):
     teacher = teacher_named(options.teacher, options.image_size)
     at = features_of(teacher)
     places = _known(teacher, options.at or [at])
+    space = getattr(tuning, f"{options.method}_space")
     pictures, classes = _pictures(options, teacher.input_shape[1:3])
     hypermodel = tuning.TransferHyperModel(
         functools.partial(_student, teacher, at, classes, options.seed),
         teacher,
-        lambda hp: [tuning.transport_space(hp, at=places)],
+        lambda hp: [space(hp, places)],
         compile=_compile,
     )
     return tuning.random_search(

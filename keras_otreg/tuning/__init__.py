@@ -1,5 +1,6 @@
 """The search for strengths and places, with KerasTuner."""
 
+from keras_otreg.tuning.alignment_space import alignment_space
 from keras_otreg.tuning.hypermodel import TransferHyperModel
 from keras_otreg.tuning.objective import objective
 from keras_otreg.tuning.random_search import random_search
@@ -8,6 +9,7 @@ from keras_otreg.tuning.trials import trials
 
 __all__ = [
     "TransferHyperModel",
+    "alignment_space",
     "objective",
     "random_search",
     "transport_space",

@@ -1,22 +1,20 @@
 """The search space of a transport penalty."""
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras_tuner
 
-from keras_otreg import checks
 from keras_otreg.losses import RepresentationTransport
 from keras_otreg.models import Penalty
+from keras_otreg.tuning.choices import LAST, choice, log_uniform, teacher_layer
 
 
 def transport_space(
     hp: keras_tuner.HyperParameters,
-    at: str | Sequence[str] | Mapping[str, str],
+    at: str | Sequence[str] | Mapping[str, str] = LAST,
     *,
-    weight: float | tuple[float, float] = (0.1, 100.0),
+    weight: float | tuple[float, float] = (0.01, 100.0),
     epsilon: float | tuple[float, float] = (0.01, 0.25),
     cost: str | Sequence[str] = ("euclidean", "squared_euclidean", "cosine"),
     plan: str | Sequence[str] = "transport",
@@ -30,7 +28,7 @@ def transport_space(
         hp: The `keras_tuner.HyperParameters` of a trial.
         at: Path of a layer of the student, or several to choose from; a
             mapping from them to layers of the teacher where those have other
-            paths.
+            paths. By default the last pooling of many networks of Keras.
         weight: Strength, or the ends of its range, searched on a logarithmic
             scale.
         epsilon: Entropic strength in units of the mean cost, like `weight`.
@@ -54,21 +52,21 @@ def transport_space(
         ```
     """
     with hp.name_scope(name):
-        path = _choice(hp, "at", at)
-        weight = _log_uniform(hp, "weight", weight)
+        path = choice(hp, "at", at)
+        weight = log_uniform(hp, "weight", weight)
         settings = {
-            "cost": _choice(hp, "cost", cost),
-            "plan": _choice(hp, "plan", plan),
+            "cost": choice(hp, "cost", cost),
+            "plan": choice(hp, "plan", plan),
         }
         with _scope_of_epsilon(hp, plan):
-            epsilon = _log_uniform(hp, "epsilon", epsilon)
+            epsilon = log_uniform(hp, "epsilon", epsilon)
         # Outside its scope KerasTuner gives nothing.
         if epsilon is not None:
             settings["epsilon"] = epsilon
     return Penalty(
         RepresentationTransport(**settings),
         at=path,
-        teacher_at=at[path] if isinstance(at, Mapping) else path,
+        teacher_at=teacher_layer(at, path),
         weight=weight,
         name=name,
     )
@@ -80,15 +78,3 @@ def _scope_of_epsilon(hp, plan):
     if plan == "transport":
         return contextlib.nullcontext()
     return hp.conditional_scope("plan", ["transport"])
-
-
-def _choice(hp, name, values):
-    return hp.Choice(name, [values] if isinstance(values, str) else [*values])
-
-
-def _log_uniform(hp, name, value) -> Any:
-    low, high = checks.interval(value, name)
-    if low == high:
-        return hp.Fixed(name, low)
-    middle = math.sqrt(low * high)
-    return hp.Float(name, low, high, sampling="log", default=middle)

@@ -12,9 +12,9 @@ def drawn(values):
 
 
 def test_the_defaults_are_inside_their_ranges(hp):
-    penalty = transport_space(hp, "avg_pool")
+    penalty = transport_space(hp)
     assert (penalty.at, penalty.teacher_at) == ("avg_pool", "avg_pool")
-    assert penalty.weight == pytest.approx(10**0.5)
+    assert penalty.weight == pytest.approx(1.0)
     assert penalty.loss.epsilon == pytest.approx(0.05)
     assert penalty.loss.cost.__name__ == "euclidean"
     assert penalty.loss.plan_name == "transport"
