@@ -1,5 +1,6 @@
 """What depends on the engine below Keras, and its only home."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -44,25 +45,31 @@ def recomputed(
         return keras.remat(function)
     import tensorflow as tf
 
-    def gradients(upstream, *arguments):
-        with tf.GradientTape() as tape:
-            tape.watch(arguments)
-            value = function(*arguments)
-        return tape.gradient(value, arguments, upstream)
+    program = compiled if jit_compile else lambda each: each
+    forward = program(function)
 
-    passes = (function, gradients)
-    if jit_compile:
-        passes = tuple(compiled(each) for each in passes)
+    @functools.cache
+    def backward(k):
+        # A program for each argument: what nobody asks for is not run.
+        def gradient(upstream, *arguments):
+            with tf.GradientTape() as tape:
+                tape.watch(arguments[k])
+                value = function(*arguments)
+            return tape.gradient(value, arguments[k], upstream)
+
+        return program(gradient)
 
     @tf.custom_gradient
     def call(*arguments):
-        forward, backward = passes
         value = forward(*arguments)
 
         def gradients(upstream):
             # One after the other: side by side they need twice the memory.
             with tf.control_dependencies([value]):
-                return backward(upstream, *arguments)
+                return [
+                    backward(k)(upstream, *arguments)
+                    for k in range(len(arguments))
+                ]
 
         return value, gradients
 

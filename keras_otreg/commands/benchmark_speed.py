@@ -7,6 +7,7 @@ from keras_otreg.commands.options import add_out, add_page, ready
 PARTS = (
     "start-up",
     "memory",
+    "profile",
     "fixed-work",
     "tolerance",
     "warm-starts",

@@ -10,6 +10,7 @@ from keras_otreg.benchmark.speed import (
     fine_tuning,
     fixed_work,
     processes,
+    profile,
     scaling,
     to_tolerance,
     training_step,
@@ -48,6 +49,11 @@ PARTS: dict[str, Part] = {
         processes.remembered(1024, 2048)
         if quick
         else processes.remembered(4096, 8192)
+    ),
+    "profile": lambda quick: (
+        profile.measure([256], 3)
+        if quick
+        else profile.measure([1280, 2048, 4096], 15)
     ),
     "fixed-work": lambda quick: (
         fixed_work.measure([512], 3)

@@ -1,0 +1,76 @@
+"""Where the time of one penalty goes, and the least that it could be."""
+
+from collections.abc import Iterator
+
+from keras_otreg.benchmark.speed import floor
+from keras_otreg.benchmark.speed.measure import Claim, Row, interleaved
+from keras_otreg.benchmark.speed.problems import Cloud, noise
+from keras_otreg.ot import Sinkhorn, costs, fixed_plan
+
+PART = "profile of a penalty"
+FEW, MANY = 3, 33
+EPSILON = 0.05
+# How often the parts have to pass over a matrix in memory, at least.
+PASSES = {
+    "costs": 1,
+    "an iteration": 2,
+    "start, error and plan": 6,
+    "value and gradient": 2,
+}
+
+
+def measure(sizes: list[int], repeats: int) -> Iterator[Row | Claim]:
+    """Times the parts of a penalty, each beside its floor."""
+    read, bytes_read = floor.reading()
+    for size in sizes:
+        works = {**_works(noise(size, EPSILON)), "reading": read}
+        times = interleaved(works, repeats)
+        one_pass = times["reading"] * 4 * size**2 / bytes_read
+        for name, seconds in _parts(times).items():
+            least = 1000 * one_pass * PASSES[name]
+            note = f"{PASSES[name]} passes of memory: {least:.2g} ms"
+            yield Row(PART, f"{size} neurons", name, seconds, note=note)
+
+
+def _works(of: Cloud):
+    """Works that have more and more of a penalty in them."""
+    import tensorflow as tf
+
+    x, y = tf.constant(of.x), tf.constant(of.y)
+    pay = fixed_plan.paid_by_columns(costs.euclidean)
+
+    def planner(iterations):
+        solver = Sinkhorn(iterations, 0.0)
+        return fixed_plan.planner(costs.euclidean, EPSILON, solver)
+
+    def gradient(x, y):
+        P = planner(FEW)(x, y).P
+        with tf.GradientTape() as tape:
+            tape.watch(y)
+            value = tf.reduce_sum(pay(x, y, P))
+        return value, tape.gradient(value, y)
+
+    functions = {
+        "costs": tf.function(costs.euclidean, jit_compile=True),
+        "few": tf.function(lambda x, y: planner(FEW)(x, y).P),
+        "many": tf.function(lambda x, y: planner(MANY)(x, y).P),
+        "gradient": tf.function(gradient),
+    }
+    return {
+        name: lambda function=function: function(x, y)
+        for name, function in functions.items()
+    }
+
+
+def _parts(times):
+    """The parts, as differences of those works."""
+    iteration = (times["many"] - times["few"]) / (MANY - FEW)
+    ends = times["few"] - times["costs"] - FEW * iteration
+    found = {
+        "costs": times["costs"],
+        "an iteration": iteration,
+        "start, error and plan": ends,
+        "value and gradient": times["gradient"] - times["few"],
+    }
+    # What is less than the noise of a difference takes no time.
+    return {name: max(seconds, 0.0) for name, seconds in found.items()}
