@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from keras_otreg.demo.methods import BASELINES, TRANSPORT
+from keras_otreg.demo.methods import ALIGNMENT, BASELINES, TRANSPORT
 from keras_otreg.demo.pictures import AFTER, BEFORE, SAME
 from keras_otreg.demo.results import Result
 from keras_otreg.demo.settings import Settings
@@ -43,9 +43,9 @@ def conclusions(results: Sequence[Result]) -> Iterator[str]:
     for student, baseline in BASELINES.items():
         group = [x for x in results if x.student == student]
         yield best(student, group)
-        yield _against(
-            _named(group, TRANSPORT), _named(group, baseline), student
-        )
+        for result in group:
+            if result.method in (TRANSPORT, ALIGNMENT):
+                yield _against(result, _named(group, baseline), student)
 
 
 def best(student: str, group: Sequence[Result]) -> str:

@@ -12,13 +12,13 @@ import numpy as np
 from keras_otreg.demo import networks
 from keras_otreg.demo.settings import Settings
 from keras_otreg.demo.training import Trainee, trainee
-from keras_otreg.losses import RepresentationTransport
+from keras_otreg.losses import RepresentationTransport, TransportAlignment
 from keras_otreg.models import Penalty, TransferModel
 from keras_otreg.regularizers import add_starting_point
 
 WIDE, NARROW = "same network", "a quarter as wide"
 SCRATCH, PLAIN = "from scratch", "plain fine-tuning"
-TRANSPORT = "transport"
+TRANSPORT, ALIGNMENT = "transport", "alignment everywhere"
 # What each student is compared with: learning without a regulariser.
 BASELINES = {WIDE: PLAIN, NARROW: SCRATCH}
 
@@ -66,6 +66,7 @@ def all_methods(teacher: keras.Model, settings: Settings) -> list[Method]:
         Method(WIDE, "uniform plan", start, transport(wide, "uniform"), weight),
         Method(NARROW, SCRATCH, _new(narrow), context.plain(narrow)),
         Method(NARROW, TRANSPORT, _new(narrow), transport(narrow), weight),
+        Method(NARROW, ALIGNMENT, _new(narrow), context.alignment, weight),
     ]
 
 
@@ -96,11 +97,20 @@ class _Context:
         return self._compiled(student)
 
     def transport(self, network, plan, strength):
-        student = network()
-        penalty = Penalty(
-            RepresentationTransport(plan=plan), at="features", weight=strength
-        )
-        model = TransferModel(student, self.teacher, [penalty])
+        loss = RepresentationTransport(plan=plan)
+        return self._penalised(network(), loss, [networks.FEATURES], strength)
+
+    def alignment(self, strength):
+        places = [*networks.NARROW_STAGES, networks.FEATURES]
+        student = networks.narrow(self.settings)
+        return self._penalised(student, TransportAlignment(), places, strength)
+
+    def _penalised(self, student, loss, places, strength):
+        penalties = [
+            Penalty(loss, *place, weight=strength, name=place[0])
+            for place in places
+        ]
+        model = TransferModel(student, self.teacher, penalties)
         return trainee(model, student, self.settings)
 
     def _compiled(self, student):

@@ -6,6 +6,10 @@ from keras import layers
 from keras_otreg.demo.settings import Settings
 
 SHAPE, CLASSES = (28, 28, 1), 10
+# Stages of a student, each with the stage of the wide teacher beside it.
+WIDE_STAGES = [(name, name) for name in ("stage1", "stage2", "stage3")]
+NARROW_STAGES = [("stage1", "stage1"), ("stage2", "stage3")]
+FEATURES = ("features", "features")
 
 
 def wide(settings: Settings, classes: int = CLASSES) -> keras.Model:

@@ -24,10 +24,6 @@ from keras_otreg.files import whole
 
 # Of each class of the target, held out to choose strengths by.
 VALIDATION = 25
-STAGES = {
-    "same": [(name, name) for name in ("stage1", "stage2", "stage3")],
-    "narrow": [("stage1", "stage1"), ("stage2", "stage3")],
-}
 
 
 def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
@@ -55,8 +51,10 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         _of_classes(x, entry.target_classes) for x in _data(entry.target)
     )
     validation, pool = few_shot(*data, VALIDATION, seed=0)
-    network = networks.wide if entry.student == "same" else networks.narrow
-    stages, penultimate = STAGES[entry.student], ("features", "features")
+    network, stages = {
+        "same": (networks.wide, networks.WIDE_STAGES),
+        "narrow": (networks.narrow, networks.NARROW_STAGES),
+    }[entry.student]
     return Problem(
         teacher=_teacher(entry, settings, folder),
         student=functools.partial(network, settings, _classes(pool)),
@@ -65,9 +63,9 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         validation=validation,
         test=test,
         places={
-            "penultimate": [penultimate],
+            "penultimate": [networks.FEATURES],
             "stages": stages,
-            "everywhere": [*stages, penultimate],
+            "everywhere": [*stages, networks.FEATURES],
             "head": [(HEAD, HEAD)],
         },
         batches=functools.partial(_batches, entry.unlabelled),
