@@ -90,3 +90,8 @@ def test_stages_are_those_that_are_trained(folder):
     assert [at for at, _ in upper["stages"]] == ["block7_out", "top"]
     assert [at for at, _ in upper["everywhere"]][-1] == "avg_pool"
     assert len(problem(folder, None).places["stages"]) == 4
+
+
+def test_a_layer_that_the_network_lacks_is_named(folder):
+    with pytest.raises(OSError, match="cannot freeze to 'block99'"):
+        problem(folder, "block99")

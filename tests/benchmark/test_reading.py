@@ -25,6 +25,7 @@ from keras_otreg.benchmark import accuracy
         ("toy: {", "toy: {methods: [dance], ", "dance"),
         ("{uses: plain}", "[uses", "YAML"),
         ("  plain:", "  simple:", "protocol: baseline"),
+        ("shown: uniform plan", "shown: uniform plan, also: [dance]", "also"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_in_one_line(

@@ -119,6 +119,18 @@ def test_losses_are_said_as_plainly_as_wins(comparison):
     assert "entropy of its plan is 0.30" in text
 
 
+def test_more_methods_can_be_counted_in_words(comparison):
+    found = [
+        dataclasses.replace(x, method=x.method.replace("hint", "uniform plan"))
+        for x in FOUND
+    ]
+    sentence = "The interval of uniform plan minus plain"
+    assert sentence not in " ".join(findings(comparison, found))
+    protocol = dataclasses.replace(comparison.protocol, also=("uniform plan",))
+    comparison = dataclasses.replace(comparison, protocol=protocol)
+    assert sentence in " ".join(findings(comparison, found))
+
+
 def test_a_strength_at_the_edge_of_its_grid_is_named(comparison):
     inside = summary("toy", "plain", 0.5)
     edge = summary("toy", "transport", 0.5, strength=10.0)

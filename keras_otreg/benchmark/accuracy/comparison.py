@@ -16,6 +16,7 @@ class Protocol:
     Attributes:
         baseline: Name of the method that others are compared with.
         shown: Name of the method whose plan is looked at.
+        also: Names of more methods whose successes are counted in words.
         seeds: How many draws of labels and of new weights to report.
         seed: The first of them; also the seed of the source networks.
         draws: Draws of labels that each strength is tried with: others.
@@ -23,6 +24,7 @@ class Protocol:
 
     baseline: str = "plain"
     shown: str = "transport"
+    also: tuple[str, ...] = ()
     seeds: int = 5
     seed: int = 0
     draws: int = 3

@@ -18,26 +18,32 @@ VERDICTS = {
 
 
 def findings(comparison: Comparison, found: Sequence[Summary]) -> Iterator[str]:
-    """Sentences on the method that is looked at, the good news and the bad.
+    """Sentences on the methods that are looked at, good news and bad.
 
     Args:
-        comparison: Names that method and its baseline.
+        comparison: Names those methods and their baseline.
         found: All summaries.
     """
-    shown, baseline = comparison.protocol.shown, comparison.protocol.baseline
-    own = {x.task: x for x in found if x.method == shown}
-    for verdict, place in VERDICTS.items():
-        names = [x.task for x in own.values() if x.gain.verdict == verdict]
-        if names:
-            yield (
-                f"The interval of {shown} minus {baseline} is {place} on "
-                f"{len(names)} of {len(own)} tasks: {', '.join(names)}."
-            )
-    for task, x in own.items():
-        group = [other for other in found if other.task == task]
-        yield _on_a_task(x, max(group, key=lambda other: other.test))
+    protocol = comparison.protocol
+    for name in (protocol.shown, *protocol.also):
+        own = [x for x in found if x.method == name]
+        yield from _verdicts(own, name, protocol.baseline)
+    for x in found:
+        if x.method == protocol.shown:
+            group = [other for other in found if other.task == x.task]
+            yield _on_a_task(x, max(group, key=lambda other: other.test))
     yield from _forms(comparison, found)
     yield from _edges(comparison, found)
+
+
+def _verdicts(own, name, baseline):
+    for verdict, place in VERDICTS.items():
+        tasks = [x.task for x in own if x.gain.verdict == verdict]
+        if tasks:
+            yield (
+                f"The interval of {name} minus {baseline} is {place} on "
+                f"{len(tasks)} of {len(own)} tasks: {', '.join(tasks)}."
+            )
 
 
 def _on_a_task(x: Summary, best: Summary) -> str:

@@ -30,6 +30,7 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
 
     Raises:
         ImportError: If the weights of the source network are not installed.
+        OSError: If the network has no such layer.
         ValueError: If the folders hold no pictures.
     """
     settings = Settings(
@@ -67,7 +68,10 @@ def _halves(size: int, frozen_to: str | None) -> tuple:
     network = efficientnet_lite0((size, size, 3), False, pooling="avg")
     if frozen_to is None:
         return None, network
-    middle = network.get_layer(frozen_to).output
+    try:
+        middle = network.get_layer(frozen_to).output
+    except ValueError as error:
+        raise OSError(f"cannot freeze to {frozen_to!r}: {error}") from error
     lower = keras.Model(network.input, middle)
     return lower, keras.Model(middle, network.output)
 

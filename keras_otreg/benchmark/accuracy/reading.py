@@ -98,6 +98,8 @@ def _checked(comparison):
     checks.count(protocol.draws, "protocol: draws")
     checks.one_of(protocol.baseline, names, "protocol: baseline")
     checks.one_of(protocol.shown, names, "protocol: shown")
+    for name in protocol.also:
+        checks.one_of(name, names, "protocol: also")
     for task in comparison.tasks:
         for name in task.methods:
             checks.one_of(name, names, f"{task.name}: methods")
