@@ -106,10 +106,7 @@ class _Context:
         return self._penalised(student, TransportAlignment(), places, strength)
 
     def _penalised(self, student, loss, places, strength):
-        penalties = [
-            Penalty(loss, *place, weight=strength, name=place[0])
-            for place in places
-        ]
+        penalties = Penalty.at_each(loss, dict(places), weight=strength)
         model = TransferModel(student, self.teacher, penalties)
         return trainee(model, student, self.settings)
 

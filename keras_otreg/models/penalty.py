@@ -1,5 +1,7 @@
 """A loss between two layers, where it acts and how strongly."""
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -55,6 +57,49 @@ class Penalty(Configurable):
         self.name = checks.instance_of(
             name or loss.name, str, "name", "a string"
         )
+
+    @classmethod
+    def at_each(
+        cls,
+        loss: Any,
+        at: Sequence[str] | Mapping[str, str],
+        *,
+        weight: Any = 1.0,
+        name: str | None = None,
+    ) -> list["Penalty"]:
+        """The same loss at several layers, such as the ends of all stages.
+
+        Args:
+            loss: Any `keras.losses.Loss` over (teacher, student) activations.
+            at: Paths of the student's layers; a mapping from them to layers
+                of the teacher where those have other paths.
+            weight: Factor of the loss at each of them.
+            name: Under which the values are logged, with the path behind it;
+                the name of the loss if not given.
+
+        Returns:
+            A list of `Penalty` objects.
+
+        Example:
+            ```python
+            otreg.Penalty.at_each(
+                otreg.losses.TransportAlignment(),
+                {"stage1": "block2_out", "features": "avg_pool"},
+            )
+            ```
+        """
+        paths = [at] if isinstance(at, str) else at
+        name = name or checks.loss(loss).name
+        return [
+            cls(
+                loss,
+                path,
+                at[path] if isinstance(at, Mapping) else path,
+                weight=weight,
+                name=f"{name}_{re.sub('[/#]', '_', str(path))}",
+            )
+            for path in paths
+        ]
 
     def adapter(self, teacher: Any, student: Any) -> Any:
         """Makes the layer that the loss needs trained on the student's side.
