@@ -7,7 +7,13 @@ import pytest
 import rich.console
 
 from keras_otreg import __main__ as command_line
-from keras_otreg.benchmark.speed import PARTS, problems, solvers, write_page
+from keras_otreg.benchmark.speed import (
+    PARTS,
+    problems,
+    solvers,
+    to_tolerance,
+    write_page,
+)
 from keras_otreg.benchmark.speed.measure import Claim, Row, interleaved
 from keras_otreg.benchmark.speed.report import Report, read, tables
 from keras_otreg.commands import benchmark_speed
@@ -87,6 +93,26 @@ def test_tables_leave_out_empty_columns():
         "1.0e-06",
         "not reached",
     ]
+
+
+def test_a_peer_counts_where_it_arrived():
+    ours = [Row("p", str(k), "keras_otreg", 1.0) for k in range(3)]
+    peers = [
+        Row("p", "0", "Peer", 4.0),
+        Row("p", "1", "Peer, fast", 2.0),
+        Row("p", "2", "Peer", 0.1, note="not reached"),
+        Row("p", "0", "Slow", 0.1, note="not reached"),
+    ]
+    first, second = to_tolerance.claims([*ours, *peers])
+    assert "Peer at every point" in first.text
+    assert first.measured == (
+        "it arrived in 2 of 3 runs; 2.00 times at least, median 3.0"
+    )
+    assert first.kept
+    assert second.measured == "it arrived in 0 of 1 runs"
+    missed = ours[0]._replace(note="not reached")
+    found = to_tolerance.claims([missed, *ours[1:], *peers])
+    assert not any(claim.kept for claim in found)
 
 
 def test_what_is_saved_is_read_again(report):

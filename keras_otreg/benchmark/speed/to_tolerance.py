@@ -12,37 +12,50 @@ EPSILONS = (0.1, 0.05, 0.02, 0.005)
 # In float32 the potentials themselves are not known to 1e-6.
 TOLERANCES = ((1e-3, "float32"), (1e-6, "float64"))
 SCALINGS = (0.5, 0.8, 0.9)
-OURS = "keras_otreg"
+OURS, MISSED = "keras_otreg", "not reached"
 # OTT-JAX gives up after as many.
 ITERATIONS = 2000
 
 
 def measure(clouds: dict[str, Cloud], repeats: int) -> Iterator[Row | Claim]:
     """Times solvers to a tolerance, on problems given by name."""
-    ratios: dict[str, list[float]] = {}
+    rows = []
     for tolerance, dtype in TOLERANCES:
         for name, of in clouds.items():
             for epsilon in EPSILONS:
                 point = of._replace(epsilon=epsilon)
-                rows = list(_point(name, point, tolerance, dtype, repeats))
-                yield from rows
-                ours = next(row.seconds for row in rows if row.method == OURS)
-                for row in rows:
-                    family = row.method.split(",")[0]
-                    if family != OURS:
-                        ratios.setdefault(family, []).append(row.seconds / ours)
-    for family, found in ratios.items():
+                found = list(_point(name, point, tolerance, dtype, repeats))
+                yield from found
+                rows += found
+    yield from claims(rows)
+
+
+def claims(rows: list[Row]) -> Iterator[Claim]:
+    """How much faster each family of peers was beaten, where it arrived."""
+    ours = {(x.part, x.case): x for x in rows if x.method == OURS}
+    peers = [x for x in rows if x.method != OURS]
+    for family in dict.fromkeys(x.method.split(",")[0] for x in peers):
+        group = [x for x in peers if x.method.split(",")[0] == family]
+        ratios = [
+            x.seconds / ours[x.part, x.case].seconds
+            for x in group
+            if x.note != MISSED
+        ]
+        told = f"it arrived in {len(ratios)} of {len(group)} runs"
+        if ratios:
+            median = statistics.median(ratios)
+            told += f"; {min(ratios):.2f} times at least, median {median:.1f}"
         yield Claim(
             f"To a tolerance: faster than {family} at every point, in the "
             "median 3 times",
-            f"{min(found):.2f} times at least, median "
-            f"{statistics.median(found):.1f} times",
-            min(found) > 1.0 and statistics.median(found) >= 3.0,
+            told,
+            all(x.note != MISSED for x in ours.values())
+            and (not ratios or (min(ratios) > 1.0 and median >= 3.0)),
         )
 
 
 def _point(name, of, tolerance, dtype, repeats):
-    """All solvers on one problem; a peer that fails costs what it took."""
+    """All solvers on one problem."""
     task = solvers.Task(ITERATIONS, tolerance, dtype)
     works = {OURS: solvers.ours(of, task), **_ott(of, task)}
     label, work = _geomloss(of, task)
@@ -61,7 +74,7 @@ def _point(name, of, tolerance, dtype, repeats):
             found.marginal_error,
             1 - found.value / best,
             # Rounding of the potentials comes on top of what a solver sees.
-            "" if found.marginal_error <= 1.1 * tolerance else "not reached",
+            "" if found.marginal_error <= 1.1 * tolerance else MISSED,
         )
 
 

@@ -59,16 +59,22 @@ def measure(steps: list[Step]) -> Iterator[Row | Claim]:
     }
     for name, median in medians.items():
         yield Row(PART, f"{n} neurons", name, iterations=median)
-    warm, cold = medians[WARM], medians[COLD]
-    yield Claim(
-        f"{PART}: at most 8 from the last potentials",
-        f"{medians['accelerated, warm']:g} on the batch's costs, {warm:g} on "
-        "running costs",
-        warm <= 8,
-    )
-    yield Claim(
-        f"{PART}: 5 times fewer than a plain cold start",
-        f"{cold / medians['accelerated, warm']:.1f} times on the batch's "
-        f"costs, {cold / warm:.1f} times on running costs",
-        cold >= 5 * warm,
-    )
+    yield from claims(medians)
+
+
+def claims(medians: dict[str, float]) -> Iterator[Claim]:
+    """What the last potentials save, by the median iterations of methods."""
+    for costs, warm in (
+        ("the batch's costs", medians["accelerated, warm"]),
+        ("running costs, momentum 0.9", medians[WARM]),
+    ):
+        yield Claim(
+            f"{PART}, on {costs}: at most 8 from the last potentials",
+            f"{warm:g}",
+            warm <= 8,
+        )
+        yield Claim(
+            f"{PART}, on {costs}: 5 times fewer than a plain cold start",
+            f"{medians[COLD] / warm:.1f} times",
+            medians[COLD] >= 5 * warm,
+        )
