@@ -28,7 +28,7 @@ def measure(sizes: list[int], repeats: int) -> Iterator[Row | Claim]:
         one_pass = times["reading"] * 4 * size**2 / bytes_read
         for name, seconds in _parts(times).items():
             least = 1000 * one_pass * PASSES[name]
-            note = f"{PASSES[name]} passes of memory: {least:.2g} ms"
+            note = f"memory read {PASSES[name]} times: {least:.2g} ms"
             yield Row(PART, f"{size} neurons", name, seconds, note=note)
 
 
