@@ -199,7 +199,9 @@ def _write(path, rows):
 def _table(rows):
     import rich.table
 
-    table = rich.table.Table(*rows[0], title="Trials, the best first")
+    # Without the name of the space, which is the same for all.
+    names = [name.rsplit("/", 1)[-1] for name in rows[0]]
+    table = rich.table.Table(*names, title="Trials, the best first")
     for row in rows:
         table.add_row(
             *(
