@@ -56,15 +56,15 @@ def _count(problem, g):
 
 
 def _pieces(problem, g, count):
-    ends = [len(part) for part in np.array_split(np.arange(g.shape[0]), count)]
-    ends = np.cumsum(ends)[:-1].tolist()
+    parts = np.array_split(np.arange(g.shape[0]), count)
+    starts = [int(part[0]) for part in parts[1:]]
 
     def split(x, own_axes):
         """The part of each piece; all of it where it has no batch axis."""
         axes = len(g.shape) - 1 + own_axes
         if x is None or len(x.shape) < axes or x.shape[0] != g.shape[0]:
             return [x] * count
-        return ops.split(x, ends, axis=0)
+        return ops.split(x, starts, axis=0)
 
     rho = zip(*(split(side, 0) for side in problem.rho), strict=True)
     axes = zip(problem[:4], (2, 1, 1, 0), strict=True)

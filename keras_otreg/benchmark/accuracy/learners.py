@@ -69,16 +69,7 @@ def penalties(
         loss = kind(**arguments)
     except TypeError as error:
         raise checks.arguments(method.name, error) from error
-    return _at(pairs, [loss] * len(pairs), strength)
-
-
-def _at(pairs, found, strength):
-    return [
-        Penalty(loss, at, teacher_at, weight=strength, name=f"{loss.name}_{k}")
-        for k, (loss, (at, teacher_at)) in enumerate(
-            zip(found, pairs, strict=True)
-        )
-    ]
+    return Penalty.at_each(loss, dict(pairs), weight=strength)
 
 
 def _plain(method, problem, strength, few, student):
@@ -111,11 +102,12 @@ def _delta(method, problem, strength, few, student):
     learning = trainee(frozen_but_for_head(tuned), tuned, problem.settings)
     train(learning, problem.start(), few, few, problem.settings)
     pairs = problem.places[method.at]
-    found = [
-        losses.FeatureMap(channel_weights(tuned, at, [(few.x, few.y)]))
-        for at, _ in pairs
-    ]
-    return TransferModel(student, problem.teacher, _at(pairs, found, strength))
+    terms = []
+    for pair in pairs:
+        attention = channel_weights(tuned, pair[0], [(few.x, few.y)])
+        loss = losses.FeatureMap(attention)
+        terms += Penalty.at_each(loss, dict([pair]), weight=strength)
+    return TransferModel(student, problem.teacher, terms)
 
 
 def _distiller(method, problem, strength, few, student):
