@@ -1,7 +1,7 @@
 """What depends on the engine below Keras, and its only home."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -74,6 +74,42 @@ def recomputed(
         return value, gradients
 
     return call
+
+
+def updating(
+    function: Callable[..., Any], variables: Sequence[Any], jit_compile: bool
+) -> Callable[..., None]:
+    """Makes a function that gives variables their next values.
+
+    `compiled`, it overwrites them in place: nothing of their size is needed
+    beside them. Replicas of a distributed step agree on the values first.
+
+    Args:
+        function: Of tensors and the values of the variables, which returns
+            the next values. No gradient may pass through it.
+        variables: Keras variables.
+        jit_compile: Whether it may be `compiled`.
+
+    Returns:
+        A function of the tensors.
+    """
+    program = compiled(function) if jit_compile else function
+
+    def update(*arguments):
+        dtype = arguments[0].dtype
+        known = [keras.ops.cast(v, dtype) for v in variables]
+        values = program(*arguments, *known)
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(keras.ops.cast(value, variable.dtype))
+
+    if keras.backend.backend() != "tensorflow" or not jit_compile:
+        return update
+    import tensorflow as tf
+
+    in_place = compiled(update)
+    return lambda *arguments: (
+        update if tf.distribute.has_strategy() else in_place
+    )(*arguments)
 
 
 def runs_side_by_side() -> bool:

@@ -6,11 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg.ot.fixed_plan import Plan
+from keras_otreg.ot.fixed_plan import Plan, running_costs
 
 
 class PlanMemory(keras.layers.Layer):
-    """Potentials to start the solver from, and a running mean of the costs.
+    """Potentials to start the solver from, and running costs.
 
     A neuron keeps its index from step to step, and so do its potential and
     its costs. The variables are not trained; they are saved with their owner.
@@ -19,36 +19,59 @@ class PlanMemory(keras.layers.Layer):
     Args:
         rows: Number of teacher neurons.
         columns: Number of student neurons.
-        momentum: Share of the past in the costs; 0 for those of the batch.
+        cost: A cost function.
+        momentum: See `running_costs`; 0 for none.
         warm: Whether the solver starts from the last potentials.
     """
 
-    def __init__(self, rows: int, columns: int, momentum: float, warm: bool):
+    def __init__(
+        self,
+        rows: int,
+        columns: int,
+        cost: Callable[[Any, Any], Any],
+        momentum: float,
+        *,
+        warm: bool,
+    ):
         super().__init__(name="plan_memory", dtype="float32", trainable=False)
-        self.costs = self._zeros("costs", rows, columns) if momentum else None
-        self.g = self._zeros("g", columns) if warm else None
+        self.costs = self.g = self._average = None
+        if momentum:
+            self.costs = self._zeros("costs", rows, columns)
+            self.steps = self._zeros("steps")
+            self._average = running_costs(
+                cost, momentum, self.costs, self.steps
+            )
+        if warm:
+            self.g = self._zeros("g", columns)
         self.built = True
 
-    def plan(self, plan: Callable[..., Plan], x: Any, y: Any) -> Any:
+    def average(self, x: Any, y: Any) -> Any:
+        """The running costs, up to a step.
+
+        Args:
+            x: Points of that step, of shape `(rows, d)`.
+            y: Points of shape `(columns, d)`.
+
+        Returns:
+            Costs of shape `(rows, columns)` and mean one.
+        """
+        self._average(x, y)
+        return ops.cast(self.costs, x.dtype)
+
+    def plan(self, plan: Callable[..., Plan], *known: Any) -> Any:
         """The optimal plan of a training step.
 
         Args:
-            plan: What `planner` returned.
-            x: Points of shape `(rows, d)`.
-            y: Points of shape `(columns, d)`.
+            plan: What a `planner` of `fixed_plan` returned.
+            *known: Points or costs, as it takes them.
 
         Returns:
             A plan of shape `(rows, columns)` and sum one, held constant.
         """
-        # Costs start at zero: only their ratios matter to the plan.
-        known = [
-            None if variable is None else ops.cast(variable, x.dtype)
-            for variable in (self.g, self.costs)
-        ]
-        made = plan(x, y, *known)
-        for variable, value in ((self.g, made.g), (self.costs, made.C)):
-            if variable is not None:
-                variable.assign(ops.cast(value, variable.dtype))
+        if self.g is None:
+            return plan(*known).P
+        made = plan(*known, ops.cast(self.g, known[0].dtype))
+        self.g.assign(ops.cast(made.g, self.g.dtype))
         return made.P
 
     def _zeros(self, name, *shape):

@@ -41,11 +41,12 @@ class RepresentationTransport(TransportLoss):
         spatial: For maps `(batch, ..., channels)`, a channel is a neuron.
             `"pool"` averages over positions; `"keep"` compares the maps
             position by position, pooled to the smaller size where unequal.
-        momentum: Share of the past steps in the costs that the plan is made
-            from, from 0 to below 1. A plan of one small batch also matches
-            its noise; a running mean has less of it, and the solver starts
-            nearer to the solution. Acts in the training steps of a
-            `TransferModel`, and nowhere else.
+        momentum: What a training step counts for in the costs that the plan
+            is made from, relative to the one after it; 0 takes those of the
+            batch alone. A plan of one small batch also matches its noise; a
+            running mean has less of it, and the solver starts nearer to the
+            solution. Acts in the training steps of a `TransferModel`, and
+            nowhere else.
         name: Name of the loss.
         reduction: The loss has a value for each student neuron, of which the
             mean is the transport cost. See `keras.losses.Loss`.
@@ -77,7 +78,7 @@ class RepresentationTransport(TransportLoss):
         plan: str = "transport",
         solver: Any = None,
         spatial: str = "pool",
-        momentum: float = 0.0,
+        momentum: float = 0.9,
         name: str = "representation_transport",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
@@ -127,7 +128,9 @@ class RepresentationTransport(TransportLoss):
         warm = isinstance(self.solver, Sinkhorn)
         if self.plan_name != "transport" or not (warm or self.momentum):
             return None
-        return PlanMemory(teacher[-1], student[-1], self.momentum, warm)
+        return PlanMemory(
+            teacher[-1], student[-1], self.cost, self.momentum, warm=warm
+        )
 
     def get_config(self):
         """Returns the constructor's arguments."""
@@ -157,9 +160,12 @@ class RepresentationTransport(TransportLoss):
         if self.plan_name != "transport":
             plan = control_plan(self.plan_name, x.shape[0], y.shape[0])
             return ops.cast(ops.convert_to_tensor(plan), x.dtype)
-        plan = fixed_plan.planner(
-            self.cost, self.epsilon, self.solver, self.momentum
-        )
-        if self._memory is None:
+        how, memory = (self.epsilon, self.solver), self._memory
+        plan = fixed_plan.planner(self.cost, *how)
+        if memory is None:
             return plan(x, y).P
-        return self._memory.plan(plan, x, y)
+        if memory.costs is None:
+            return memory.plan(plan, x, y)
+        return memory.plan(
+            fixed_plan.planner_of_costs(*how), memory.average(x, y)
+        )

@@ -41,8 +41,9 @@ def squared_euclidean(x: Any, y: Any) -> Any:
     )
     x, y = x - middle, y - middle
     norms = column(ops.sum(x * x, axis=-1)) + row(ops.sum(y * y, axis=-1))
-    products = ops.matmul(x, ops.swapaxes(y, -1, -2))
-    return ops.maximum(norms - 2.0 * products, 0.0)
+    # The factor is on the points: no gradient of its own, as large as C.
+    products = ops.matmul(-2.0 * x, ops.swapaxes(y, -1, -2))
+    return ops.maximum(norms + products, 0.0)
 
 
 @export

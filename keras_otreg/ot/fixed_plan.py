@@ -8,9 +8,10 @@ from keras import ops
 
 from keras_otreg import backend
 from keras_otreg.ot.costs import COSTS
-from keras_otreg.ot.numerics import frozen
+from keras_otreg.ot.numerics import frozen, safe_divide
 from keras_otreg.ot.plan import transport_plan
-from keras_otreg.ot.relative import relative_problem
+from keras_otreg.ot.problem import TransportProblem
+from keras_otreg.ot.relative import mean_cost, relative_problem
 from keras_otreg.ot.sinkhorn import Sinkhorn
 
 Cost = Callable[[Any, Any], Any]
@@ -23,20 +24,15 @@ class Plan(NamedTuple):
         P: Shape `(n, m)`, of sum one.
         g: Potentials of the columns, of shape `(m,)`, or what was given to
             start from if they are not finite; `None` if nothing was.
-        C: Costs that it is made from, of shape `(n, m)`, or the earlier ones
-            if they are not finite; `None` if there were none.
     """
 
     P: Any
     g: Any
-    C: Any
 
 
 @functools.lru_cache(maxsize=64)
-def planner(
-    cost: Cost, epsilon: float, solver: Any, momentum: float = 0.0
-) -> Callable[..., Plan]:
-    """Makes plans, through which no gradient passes.
+def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Plan]:
+    """Makes plans between points, through which no gradient passes.
 
     All of it is one compiled program, where the parts can be compiled: it
     then needs memory for few matrices, and returns it at once.
@@ -45,33 +41,63 @@ def planner(
         cost: A cost function.
         epsilon: Entropic strength in units of the mean cost.
         solver: A solver.
-        momentum: Share of earlier costs in those of a plan.
 
     Returns:
-        A function of points `(n, d)` and `(m, d)`, potentials to start from or
-        `None`, and earlier costs or `None`. Its value is a `Plan`.
+        A function of points `(n, d)` and `(m, d)`, and potentials to start
+        from or `None`. Its value is a `Plan`.
     """
 
-    def made(x, y, g, past):
+    def made(x, y, g=None):
         C = cost(x, y)
-        if past is not None:
-            C = momentum * past + (1.0 - momentum) * C
-        weights = (ops.full((n,), 1.0 / n, dtype=C.dtype) for n in C.shape)
-        problem = relative_problem(C, *weights, epsilon)
-        start = {}
-        if g is not None:
-            start["init"] = (ops.zeros_like(problem.a), g)
-        solution = solver(problem, **start)
-        P = transport_plan(problem, solution)
-        return Plan(P, _finite(solution.g, g), _finite(C, past))
+        return _plan(
+            relative_problem(C, *_equal_weights(C), epsilon), solver, g
+        )
 
-    compiles = isinstance(solver, Sinkhorn) and solver.jit_compile
-    program = backend.compiled(made) if compiles and _is_ours(cost) else made
+    return _constant(made, _compiles(solver) and _is_ours(cost))
 
-    def plan(x, y, g=None, past=None):
-        return frozen(program(*frozen((x, y, g, past))))
 
-    return plan
+@functools.lru_cache(maxsize=64)
+def planner_of_costs(epsilon: float, solver: Any) -> Callable[..., Plan]:
+    """Makes plans as `planner` does, from costs of mean one.
+
+    Returns:
+        A function of costs `(n, m)`, and potentials to start from or `None`.
+    """
+
+    def made(C, g=None):
+        problem = TransportProblem(C, *_equal_weights(C), epsilon)
+        return _plan(problem, solver, g)
+
+    return _constant(made, _compiles(solver))
+
+
+def running_costs(
+    cost: Cost, momentum: float, average: Any, steps: Any
+) -> Callable[..., None]:
+    """Averages the costs of steps, each in units of its own mean.
+
+    Args:
+        cost: A cost function.
+        momentum: What a step counts for, relative to the one after it.
+        average: A variable of shape `(n, m)`, for the average.
+        steps: A variable of shape `()`, for the number of steps in it.
+
+    Returns:
+        A function of points `(n, d)` and `(m, d)`, that takes their costs
+        into the average, unless they are not finite. No gradient passes
+        through it.
+    """
+
+    def mixed(x, y, past, steps):
+        C = cost(x, y)
+        mean = mean_cost(C, *_equal_weights(C))
+        known = ops.isfinite(mean)
+        share = (1.0 - momentum) / (1.0 - momentum ** (steps + 1.0))
+        new = past + share * (C * safe_divide(1.0, mean) - past)
+        return ops.where(known, new, past), steps + ops.cast(known, steps.dtype)
+
+    update = backend.updating(mixed, (average, steps), _is_ours(cost))
+    return lambda x, y: update(*frozen((x, y)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -93,10 +119,26 @@ def paid_by_columns(cost: Cost) -> Callable[[Any, Any, Any], Any]:
     return backend.recomputed(paid, jit_compile=_is_ours(cost))
 
 
-def _finite(value, known):
-    if known is None:
-        return None
-    return ops.where(ops.all(ops.isfinite(value)), value, known)
+def _plan(problem, solver, g):
+    start = {} if g is None else {"init": (ops.zeros_like(problem.a), g)}
+    solution = solver(problem, **start)
+    if g is not None:
+        is_finite = ops.all(ops.isfinite(solution.g))
+        g = ops.where(is_finite, solution.g, g)
+    return Plan(transport_plan(problem, solution), g)
+
+
+def _equal_weights(C):
+    return (ops.full((n,), 1.0 / n, dtype=C.dtype) for n in C.shape)
+
+
+def _constant(function, jit_compile):
+    program = backend.compiled(function) if jit_compile else function
+    return lambda *arguments: frozen(program(*frozen(arguments)))
+
+
+def _compiles(solver):
+    return isinstance(solver, Sinkhorn) and solver.jit_compile
 
 
 def _is_ours(cost):

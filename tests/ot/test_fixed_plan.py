@@ -1,5 +1,6 @@
 """A plan that is held constant, and what points pay under it."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -39,7 +40,6 @@ def test_it_is_the_plan_of_costs_of_mean_one(points, cost, solver):
     plan = fixed_plan.planner(cost, EPSILON, solver)(*points)
     assert_allclose(plan.P, expected(points, cost, solver), atol=1e-9)
     assert plan.g is None
-    assert plan.C is None
 
 
 @pytest.mark.compiled
@@ -82,28 +82,57 @@ def test_the_gradients_are_those_of_what_is_written_out(points, rng, cost):
         assert_allclose(ours, written, rtol=1e-9)
 
 
-def test_earlier_costs_have_their_share(points):
-    planner = fixed_plan.planner(costs.euclidean, EPSILON, Sinkhorn(), 0.75)
-    past = tf.ones((5, 7), "float64")
-    made = planner(*points, None, past)
-    C = costs.euclidean(*points)
-    assert_allclose(made.C, 0.75 + 0.25 * C)
-    assert np.all(np.isfinite(made.P))
+@pytest.fixture
+def running():
+    """An average of costs, and how many steps are in it."""
+    return keras.Variable(np.zeros((5, 7))), keras.Variable(0.0)
 
 
-@pytest.mark.parametrize("what", ["points", "potentials"])
-def test_what_is_not_finite_is_not_kept(points, what):
-    g, past = tf.zeros((7,), "float64"), tf.ones((5, 7), "float64")
-    x, y = points
-    if what == "points":
-        x = x * np.nan
-    else:
-        past = past * np.nan
-    planner = fixed_plan.planner(costs.euclidean, EPSILON, Sinkhorn(), 0.5)
-    made = planner(x, y, g, past)
+def _relative(C):
+    return C / tf.reduce_mean(C)
+
+
+@pytest.mark.parametrize(
+    "compiled", [False, pytest.param(True, marks=pytest.mark.compiled)]
+)
+def test_running_costs_are_a_weighted_mean_of_steps(points, running, compiled):
+    costs_of = costs.euclidean
+    if not compiled:
+        costs_of = lambda x, y: costs.euclidean(x, y)  # noqa: E731
+    average, steps = running
+    update = fixed_plan.running_costs(costs_of, 0.75, average, steps)
+    x, y = (tf.cast(p, "float32") for p in points)
+    for k in (1, 2, 3):
+        update(k * x, y)
+    C = [_relative(costs.euclidean(k * x, y)) for k in (1, 2, 3)]
+    mean = (0.75**2 * C[0] + 0.75 * C[1] + C[2]) / (0.75**2 + 0.75 + 1)
+    assert_allclose(average, mean, rtol=1e-5)
+    assert_allclose(np.mean(average), 1.0, rtol=1e-6)
+    assert float(steps) == 3.0
+
+
+def test_a_plan_of_given_costs_is_that_of_their_points(points):
+    C = _relative(costs.euclidean(*points))
+    solver = Sinkhorn(500, 1e-9)
+    made = fixed_plan.planner_of_costs(EPSILON, solver)(C)
+    expected = fixed_plan.planner(costs.euclidean, EPSILON, solver)(*points)
+    assert_allclose(made.P, expected.P, atol=1e-12)
+
+
+@pytest.mark.parametrize("what", [np.nan, np.inf])
+def test_what_is_not_finite_is_not_kept(points, running, what):
+    x, y = (tf.cast(p, "float32") for p in points)
+    update = fixed_plan.running_costs(costs.euclidean, 0.5, *running)
+    update(x, y)
+    before = [np.array(v) for v in running]
+    update(tf.concat([x[:4], what * x[4:]], 0), y)
+    for variable, value in zip(running, before, strict=True):
+        assert_allclose(variable, value)
+    g = tf.zeros((7,), "float64")
+    planner = fixed_plan.planner(costs.euclidean, EPSILON, Sinkhorn())
+    made = planner(points[0] * np.nan, points[1], g)
     assert np.all(np.isnan(made.P))
     assert_allclose(made.g, g)
-    assert_allclose(made.C, past)
 
 
 def test_the_last_potentials_are_a_start(points):
