@@ -1,6 +1,7 @@
 """Argument checks: the only place that words an argument error."""
 
 from keras_otreg.checks.data import (
+    classes_not_parts,
     enough_of_each,
     grey_or_colour,
     height_and_width,
@@ -101,6 +102,7 @@ from keras_otreg.checks.values import (
 )
 
 __all__ = [
+    "classes_not_parts",
     "enough_of_each",
     "grey_or_colour",
     "height_and_width",

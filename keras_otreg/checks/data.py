@@ -67,6 +67,17 @@ def one_picture_one_label(name: str, features: Any) -> ValueError:
     )
 
 
+def classes_not_parts(names: Iterable[str], path: pathlib.Path) -> None:
+    """Raises if all folders are called like parts of a data set."""
+    names = sorted(names)
+    if PARTS.issuperset(name.lower() for name in names):
+        raise ValueError(
+            "Expected a folder that holds a folder of pictures for each class. "
+            f"Received: '{path}' with the folders {names}, which look like "
+            f"parts of a data set. Read them one by one: '{path / names[0]}'"
+        )
+
+
 def train_split(name: str, splits: Collection[str]) -> None:
     """Raises unless a data set has a part to train on."""
     if "train" not in splits:
@@ -131,8 +142,8 @@ def unprepared(builder: Any, error: Exception) -> OSError:
         f"{place}: {type(error).__name__}: {error}\nWhat helps:{by_hand}\n"
         f"- Put files that you have downloaded in a browser into {manual}, "
         "TFDS's `manual_dir`, under the names that they have on the server.\n"
-        "- Or prepare it on a machine with a connection, by the same call or "
-        f"`tfds build {builder.name}`, and copy the folder to {place}.\n"
+        "- Or make the same call on a machine with a connection, and copy "
+        f"what it puts there to {place}.\n"
         "- Or pass `data_dir=`, the folder that holds "
         f"{place.relative_to(root)}, if it was prepared elsewhere."
     )

@@ -13,7 +13,7 @@ from keras_otreg.data.efficientnet_lite0 import CHANNELS, efficientnet_lite0
 
 LITE0 = "efficientnet-lite0"
 USUAL_SIZE = 224
-# Those that were trained at another size than the usual one.
+# Networks, and modules of one, that were trained at another size.
 TRAINED_AT = {
     "EfficientNetB1": 240,
     "EfficientNetB2": 260,
@@ -32,6 +32,9 @@ TRAINED_AT = {
     "InceptionV3": 299,
     "NASNetLarge": 331,
     "Xception": 299,
+    "inception_resnet_v2": 299,
+    "inception_v3": 299,
+    "xception": 299,
 }
 
 
@@ -92,7 +95,12 @@ class _Network(NamedTuple):
 @functools.cache
 def _networks() -> tuple[_Network, ...]:
     found = [_Network(LITE0, efficientnet_lite0, _unchanged)]
-    for name, value in vars(keras.applications).items():
+    # Xception and the module xception are one word: a network comes first.
+    entries = sorted(
+        vars(keras.applications).items(),
+        key=lambda entry: not inspect.isfunction(entry[1]),
+    )
+    for name, value in entries:
         module = value
         if inspect.isfunction(value):
             # Some networks are in none of the modules that Keras shows, but
