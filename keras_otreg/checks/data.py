@@ -6,6 +6,10 @@ import pathlib
 from collections.abc import Collection, Iterable
 from typing import Any
 
+NO_MODEL = (
+    "A model is no preprocessing: name the network that it was made of, or "
+    "pass its `preprocess_input`."
+)
 PARTS = {"train", "training", "val", "valid", "validation", "test"}
 
 
@@ -21,6 +25,12 @@ def unknown_network(name: str, known: Iterable[str]) -> ValueError:
 
 def preprocessing(value: Any) -> Any:
     """Returns `value` if it may be a function of pictures."""
+    if getattr(value, "trainable_weights", None):
+        raise ValueError(
+            "Invalid value for argument `network`. Expected a function of "
+            f"pictures. Received: network={value!r}, which has weights to "
+            f"train. {NO_MODEL}"
+        )
     if callable(value) and not isinstance(value, type):
         return value
     raise ValueError(
@@ -32,15 +42,12 @@ def preprocessing(value: Any) -> Any:
 
 def still_pictures(before: Any, after: Any) -> None:
     """Raises if a preprocessing returned something else than pictures."""
-    shapes = [getattr(x, "shape", None) for x in (before, after)]
-    if shapes[1] is not None and shapes[1].rank is None:
-        return
-    if shapes[1] is None or shapes[1][:-1] != shapes[0][:-1]:
+    shape = getattr(after, "shape", None)
+    if shape is None or not before.shape[:-1].is_compatible_with(shape[:-1]):
         raise ValueError(
             "Expected a `network` whose function returns pictures of the "
-            f"height and width it was given, {shapes[0]}. Received: "
-            f"{shapes[1] or after}. A model is no preprocessing: name the "
-            "network that it was made of, or pass its `preprocess_input`."
+            f"height and width that it is given, of shape {before.shape}. "
+            f"Received: {after}. {NO_MODEL}"
         )
 
 
@@ -134,14 +141,18 @@ def unprepared(builder: Any, error: Exception) -> OSError:
     place = pathlib.Path(builder.data_dir)
     root = builder.data_dir_root
     manual = pathlib.Path(root) / "downloads" / "manual"
-    by_hand = inspect.cleandoc(builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "")
-    if by_hand:
-        by_hand = f"\n- It has to be downloaded by hand: {by_hand}"
+    by_hand = inspect.cleandoc(
+        builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+        or "What you have downloaded in a browser may lie there under the "
+        "names that the files have on the server."
+    )
+    reason = str(error).strip().splitlines()[:1]
     return OSError(
-        f"Cannot prepare the data set {builder.name!r}, which is not in "
-        f"{place}: {type(error).__name__}: {error}\nWhat helps:{by_hand}\n"
-        f"- Put files that you have downloaded in a browser into {manual}, "
-        "TFDS's `manual_dir`, under the names that they have on the server.\n"
+        f"Cannot prepare the data set {builder.name!r}. Expected it in "
+        f"{place}, or a way to make it. Received: {type(error).__name__}: "
+        f"{' '.join(reason)}\nWhat helps:\n"
+        f"- Download files by hand into {manual}, TFDS's `manual_dir`. "
+        f"{by_hand}\n"
         "- Or make the same call on a machine with a connection, and copy "
         f"what it puts there to {place}.\n"
         "- Or pass `data_dir=`, the folder that holds "

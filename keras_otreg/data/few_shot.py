@@ -43,7 +43,7 @@ def few_shot(
         seed: Seed of the draw.
 
     Returns:
-        Two `Labelled` pairs `(x, y)`: the samples drawn, in the order of
+        Two `Labelled` pairs `(x, y)` of the samples drawn, in the order of
         their classes, and the others in the order they came in. No sample is
         in both.
 

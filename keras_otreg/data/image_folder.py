@@ -36,7 +36,7 @@ def image_folder(
             their proportions.
 
     Returns:
-        A `tf.data.Dataset` of batches: float32 pictures from 0 to 255, of
+        A `tf.data.Dataset` of batches of float32 pictures from 0 to 255, of
         shape `(batch, height, width, 3)`, and int32 labels. Its attributes
         `class_names` and `file_paths` are lists, as in Keras; the latter
         holds the pictures that can be read.

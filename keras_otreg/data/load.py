@@ -88,9 +88,9 @@ def load(
             to; by default `~/tensorflow_datasets`.
 
     Returns:
-        `Splits`: batches of float32 pictures `(batch, height, width,
-        channels)` and int32 labels. Grey pictures get three channels if the
-        network takes these.
+        `Splits` with batches of float32 pictures, of shape `(batch, height,
+        width, channels)`, and int32 labels. Grey pictures get three channels
+        if the network takes these.
 
     Raises:
         ValueError: If the set or the network is not known, the set is not one
@@ -149,7 +149,8 @@ class _Pipeline:
         self, records: Records, part: Part, is_training: bool
     ) -> tf.data.Dataset:
         """The pictures of a part; in order, if they are not to train on."""
-        resize, prepare = self._resizing(records), self.preparation.function
+        resize, colour = self._resizing(records), self._colouring(records)
+        prepare = self.preparation.function
         augment = self.augment if is_training else None
 
         def read(encoded, label):
@@ -157,20 +158,20 @@ class _Pipeline:
             return picture, tf.cast(label, tf.int32)
 
         def finish(pictures, labels):
-            pictures = self._coloured(pictures)
+            pictures = colour(pictures)
             if augment is not None:
                 pictures = augment(pictures, training=True)
             pictures = tf.cast(pictures, tf.float32)
-            prepared = prepare(pictures)
-            checks.still_pictures(pictures, prepared)
-            return prepared, labels
+            return prepare(pictures), labels
 
         data = records.encoded(*part)
         if is_training:
             data = data.shuffle(SHUFFLED, seed=self.seed)
         data = data.map(read, num_parallel_calls=tf.data.AUTOTUNE)
         data = data.batch(self.batch_size)
+        pictures = data.element_spec[0]
         data = data.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+        checks.still_pictures(pictures, data.element_spec[0])
         data = data.prefetch(tf.data.AUTOTUNE)
         # As in Keras's own data sets of pictures.
         data.class_names = records.class_names
@@ -189,13 +190,13 @@ class _Pipeline:
             dtype="float32",
         )
 
-    def _coloured(self, pictures):
-        """Pictures of as many channels as the network takes."""
-        channels, wanted = pictures.shape[-1], self.preparation.channels
+    def _colouring(self, records):
+        """Gives pictures as many channels as the network takes."""
+        channels, wanted = records.picture_shape[-1], self.preparation.channels
         if wanted in (None, channels):
-            return pictures
+            return lambda pictures: pictures
         checks.grey_or_colour(channels, wanted)
-        return tf.repeat(pictures, wanted, axis=-1)
+        return lambda pictures: tf.repeat(pictures, wanted, axis=-1)
 
 
 def _augmenting(layers):

@@ -16,7 +16,7 @@ def textures() -> tuple[Labelled, Labelled]:
     of each photograph is for training and the right half for testing.
 
     Returns:
-        `(x_train, y_train), (x_test, y_test)`: 32 and 32 patches of each
+        `(x_train, y_train), (x_test, y_test)` of 32 and 32 patches of each
         photograph, float32 in [0, 1] of shape `(n, 64, 64, 1)`, and int
         labels, which `NAMES` names.
 
