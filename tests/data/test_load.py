@@ -189,6 +189,12 @@ def test_grey_pictures_become_coloured_for_networks_that_want_it(tmp_path):
     np.testing.assert_array_equal(x[..., 0], x[..., 2])
 
 
+def test_our_sets_are_known_to_tfds_once_the_data_are_imported():
+    # Nothing here imports the builders themselves.
+    for name in ("letters", "mnist5k", "optdigits", "textures"):
+        assert tfds.builder_cls(f"otreg_{name}").name == f"otreg_{name}"
+
+
 def test_what_is_loaded_trains_a_model_and_gives_few_shots(loaded):
     data = loaded("complete", lambda x: x / 255, batch_size=7)
     model = keras.Sequential(
