@@ -16,6 +16,8 @@ ACCEPTED = {
     "instance_of": [(1, int, "x", "an int"), ("a", (int, str), "x", "either")],
     "positive": [(1e-30, "x"), (5, "x"), (np.float32(0.5), "x")],
     "non_negative": [(0, "x"), (0.0, "x"), (1e30, "x"), (np.int64(3), "x")],
+    "part": [(1, "x"), (1e-9, "x"), (np.float32(0.5), "x")],
+    "height_and_width": [((3, 4),)],
     "count": [(1, "x"), (np.int64(7), "x"), (3.0, "x")],
     "layer_path": [("pool", "at"), ("a/b", "at"), ("a#1", "at")],
     "known_layer": [("a/b", ["a", "a/b"], "model")],
@@ -31,6 +33,11 @@ REFUSED = {
     "instance_of": [("1", int, "x", "an int"), (None, int, "x", "an int")],
     "positive": [(value, "x") for value in (0, 0.0, *WRONG_NUMBERS)],
     "non_negative": [(value, "x") for value in WRONG_NUMBERS],
+    "part": [(value, "x") for value in (0, 1.001, *WRONG_NUMBERS)],
+    "height_and_width": [
+        (value,) for value in (3, (3,), (3, 4, 5), (3, 0), (3.0, 4), "34", None)
+    ],
+    "grey_or_colour": [(2, 3), (4, 3), (None, 3)],
     "count": [(value, "x") for value in (0, 1.5, *WRONG_NUMBERS)],
     "layer_path": [(value, "at") for value in ("", " ", "/", " / ", None, 1)],
     "solver": [(value,) for value in (ot.Sinkhorn, "sinkhorn", None, 3)],

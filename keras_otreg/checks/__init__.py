@@ -1,5 +1,19 @@
 """Argument checks: the only place that words an argument error."""
 
+from keras_otreg.checks.data import (
+    classes_not_parts,
+    enough_of_each,
+    grey_or_colour,
+    height_and_width,
+    one_picture_one_label,
+    one_way_to_choose,
+    preprocessing,
+    still_pictures,
+    train_split,
+    unknown_network,
+    unknown_set,
+    unprepared,
+)
 from keras_otreg.checks.entries import (
     arguments,
     entry,
@@ -77,6 +91,7 @@ from keras_otreg.checks.values import (
     number,
     one_of,
     one_or_two_flags,
+    part,
     positive,
     sample_tuple,
     several_classes,
@@ -87,6 +102,19 @@ from keras_otreg.checks.values import (
 )
 
 __all__ = [
+    "classes_not_parts",
+    "enough_of_each",
+    "grey_or_colour",
+    "height_and_width",
+    "one_picture_one_label",
+    "one_way_to_choose",
+    "preprocessing",
+    "still_pictures",
+    "train_split",
+    "unknown_network",
+    "unknown_set",
+    "unprepared",
+    "part",
     "array_samples",
     "carried_layers",
     "equal_samples",

@@ -76,6 +76,16 @@ def share(value: Any, name: str) -> float:
     )
 
 
+def part(value: Any, name: str) -> float:
+    """Returns `value` as a float if it is above 0 and at most 1."""
+    return number(
+        value,
+        name,
+        expected="a number above 0, of at most 1",
+        valid=lambda x: 0.0 < x <= 1.0,
+    )
+
+
 def count(value: Any, name: str) -> int:
     """Returns `value` as an int if it is a whole number of at least 1."""
     return int(

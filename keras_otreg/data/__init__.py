@@ -1,23 +1,30 @@
-"""Data sets: few labels, pairs, offline sets."""
+"""Data sets: those of the field, one's own, few labels, pairs."""
 
+from keras_otreg.data import builders
 from keras_otreg.data.digits import mnist5k, optdigits
 from keras_otreg.data.efficientnet_lite0 import efficientnet_lite0
 from keras_otreg.data.few_shot import Labelled, few_shot
 from keras_otreg.data.image_folder import image_folder
 from keras_otreg.data.letters import letters
+from keras_otreg.data.load import Splits, load
 from keras_otreg.data.paired import paired
 from keras_otreg.data.teacher import with_teacher
+from keras_otreg.data.textures import textures
 from keras_otreg.data.unlabelled import with_unlabelled
 
 __all__ = [
     "Labelled",
+    "Splits",
+    "builders",
     "efficientnet_lite0",
     "few_shot",
     "image_folder",
     "letters",
+    "load",
     "mnist5k",
     "optdigits",
     "paired",
+    "textures",
     "with_teacher",
     "with_unlabelled",
 ]

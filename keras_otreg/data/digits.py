@@ -18,7 +18,7 @@ def mnist5k() -> tuple[Labelled, Labelled]:
     source and target.
 
     Returns:
-        `(x_train, y_train), (x_test, y_test)`: 400 and 100 images of each
+        `(x_train, y_train), (x_test, y_test)` of 400 and 100 images of each
         digit, float32 in [0, 1] of shape `(n, 28, 28, 1)`, and int labels.
 
     Raises:
@@ -44,7 +44,7 @@ def optdigits() -> tuple[Labelled, Labelled]:
     The 8x8 images are scaled up to the size of MNIST's.
 
     Returns:
-        `(x_train, y_train), (x_test, y_test)`: 897 and 900 images, of which
+        `(x_train, y_train), (x_test, y_test)` of 897 and 900 images, of which
         90 of each digit for testing, float32 in [0, 1] of shape
         `(n, 28, 28, 1)`, and int labels.
 

