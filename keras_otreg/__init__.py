@@ -23,6 +23,7 @@ from keras_otreg.models import (  # noqa: E402
     Penalty,
     SourceTask,
     TransferModel,
+    load_model,
 )
 from keras_otreg.regularizers import add_starting_point  # noqa: E402
 
@@ -38,6 +39,7 @@ __all__ = [
     "data",
     "features",
     "layers",
+    "load_model",
     "losses",
     "models",
     "ot",

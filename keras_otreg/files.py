@@ -1,9 +1,15 @@
 """How this package writes files that must never be half there."""
 
 import contextlib
+import hashlib
 import os
 import pathlib
+import zipfile
 from collections.abc import Iterator
+from typing import Any
+
+# Before the checksum at the end of a file.
+MARK = b"\nkeras_otreg sha256 "
 
 
 @contextlib.contextmanager
@@ -18,7 +24,90 @@ def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
         file at `path` is what it was.
     """
     unfinished = path.with_name(f"unfinished-{path.name}")
-    yield unfinished
+    try:
+        yield unfinished
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     with unfinished.open("r+b") as file:
         os.fsync(file.fileno())
     os.replace(unfinished, path)
+
+
+@contextlib.contextmanager
+def in_its_place(
+    filepath: Any, overwrite: bool, suffix: str | None
+) -> Iterator[Any]:
+    """Lets Keras write a file that is to be there as a whole or not at all.
+
+    Args:
+        filepath: What Keras was given.
+        overwrite: Whether Keras need not ask.
+        suffix: Of the one file that is written; `None` for several.
+
+    Yields:
+        Where to write it. What is not one local file, or is to be asked about
+        first, is left as it was given.
+    """
+    path = pathlib.Path(filepath) if _is_local(filepath) else None
+    is_one = suffix is not None and str(filepath).endswith(suffix)
+    if path is None or not is_one or (path.exists() and not overwrite):
+        yield filepath
+    else:
+        with whole(path) as unfinished:
+            yield unfinished
+
+
+def seal(path: pathlib.Path) -> None:
+    """Writes a checksum behind the end of a file.
+
+    Only for files whose readers stop where their content ends, like HDF5's.
+    """
+    seal = MARK + _checksum(path, path.stat().st_size)
+    with path.open("ab") as file:
+        file.write(seal)
+
+
+def is_damaged(filepath: Any) -> bool:
+    """Whether a file does not agree with the checksums that are in it.
+
+    Args:
+        filepath: A `.keras` file, which is a zip archive; a file that `seal`
+            has sealed; or anything else, of which nothing is known.
+    """
+    path = pathlib.Path(filepath) if _is_local(filepath) else None
+    if path is None or not path.is_file():
+        return False
+    if path.suffix == ".keras":
+        return not _is_whole_archive(path)
+    length = len(MARK) + hashlib.sha256().digest_size
+    content = max(path.stat().st_size - length, 0)
+    with path.open("rb") as file:
+        file.seek(content)
+        seal = file.read()
+    return seal.startswith(MARK) and seal != MARK + _checksum(path, content)
+
+
+def _is_local(filepath):
+    """Whether something is the path of a file on this machine."""
+    is_path = isinstance(filepath, (str, os.PathLike))
+    return is_path and "://" not in str(filepath)
+
+
+def _is_whole_archive(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except zipfile.BadZipFile:
+        return False
+
+
+def _checksum(path, size):
+    """SHA-256 of the first `size` bytes of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while size > 0:
+            piece = file.read(min(size, 1 << 20))
+            found.update(piece)
+            size -= len(piece)
+    return found.digest()

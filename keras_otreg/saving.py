@@ -55,8 +55,14 @@ class Composed:
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "Composed":
         """Builds the model that `get_config` described."""
-        rebuilt = {
+        return cls(**cls.rebuilt(config, custom_objects))
+
+    @staticmethod
+    def rebuilt(
+        config: dict[str, Any], custom_objects: Any = None
+    ) -> dict[str, Any]:
+        """The values of a config, with objects in place of descriptions."""
+        return {
             key: keras.saving.deserialize_keras_object(value, custom_objects)
             for key, value in config.items()
         }
-        return cls(**rebuilt)

@@ -54,6 +54,12 @@ from keras_otreg.checks.networks import (
     uncopied_model,
     unshared_input,
 )
+from keras_otreg.checks.saved import (
+    one_teacher,
+    random_states,
+    same_teacher,
+    undamaged,
+)
 from keras_otreg.checks.shapes import (
     channel_weights,
     class_counts,
@@ -175,6 +181,7 @@ __all__ = [
     "one_label_each",
     "one_of",
     "one_or_two_flags",
+    "one_teacher",
     "one_weight_per_channel",
     "pairable",
     "paired_batch",
@@ -182,6 +189,8 @@ __all__ = [
     "positive",
     "pretrained_sizes",
     "probabilities",
+    "random_states",
+    "same_teacher",
     "sample_tuple",
     "separate_weights",
     "several_classes",
@@ -189,6 +198,7 @@ __all__ = [
     "solver",
     "some_batches",
     "some_positions",
+    "undamaged",
     "unique",
     "unshared_input",
     "untrained",

@@ -39,10 +39,13 @@ def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
         otreg.features.fingerprint(model.teacher, at=["avg_pool"])
         ```
     """
-    checks.built_model(model, "model")
-    at = list(at)
+    return fingerprint_of(weights_before(model, at))
+
+
+def fingerprint_of(weights: Iterable[Any]) -> str:
+    """A short name for some weights, of 64 hexadecimal digits."""
     found = hashlib.sha256()
-    for weight in _weights_before(model, at) if at else model.weights:
+    for weight in weights:
         value = ops.convert_to_numpy(weight)
         found.update(f"{value.dtype.name}{value.shape}".encode())
         found.update(value.tobytes())
@@ -71,8 +74,23 @@ class _Before(keras.Operation):
             return self.model(inputs, training=False)
 
 
-def _weights_before(model: keras.Model, paths: list[str]) -> list[Any]:
-    """The weights that some activations can depend on."""
+def weights_before(model: keras.Model, at: Iterable[str]) -> list[Any]:
+    """The weights that some activations can depend on.
+
+    Args:
+        model: A built `keras.Model`.
+        at: Paths of layers; if there are none, all weights count.
+
+    Returns:
+        Weights, in the order in which the model has them.
+
+    Raises:
+        ValueError: If the model is not built, or a path is unknown.
+    """
+    checks.built_model(model, "model")
+    paths = list(at)
+    if not paths:
+        return model.weights
     last = [find_layer(model, path) for path in paths]
     inputs = input_spec(model)
     if inputs is None:

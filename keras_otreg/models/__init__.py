@@ -1,7 +1,8 @@
 """The wrapper for training, and what it is composed of."""
 
+from keras_otreg.models.load_model import load_model
 from keras_otreg.models.penalty import Penalty
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.transfer_model import TransferModel
 
-__all__ = ["Penalty", "SourceTask", "TransferModel"]
+__all__ = ["Penalty", "SourceTask", "TransferModel", "load_model"]

@@ -1,10 +1,13 @@
 """Networks that are read, and never trained."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from keras_otreg import checks
+from keras_otreg.features.fingerprint import fingerprint_of, weights_before
 from keras_otreg.features.taps import capture
 from keras_otreg.models import batch
 
@@ -15,10 +18,36 @@ class FrozenNetwork:
     A tracked model would become part of its owner: its weights trainable, its
     regularisers counted, its `trainable` flags set with the owner's. The
     caller's model must stay as it is.
+
+    Args:
+        model: A built `keras.Model`.
+        is_ours: Whether nobody else holds the model.
+
+    Attributes:
+        is_hidden: Whether Keras is to save and to load without the model.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, is_ours: bool = False):
         self.model = model
+        self.is_ours = is_ours
+        self.is_hidden = False
+        self._weights: dict[tuple[str, ...], list[Any]] = {}
+
+    def fingerprint(self, paths: list[str]) -> str:
+        """A short name for the weights that some activations depend on."""
+        key = tuple(paths)
+        if key not in self._weights:
+            # Which they are takes longer to find out than what they hold.
+            self._weights[key] = weights_before(self.model, paths)
+        return fingerprint_of(self._weights[key])
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Whoever hides the model within it, it is not hidden afterwards."""
+        try:
+            yield
+        finally:
+            self.is_hidden = False
 
     def activations(self, inputs: Any, paths: list[str]) -> dict[str, Any]:
         """Constant activations of some layers, in inference mode."""

@@ -18,14 +18,15 @@ from keras_otreg.models.fit_together import (
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
 from keras_otreg.models.joint import JointTraining
 from keras_otreg.models.penalty import Penalty
+from keras_otreg.models.saved import Saved
 from keras_otreg.models.source_model import SourceModel
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.terms import Term, unscaled, weighted_sum
-from keras_otreg.saving import Composed, export
+from keras_otreg.saving import export
 
 
 @export
-class TransferModel(Composed, keras.Model):
+class TransferModel(Saved, keras.Model):
     """Trains a student while its representations stay close to a teacher's.
 
     It is a `keras.Model` with the inputs and outputs of the student: `compile`,
@@ -82,9 +83,10 @@ class TransferModel(Composed, keras.Model):
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student
         self.penalties = checks.penalties(penalties, Penalty)
-        if teacher is None and self.penalties:
+        is_copy = teacher is None and bool(self.penalties)
+        if is_copy:
             teacher = frozen_copy(student)
-        self._frozen = FrozenNetwork(teacher)
+        self._frozen = FrozenNetwork(teacher, is_ours=is_copy)
         # What Keras is to train or to save, outside of the student.
         companions = check_layers(student, teacher, self.penalties)
         self.adapters, self.memories = companions
@@ -168,7 +170,7 @@ class TransferModel(Composed, keras.Model):
         serialize = keras.saving.serialize_keras_object
         return {
             "student": serialize(self.student),
-            "teacher": serialize(self.teacher),
+            "teacher": self._teacher_config(),
             "penalties": [serialize(penalty) for penalty in self.penalties],
             "source_task": serialize(self.source_task),
             "name": self.name,

@@ -1,0 +1,208 @@
+"""How a model with a teacher is written to files, and read from them."""
+
+import contextlib
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_otreg import checks, files
+from keras_otreg.models import apart
+from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
+from keras_otreg.saving import Composed
+
+WEIGHTS = ".weights.h5"
+# What a file of weights holds beside those of layers: how far random numbers
+# have got, and the fingerprint of the teacher, which is in the file or apart.
+RANDOM, TEACHER, APART = "random_state_", "teacher", "teacher_apart"
+
+
+class Saved(Composed):
+    """The methods by which Keras saves and loads, for a `TransferModel`."""
+
+    include_teacher = True
+
+    def save(
+        self,
+        filepath: Any,
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        *,
+        include_teacher: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Saves the model; the file is there as a whole or not at all.
+
+        Args:
+            filepath: See `keras.Model.save`.
+            overwrite: See `keras.Model.save`.
+            zipped: See `keras.Model.save`.
+            include_teacher: Whether the file holds the teacher too. If not,
+                `keras_otreg.load_model(filepath, teacher)` loads it. If not
+                given, the attribute `include_teacher` of the model decides.
+            **kwargs: See `keras.Model.save`.
+        """
+        with (
+            self._teacher_in_file(include_teacher),
+            files.in_its_place(filepath, overwrite, ".keras") as path,
+        ):
+            super().save(path, overwrite, zipped, **kwargs)
+
+    def save_weights(
+        self,
+        filepath: Any,
+        overwrite: bool = True,
+        max_shard_size: float | None = None,
+        *,
+        include_teacher: bool | None = None,
+    ) -> None:
+        """Saves all weights; the file is there as a whole or not at all.
+
+        Args:
+            filepath: See `keras.Model.save_weights`.
+            overwrite: See `keras.Model.save_weights`.
+            max_shard_size: See `keras.Model.save_weights`.
+            include_teacher: Whether the file holds the teacher's weights too.
+                If not, only a model with an equal teacher can load it. If not
+                given, the attribute `include_teacher` of the model decides.
+        """
+        suffix = WEIGHTS if max_shard_size is None else None
+        with (
+            self._teacher_in_file(include_teacher),
+            files.in_its_place(filepath, overwrite, suffix) as path,
+        ):
+            super().save_weights(path, overwrite, max_shard_size)
+            if path is not filepath:
+                files.seal(path)
+
+    def load_weights(
+        self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any
+    ) -> None:
+        """Loads what `save_weights` saved; after an error nothing is changed.
+
+        Args:
+            filepath: See `keras.Model.load_weights`.
+            skip_mismatch: See `keras.Model.load_weights`.
+            **kwargs: See `keras.Model.load_weights`.
+
+        Raises:
+            OSError: If the file is damaged.
+            ValueError: If it does not fit the model, or was saved apart from
+                a teacher other than that of the model.
+        """
+        checks.undamaged(filepath, files.is_damaged(filepath))
+        optimizer = self.optimizer if self.compiled else None
+        if optimizer is not None and not optimizer.built:
+            # Else Keras leaves out the state of the optimizer.
+            optimizer.build(self.trainable_variables)
+        with self._all_or_nothing(), self._frozen.shown():
+            super().load_weights(filepath, skip_mismatch, **kwargs)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves what is in no layer; Keras calls it first of all."""
+        super().save_own_variables(store)
+        self._frozen.is_hidden = apart.is_apart()
+        if self.teacher is not None:
+            name = self._teacher_fingerprint(apart.is_apart())
+            key = APART if apart.is_apart() else TEACHER
+            store[key] = np.frombuffer(bytes.fromhex(name), "uint8")
+        for i, state in enumerate(self._random_states()):
+            store[f"{RANDOM}{i}"] = state
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads what is in no layer; Keras calls it first of all."""
+        keys = list(store.keys())
+        own = {key: store[key] for key in keys if key.isdecimal()}
+        super().load_own_variables(own)
+        if APART in keys:
+            received = self._teacher_fingerprint(is_apart=True)
+            checks.same_teacher(received, bytes(store[APART]).hex())
+            self._frozen.is_hidden = True
+        elif TEACHER in keys and not self._frozen.is_ours:
+            self._take_teacher(bytes(store[TEACHER]).hex())
+        states = self._random_states()
+        found = [store[key] for key in keys if key.startswith(RANDOM)]
+        checks.random_states(len(found), len(states))
+        for i, state in enumerate(states):
+            state.assign(store[f"{RANDOM}{i}"])
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "Saved":
+        """Builds the model that `get_config` described."""
+        given = apart.given_teacher()
+        expected = apart.fingerprint_in(config["teacher"])
+        checks.one_teacher(expected is not None, given is not None)
+        if expected is None:
+            model = super().from_config(config, custom_objects)
+            model._frozen.is_ours = True
+            return model
+        others = {k: v for k, v in config.items() if k != "teacher"}
+        model = cls(**cls.rebuilt(others, custom_objects), teacher=given)
+        received = model._teacher_fingerprint(is_apart=True)
+        checks.same_teacher(received, expected)
+        return model
+
+    def __dir__(self) -> list[str]:
+        """All names: what Keras is to find when it saves and loads."""
+        hidden = {"teacher"} if self._frozen.is_hidden else set()
+        return [name for name in super().__dir__() if name not in hidden]
+
+    def _teacher_in_file(self, include_teacher):
+        """Within it, Keras saves the teacher too or leaves it out."""
+        if include_teacher is None:
+            include_teacher = self.include_teacher
+        stack = contextlib.ExitStack()
+        stack.enter_context(self._frozen.shown())
+        if not checks.flag(include_teacher, "include_teacher"):
+            stack.enter_context(apart.teacher_apart())
+        return stack
+
+    def _teacher_config(self):
+        if self.teacher is not None and apart.is_apart():
+            return apart.left_out(self._teacher_fingerprint(is_apart=True))
+        return keras.saving.serialize_keras_object(self.teacher)
+
+    def _teacher_fingerprint(self, is_apart):
+        """Of all weights, or of those that the penalties depend on."""
+        if self.teacher is None:
+            return "none"
+        paths = {penalty.teacher_at for penalty in self.penalties}
+        return self._frozen.fingerprint(sorted(paths) if is_apart else [])
+
+    def _take_teacher(self, fingerprint):
+        """Gets ready to load a teacher; the caller's must stay as it is."""
+        if self._teacher_fingerprint(is_apart=False) == fingerprint:
+            self._frozen.is_hidden = True
+            return
+        self._frozen = FrozenNetwork(frozen_copy(self.teacher), is_ours=True)
+        # What is compiled by now knows the other teacher.
+        self.make_train_function(force=True)
+        self.make_test_function(force=True)
+
+    def _random_states(self):
+        """How far the random numbers of each layer have got.
+
+        Keras does not save them, and Dropout would begin anew.
+        """
+        weights = {id(x) for x in self.weights}
+        return [x for x in self.variables if id(x) not in weights]
+
+    @contextlib.contextmanager
+    def _all_or_nothing(self):
+        frozen = self._frozen
+        variables = list(self.variables)
+        if self.compiled and self.optimizer is not None:
+            variables += self.optimizer.variables
+        if frozen.is_ours:
+            variables += self.teacher.variables
+        values = [np.array(ops.convert_to_numpy(x)) for x in variables]
+        try:
+            yield
+        except BaseException:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+            self._frozen = frozen
+            raise
