@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import textwrap
@@ -24,9 +25,7 @@ def model(make_network, compiled):
         otreg.Penalty(keras.losses.MeanSquaredError(), at="head", name="mse"),
     ]
     teacher = make_network(name="teacher")
-    # Keras does not save how far a layer's random numbers have got.
-    student = make_network(dropout=0.0)
-    model = otreg.TransferModel(student, teacher, penalties)
+    model = otreg.TransferModel(make_network(), teacher, penalties)
     return compiled(model, metrics=["accuracy"])
 
 
@@ -98,10 +97,11 @@ class Subclassed(keras.Model):
         self.width = width
         self.features = keras.layers.Dense(width, name="features")
         self.square = keras.layers.Dense(width, name="square")
+        self.dropout = keras.layers.Dropout(0.3)
         self.head = keras.layers.Dense(3, "softmax", name="head")
 
-    def call(self, inputs):
-        x = self.features(inputs)
+    def call(self, inputs, training=None):
+        x = self.dropout(self.features(inputs), training=training)
         return self.head(self.square(self.square(x)))
 
     def get_config(self):
@@ -126,7 +126,9 @@ def test_a_subclassed_student_is_copied_trained_saved_and_resumed(
         loaded.evaluate(*samples, verbose=0),
         model.evaluate(*samples, verbose=0),
     )
-    loaded.fit(*samples, verbose=0)
+    options = {"epochs": 2, "shuffle": False, "verbose": 0}
+    history = model.fit(*samples, **options).history
+    assert loaded.fit(*samples, **options).history == history
 
 
 def test_a_layer_called_twice_is_refused_unless_the_call_is_chosen(samples):
@@ -148,3 +150,45 @@ def test_it_exports_as_a_saved_model_of_the_students_prediction(
         model.predict(samples[0], verbose=0),
         rtol=1e-5,
     )
+
+
+def test_the_distillers_own_test_of_saving(samples, tmp_path):
+    """That of `keras.distillation`, which ends where this one goes on."""
+
+    def network(width, name):
+        layers = [
+            keras.layers.Dense(width, "relu", name="hidden"),
+            keras.layers.Dense(3, name="logits"),
+        ]
+        model = keras.Sequential(layers, name=name)
+        model.build((None, 8))
+        return model
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    penalties = [
+        otreg.Penalty(
+            otreg.losses.LogitsDistillation(3.0, from_logits=True), "logits"
+        ),
+        otreg.Penalty(otreg.losses.Hint(), "hidden", weight=0.5),
+    ]
+    student, teacher = network(16, "student"), network(32, "teacher")
+    model = otreg.TransferModel(student, teacher, penalties)
+    model.compile("adam", loss, metrics=["accuracy"], run_eagerly=True)
+    model.predict(samples[0], verbose=0)
+    config = json.dumps(model.get_config())
+    again = otreg.TransferModel.from_config(json.loads(config))
+    assert json.dumps(again.get_config()) == config
+    assert [p.name for p in again.penalties] == [p.name for p in penalties]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for found, expected in (
+        (loaded.predict, model.predict),
+        (loaded.student.predict, student.predict),
+        (loaded.teacher.predict, teacher.predict),
+    ):
+        np.testing.assert_array_equal(
+            found(samples[0], verbose=0), expected(samples[0], verbose=0)
+        )
+    options = {"shuffle": False, "verbose": 0, "epochs": 2}
+    history = model.fit(*samples, **options).history
+    assert loaded.fit(*samples, **options).history == history

@@ -8,6 +8,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from keras_otreg import Penalty, TransferModel
 from keras_otreg.tuning import objective, trials
 
 TUNERS = {
@@ -101,3 +102,34 @@ def test_a_trial_that_hyperband_takes_up_again_goes_on(
     tuner.search(**data, callbacks=[Start()])
     # One step an epoch: one trial goes on after its first.
     assert sorted(started) == [(0, False)] * 4 + [(1, True)]
+
+
+def test_a_model_built_by_hand_comes_back_with_its_own_teacher(
+    make_network, compile_model, data, evaluated, tmp_path
+):
+    def build(hp):
+        # Another teacher each time: only the file knows which it was.
+        loss = keras.losses.MeanSquaredError(name="pull")
+        model = TransferModel(
+            make_network(),
+            make_network(10, "teacher"),
+            [Penalty(loss, at="head", weight=hp.Float("weight", 0.1, 1.0))],
+        )
+        compile_model(hp, model)
+        return model
+
+    def tuner():
+        return keras_tuner.RandomSearch(
+            build,
+            objective("val_loss", "min"),
+            max_trials=2,
+            directory=tmp_path,
+            overwrite=False,
+        )
+
+    first = tuner()
+    first.search(**data, epochs=2)
+    score = trials(first)[0]["score"]
+    for each in (first, tuner()):
+        (best,) = each.get_best_models()
+        assert evaluated(best)["loss"] == pytest.approx(score, rel=1e-6)

@@ -1,0 +1,96 @@
+"""What leaves this package: it runs where the package is not."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import keras_otreg as otreg
+
+# No import of this package can succeed after it.
+WITHOUT_US = """
+import sys
+sys.modules["keras_otreg"] = None
+import numpy as np
+"""
+
+
+@pytest.fixture
+def model(make_network, compiled, samples):
+    penalties = [
+        otreg.Penalty(otreg.losses.Hint(), "backbone/features"),
+        otreg.Penalty(
+            otreg.losses.RepresentationTransport(), "backbone/hidden"
+        ),
+    ]
+    teacher = make_network(width=99, name="teacher")
+    model = otreg.TransferModel(make_network(), teacher, penalties)
+    compiled(model, run_eagerly=True).fit(*samples, verbose=0)
+    return model
+
+
+def run_elsewhere(code, folder):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_US + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_everything_that_is_exported_predicts_without_this_package(
+    model, samples, tmp_path
+):
+    x = samples[0]
+    np.save(tmp_path / "x.npy", x)
+    model.export(tmp_path / "wrapper", verbose=False)
+    model.student.export(tmp_path / "student", verbose=False)
+    model.student.save(tmp_path / "student.keras")
+    model.student.save_weights(tmp_path / "student.weights.h5")
+    code = """
+        import keras, tensorflow as tf
+        x = np.load("x.npy")
+        student = keras.saving.load_model("student.keras")
+        found = {"model": student.predict(x, verbose=0)}
+        student.set_weights([0.0 * v for v in student.get_weights()])
+        student.load_weights("student.weights.h5")
+        found["weights"] = student.predict(x, verbose=0)
+        for name in ("wrapper", "student"):
+            served = tf.saved_model.load(name)
+            found[name] = served.serve(x).numpy()
+        np.savez("found.npz", **found)
+    """
+    run_elsewhere(code, tmp_path)
+    expected = model.predict(x, verbose=0)
+    with np.load(tmp_path / "found.npz") as found:
+        assert len(found.files) == 4
+        for name in found.files:
+            np.testing.assert_allclose(found[name], expected, rtol=1e-5)
+
+
+def test_the_teacher_is_not_exported(model, samples, tmp_path):
+    model.export(tmp_path / "wrapper", verbose=False)
+    model.student.export(tmp_path / "student", verbose=False)
+    wrapper, student = (
+        sum(p.stat().st_size for p in (tmp_path / name).glob("variables/*"))
+        for name in ("wrapper", "student")
+    )
+    (adapter,) = model.adapters.values()
+    assert wrapper - student < 4 * adapter.count_params() + 1000
+    assert 4 * model.teacher.count_params() > 8 * adapter.count_params()
+
+
+def test_the_student_is_exported_to_onnx(model, samples, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    path = tmp_path / "student.onnx"
+    model.student.export(path, format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(path)
+    (given,) = session.get_inputs()
+    (found,) = session.run(None, {given.name: samples[0]})
+    expected = model.predict(samples[0], verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
