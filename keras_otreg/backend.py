@@ -1,5 +1,6 @@
 """What depends on the engine below Keras, and its only home."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -128,3 +129,10 @@ def num_replicas() -> int:
     import tensorflow as tf
 
     return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
+    """Within it, new variables are on all devices that a model is on."""
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    return model.distribute_strategy.scope()

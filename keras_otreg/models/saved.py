@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_otreg import checks, files
+from keras_otreg import backend, checks, files
 from keras_otreg.models import apart
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
 from keras_otreg.saving import Composed
@@ -22,6 +22,7 @@ class Saved(Composed):
     """The methods by which Keras saves and loads, for a `TransferModel`."""
 
     include_teacher = True
+    """Whether files hold the teacher too, unless they are told otherwise."""
 
     def save(
         self,
@@ -92,11 +93,11 @@ class Saved(Composed):
                 a teacher other than that of the model.
         """
         checks.undamaged(filepath, files.is_damaged(filepath))
-        optimizer = self.optimizer if self.compiled else None
-        if optimizer is not None and not optimizer.built:
-            # Else Keras leaves out the state of the optimizer.
-            optimizer.build(self.trainable_variables)
-        with self._all_or_nothing(), self._frozen.shown():
+        with (
+            backend.scope_of(self),
+            self._frozen.shown(),
+            self._all_or_nothing(),
+        ):
             super().load_weights(filepath, skip_mismatch, **kwargs)
 
     def save_own_variables(self, store: Any) -> None:
@@ -192,12 +193,14 @@ class Saved(Composed):
 
     @contextlib.contextmanager
     def _all_or_nothing(self):
-        frozen = self._frozen
-        variables = list(self.variables)
-        if self.compiled and self.optimizer is not None:
-            variables += self.optimizer.variables
+        frozen, variables = self._frozen, list(self.variables)
         if frozen.is_ours:
             variables += self.teacher.variables
+        if self.compiled and self.optimizer is not None:
+            if not self.optimizer.built:
+                # Else Keras leaves out the state of the optimizer.
+                self.optimizer.build(self.trainable_variables)
+            variables += self.optimizer.variables
         values = [np.array(ops.convert_to_numpy(x)) for x in variables]
         try:
             yield

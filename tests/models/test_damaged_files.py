@@ -9,7 +9,7 @@ import keras_otreg as otreg
 
 @pytest.fixture
 def model(make_network, compiled, samples):
-    loss = otreg.losses.RepresentationTransport()
+    loss = otreg.losses.CenteredKernelAlignment()
     penalty = otreg.Penalty(loss, at="backbone/features")
     model = compiled(
         otreg.TransferModel(make_network(), penalties=[penalty]),
@@ -158,7 +158,7 @@ def test_an_interrupted_save_leaves_the_earlier_file(
 def test_other_random_layers_are_named(model, make_network, compiled, tmp_path):
     path = tmp_path / "model.weights.h5"
     model.save_weights(path)
-    loss = otreg.losses.RepresentationTransport()
+    loss = otreg.losses.CenteredKernelAlignment()
     penalty = otreg.Penalty(loss, at="backbone/features")
     student = make_network(dropout=0.0)
     other = otreg.TransferModel(student, penalties=[penalty])

@@ -20,7 +20,7 @@ def model(make_network, compiled, teacher):
 
 
 def make_model(student, compiled, teacher=None):
-    loss = otreg.losses.RepresentationTransport()
+    loss = otreg.losses.CenteredKernelAlignment()
     penalty = otreg.Penalty(loss, at="backbone/features")
     model = otreg.TransferModel(student, teacher, [penalty])
     return compiled(model, run_eagerly=True)
