@@ -79,9 +79,11 @@ def test_the_teacher_is_not_exported(model, samples, tmp_path):
         sum(p.stat().st_size for p in (tmp_path / name).glob("variables/*"))
         for name in ("wrapper", "student")
     )
-    (adapter,) = model.adapters.values()
-    assert wrapper - student < 4 * adapter.count_params() + 1000
-    assert 4 * model.teacher.count_params() > 8 * adapter.count_params()
+    # Adapters and memories come along.
+    others = 4 * (model.count_params() - model.student.count_params())
+    assert others > 0
+    assert wrapper - student < others + 2000
+    assert 4 * model.teacher.count_params() > others + 8000
 
 
 def test_the_student_is_exported_to_onnx(model, samples, tmp_path):
