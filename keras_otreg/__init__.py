@@ -10,6 +10,7 @@ if sys.orig_argv[1:3] == ["-m", __name__]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_otreg import (  # noqa: E402
+    callbacks,
     class_costs,
     features,
     layers,
@@ -35,6 +36,7 @@ __all__ = [
     "TransferModel",
     "__version__",
     "add_starting_point",
+    "callbacks",
     "class_costs",
     "data",
     "features",

@@ -1,11 +1,14 @@
 """What depends on the engine below Keras, and its only home."""
 
 import contextlib
+import contextvars
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+
+_has_effects = contextvars.ContextVar("has_effects", default=True)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,9 +111,12 @@ def updating(
     import tensorflow as tf
 
     in_place = compiled(update)
-    return lambda *arguments: (
-        update if tf.distribute.has_strategy() else in_place
-    )(*arguments)
+
+    def chosen(*arguments):
+        plain = tf.distribute.has_strategy() or not _has_effects.get()
+        return (update if plain else in_place)(*arguments)
+
+    return chosen
 
 
 def runs_side_by_side() -> bool:
@@ -136,3 +142,107 @@ def scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
     if keras.backend.backend() != "tensorflow":
         return contextlib.nullcontext()
     return model.distribute_strategy.scope()
+
+
+def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes one graph of a function of tensors, where the engine has graphs.
+
+    Args:
+        function: Of structures of tensors, without side effects.
+
+    Returns:
+        A function of the same arguments.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
+@contextlib.contextmanager
+def without_effects() -> Iterator[None]:
+    """Within the block, what Keras does not see has no effects either.
+
+    A `keras.StatelessScope` keeps variables as they are. Beside it there are
+    variables that are overwritten in place, and the random numbers of PyTorch.
+    """
+    token = _has_effects.set(False)
+    forked = contextlib.nullcontext()
+    if keras.backend.backend() == "torch":
+        import torch
+
+        forked = torch.random.fork_rng()
+    try:
+        with forked:
+            yield
+    finally:
+        _has_effects.reset(token)
+
+
+def gradients(
+    function: Callable[[list[Any]], tuple[list[Any], Any]], tensors: list[Any]
+) -> tuple[list[list[Any]], Any]:
+    """Gradients of several scalars in several tensors, outside of training.
+
+    Args:
+        function: Of a list of tensors; returns a list of scalars, and what
+            else is wanted of it, in tensors.
+        tensors: Where to take the gradients.
+
+    Returns:
+        For each scalar, a list of gradients of the shapes of the tensors; and
+        what else the function returned.
+    """
+    return _GRADIENTS[keras.backend.backend()](function, tensors)
+
+
+def _tensorflow_gradients(function, tensors):
+    import tensorflow as tf
+
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(tensors)
+        values, others = function(tensors)
+    found = [
+        tape.gradient(value, tensors, unconnected_gradients="zero")
+        for value in values
+    ]
+    # The gradient of an embedding is a set of slices.
+    return [[tf.convert_to_tensor(x) for x in each] for each in found], others
+
+
+def _jax_gradients(function, tensors):
+    import jax
+
+    values, pullback, others = jax.vjp(function, tensors, has_aux=True)
+    zeros = [jax.numpy.zeros_like(value) for value in values]
+    found = [
+        pullback([*zeros[:k], jax.numpy.ones_like(value), *zeros[k + 1 :]])[0]
+        for k, value in enumerate(values)
+    ]
+    return found, others
+
+
+def _torch_gradients(function, tensors):
+    import torch
+
+    tensors = [x.detach().requires_grad_() for x in tensors]
+    values, others = function(tensors)
+    if not tensors:
+        return [[] for _ in values], others
+    # What no tensor has a part in has no gradient: a zero that has one.
+    values = [value + 0.0 * tensors[0].sum() for value in values]
+    found = torch.autograd.grad
+    how = {"retain_graph": True, "materialize_grads": True}
+    return [found(value, tensors, **how) for value in values], others
+
+
+_GRADIENTS = {
+    "tensorflow": _tensorflow_gradients,
+    "jax": _jax_gradients,
+    "torch": _torch_gradients,
+}

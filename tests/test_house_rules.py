@@ -40,7 +40,13 @@ FLOORS = {
     "__init__": 11,
 }
 HOMES = {
-    "tensorflow": ("backend.py", "data/", "demo/", "benchmark/"),
+    "tensorflow": (
+        "backend.py",
+        "callbacks/board.py",
+        "data/",
+        "demo/",
+        "benchmark/",
+    ),
     "tensorflow_datasets": ("data/",),
     "keras_tuner": ("tuning/",),
     "matplotlib": ("plots/",),

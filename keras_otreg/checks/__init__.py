@@ -1,5 +1,6 @@
 """Argument checks: the only place that words an argument error."""
 
+from keras_otreg.checks.batches import data_set, labels, one_batch
 from keras_otreg.checks.data import (
     classes_not_parts,
     enough_of_each,
@@ -54,6 +55,14 @@ from keras_otreg.checks.networks import (
     uncopied_model,
     unshared_input,
 )
+from keras_otreg.checks.pictures import (
+    class_names,
+    equal_lengths,
+    equal_series,
+    named_cells,
+    plan_between,
+    some_values,
+)
 from keras_otreg.checks.saved import (
     one_teacher,
     random_states,
@@ -82,6 +91,7 @@ from keras_otreg.checks.shapes import (
     same_samples,
     some_batches,
     some_positions,
+    square,
 )
 from keras_otreg.checks.tuning import compiled, direction, interval, untrained
 from keras_otreg.checks.values import (
@@ -149,9 +159,11 @@ __all__ = [
     "channel_weights",
     "chosen_call",
     "class_counts",
+    "class_names",
     "compiled",
     "cost_matrix",
     "count",
+    "data_set",
     "entry",
     "equal_channels",
     "direction",
@@ -159,6 +171,8 @@ __all__ = [
     "equal_inputs",
     "equal_neuron_inputs",
     "equal_ranks",
+    "equal_lengths",
+    "equal_series",
     "equal_shapes",
     "equal_trials",
     "equal_widths",
@@ -169,15 +183,18 @@ __all__ = [
     "known_layer",
     "known_sizes",
     "labelled_batches",
+    "labels",
     "layer_path",
     "loss",
     "misfit_head",
     "misfit_loss",
+    "named_cells",
     "no_batch_size",
     "non_negative",
     "no_or_two",
     "not_yaml",
     "number",
+    "one_batch",
     "one_label_each",
     "one_of",
     "one_or_two_flags",
@@ -186,6 +203,7 @@ __all__ = [
     "pairable",
     "paired_batch",
     "penalties",
+    "plan_between",
     "positive",
     "pretrained_sizes",
     "probabilities",
@@ -198,6 +216,8 @@ __all__ = [
     "solver",
     "some_batches",
     "some_positions",
+    "some_values",
+    "square",
     "undamaged",
     "unique",
     "unshared_input",

@@ -17,6 +17,16 @@ def equal_widths(teacher: int, student: int, plan: str) -> None:
         )
 
 
+def square(shape: Any, name: str) -> None:
+    """Raises unless the last two axes of a shape are of one size."""
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected a square plan, of "
+            "shape (..., n, n), in which neuron i can stay neuron i. "
+            f"Received: shape {tuple(shape)}"
+        )
+
+
 def equal_ranks(teacher: Any, student: Any) -> None:
     """Raises unless two activations have the same number of axes."""
     if len(teacher) != len(student):

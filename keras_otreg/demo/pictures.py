@@ -102,4 +102,4 @@ def draw_curves(
 
 def draw_plans(plans: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Writes the neuron-to-neuron plans."""
-    plots.neuron_plan(plans, aligned=[SAME]).savefig(path)
+    plots.plan(plans, aligned=[SAME]).savefig(path)

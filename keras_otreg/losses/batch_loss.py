@@ -57,9 +57,11 @@ class BatchLoss(DescribedLoss):
         """Returns the arguments that all losses of a batch take."""
         return {**super().get_config(), "spatial": self.spatial}
 
-    def samples(self, activations: Any) -> tuple[Any, Any]:
-        """Samples of shape `(n, units)` as in the loss, and equal weights."""
-        return self._points(*self._weighted(activations, None))
+    def samples(
+        self, activations: Any, sample_weight: Any = None
+    ) -> tuple[Any, Any]:
+        """Samples of shape `(n, units)` as in the loss, and their weights."""
+        return self._points(*self._weighted(activations, sample_weight))
 
     def _points(self, activations, weights):
         points = samples_as_points(at_least_float32(activations), self.spatial)

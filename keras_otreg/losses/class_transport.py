@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks
+from keras_otreg.losses.solved_plan import CLASSES, SolvedPlan
 from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
@@ -103,8 +104,13 @@ class ClassTransport(TransportLoss):
             A plan for each sample, of shape `(batch, source classes, target
             classes)`.
         """
-        problem, _, safe = self._problem(source, target)
-        return shared_cost_plans(problem, self.solver, safe=safe)
+        return self.solved(source, target).P
+
+    def solved(self, teacher, student, sample_weight=None):
+        """The plans between the classes, one for each sample."""
+        problem, _, safe = self._problem(teacher, student)
+        P, *progress = shared_cost_plans(problem, self.solver, safe=safe)
+        return SolvedPlan(P, CLASSES, self.epsilon, self.solver, *progress)
 
     def get_config(self):
         """Returns the constructor's arguments."""

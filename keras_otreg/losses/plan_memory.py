@@ -58,7 +58,7 @@ class PlanMemory(keras.layers.Layer):
         self._average(x, y)
         return ops.cast(self.costs, x.dtype)
 
-    def plan(self, plan: Callable[..., Plan], *known: Any) -> Any:
+    def plan(self, plan: Callable[..., Plan], *known: Any) -> Plan:
         """The optimal plan of a training step.
 
         Args:
@@ -66,13 +66,13 @@ class PlanMemory(keras.layers.Layer):
             *known: Points or costs, as it takes them.
 
         Returns:
-            A plan of shape `(rows, columns)` and sum one, held constant.
+            What `plan` returned.
         """
         if self.g is None:
-            return plan(*known).P
+            return plan(*known)
         made = plan(*known, ops.cast(self.g, known[0].dtype))
         self.g.assign(ops.cast(made.g, self.g.dtype))
-        return made.P
+        return made
 
     def _zeros(self, name, *shape):
         return self.add_weight(

@@ -13,6 +13,7 @@ from keras_otreg.features.points import (
 )
 from keras_otreg.losses.plan_memory import PlanMemory
 from keras_otreg.losses.plans import PLANS, control_plan
+from keras_otreg.losses.solved_plan import NEURONS, SolvedPlan
 from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn, costs, fixed_plan
 from keras_otreg.ot.numerics import at_least_float32
@@ -93,19 +94,12 @@ class RepresentationTransport(TransportLoss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The transport cost, over weighted samples."""
-        power = costs.weight_power(self.cost)
-        y_true, y_pred = (
-            weigh_samples(
-                ops.convert_to_tensor(y, self.dtype), sample_weight, power
-            )
-            for y in (y_true, y_pred)
-        )
-        return super().__call__(y_true, y_pred)
+        return super().__call__(*self._weighted(y_true, y_pred, sample_weight))
 
     def call(self, y_true, y_pred):
         """Costs of shape `(student neurons,)`, whose mean is `<P, C>`."""
         x, y = self._neurons(y_true, y_pred)
-        P = self._plan(x, y)
+        P = self._plan(x, y).P
         return P.shape[1] * fixed_plan.paid_by_columns(self.cost)(x, y, P)
 
     def plan(self, teacher: Any, student: Any) -> Any:
@@ -118,10 +112,15 @@ class RepresentationTransport(TransportLoss):
         Returns:
             The plan of shape `(teacher neurons, student neurons)`, of sum 1.
         """
-        teacher, student = (
-            ops.convert_to_tensor(x, self.dtype) for x in (teacher, student)
-        )
-        return self._plan(*self._neurons(teacher, student))
+        return self.solved(teacher, student).P
+
+    def solved(self, teacher, student, sample_weight=None):
+        """The plan between the neurons."""
+        layers = self._weighted(teacher, student, sample_weight)
+        made = self._plan(*self._neurons(*layers))
+        if self.plan_name != "transport":
+            return SolvedPlan(made.P, NEURONS)
+        return SolvedPlan(made.P, NEURONS, self.epsilon, self.solver, *made[2:])
 
     def memory(self, teacher, student):
         """Potentials, and running costs if there is momentum."""
@@ -143,6 +142,15 @@ class RepresentationTransport(TransportLoss):
             "momentum": self.momentum,
         }
 
+    def _weighted(self, teacher, student, sample_weight):
+        power = costs.weight_power(self.cost)
+        return tuple(
+            weigh_samples(
+                ops.convert_to_tensor(y, self.dtype), sample_weight, power
+            )
+            for y in (teacher, student)
+        )
+
     def _neurons(self, teacher, student):
         if self.spatial == "keep":
             teacher, student = match_positions(teacher, student)
@@ -159,11 +167,12 @@ class RepresentationTransport(TransportLoss):
     def _plan(self, x, y):
         if self.plan_name != "transport":
             plan = control_plan(self.plan_name, x.shape[0], y.shape[0])
-            return ops.cast(ops.convert_to_tensor(plan), x.dtype)
+            P = ops.cast(ops.convert_to_tensor(plan), x.dtype)
+            return fixed_plan.Plan(P, None, None, None)
         how, memory = (self.epsilon, self.solver), self._memory
         plan = fixed_plan.planner(self.cost, *how)
         if memory is None:
-            return plan(x, y).P
+            return plan(x, y)
         if memory.costs is None:
             return memory.plan(plan, x, y)
         return memory.plan(

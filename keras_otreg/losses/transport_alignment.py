@@ -6,12 +6,12 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.losses.batch_loss import BatchLoss, centred
+from keras_otreg.losses.solved_plan import NEURONS, solve
 from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import (
     Sinkhorn,
     TransportProblem,
     regularized_cost,
-    transport_plan,
 )
 from keras_otreg.ot.costs import squared_cosine
 from keras_otreg.ot.numerics import (
@@ -102,9 +102,17 @@ class TransportAlignment(BatchLoss, TransportLoss):
         Returns:
             The plan of shape `(teacher neurons, student neurons)`, of sum 1.
         """
-        sets = (_neurons(*self.samples(layer)) for layer in (teacher, student))
-        problem = self._problem(*sets)
-        return transport_plan(problem, self.solver(problem))
+        return self.solved(teacher, student).P
+
+    def solved(self, teacher, student, sample_weight=None):
+        """The plan between the neurons."""
+        problem = self._problem(
+            *(
+                _neurons(*self.samples(layer, sample_weight))
+                for layer in (teacher, student)
+            )
+        )
+        return solve(problem, self, NEURONS)
 
     def get_config(self):
         """Returns the constructor's arguments."""

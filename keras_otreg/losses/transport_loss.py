@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_otreg.losses.described_loss import DescribedLoss
+from keras_otreg.losses.solved_plan import SolvedPlan
 
 
 class TransportLoss(DescribedLoss):
@@ -40,8 +41,30 @@ class TransportLoss(DescribedLoss):
         vars(loss).update(vars(self), _memory=memory)
         return loss
 
+    def solved(
+        self, teacher: Any, student: Any, sample_weight: Any = None
+    ) -> SolvedPlan | None:
+        """The plan behind the value, for people to look at.
+
+        Args:
+            teacher: What the loss takes as `y_true`.
+            student: What the loss takes as `y_pred`.
+            sample_weight: What the loss takes as `sample_weight`.
+
+        Returns:
+            A `SolvedPlan`, or `None` for a loss that shows none.
+        """
+        return None
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "TransportLoss":
         """Builds the loss that `get_config` described."""
         solver = keras.saving.deserialize_keras_object(config["solver"])
         return cls(**{**config, "solver": solver})
+
+
+def solved_plan(loss: Any, *arguments: Any) -> SolvedPlan | None:
+    """What any Keras loss solved: nothing, unless it is one of transport."""
+    if not isinstance(loss, TransportLoss):
+        return None
+    return loss.solved(*arguments)

@@ -1,10 +1,12 @@
 """The terms that a source task adds to the loss."""
 
+import functools
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_otreg.losses.transport_loss import solved_plan
 from keras_otreg.models import batch
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.terms import Term
@@ -86,13 +88,13 @@ class JointTraining:
             )
         values = [(target_loss, 0.0), (value, self.task.weight)]
         if self.task.transport is not None:
-            transport = self._transport(
+            transport, solved = self._transport(
                 batch.target_part(shared, parts),
                 batch.target_part(outputs, parts),
                 target_weights,
                 training and self._transports,
             )
-            values.append((transport, self.task.transport_weight))
+            values.append((transport, self.task.transport_weight, solved))
         named = zip(self.names, values, strict=True)
         return [Term(name, *pair) for name, pair in named]
 
@@ -102,15 +104,21 @@ class JointTraining:
         return present and acts(self.task.transport_weight)
 
     def _transport(self, shared, prediction, weights, training):
-        """The transport loss between what both heads say of the target."""
+        """The transport loss between what both heads say of the target.
+
+        With it comes what makes the plan.
+        """
         source_view = self.task.head(shared, training=training)
         if self.task.gradient_to == "source":
             prediction = ops.stop_gradient(prediction)
         if self.task.gradient_to == "target":
             source_view = ops.stop_gradient(source_view)
-        return self.task.transport(
-            source_view, prediction, sample_weight=weights
+        loss = self.task.transport
+        value = loss(source_view, prediction, sample_weight=weights)
+        solved = functools.partial(
+            solved_plan, loss, source_view, prediction, weights
         )
+        return value, solved
 
     def _metric(self, metric):
         if metric != "accuracy":

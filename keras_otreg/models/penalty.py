@@ -1,5 +1,6 @@
 """A loss between two layers, where it acts and how strongly."""
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,8 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.losses.adapted_loss import AdaptedLoss
-from keras_otreg.losses.transport_loss import TransportLoss
+from keras_otreg.losses.transport_loss import TransportLoss, solved_plan
+from keras_otreg.models.terms import Term
 from keras_otreg.models.weights import (
     acts,
     deserialize_weight,
@@ -154,6 +156,17 @@ class Penalty(Configurable):
         Returns:
             A scalar.
         """
+        return self.term(teacher, student, sample_weight, adapter, memory).value
+
+    def term(
+        self,
+        teacher: Any,
+        student: Any,
+        sample_weight: Any,
+        adapter: Any = None,
+        memory: Any = None,
+    ) -> Term:
+        """What the penalty adds to a loss; takes what a call takes."""
         if adapter is not None:
             student = adapter(student)
         if sample_weight is not None:
@@ -164,7 +177,11 @@ class Penalty(Configurable):
                 ops.shape(student)[:-1],
             )
         loss = self.loss if memory is None else self.loss.remembering(memory)
-        return loss(teacher, student, sample_weight=sample_weight)
+        value = loss(teacher, student, sample_weight=sample_weight)
+        solved = functools.partial(
+            solved_plan, loss, teacher, student, sample_weight
+        )
+        return Term(self.name, value, self.weight, solved)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -1,6 +1,6 @@
 """The summands of a total loss."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -16,11 +16,14 @@ class Term(NamedTuple):
         name: Under which the value is logged.
         value: A scalar, without the weight.
         weight: A number or a schedule; 0 for a term that is only logged.
+        solved: Makes the `SolvedPlan` behind the value, or `None`. Until it
+            is called, nothing is computed for it.
     """
 
     name: str
     value: Any
     weight: Any
+    solved: Callable[[], Any] | None = None
 
 
 def weighted_sum(total: Any, terms: Iterable[Term], step: Any) -> Any:

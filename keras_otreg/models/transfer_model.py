@@ -21,7 +21,7 @@ from keras_otreg.models.penalty import Penalty
 from keras_otreg.models.saved import Saved
 from keras_otreg.models.source_model import SourceModel
 from keras_otreg.models.source_task import SourceTask
-from keras_otreg.models.terms import Term, unscaled, weighted_sum
+from keras_otreg.models.terms import unscaled, weighted_sum
 from keras_otreg.saving import export
 
 
@@ -136,6 +136,19 @@ class TransferModel(Saved, keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """The task's loss, the student's own losses, and all other terms."""
+        total, terms = self.loss_terms(x, y, y_pred, sample_weight, training)
+        for mean, term in zip(self._means, terms, strict=False):
+            mean.update_state(unscaled(term.value), batch.batch_size(x))
+        step = 0 if self.optimizer is None else self.optimizer.iterations
+        return weighted_sum(total, terms, step)
+
+    def loss_terms(self, x, y, y_pred, sample_weight=None, training=True):
+        """The summands of `compute_loss`, which takes the same arguments.
+
+        Returns:
+            The loss of the task, with the student's own losses, and a list of
+            `keras_otreg.models.terms.Term`.
+        """
         parts = self._parts(x, training)
         forward = self._captured.take(y_pred)
         if forward is None:
@@ -150,10 +163,7 @@ class TransferModel(Saved, keras.Model):
             terms += self._joint.terms(
                 parts, forward, source, weights, training, total
             )
-        for mean, term in zip(self._means, terms, strict=False):
-            mean.update_state(unscaled(term.value), batch.batch_size(x))
-        step = 0 if self.optimizer is None else self.optimizer.iterations
-        return weighted_sum(total, terms, step)
+        return total, terms
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The metrics of the target task, and all that was logged."""
@@ -185,6 +195,10 @@ class TransferModel(Saved, keras.Model):
         # What Keras is to train, to reset and to save.
         self.source_head = task.head
         self._source_metrics = self._joint.metrics if self._joint.acts else []
+
+    def check_inputs(self, x: Any) -> None:
+        """Raises if these are not the inputs of a step of training."""
+        self._parts(x, training=True)
 
     def _parts(self, x, training):
         """The parts of a step's inputs, source samples only if they act."""
@@ -219,16 +233,12 @@ class TransferModel(Saved, keras.Model):
         _, activations = forward
         memories = self.memories if training else {}
         return [
-            Term(
-                penalty.name,
-                penalty(
-                    known[penalty.teacher_at],
-                    batch.target_part(activations[penalty.at], parts),
-                    weights,
-                    self.adapters.get(penalty.name),
-                    memories.get(penalty.name),
-                ),
-                penalty.weight,
+            penalty.term(
+                known[penalty.teacher_at],
+                batch.target_part(activations[penalty.at], parts),
+                weights,
+                self.adapters.get(penalty.name),
+                memories.get(penalty.name),
             )
             for penalty in self.penalties
         ]

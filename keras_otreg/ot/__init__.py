@@ -9,6 +9,7 @@ from keras_otreg.ot.objectives import (
 from keras_otreg.ot.plan import (
     barycentric_map,
     marginals,
+    permuted_fraction,
     plan_entropy,
     transport_plan,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "barycentric_map",
     "costs",
     "marginals",
+    "permuted_fraction",
     "plan_entropy",
     "regularized_cost",
     "sinkhorn_divergence",

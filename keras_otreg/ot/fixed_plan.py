@@ -24,10 +24,14 @@ class Plan(NamedTuple):
         P: Shape `(n, m)`, of sum one.
         g: Potentials of the columns, of shape `(m,)`, or what was given to
             start from if they are not finite; `None` if nothing was.
+        num_iterations: Iterations of the solver, of shape `()`.
+        marginal_error: What the solver says of the plan, of shape `()`.
     """
 
     P: Any
     g: Any
+    num_iterations: Any
+    marginal_error: Any
 
 
 @functools.lru_cache(maxsize=64)
@@ -125,7 +129,7 @@ def _plan(problem, solver, g):
     if g is not None:
         is_finite = ops.all(ops.isfinite(solution.g))
         g = ops.where(is_finite, solution.g, g)
-    return Plan(transport_plan(problem, solution), g)
+    return Plan(transport_plan(problem, solution), g, *solution[2:])
 
 
 def _equal_weights(C):

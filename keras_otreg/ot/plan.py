@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_otreg import checks
 from keras_otreg.ot.numerics import (
     bounded_exp,
     column,
@@ -100,6 +101,33 @@ def entropy_of(P: Any) -> Any:
     # A side of one point has no entropy, but for rounding.
     normalised = ops.where(largest > 1e-6, 1.0 - certain, 0.0)
     return ops.clip(normalised, 0.0, 1.0)
+
+
+def permuted_fraction(P: Any) -> Any:
+    """Share of the points whose main partner is not the one of their index.
+
+    Between a network and what it has become: 0 where every neuron kept its
+    place. Between networks that have nothing to do with each other it is
+    about 1. Rows without mass count for nothing.
+
+    Args:
+        P: A plan of shape `(..., n, n)`.
+
+    Returns:
+        Shares of shape `(...)`, from 0 to 1.
+
+    Raises:
+        ValueError: If the plan is not square.
+    """
+    P = ops.convert_to_tensor(P)
+    checks.square(P.shape, "P")
+    partners = ops.argmax(P, axis=-1)
+    moved = ops.not_equal(partners, ops.arange(P.shape[-1], dtype="int32"))
+    present = ops.cast(ops.sum(P, axis=-1) > 0.0, P.dtype)
+    return safe_divide(
+        ops.sum(ops.cast(moved, P.dtype) * present, axis=-1),
+        ops.sum(present, axis=-1),
+    )
 
 
 def barycentric_map(

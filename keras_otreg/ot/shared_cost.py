@@ -56,26 +56,32 @@ def shared_cost_values(
         Cuturi, "Sinkhorn distances" (2013). Frogner et al., "Learning with a
         Wasserstein loss" (2015).
     """
-    sums, scalings = _solved(problem, solver, safe)
+    sums, scalings, *_ = _solved(problem, solver, safe)
     value = _balanced_value if problem.rho is None else _relaxed_value
     return value(problem, *sums, scalings)
 
 
 def shared_cost_plans(
     problem: SharedProblem, solver: Sinkhorn, *, safe: bool
-) -> Any:
-    """Optimal plans of shape `(batch, n, m)`; see `shared_cost_values`."""
-    _, (log_u, log_v) = _solved(problem, solver, safe)
+) -> tuple[Any, Any, Any]:
+    """Optimal plans, and what it took; see `shared_cost_values`.
+
+    Returns:
+        Plans of shape `(batch, n, m)`, the iterations, and the largest L1
+        error of a marginal, before the last iteration.
+    """
+    _, (log_u, log_v), *progress = _solved(problem, solver, safe)
     C = problem.C / problem.epsilon
     reference = 0.0 if problem.rho is None else 1.0
-    return frozen(ops.exp(column(log_u) + row(log_v) - C - reference))
+    P = frozen(ops.exp(column(log_u) + row(log_v) - C - reference))
+    return P, *progress
 
 
 def _solved(problem, solver, safe):
-    """The two kinds of kernel sums, and the optimal log scalings."""
+    """The two kinds of kernel sums, the optimal log scalings, the progress."""
     C = problem.C / problem.epsilon
     sums = _kernel_sums(C) if safe else _log_sums(C)
-    return sums, frozen(_solve(problem, solver, *sums))
+    return sums, *frozen(_solve(problem, solver, *sums))
 
 
 def _kernel_sums(C: Any) -> tuple[Callable, Callable]:
@@ -130,13 +136,14 @@ def _solve(problem, solver, rows, columns):
 
     zero = ops.zeros((), "int32")
     unknown = ops.full((), float("inf"), dtype=log_a.dtype)
-    _, log_v, sums, _, _ = ops.while_loop(
+    _, log_v, sums, num_iterations, error = ops.while_loop(
         goes_on,
         iterate,
         (log_a, log_b, rows(log_b), zero, unknown),
         maximum_iterations=solver.max_iterations,
     )
-    return _scaling(log_a, sums, problem), log_v
+    scalings = _scaling(log_a, sums, problem), log_v
+    return scalings, num_iterations, error
 
 
 def _balanced_value(problem, rows, columns, scalings):

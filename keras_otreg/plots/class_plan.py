@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_otreg.plots.figure import new_figure
+from keras_otreg.plots.figure import heat_colors, name_ticks, new_figure
 from keras_otreg.plots.plan import row_shares
 
 
@@ -36,12 +36,16 @@ def class_plan(
     """
     shares = row_shares(np.transpose(plan))
     order = np.lexsort((-shares.max(axis=0), shares.argmax(axis=0)))
-    width = 2.0 + 0.2 * len(source_names)
-    figure = new_figure(width, 1.5 + 0.3 * len(target_names))
+    width = min(16.0, 2.0 + 0.2 * len(source_names))
+    figure = new_figure(width, min(12.0, 1.5 + 0.3 * len(target_names)))
     axes = figure.subplots()
-    image = axes.imshow(shares[:, order], cmap="cividis_r", aspect="auto")
-    axes.set_xticks(range(len(order)), [source_names[k] for k in order])
-    axes.set_yticks(range(len(target_names)), list(target_names))
+    image = axes.imshow(
+        shares[:, order], cmap=heat_colors(figure), vmin=0.0, aspect="auto"
+    )
+    name_ticks(axes.xaxis, [source_names[k] for k in order])
+    name_ticks(axes.yaxis, target_names)
+    if max(map(len, source_names)) > 2:
+        axes.tick_params(axis="x", rotation=90)
     axes.set(xlabel="source class", ylabel="target class")
     figure.colorbar(image, ax=axes, label="share of the target class")
     return figure

@@ -1,12 +1,23 @@
-"""Figures that touch no global state, in colours that everyone can tell."""
+"""Figures that touch no global state, in colours that everyone can tell.
 
+They take their background and the colour of their text from matplotlib's
+current style: `plt.style.use("dark_background")` makes them dark.
+"""
+
+import math
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from keras_otreg import checks
 
-# Four of Okabe and Ito's colours, of different lightness, each with a dash.
-COLORS = ("#777777", "#0072B2", "#D55E00", "#009E73")
+# Colours that all can tell, of different lightness: Okabe and Ito's, the
+# lighter ones for a dark background. Each has a dash besides.
+ON_LIGHT = ("#777777", "#0072B2", "#D55E00", "#009E73")
+ON_DARK = ("#999999", "#56B4E9", "#E69F00", "#00C090")
 DASHES = ("--", "-", "-.", ":")
+MARKERS = "os^Dv<>P"
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -15,5 +26,67 @@ def new_figure(width: float, height: float) -> Any:
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    figure = checks.installed("matplotlib.figure", "plots", "Pictures")
-    return figure.Figure(figsize=(width, height), dpi=150, layout="constrained")
+    checks.installed("matplotlib.figure", "plots", "Pictures")
+    from keras_otreg.plots.picture import Picture
+
+    return Picture(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def colors(figure: Any) -> tuple[str, ...]:
+    """Grey and three colours, which can be seen on a figure's background."""
+    return ON_DARK if is_dark(figure) else ON_LIGHT
+
+
+def heat_colors(figure: Any) -> Any:
+    """A colour map from the background of a figure to its opposite.
+
+    It differs in lightness above all, so that it can also be read in grey.
+    """
+    from matplotlib.colors import LinearSegmentedColormap, to_hex
+
+    ground = to_hex(figure.get_facecolor())
+    steps = ["#f7fbff", "#9ecae1", "#3182bd", "#08306b"]
+    if is_dark(figure):
+        steps = [ground, "#225588", "#56B4E9", "#f7fbff"]
+    scale = LinearSegmentedColormap.from_list("shares", steps)
+    return scale.with_extremes(bad=colors(figure)[0])
+
+
+def depth_colors(figure: Any, count: int) -> list[Any]:
+    """Colours of an ordered set of lines, from first to last."""
+    import matplotlib
+
+    # The ends of the map vanish into a white or a black background.
+    ends = (1.0, 0.4) if is_dark(figure) else (0.75, 0.0)
+    return list(matplotlib.colormaps["viridis"](np.linspace(*ends, count)))
+
+
+def is_dark(figure: Any) -> bool:
+    """Whether a figure has a dark background."""
+    return lightness(figure.get_facecolor()) < 0.5
+
+
+def lightness(color: Any) -> float:
+    """How light a colour is to the eye, from 0 to 1."""
+    from matplotlib.colors import to_rgb
+
+    return float(np.dot(to_rgb(color), (0.299, 0.587, 0.114)))
+
+
+def axes_in_rows(figure: Any, count: int, columns: int) -> list[Any]:
+    """Axes side by side, in rows of at most `columns`."""
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    return [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
+
+
+def tidy(axes: Any) -> None:
+    """A thin grid, and no frame where there is no axis."""
+    axes.grid(alpha=0.3, linewidth=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def name_ticks(axis: Any, names: Sequence[str], most: int = 60) -> None:
+    """Names the places 0, 1, ... of an axis; of very many only some."""
+    step = max(1, math.ceil(len(names) / most))
+    axis.set_ticks(range(0, len(names), step), list(names)[::step])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_otreg.plots.figure import COLORS, new_figure
+from keras_otreg.plots.figure import axes_in_rows, colors, new_figure
 
 
 def gains(
@@ -41,14 +41,15 @@ def gains(
     rows = math.ceil(len(panels) / columns)
     tallest = max(map(len, panels.values()))
     figure = new_figure(0.5 + 4.0 * columns, rows * (1.0 + 0.22 * tallest))
-    for place, (title, found) in enumerate(panels.items(), 1):
-        axes = figure.add_subplot(rows, columns, place)
+    palette = colors(figure)
+    places = axes_in_rows(figure, len(panels), columns)
+    for axes, (title, found) in zip(places, panels.items(), strict=True):
         heights = -np.arange(len(found))
-        axes.axvline(0.0, color=COLORS[0], linewidth=0.8)
+        axes.axvline(0.0, color=palette[0], linewidth=0.8)
         for height, (mean, low, high) in zip(
             heights, found.values(), strict=True
         ):
-            color = COLORS[1 if low > 0.0 else 2 if high < 0.0 else 0]
+            color = palette[1 if low > 0.0 else 2 if high < 0.0 else 0]
             axes.plot([low, high], [height, height], color=color)
             axes.plot(mean, height, "o", color=color, markersize=4)
         axes.set_yticks(heights, list(found), fontsize="small")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keras_otreg.plots.figure import COLORS, DASHES, new_figure
+from keras_otreg.plots.figure import DASHES, colors, new_figure
 
 
 def growth(seconds: Mapping[int, float]) -> Any:
@@ -28,12 +28,13 @@ def growth(seconds: Mapping[int, float]) -> Any:
     largest = sizes[-1]
     squares = [times[-1] * (size / largest) ** 2 for size in sizes]
     figure = new_figure(4.5, 3.2)
+    palette = colors(figure)
     axes = figure.add_subplot()
     axes.plot(
-        sizes, squares, DASHES[0], color=COLORS[0], label="as size squared"
+        sizes, squares, DASHES[0], color=palette[0], label="as size squared"
     )
     axes.plot(
-        sizes, times, DASHES[1], color=COLORS[1], marker="o", label="measured"
+        sizes, times, DASHES[1], color=palette[1], marker="o", label="measured"
     )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")

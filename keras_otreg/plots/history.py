@@ -1,30 +1,29 @@
-"""Learning curves over several seeds."""
+"""What `fit` logged, epoch by epoch."""
 
-import itertools
-import math
-from collections.abc import Mapping
+import csv
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
-from keras_otreg.plots.figure import COLORS, DASHES, new_figure
+from keras_otreg import checks
+from keras_otreg.plots.figure import axes_in_rows, colors, new_figure, tidy
+
+# As many points can still be told from each other.
+MOST_POINTS = 30
 
 
-def learning_curves(
-    panels: Mapping[str, Mapping[str, Any]],
-    steps: Any,
-    *,
-    ylabel: str = "test accuracy",
-    columns: int = 4,
+def history(
+    logs: Any, *, metrics: Sequence[str] | None = None, columns: int = 3
 ) -> Any:
-    """Draws the mean over seeds as a line, the standard deviation as a band.
+    """Draws each logged value over the epochs, beside that on validation data.
 
     Args:
-        panels: For the title of each panel, its curves: for the name of each
-            method, values of shape `(seeds, points)`. Two or three curves in
-            a panel can be told apart; more hide each other.
-        steps: Steps of training at the points, of shape `(points,)`.
-        ylabel: What the values are.
+        logs: The `keras.callbacks.History` that `fit` returns, its dictionary,
+            or the path of a file that `keras.callbacks.CSVLogger` wrote.
+        metrics: Names of what to draw, without `val_`; if not given, all.
         columns: Panels side by side, at most.
 
     Returns:
@@ -32,43 +31,70 @@ def learning_curves(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If a metric was not logged.
 
     Example:
         ```python
-        curves = {"plain": plain_accuracy, "transport": transport_accuracy}
-        learning_curves({"ResNet50": curves}, steps).savefig("curves.png")
+        logs = model.fit(train, validation_data=validation, epochs=10)
+        otreg.plots.history(logs, metrics=["loss", "accuracy"])
         ```
     """
-    columns = min(columns, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    figure = new_figure(0.5 + 3.0 * columns, 0.5 + 2.75 * rows)
-    places = [
-        figure.add_subplot(rows, columns, place + 1)
-        for place in range(len(panels))
-    ]
-    for axes, (title, curves) in zip(places, panels.items(), strict=True):
-        axes.sharey(places[0])
-        _draw(axes, curves, np.asarray(steps))
-        axes.set(title=title, xlabel="steps of training", ylabel=ylabel)
-        axes.grid(alpha=0.3, linewidth=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="lower right", frameon=False, fontsize="small")
+    epochs, values = _read(logs)
+    known = dict.fromkeys(name.removeprefix("val_") for name in values)
+    names = list(known) if metrics is None else list(metrics)
+    for name in names:
+        checks.one_of(name, known, "metrics")
+    checks.some_values(names, "logs")
+    figure = new_figure(
+        0.5 + 3.2 * min(columns, len(names)), 2.4 * -(-len(names) // columns)
+    )
+    for axes, name in zip(
+        axes_in_rows(figure, len(names), columns), names, strict=True
+    ):
+        _draw(axes, epochs, values.get(name), "training", 1, "--")
+        _draw(axes, epochs, values.get(f"val_{name}"), "validation", 2, "-")
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        tidy(axes)
+    if any(name.startswith("val_") for name in values):
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside upper right", ncols=2, frameon=False
+        )
     return figure
 
 
-def _draw(axes, curves, steps):
-    styles = zip(COLORS, DASHES, strict=False)
-    for (name, values), (color, dash) in zip(
-        curves.items(), itertools.cycle(styles), strict=False
-    ):
-        values = np.asarray(values)
-        mean, deviation = values.mean(axis=0), values.std(axis=0)
-        axes.plot(steps, mean, color=color, linestyle=dash, label=name)
-        axes.fill_between(
-            steps,
-            mean - deviation,
-            mean + deviation,
-            color=color,
-            alpha=0.2,
-            linewidth=0.0,
+def _draw(axes, epochs, values, label, color, dash):
+    if values is not None:
+        marker = "o" if len(values) <= MOST_POINTS else None
+        axes.plot(
+            epochs,
+            values,
+            dash,
+            color=colors(axes.figure)[color],
+            marker=marker,
+            markersize=3,
+            label=label,
         )
+
+
+def _read(logs):
+    """The epochs, counted from 1, and the values of each name."""
+    if isinstance(logs, keras.callbacks.History):
+        logs = {"epoch": logs.epoch, **logs.history}
+    if isinstance(logs, (str, pathlib.Path)):
+        with open(logs, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        names = rows[0] if rows else ()
+        logs = {name: [row[name] for row in rows] for name in names}
+    checks.instance_of(logs, Mapping, "logs", "a History, a mapping or a path")
+    values = {name: _numbers(column) for name, column in logs.items()}
+    count = max((len(column) for column in values.values()), default=0)
+    epochs = values.pop("epoch", np.arange(count)) + 1
+    # A file has a column for validation even where there was none.
+    kept = {k: x for k, x in values.items() if np.isfinite(x).any()}
+    return epochs, kept
+
+
+def _numbers(column):
+    return np.array([np.nan if x in ("", "NA") else float(x) for x in column])

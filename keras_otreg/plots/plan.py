@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_otreg.plots.figure import new_figure
+from keras_otreg.plots.figure import heat_colors, new_figure
 
 
-def neuron_plan(
-    plans: Mapping[str, Any], *, aligned: Collection[str] = ()
+def plan(
+    plans: Any, *, aligned: Collection[str] = (), points: str = "neuron"
 ) -> Any:
     """Draws where the neurons of a teacher go in a student.
 
@@ -18,11 +18,13 @@ def neuron_plan(
     the plan: a sharp one is a staircase, and what is blurred comes last.
 
     Args:
-        plans: For the title of each panel, a plan of shape `(teacher neurons,
-            student neurons)`, as `RepresentationTransport.plan` returns it.
+        plans: A plan of shape `(teacher neurons, student neurons)`, as
+            `RepresentationTransport.plan` returns it; or a plan for the title
+            of each panel, such as the `plans` of a `TransportMonitor`.
         aligned: Titles of panels whose student started as a copy of the
             teacher. Both sides are then in one order, so that a neuron that
             stayed in its place is on the diagonal.
+        points: What the rows and columns are.
 
     Returns:
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
@@ -33,28 +35,31 @@ def neuron_plan(
     Example:
         ```python
         P = loss.plan(teacher_activations, student_activations)
-        neuron_plan({"after training": P}).savefig("plan.png")
+        otreg.plots.plan({"after training": P}).savefig("plan.png")
         ```
     """
+    if not isinstance(plans, Mapping):
+        plans = {"": plans}
     figure = new_figure(1.0 + 4.0 * len(plans), 5.0)
     all_axes = figure.subplots(1, len(plans), squeeze=False)[0]
-    for axes, (title, plan) in zip(all_axes, plans.items(), strict=True):
-        shares = row_shares(plan)
+    for axes, (title, P) in zip(all_axes, plans.items(), strict=True):
+        shares = row_shares(P)
         order = _common_order if title in aligned else _partner_order
         rows, columns = order(shares)
         image = axes.imshow(
             shares[np.ix_(rows, columns)],
-            cmap="Blues",
+            cmap=heat_colors(figure),
             vmin=0.0,
             vmax=1.0,
             aspect="auto",
-            interpolation="nearest",
         )
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(integer=True)
         axes.set_title(title)
-        axes.set_xlabel("student neuron, sharpest first")
-        axes.set_ylabel("teacher neuron")
+        axes.set_xlabel(f"student {points}, sharpest first")
+        axes.set_ylabel(f"teacher {points}")
     figure.colorbar(
-        image, ax=list(all_axes), label="share of the teacher neuron"
+        image, ax=list(all_axes), label=f"share of the teacher {points}"
     )
     return figure
 

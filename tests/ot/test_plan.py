@@ -9,6 +9,7 @@ from keras_otreg.ot import (
     TransportSolution,
     barycentric_map,
     marginals,
+    permuted_fraction,
     plan_entropy,
     transport_plan,
 )
@@ -137,3 +138,24 @@ def test_a_side_of_no_mass_gives_nothing_but_finite_numbers(make_problem):
     assert_allclose(transport_plan(problem, nothing), 0.0)
     assert plan_entropy(problem, nothing) == 0.0
     assert np.all(np.isfinite(barycentric_map(problem, nothing, np.eye(8))))
+
+
+def test_the_permuted_fraction_counts_neurons_that_left_their_place(rng):
+    order = np.array([0, 2, 1, 3, 4, 5, 6, 7])
+    P = np.eye(8)[order] + 0.1 * rng.random((8, 8))
+    assert_allclose(permuted_fraction(P), 0.25)
+    assert_allclose(permuted_fraction(np.stack([P, np.eye(8)])), [0.25, 0.0])
+
+
+def test_rows_without_mass_are_not_permuted():
+    P = np.diag([0.5, 0.5, 0.0])
+    assert_allclose(permuted_fraction(P), 0.0)
+    assert_allclose(permuted_fraction(np.zeros((3, 3))), 0.0)
+    P = np.array([[0.0, 0.5, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    assert_allclose(permuted_fraction(P), 0.5)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (4,)])
+def test_only_square_plans_have_places(shape):
+    with pytest.raises(ValueError, match="square plan"):
+        permuted_fraction(np.ones(shape))

@@ -1,49 +1,69 @@
+import keras
 import numpy as np
 import pytest
 
-from keras_otreg.plots import learning_curves
+from keras_otreg import plots
 
-STEPS = [10, 20, 30]
-
-
-@pytest.fixture
-def panels(rng):
-    curves = {name: rng.random((4, 3)) for name in ("plain", "transport")}
-    return {f"panel {k}": curves for k in range(5)}
+LOGS = {"loss": [1.0, 0.5], "val_loss": [1.5, 1.0], "entropy": [0.9, 0.3]}
 
 
-def test_every_panel_has_a_title_labelled_axes_and_a_legend(panels):
-    figure = learning_curves(panels, STEPS, ylabel="recall")
-    assert [axes.get_title() for axes in figure.axes] == list(panels)
-    for axes in figure.axes:
-        assert axes.get_xlabel() == "steps of training"
-        assert axes.get_ylabel() == "recall"
-        names = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert names == ["plain", "transport"]
+def panels(figure):
+    return {axes.get_ylabel(): axes for axes in figure.axes}
 
 
-def test_a_line_is_the_mean_and_a_band_one_deviation_wide(panels):
-    axes = learning_curves(panels, STEPS).axes[0]
-    values = panels["panel 0"]["plain"]
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), values.mean(axis=0))
-    np.testing.assert_array_equal(axes.lines[0].get_xdata(), STEPS)
-    band = axes.collections[0].get_paths()[0].vertices
-    top = values.mean(axis=0) + values.std(axis=0)
-    np.testing.assert_allclose(band[:, 1].max(), top.max())
+def test_each_metric_is_a_panel_with_both_curves_over_epochs_from_one():
+    figure = plots.history(LOGS)
+    assert list(panels(figure)) == ["loss", "entropy"]
+    training, validation = panels(figure)["loss"].lines
+    np.testing.assert_array_equal(training.get_xdata(), [1, 2])
+    np.testing.assert_array_equal(training.get_ydata(), LOGS["loss"])
+    np.testing.assert_array_equal(validation.get_ydata(), LOGS["val_loss"])
+    assert training.get_linestyle() != validation.get_linestyle()
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["training", "validation"]
 
 
-def test_two_curves_differ_in_more_than_colour(panels):
-    first, second = learning_curves(panels, STEPS).axes[0].lines
-    assert first.get_linestyle() != second.get_linestyle()
+def test_only_what_is_asked_for_is_drawn():
+    figure = plots.history(LOGS, metrics=["entropy"])
+    assert list(panels(figure)) == ["entropy"]
+    with pytest.raises(ValueError, match="'entropy', 'loss'.*'accuracy'"):
+        plots.history(LOGS, metrics=["accuracy"])
 
 
-def test_all_panels_have_one_scale(panels):
-    panels["panel 4"] = {"far": 9.0 + np.zeros((2, 3))}
-    figure = learning_curves(panels, STEPS)
-    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+def test_a_history_and_the_file_of_a_logger_give_the_same(tmp_path, rng):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    path = tmp_path / "log.csv"
+    logs = model.fit(
+        rng.normal(size=(8, 3)),
+        np.ones(8),
+        epochs=3,
+        initial_epoch=1,
+        callbacks=[keras.callbacks.CSVLogger(path)],
+        verbose=0,
+    )
+    figures = plots.history(logs), plots.history(path), plots.history(str(path))
+    for figure in figures:
+        (axes,) = figure.axes
+        np.testing.assert_array_equal(axes.lines[0].get_xdata(), [2, 3])
+        np.testing.assert_allclose(
+            axes.lines[0].get_ydata(), logs.history["loss"], rtol=1e-6
+        )
+        # The columns for validation that the logger adds are empty.
+        assert len(axes.lines) == 1
 
 
-def test_a_figure_can_be_written_without_a_screen(panels, tmp_path):
-    path = tmp_path / "curves.png"
-    learning_curves(panels, STEPS).savefig(path)
-    assert path.read_bytes().startswith(b"\x89PNG")
+def test_nothing_cannot_be_drawn(tmp_path):
+    with pytest.raises(ValueError, match="at least one epoch"):
+        plots.history({})
+    (tmp_path / "log.csv").write_text("epoch,loss\n")
+    with pytest.raises(ValueError, match="at least one epoch"):
+        plots.history(tmp_path / "log.csv")
+    with pytest.raises(ValueError, match="a History, a mapping or a path"):
+        plots.history(3)
+
+
+def test_a_value_that_was_not_logged_in_an_epoch_is_a_gap():
+    figure = plots.history({"accuracy": [0.1, "NA", 0.3]})
+    values = figure.axes[0].lines[0].get_ydata()
+    np.testing.assert_array_equal(np.isnan(values), [False, True, False])

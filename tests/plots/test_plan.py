@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_otreg.plots import neuron_plan
+from keras_otreg.plots import plan as plot
 from keras_otreg.plots.plan import row_shares
 
 
@@ -16,7 +16,7 @@ def groups(rng):
 
 
 def test_every_panel_has_a_title_and_labelled_axes(groups):
-    figure = neuron_plan({"before": groups, "after": groups})
+    figure = plot({"before": groups, "after": groups})
     assert [x.get_title() for x in figure.axes[:2]] == ["before", "after"]
     for axes in figure.axes[:2]:
         assert axes.get_xlabel()
@@ -26,14 +26,14 @@ def test_every_panel_has_a_title_and_labelled_axes(groups):
 
 def test_a_sharp_plan_is_a_staircase(groups):
     stairs = np.repeat(np.eye(4), 3, axis=0)
-    np.testing.assert_array_equal(drawn(neuron_plan({"": groups})), stairs)
+    np.testing.assert_array_equal(drawn(plot({"": groups})), stairs)
 
 
 def test_what_is_blurred_comes_last(groups):
     plan = np.ones((14, 6))
     plan[2:] = 0.0
     plan[2:, 2:] = groups
-    image = drawn(neuron_plan({"": plan}))
+    image = drawn(plot({"": plan}))
     np.testing.assert_allclose(image[:12].max(axis=1), 1.0)
     np.testing.assert_allclose(image[12:], 1.0 / 6.0)
 
@@ -42,7 +42,7 @@ def test_a_neuron_that_stayed_is_on_the_diagonal_of_an_aligned_panel(rng):
     plan = np.eye(6)
     plan[[1, 4]] = plan[[4, 1]]
     plan = plan * rng.uniform(0.5, 1.0, (6, 1))
-    image = drawn(neuron_plan({"same": plan}, aligned=["same"]))
+    image = drawn(plot({"same": plan}, aligned=["same"]))
     assert np.diag(image).sum() == 4.0
 
 

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
 from keras_otreg.benchmark.accuracy.cells import REPORT, TRIAL, Cell, Cells
 from keras_otreg.benchmark.accuracy.choosing import chosen
@@ -22,6 +20,7 @@ from keras_otreg.data import few_shot
 from keras_otreg.demo.training import Trainee, accuracy, train
 from keras_otreg.features import capture
 from keras_otreg.models import TransferModel
+from keras_otreg.ot import permuted_fraction
 from keras_otreg.ot.plan import entropy_of
 
 # Samples that the plan between two layers is seen on.
@@ -113,6 +112,5 @@ def _plan_in_numbers(method, problem, student):
     plan = loss.plan(theirs[teacher_at], ours[at])
     found = {"entropy": float(entropy_of(plan)), "moved": None}
     if problem.pretrained:
-        partners = ops.convert_to_numpy(plan).argmax(axis=1)
-        found["moved"] = float(np.mean(partners != np.arange(len(partners))))
+        found["moved"] = float(permuted_fraction(plan))
     return found

@@ -1,0 +1,147 @@
+"""Looks at a step of training without taking it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from keras_otreg import backend, checks
+from keras_otreg.losses.solved_plan import SolvedPlan
+from keras_otreg.models.terms import Term
+from keras_otreg.models.weights import acts, weight_at
+from keras_otreg.ot.numerics import frozen
+
+# The task's loss, beside the names of penalties and of a source task.
+TASK = "task_loss"
+
+
+class Observation(NamedTuple):
+    """What a step of training would do.
+
+    Attributes:
+        plans: What each term solved, by its name.
+        shares: Share of each term in the gradient, by its name, of sum one.
+            That of the task is `"task_loss"`.
+    """
+
+    plans: Mapping[str, SolvedPlan]
+    shares: Mapping[str, float]
+
+
+class Observer:
+    """Says what a step of training on a batch would do; changes nothing.
+
+    The step is that of `fit`: with dropout, the statistics of the batch, and
+    what the penalties keep from their last step. Variables that it would
+    assign are assigned nowhere. All of it is one graph, made once.
+
+    Args:
+        model: A compiled `TransferModel`, whose layers stay trainable, or not,
+            as long as the observer is used.
+        data: The batch `(x, y)` or `(x, y, sample_weight)`, as `fit` sees it.
+
+    Raises:
+        ValueError: If the model trains on pairs and the batch is none, or the
+            other way round; or if it lacks the labels of the loss.
+    """
+
+    def __init__(self, model: Any, data: Any):
+        self._model = model
+        self._data = keras.utils.unpack_x_y_sample_weight(data)
+        model.check_inputs(self._data[0])
+        if model.loss is not None:
+            checks.labels(self._data[1])
+        self._look = backend.traced(self._looked)
+        # What is no tensor, and is found as the graph is made.
+        self._plans: dict[str, SolvedPlan] = {}
+        self._names: list[str] = []
+
+    def __call__(self) -> Observation:
+        """Looks at a step from where the model is now.
+
+        Returns:
+            An `Observation`. A share is the norm of the gradient of a term,
+            with its weight, in the student's weights, over the sum of these
+            norms.
+        """
+        model = self._model
+        student = [ops.copy(v) for v in model.student.trainable_variables]
+        others = [ops.copy(v) for v in self._others()]
+        with backend.without_effects():
+            found, norms = self._look(
+                student,
+                others,
+                ops.copy(model.optimizer.iterations),
+                # In half precision, a gradient that is not scaled may vanish.
+                model.optimizer.scale_loss(ops.ones(())),
+                self._data,
+            )
+        plans = {
+            name: self._plans[name]._replace(
+                P=P, num_iterations=iterations, marginal_error=error
+            )
+            for name, (P, iterations, error) in found.items()
+        }
+        norms = [float(norm) for norm in norms]
+        total = sum(norms) or 1.0
+        shares = [norm / total for norm in norms]
+        return Observation(plans, dict(zip(self._names, shares, strict=True)))
+
+    def _others(self):
+        """All variables but the weights that the student trains."""
+        trained = {id(v) for v in self._model.student.trainable_variables}
+        return [v for v in self._model.variables if id(v) not in trained]
+
+    def _looked(self, student, others, step, scale, data):
+        """The plans, and the norms of the gradients, as tensors alone."""
+
+        def values(weights):
+            terms = self._terms(weights, others, data)
+            self._names = [term.name for term in terms]
+            scaled = [
+                scale * weight_at(term.weight, step) * term.value
+                if acts(term.weight)
+                else ops.zeros(())
+                for term in terms
+            ]
+            # From what was kept from the last step, not by this one.
+            with self._nowhere(weights, others):
+                return scaled, self._solved(terms)
+
+        gradients, plans = backend.gradients(values, student)
+        return plans, [_norm(each) for each in gradients]
+
+    def _solved(self, terms):
+        plans = {term.name: term.solved() for term in terms if term.solved}
+        self._plans = {name: x for name, x in plans.items() if x is not None}
+        return {
+            name: frozen((x.P, x.num_iterations, x.marginal_error))
+            for name, x in self._plans.items()
+        }
+
+    def _terms(self, student, others, data):
+        """All terms of the loss, that of the task first."""
+        x, y, sample_weight = data
+        with self._nowhere(student, others):
+            prediction = self._model(x, training=True)
+            total, terms = self._model.loss_terms(
+                x, y, prediction, sample_weight, training=True
+            )
+        # The loss of the task is logged as a term too.
+        terms = [term for term in terms if term.value is not total]
+        return [Term(TASK, total, 1.0), *terms]
+
+    def _nowhere(self, student, others):
+        """A scope in which variables have given values, and keep them."""
+        values = zip(
+            [*self._model.student.trainable_variables, *self._others()],
+            [*student, *others],
+            strict=True,
+        )
+        return keras.StatelessScope(list(values), collect_losses=True)
+
+
+def _norm(gradients):
+    squares = [ops.sum(ops.square(ops.cast(x, "float32"))) for x in gradients]
+    return ops.sqrt(sum(squares)) if squares else ops.zeros(())

@@ -1,0 +1,111 @@
+"""Which layer of one network is like which of another."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.plots.figure import (
+    colors,
+    heat_colors,
+    lightness,
+    name_ticks,
+    new_figure,
+)
+
+# More cells than that have no room for a number.
+MOST_NUMBERS = 400
+
+
+def layer_similarity(
+    values: Any,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    pairs: Collection[tuple[str, str]] = (),
+    title: str | None = None,
+    label: str = "similarity",
+    ylabel: str = "teacher layer",
+    xlabel: str = "student layer",
+) -> Any:
+    """Draws a value for each layer of one network and each of another.
+
+    Args:
+        values: Shape `(rows, columns)`, such as one minus the value of
+            `CenteredKernelAlignment`. The colours go from 0 to 1, or as far as
+            the values do; what is not a number is grey.
+        rows: Names of the layers of one network, from input to output.
+        columns: Names of the layers of the other.
+        pairs: Pairs of names (row, column) to be framed.
+        title: Title of the figure.
+        label: What the values are.
+        ylabel: What the rows are.
+        xlabel: What the columns are.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If there are not as many names as values, or a pair is not
+            among the names.
+
+    Example:
+        ```python
+        otreg.plots.layer_similarity(
+            [[0.9, 0.2], [0.3, 0.7]],
+            ["stem", "features"],
+            ["conv1", "conv2"],
+            pairs=[("features", "conv2")],
+            label="CKA",
+        )
+        ```
+    """
+    values = np.asarray(values, dtype="float64")
+    checks.named_cells(values.shape, len(rows), len(columns))
+    longest = max(map(len, columns))
+    figure = new_figure(
+        min(16.0, 2.5 + 0.08 * max(map(len, rows)) + 0.5 * len(columns)),
+        min(14.0, 1.2 + 0.08 * longest + 0.35 * len(rows)),
+    )
+    axes = figure.subplots()
+    image = axes.imshow(
+        values,
+        cmap=heat_colors(figure),
+        vmin=np.nanmin([0.0, *values.flat]),
+        vmax=np.nanmax([1.0, *values.flat]),
+        aspect="auto",
+    )
+    name_ticks(axes.yaxis, rows)
+    name_ticks(axes.xaxis, columns)
+    axes.tick_params(axis="x", rotation=90 if longest > 3 else 0)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if values.size <= MOST_NUMBERS:
+        _write_numbers(axes, image, values)
+    for row, column in pairs:
+        checks.one_of(row, rows, "pairs")
+        checks.one_of(column, columns, "pairs")
+        _frame(axes, columns.index(column), rows.index(row))
+    figure.colorbar(image, ax=axes, label=label)
+    return figure
+
+
+def _write_numbers(axes, image, values):
+    for (i, j), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            dark = lightness(image.cmap(image.norm(value))[:3]) < 0.5
+            color = "white" if dark else "black"
+            text = f"{value:.2f}"
+            axes.text(j, i, text, color=color, ha="center", va="center", size=7)
+
+
+def _frame(axes, x, y):
+    corners = ([x - 0.45, x + 0.45], [y - 0.42, y + 0.42])
+    left, right, low, high = *corners[0], *corners[1]
+    axes.plot(
+        [left, right, right, left, left],
+        [low, low, high, high, low],
+        color=colors(axes.figure)[2],
+        linewidth=2.0,
+    )

@@ -1,0 +1,76 @@
+"""Learning curves over several seeds."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_otreg.plots.figure import (
+    DASHES,
+    axes_in_rows,
+    colors,
+    new_figure,
+    tidy,
+)
+
+
+def learning_curves(
+    panels: Mapping[str, Mapping[str, Any]],
+    steps: Any,
+    *,
+    ylabel: str = "test accuracy",
+    columns: int = 4,
+) -> Any:
+    """Draws the mean over seeds as a line, the standard deviation as a band.
+
+    Args:
+        panels: For the title of each panel, its curves: for the name of each
+            method, values of shape `(seeds, points)`. Two or three curves in
+            a panel can be told apart; more hide each other.
+        steps: Steps of training at the points, of shape `(points,)`.
+        ylabel: What the values are.
+        columns: Panels side by side, at most.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+
+    Example:
+        ```python
+        curves = {"plain": plain_accuracy, "transport": transport_accuracy}
+        learning_curves({"ResNet50": curves}, steps).savefig("curves.png")
+        ```
+    """
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = new_figure(0.5 + 3.0 * columns, 0.5 + 2.75 * rows)
+    places = axes_in_rows(figure, len(panels), columns)
+    for axes, (title, curves) in zip(places, panels.items(), strict=True):
+        axes.sharey(places[0])
+        _draw(axes, curves, np.asarray(steps))
+        axes.set(title=title, xlabel="steps of training", ylabel=ylabel)
+        tidy(axes)
+        axes.legend(loc="lower right", frameon=False, fontsize="small")
+    return figure
+
+
+def _draw(axes, curves, steps):
+    styles = zip(colors(axes.figure), DASHES, strict=False)
+    for (name, values), (color, dash) in zip(
+        curves.items(), itertools.cycle(styles), strict=False
+    ):
+        values = np.asarray(values)
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        axes.plot(steps, mean, color=color, linestyle=dash, label=name)
+        axes.fill_between(
+            steps,
+            mean - deviation,
+            mean + deviation,
+            color=color,
+            alpha=0.2,
+            linewidth=0.0,
+        )

@@ -1,0 +1,22 @@
+"""A matplotlib figure that shows itself in a notebook."""
+
+import io
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+class Picture(Figure):
+    """A figure that needs no pyplot to be shown, and leaves none open."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", facecolor=self.get_facecolor())
+        return file.getvalue()
+
+    def pixels(self) -> np.ndarray:
+        """The figure as an array of shape `(height, width, 4)`."""
+        canvas = FigureCanvasAgg(self)
+        canvas.draw()
+        return np.array(canvas.buffer_rgba())
