@@ -1,13 +1,48 @@
 """The command line: `python -m keras_otreg demo`."""
 
 import argparse
+import contextlib
+import os
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 
-from keras_otreg.commands import benchmark, demo, tune
+import keras_otreg
+from keras_otreg.commands import (
+    benchmark,
+    compare,
+    compress,
+    demo,
+    finetune,
+    inspect,
+    joint,
+    tune,
+)
 
 NAME = "keras-otreg"
-COMMANDS = (demo, tune, benchmark)
+COMMANDS = (finetune, compress, joint, inspect, compare, tune, demo, benchmark)
+# What is wrong with the input or the machine, rather than with this program.
+TROUBLE = (ImportError, OSError, ValueError)
+ABOUT = """Transfer learning in Keras, regularised by optimal transport.
+
+Fine-tune or compress a network so that its neurons stay close, as a set, to
+those of the network that it learns from."""
+CODES = """exit codes:
+  0    done
+  1    a file, a folder, a model or a package is the trouble
+  2    wrong arguments
+  3    a mistake of this program
+  130  interrupted; what is finished stays
+
+Each command has a --help of its own, and --seed, --quiet and --debug."""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps lines as they are, and each command in one."""
+
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=20)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -28,32 +63,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, as of `exit_code`.
     """
     options = _parser().parse_args(arguments)
-    return exit_code(lambda: options.command(options))
+    return exit_code(lambda: options.command(options), options.debug)
 
 
-def exit_code(work: Callable[[], None]) -> int:
+def exit_code(work: Callable[[], None], debug: bool = False) -> int:
     """Does some work, and says in one line what went wrong with it.
 
     Args:
         work: A function without arguments.
+        debug: Whether to show where it went wrong, too.
 
     Returns:
-        0; 1 if a package or a file is the trouble; 130 if interrupted.
+        0; 1 if a package, a file or a value is the trouble; 3 if it is
+        something unforeseen; 130 if interrupted.
     """
     try:
-        work()
+        with _warnings_in_one_line():
+            work()
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
-    except (ImportError, OSError) as error:
-        return _failed(f"error: {error}", 1)
+    except BrokenPipeError:
+        # The reader has seen enough; there is no one to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        if isinstance(error, TROUBLE):
+            return _failed(f"error: {error}", 1)
+        kind = type(error).__name__
+        place = "" if debug else " (--debug shows where)"
+        return _failed(f"unexpected {kind}{place}: {error}", 3)
     return 0
 
 
 def _parser():
     parser = _Parser(
         prog=NAME,
-        description="Transfer learning in Keras, regularised by optimal "
-        "transport.",
+        description=ABOUT,
+        epilog=CODES,
+        formatter_class=_Formatter,
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"{NAME} {keras_otreg.__version__}",
     )
     commands = parser.add_subparsers(
         required=True, metavar="command", title="commands"
@@ -63,9 +118,27 @@ def _parser():
     return parser
 
 
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    def show(message, category, *place, **others):
+        del place, others
+        # What will change in a library is of no use to those who only run us.
+        if not issubclass(category, DeprecationWarning):
+            _say(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
 def _failed(message, code):
-    sys.stderr.write(f"{NAME}: {message}\n")
+    _say(message)
     return code
+
+
+def _say(message):
+    line = " ".join(str(message).split())
+    sys.stderr.write(f"{NAME}: {line}\n")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ FLOORS = {
     "tuning": 6,
     "demo": 7,
     "benchmark": 8,
+    "workflows": 8,
     "commands": 9,
     "__main__": 10,
     "__init__": 11,
@@ -50,6 +51,7 @@ HOMES = {
     "tensorflow_datasets": ("data/",),
     "keras_tuner": ("tuning/",),
     "matplotlib": ("plots/",),
+    "jinja2": ("workflows/",),
 }
 
 

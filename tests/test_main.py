@@ -1,6 +1,20 @@
+import warnings
+
 import pytest
 
 from keras_otreg import __main__ as command_line
+
+COMMANDS = (
+    "finetune",
+    "compress",
+    "joint",
+    "inspect",
+    "compare",
+    "tune",
+    "demo",
+    "benchmark speed",
+    "benchmark accuracy",
+)
 
 
 def fails(arguments, capsys):
@@ -24,6 +38,15 @@ def fails(arguments, capsys):
         (["benchmark"], "kind"),
         (["benchmark", "beauty"], "beauty"),
         (["benchmark", "accuracy", "--seeds", "0"], "--seeds"),
+        (["finetune"], "DATA"),
+        (["finetune", "data", "--method", "magic"], "--method"),
+        (["finetune", "data", "--weight", "-1"], "--weight"),
+        (["finetune", "data", "--weight", "nan"], "--weight"),
+        (["finetune", "data", "--shots", "0"], "--shots"),
+        (["compress", "model.keras", "data"], "--student"),
+        (["joint", "data"], "SOURCE"),
+        (["inspect"], "MODEL.keras"),
+        (["compare", "a.keras", "b.keras"], "DATA"),
     ],
 )
 def test_a_wrong_argument_is_named_in_one_line(arguments, culprit, capsys):
@@ -78,12 +101,53 @@ def test_trouble_while_working_is_one_line_and_a_code(error, code, capsys):
     assert message.count("\n") == 1
 
 
-def test_a_mistake_of_ours_is_not_hidden():
+def test_a_mistake_of_ours_is_one_line_too_and_has_a_code(capsys):
     def work():
-        raise ZeroDivisionError
+        raise ZeroDivisionError("by zero\nof all things")
 
-    with pytest.raises(ZeroDivisionError):
-        command_line.exit_code(work)
+    assert command_line.exit_code(work) == 3
+    message = capsys.readouterr().err
+    assert "ZeroDivisionError" in message
+    assert "--debug" in message
+    assert message.count("\n") == 1
+
+
+def test_debugging_shows_where_it_went_wrong(capsys):
+    def work():
+        raise OSError("no such thing")
+
+    assert command_line.exit_code(work, debug=True) == 1
+    message = capsys.readouterr().err
+    assert "Traceback" in message
+    assert "in work" in message
+    assert message.splitlines()[-1] == "keras-otreg: error: no such thing"
+
+
+def test_a_warning_is_one_line(capsys):
+    def work():
+        warnings.warn("left out:\none picture", stacklevel=1)
+
+    assert command_line.exit_code(work) == 0
+    expected = "keras-otreg: warning: left out: one picture\n"
+    assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_takes_what_all_take(name, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        command_line.main([*name.split(), "--help"])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    for option in ("--seed S", "--quiet", "--debug"):
+        assert option in shown
+
+
+def test_the_help_tells_of_all_commands_and_exit_codes(capsys):
+    with pytest.raises(SystemExit):
+        command_line.main(["--help"])
+    shown = capsys.readouterr().out
+    for words in ("exit codes", "finetune", "compress", "compare", "130"):
+        assert words in shown
 
 
 def test_help_names_every_option(capsys):

@@ -4,7 +4,14 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from keras_otreg.commands.options import add_out, add_page, ready, whole_number
+from keras_otreg.commands.options import (
+    add_common,
+    add_out,
+    add_page,
+    ready,
+    screen,
+    whole_number,
+)
 
 
 def add(kinds: Any) -> None:
@@ -43,12 +50,6 @@ def _add_what(accuracy):
         type=whole_number(1, 1000),
         help="how many draws of labels to report (default: as in the file)",
     )
-    accuracy.add_argument(
-        "--seed",
-        metavar="S",
-        type=whole_number(0, 2**31),
-        help="the first seed (default: as in the file)",
-    )
 
 
 def _add_where(accuracy):
@@ -61,12 +62,11 @@ def _add_where(accuracy):
     )
     add_out(accuracy, "otreg-accuracy", "the results")
     add_page(accuracy)
+    add_common(accuracy, "the first draw", seed=None, default="as in the file")
 
 
 def _run(options):
     ready(options.out)
-    import rich.console
-
     from keras_otreg.benchmark import accuracy
 
     try:
@@ -79,7 +79,7 @@ def _run(options):
         return
     if options.data is not None and not (options.data / "train").is_dir():
         raise OSError(f"cannot read --data {options.data}: no folder train")
-    accuracy.run(comparison, options.out, options.data, rich.console.Console())
+    accuracy.run(comparison, options.out, options.data, screen(options))
 
 
 def _comparison(accuracy, options):

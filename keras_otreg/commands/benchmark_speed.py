@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from keras_otreg.commands.options import add_out, add_page, ready
+from keras_otreg.commands.options import (
+    add_common,
+    add_out,
+    add_page,
+    ready,
+    screen,
+)
 
 PARTS = (
     "start-up",
@@ -42,6 +48,7 @@ def add(kinds: Any) -> None:
     )
     add_out(speed, "otreg-speed", "the tables and pictures")
     add_page(speed)
+    add_common(speed, "the networks; the problems are always the same")
 
 
 def _run(options):
@@ -51,11 +58,12 @@ def _run(options):
     if options.page is not None:
         speed.write_page(options.out, options.page)
         return
-    import rich.console
+    import keras
 
+    keras.utils.set_random_seed(options.seed)
     speed.run(
         options.only or PARTS,
         options.quick,
         options.out,
-        rich.console.Console(),
+        screen(options),
     )

@@ -3,7 +3,13 @@
 import argparse
 from typing import Any
 
-from keras_otreg.commands.options import add_out, ready, whole_number
+from keras_otreg.commands.options import (
+    add_common,
+    add_out,
+    ready,
+    screen,
+    whole_number,
+)
 
 
 def add(commands: Any) -> None:
@@ -41,20 +47,12 @@ def _add_options(demo):
         help="how many draws of labels to train with (default: 8, or 5 "
         "with --joint)",
     )
-    demo.add_argument(
-        "--seed",
-        metavar="S",
-        type=whole_number(0, 2**31),
-        default=0,
-        help="the first seed; the same gives the same numbers (default: 0)",
-    )
     add_out(demo, "otreg-demo", "the model, the table and the pictures")
+    add_common(demo, "the first draw; the same gives the same numbers")
 
 
 def _run(options):
     ready(options.out)
-    import rich.console
-
     from keras_otreg import demo
 
     # Without --joint, then with it.
@@ -68,4 +66,4 @@ def _run(options):
         settings = demo.quick(settings)
     task = demo.letters_and_digits() if options.joint else demo.digits()
     run = demo.run_joint if options.joint else demo.run
-    run(task, settings, options.out, rich.console.Console())
+    run(task, settings, options.out, screen(options))

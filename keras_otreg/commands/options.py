@@ -2,8 +2,13 @@
 
 import argparse
 import logging
+import math
 import pathlib
 from collections.abc import Callable
+from typing import Any
+
+# Of pictures, in pixels.
+SIZE = 160
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -18,6 +23,131 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         )
 
     return parse
+
+
+def number_above_zero(text: str) -> float:
+    """Parses a finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if 0.0 < number < math.inf:
+        return number
+    raise argparse.ArgumentTypeError(
+        f"expected a finite number above 0, not {text!r}"
+    )
+
+
+def add_training(
+    parser: argparse.ArgumentParser, epochs: int, patience: int, rate: float
+) -> None:
+    """Adds how networks are trained.
+
+    Args:
+        parser: Of the command.
+        epochs: How many there are at most, if nothing is said.
+        patience: How many without progress end a training, if nothing is said.
+        rate: The learning rate, if nothing is said.
+    """
+    group = parser.add_argument_group("training")
+    for name, value, most, text in (
+        ("epochs", epochs, 10**4, "passes over the pictures, at most"),
+        ("patience", patience, 10**4, "epochs without progress in validation"),
+        ("batch-size", 32, 10**4, "pictures in a batch"),
+    ):
+        group.add_argument(
+            f"--{name}",
+            metavar="N",
+            type=whole_number(1, most),
+            default=value,
+            help=f"{text} (default: {value})",
+        )
+    group.add_argument(
+        "--learning-rate",
+        metavar="R",
+        type=number_above_zero,
+        default=rate,
+        help=f"of Adam (default: {rate:g})",
+    )
+
+
+def training(options: argparse.Namespace, keep_statistics: bool = True) -> Any:
+    """The `Settings` that `add_training` asks for."""
+    from keras_otreg.workflows.learning import Settings
+
+    return Settings(
+        epochs=options.epochs,
+        patience=options.patience,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        keep_statistics=keep_statistics,
+    )
+
+
+def add_pictures(
+    parser: argparse.ArgumentParser, name: str = "data", metavar: str = "DATA"
+) -> None:
+    """Adds the folder of pictures that a command reads."""
+    parser.add_argument(
+        name,
+        metavar=metavar,
+        type=pathlib.Path,
+        help="pictures as train/<class>/, validation/<class>/ and "
+        "test/<class>/, or as <class>/: what is missing is set aside",
+    )
+
+
+def add_teacher(parser: argparse.ArgumentParser) -> None:
+    """Adds the network that a command starts from."""
+    parser.add_argument(
+        "--teacher",
+        metavar="MODEL",
+        default="efficientnet-lite0",
+        help="the network to start from: efficientnet-lite0, a .keras file, or "
+        "a name of keras.applications (default: efficientnet-lite0)",
+    )
+
+
+def add_shots(parser: argparse.ArgumentParser) -> None:
+    """Adds how many pictures to learn from, and their size."""
+    parser.add_argument(
+        "--shots",
+        metavar="N",
+        type=whole_number(1, 10**6),
+        help="draw N pictures of each class to learn from (default: all)",
+    )
+    add_image_size(parser)
+
+
+def add_image_size(parser: argparse.ArgumentParser) -> None:
+    """Adds the size of pictures, for networks that take any."""
+    parser.add_argument(
+        "--image-size",
+        metavar="N",
+        type=whole_number(8, 4096),
+        default=SIZE,
+        help="height and width of pictures, in pixels, where the network takes "
+        f"any (default: {SIZE})",
+    )
+
+
+def add_strength(
+    parser: argparse.ArgumentParser,
+    default: str = "the middle of what the library searches",
+) -> None:
+    """Adds how strongly a method acts.
+
+    Args:
+        parser: Of the command.
+        default: What it is if nothing is said.
+    """
+    parser.add_argument(
+        "--weight",
+        metavar="W",
+        type=number_above_zero,
+        help=f"strength of the method (default: {default})",
+    )
 
 
 def add_out(parser: argparse.ArgumentParser, name: str, holds: str) -> None:
@@ -45,6 +175,48 @@ def add_page(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="run nothing; write what is in --out into this Markdown page",
     )
+
+
+def add_common(
+    parser: argparse.ArgumentParser,
+    of: str = "all that is drawn at random",
+    *,
+    seed: int | None = 0,
+    default: str = "0",
+) -> None:
+    """Adds what every command takes: --seed, --quiet and --debug.
+
+    Args:
+        parser: Of the command.
+        of: What the seed is of.
+        seed: The seed if none is given.
+        default: How the help calls that.
+    """
+    common = parser.add_argument_group("options of every command")
+    common.add_argument(
+        "--seed",
+        metavar="S",
+        type=whole_number(0, 2**31 - 1),
+        default=seed,
+        help=f"of {of} (default: {default})",
+    )
+    common.add_argument(
+        "--quiet",
+        action="store_true",
+        help="show neither progress nor what is in the files anyway",
+    )
+    common.add_argument(
+        "--debug",
+        action="store_true",
+        help="show where in the program an error arose",
+    )
+
+
+def screen(options: argparse.Namespace) -> Any:
+    """The `rich.console.Console` of a command, silent if that is wanted."""
+    import rich.console
+
+    return rich.console.Console(quiet=options.quiet)
 
 
 def ready(folder: pathlib.Path) -> None:

@@ -1,12 +1,16 @@
 """The command `tune`."""
 
-import csv
 import functools
 import pathlib
 from typing import Any
 
-from keras_otreg.commands.options import add_out, ready, whole_number
-from keras_otreg.files import whole
+from keras_otreg.commands.options import (
+    add_common,
+    add_out,
+    ready,
+    screen,
+    whole_number,
+)
 
 
 def add(commands: Any) -> None:
@@ -76,13 +80,7 @@ def _add_how(tune):
             default=value,
             help=f"{text} (default: {value})",
         )
-    tune.add_argument(
-        "--seed",
-        metavar="S",
-        type=whole_number(0, 2**31 - 1),
-        default=0,
-        help="of the search and the first weights (default: 0)",
-    )
+    add_common(tune, "the search and the first weights")
 
 
 def _run(options):
@@ -92,14 +90,14 @@ def _run(options):
                 f"cannot read --data {options.data}: no folder {part}"
             )
     ready(options.out)
-    import rich.console
+    from keras_otreg.workflows.run import write_table
 
     rows, best = _searched(options)
     if best is None:
         raise OSError(f"no trial has succeeded; see {options.out / 'search'}")
     best.student.save(options.out / "model.keras")
-    _write(options.out / "trials.csv", rows)
-    console = rich.console.Console()
+    write_table(options.out / "trials.csv", rows)
+    console = screen(options)
     console.print(_table(rows))
     console.print(f"The best model and all trials are in {options.out}.")
 
@@ -107,11 +105,15 @@ def _run(options):
 def _searched(options):
     """The trials, and the best model."""
     from keras_otreg import tuning
-    from keras_otreg.commands.networks import features_of, teacher_named
+    from keras_otreg.workflows.networks import (
+        features_of,
+        known_layers,
+        teacher_named,
+    )
 
     teacher = teacher_named(options.teacher, options.image_size)
     at = features_of(teacher)
-    places = _known(teacher, options.at or [at])
+    places = known_layers(teacher, options.at or [at])
     space = getattr(tuning, f"{options.method}_space")
     pictures, classes = _pictures(options, teacher.input_shape[1:3])
     hypermodel = tuning.TransferHyperModel(
@@ -126,24 +128,13 @@ def _searched(options):
         options.trials,
         seed=options.seed,
         epochs=options.epochs,
+        verbose=0 if options.quiet else 2,
         **pictures,
     )
 
 
-def _known(teacher, paths):
-    """Paths of layers, if the teacher has them all."""
-    from keras_otreg.features.walk import find_layer
-
-    try:
-        for path in paths:
-            find_layer(teacher, path)
-    except ValueError as error:
-        raise OSError(error) from error
-    return paths
-
-
 def _student(teacher, at, classes, seed, hp):
-    from keras_otreg.commands.networks import with_new_head
+    from keras_otreg.workflows.networks import with_new_head
 
     return with_new_head(teacher, at, classes, seed)
 
@@ -184,16 +175,6 @@ def _pictures(options, size):
         (x, y), _ = few_shot(train, options.shots, options.seed)
         fit.update(x=x, y=y, batch_size=options.batch_size)
     return fit, len(names)
-
-
-def _write(path, rows):
-    with (
-        whole(path) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _table(rows):

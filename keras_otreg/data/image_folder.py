@@ -2,6 +2,8 @@
 
 import pathlib
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -66,11 +68,11 @@ def image_folder(
         verbose=False,
     )
     names, files = samples.class_names, samples.file_paths
-    readable = _readable(files)
+    readable = readable_files(files)
     checks.several_classes(
         (pathlib.Path(x).relative_to(path).parts[0] for x in readable), path
     )
-    left_out = _others(path, readable)
+    left_out = _others(path, files)
     if left_out:
         warnings.warn(
             "Left out files that cannot be read as pictures: "
@@ -85,9 +87,9 @@ def image_folder(
     return batches
 
 
-def _others(path: pathlib.Path, readable: list[str]) -> list[str]:
+def _others(path: pathlib.Path, pictures: list[str]) -> list[str]:
     """Files in the folders of classes, but not these, nor hidden ones."""
-    known = set(map(pathlib.Path, readable))
+    known = set(map(pathlib.Path, pictures))
     return [
         str(file)
         for file in sorted(path.glob("*/**/*"))
@@ -97,18 +99,34 @@ def _others(path: pathlib.Path, readable: list[str]) -> list[str]:
     ]
 
 
-def _readable(files: list[str]) -> list[str]:
-    """The files that can be read, by the very function that will read them."""
+def readable_files(files: Sequence[str]) -> list[str]:
+    """The files that can be read; a warning names the others.
 
-    def decode(file):
-        content = tf.io.read_file(file)
-        picture = tf.io.decode_image(
-            content, channels=3, expand_animations=False
+    Args:
+        files: Paths, in any order.
+
+    Returns:
+        Those that TensorFlow can decode, in the same order.
+    """
+    tried = tf.data.Dataset.from_tensor_slices(list(files))
+    # TensorFlow would not decode a picture of which nothing is asked.
+    tried = tried.map(
+        lambda file: (file, tf.shape(decoded(file))),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    found = tried.ignore_errors().as_numpy_iterator()
+    readable = [file.decode() for file, _ in found]
+    if len(readable) < len(files):
+        unreadable = ", ".join(sorted(set(files) - set(readable)))
+        warnings.warn(
+            f"Left out pictures that cannot be read: {unreadable}", stacklevel=3
         )
-        # TensorFlow would not decode a picture of which nothing is asked.
-        return file, tf.shape(picture)
+    return readable
 
-    tried = tf.data.Dataset.from_tensor_slices(files)
-    tried = tried.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    readable = tried.ignore_errors().as_numpy_iterator()
-    return [file.decode() for file, _ in readable]
+
+def decoded(file: Any, channels: int = 3) -> Any:
+    """The pixels of a file, of shape `(height, width, channels)`."""
+    content = tf.io.read_file(file)
+    return tf.io.decode_image(
+        content, channels=channels, expand_animations=False
+    )

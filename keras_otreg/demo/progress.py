@@ -25,9 +25,9 @@ class Stages:
         """Shows what is being done from now on."""
         self._bar.update(self._task, description=name)
 
-    def advance(self) -> None:
-        """One training is done."""
-        self._bar.advance(self._task)
+    def advance(self, steps: int = 1) -> None:
+        """One training is done, or several steps of one."""
+        self._bar.advance(self._task, steps)
 
 
 @contextlib.contextmanager

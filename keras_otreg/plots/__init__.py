@@ -5,6 +5,7 @@ from keras_otreg.plots.feature_drift import feature_drift
 from keras_otreg.plots.gains import gains
 from keras_otreg.plots.growth import growth
 from keras_otreg.plots.history import history
+from keras_otreg.plots.inline import inline_svg
 from keras_otreg.plots.layer_similarity import layer_similarity
 from keras_otreg.plots.learning_curves import learning_curves
 from keras_otreg.plots.matches import matches
@@ -16,6 +17,7 @@ __all__ = [
     "gains",
     "growth",
     "history",
+    "inline_svg",
     "layer_similarity",
     "learning_curves",
     "matches",

@@ -20,6 +20,7 @@ def learning_curves(
     panels: Mapping[str, Mapping[str, Any]],
     steps: Any,
     *,
+    xlabel: str = "steps of training",
     ylabel: str = "test accuracy",
     columns: int = 4,
 ) -> Any:
@@ -30,6 +31,7 @@ def learning_curves(
             method, values of shape `(seeds, points)`. Two or three curves in
             a panel can be told apart; more hide each other.
         steps: Steps of training at the points, of shape `(points,)`.
+        xlabel: What the steps are.
         ylabel: What the values are.
         columns: Panels side by side, at most.
 
@@ -52,7 +54,7 @@ def learning_curves(
     for axes, (title, curves) in zip(places, panels.items(), strict=True):
         axes.sharey(places[0])
         _draw(axes, curves, np.asarray(steps))
-        axes.set(title=title, xlabel="steps of training", ylabel=ylabel)
+        axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
         tidy(axes)
         axes.legend(loc="lower right", frameon=False, fontsize="small")
     return figure

@@ -2,6 +2,11 @@
 
 from keras_otreg.tuning.alignment_space import alignment_space
 from keras_otreg.tuning.hypermodel import TransferHyperModel
+from keras_otreg.tuning.method_space import (
+    method_space,
+    settled,
+    strength_space,
+)
 from keras_otreg.tuning.objective import objective
 from keras_otreg.tuning.random_search import random_search
 from keras_otreg.tuning.transport_space import transport_space
@@ -10,8 +15,11 @@ from keras_otreg.tuning.trials import trials
 __all__ = [
     "TransferHyperModel",
     "alignment_space",
+    "method_space",
     "objective",
     "random_search",
+    "settled",
+    "strength_space",
     "transport_space",
     "trials",
 ]

@@ -48,7 +48,7 @@ def random_search(
         directory=folder.parent,
         project_name=folder.name,
     )
-    tuner.search(verbose=2, **fit)
+    tuner.search(**{"verbose": 2, **fit})
     rows = trials(tuner)
     if all(row["score"] is None for row in rows):
         return rows, None

@@ -8,37 +8,6 @@ import pytest
 
 from keras_otreg import __main__ as command_line
 
-SIZE = 8
-
-
-@pytest.fixture
-def folder(tmp_path, rng):
-    """Dark and light pictures, easy to tell apart."""
-    for part, count in (("train", 6), ("validation", 4)):
-        for label, level in (("dark", 40), ("light", 200)):
-            place = tmp_path / "data" / part / label
-            place.mkdir(parents=True)
-            for k in range(count):
-                pixels = level + rng.integers(-30, 30, size=(SIZE, SIZE, 3))
-                keras.utils.save_img(place / f"{k}.png", pixels, scale=False)
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def teacher(tmp_path):
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((SIZE, SIZE, 3)),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(4, 3, activation="relu"),
-            keras.layers.GlobalAveragePooling2D(name="avg_pool"),
-            keras.layers.Dense(5),
-        ]
-    )
-    model.save(tmp_path / "teacher.keras")
-    return tmp_path / "teacher.keras"
-
 
 @pytest.fixture
 def tune(folder, teacher, tmp_path):
@@ -68,7 +37,7 @@ def test_it_writes_the_best_model_and_all_trials(tune, tmp_path, capsys):
     assert {"learning_rate", "transport/weight"} <= set(rows[0])
     best = keras.saving.load_model(tmp_path / "out" / "model.keras")
     assert best.output_shape == (None, 2)
-    picture = np.ones((1, SIZE, SIZE, 3))
+    picture = np.ones((1, 8, 8, 3))
     assert np.isfinite(best.predict(picture, verbose=0)).all()
     assert "Trials, the best first" in capsys.readouterr().out
 

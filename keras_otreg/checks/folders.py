@@ -1,0 +1,74 @@
+"""Checks of folders of pictures."""
+
+import pathlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+
+def known_classes(
+    received: Collection[str], known: Collection[str], part: str
+) -> None:
+    """Raises if a part of some data has classes that training does not."""
+    unknown = sorted(set(received) - set(known))
+    if unknown:
+        raise ValueError(
+            f"Expected the classes of the folder train, {sorted(known)}, in "
+            f"the folder {part}. Received: {unknown} beside them"
+        )
+
+
+def part_to_train_on(found: Mapping[str, Any], folder: pathlib.Path) -> None:
+    """Raises if a folder has pictures to test on, and none to train on."""
+    if found:
+        raise ValueError(
+            f"Expected a folder train in '{folder}', beside its folders "
+            f"{sorted(found)}, or a folder for each class. Received: no train"
+        )
+
+
+def enough_pictures(
+    counts: Mapping[str, int], least: int, what: str, way_out: str
+) -> None:
+    """Raises if a class has too few pictures."""
+    small = [f"{k} has {n}" for k, n in counts.items() if n < least]
+    if small:
+        raise ValueError(
+            f"Expected at least {least} pictures of each class {what}. "
+            f"Received: {', '.join(small)}. {way_out}"
+        )
+
+
+def some_readable(paths: Sequence[str], folder: pathlib.Path) -> None:
+    """Raises if none of the pictures of a folder can be read."""
+    if not paths:
+        raise ValueError(
+            f"Expected pictures in '{folder}'. Received: none that can be read "
+            "as .bmp, .gif, .jpeg, .jpg or .png"
+        )
+
+
+def same_run(
+    known: Mapping[str, Any], settings: Mapping[str, Any], folder: pathlib.Path
+) -> None:
+    """Raises if a folder holds a run with other settings."""
+    other = [
+        f"{name} is {known.get(name)!r} there, not {value!r}"
+        for name, value in settings.items()
+        if known.get(name) != value
+    ]
+    if other:
+        raise ValueError(
+            f"Expected '{folder}' to be empty, or to hold a run with the same "
+            f"settings. Received: a run in which {'; '.join(other)}. Give "
+            "another --out, or the settings as they were"
+        )
+
+
+def same_pictures(model: tuple[int, ...], student: tuple[int, ...]) -> None:
+    """Raises if two networks take pictures of other sizes or colours."""
+    if model != student:
+        raise ValueError(
+            "Expected a student that takes pictures of shape "
+            f"{model}, as the model does. Received: one that takes {student}. "
+            "Put a `keras.layers.Resizing` in front of either"
+        )

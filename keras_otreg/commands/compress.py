@@ -1,0 +1,99 @@
+"""The command `compress`."""
+
+import pathlib
+from typing import Any
+
+from keras_otreg.commands.options import (
+    add_common,
+    add_out,
+    add_pictures,
+    add_shots,
+    add_strength,
+    add_training,
+    ready,
+    screen,
+    training,
+)
+from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
+
+METHODS = tuple(name for name in TITLES if name not in OF_WEIGHTS)
+
+
+def add(commands: Any) -> None:
+    """Adds the command to those of a parser."""
+    compress = commands.add_parser(
+        "compress",
+        help="train a small network with the help of a large one",
+        description="Trains a student of any width and architecture on your "
+        "pictures, while its layers stay close to those of a larger network, "
+        "and compares it with the student trained alone. Writes model.keras "
+        "(a plain Keras model), history.csv and report.html. Started again, it "
+        "goes on where it was stopped. "
+        'Needs pip install "keras-otreg[pictures]".',
+    )
+    compress.set_defaults(command=_run)
+    compress.add_argument(
+        "model",
+        metavar="MODEL.keras",
+        type=pathlib.Path,
+        help="the large network, a .keras file",
+    )
+    add_pictures(compress)
+    _add_what(compress)
+    add_training(compress, epochs=60, patience=20, rate=1e-3)
+    add_common(compress)
+
+
+def _add_what(compress):
+    compress.add_argument(
+        "--student",
+        metavar="MODEL.keras",
+        type=pathlib.Path,
+        required=True,
+        help="the small network, a .keras file; it starts with the weights "
+        "that it has",
+    )
+    add_out(compress, "otreg-compress", "the model and the report")
+    add_shots(compress)
+    compress.add_argument(
+        "--method",
+        choices=METHODS,
+        default="alignment",
+        metavar="METHOD",
+        help=f"{', '.join(METHODS)} (default: alignment)",
+    )
+    compress.add_argument(
+        "--at",
+        metavar="LAYER[=LAYER]",
+        action="append",
+        default=[],
+        help="a layer of the student where the method acts, and the teacher's "
+        "that belongs to it, may be repeated (default: the ends of up to three "
+        "blocks and the layers before the heads; `keras-otreg compare` "
+        "suggests others)",
+    )
+    add_strength(
+        compress,
+        "1 for alignment, else the middle of what the library searches",
+    )
+
+
+def _run(options):
+    ready(options.out)
+    from keras_otreg.workflows.compress import Wish, compress
+    from keras_otreg.workflows.telling import tell
+
+    console = screen(options)
+    wish = Wish(
+        model=options.model,
+        student=options.student,
+        data=options.data,
+        out=options.out,
+        method=options.method,
+        at=tuple(options.at),
+        weight=options.weight,
+        shots=options.shots,
+        image_size=options.image_size,
+        settings=training(options, keep_statistics=False),
+    )
+    tell(compress(wish, console), options.out, console)

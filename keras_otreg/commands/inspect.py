@@ -1,0 +1,46 @@
+"""The command `inspect`."""
+
+import pathlib
+import sys
+from typing import Any
+
+from keras_otreg.commands.options import add_common, screen
+
+
+def add(commands: Any) -> None:
+    """Adds the command to those of a parser."""
+    inspect = commands.add_parser(
+        "inspect",
+        help="the layers of a network that a penalty can name",
+        description="Prints the path of each layer of a network that can be "
+        "captured, also inside nested models, with the shape of what it "
+        "returns. With --quiet only that, separated by tabs.",
+    )
+    inspect.set_defaults(command=_run)
+    inspect.add_argument(
+        "model", metavar="MODEL.keras", type=pathlib.Path, help="a .keras file"
+    )
+    add_common(inspect, "nothing here: all is as in the file")
+
+
+def _run(options):
+    from keras_otreg.features import summary
+    from keras_otreg.features.summary import summary_rows
+    from keras_otreg.workflows.networks import features_of, network_in
+
+    model = network_in(options.model, "model")
+    if options.quiet:
+        for row in summary_rows(model):
+            sys.stdout.write("\t".join(row) + "\n")
+        return
+    summary(model)
+    console = screen(options)
+    console.print(
+        f"{model.name}: {model.count_params():,} weights; takes "
+        f"{model.input_shape}, returns {model.output_shape}.",
+        highlight=False,
+    )
+    console.print(
+        f"A penalty on what the head sees: --at {features_of(model)}",
+        highlight=False,
+    )

@@ -1,0 +1,197 @@
+"""Files of pictures: which there are, and which are for what."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.data.image_folder import readable_files
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+# What folders of a part may be called.
+PARTS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test",),
+}
+# Shares of pictures that are set aside where a folder has no such part.
+HELD_OUT = 0.2
+
+
+class PictureFiles(NamedTuple):
+    """Pictures that lie in files, and their labels.
+
+    Attributes:
+        paths: Of the files.
+        labels: Whole numbers of shape `(pictures,)`.
+        class_names: What the labels stand for.
+    """
+
+    paths: list[str]
+    labels: np.ndarray
+    class_names: list[str]
+
+    def take(self, rows: np.ndarray) -> "PictureFiles":
+        """Some of the pictures."""
+        paths = [self.paths[row] for row in rows]
+        return self._replace(paths=paths, labels=self.labels[rows])
+
+    def first_of_each(self, most: int) -> np.ndarray:
+        """Rows of the first pictures of each class, so many at most."""
+        rows = [
+            np.flatnonzero(self.labels == label)[:most]
+            for label in range(len(self.class_names))
+        ]
+        return np.concatenate(rows)
+
+    def counts(self) -> dict[str, int]:
+        """How many pictures each class has."""
+        found = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, found.tolist(), strict=True))
+
+
+def picture_parts(
+    folder: str | pathlib.Path, seed: int = 0
+) -> dict[str, PictureFiles]:
+    """Finds the pictures to train on, to choose by and to test with.
+
+    Args:
+        folder: One with folders `train`, `validation` and `test`, of which
+            each has a folder for each class; or a folder of classes. What is
+            missing is set aside, a fifth of each class: the test pictures
+            first, then those for validation, of what is left a quarter.
+        seed: Of what is set aside: the same gives the same.
+
+    Returns:
+        A `PictureFiles` each for `"train"`, `"validation"` and `"test"`.
+
+    Raises:
+        ValueError: If there are no pictures of two classes, a class has too
+            few to set some aside, or a part has classes that are not trained.
+
+    Example:
+        ```python
+        parts = otreg.data.picture_parts("clothes")
+        few = otreg.data.draw_pictures(parts["train"], 20)
+        train = otreg.data.read_pictures(few, (160, 160), shuffle=True)
+        ```
+    """
+    folder = checks.folder(folder, "folder")
+    places = _places(folder)
+    if "train" not in places:
+        checks.part_to_train_on(places, folder)
+        places = {"train": folder}
+    found = {"train": picture_files(places["train"])}
+    names = found["train"].class_names
+    for part in ("validation", "test"):
+        if part in places:
+            found[part] = picture_files(places[part], names)
+    missing = [part for part in ("test", "validation") if part not in found]
+    for gone, part in enumerate(missing):
+        # A fifth of all, of which some may be gone already.
+        share = HELD_OUT / (1.0 - gone * HELD_OUT)
+        least = 3 - gone
+        found["train"], found[part] = _set_aside(
+            found["train"], share, least, part, seed
+        )
+    return {part: found[part] for part in PARTS}
+
+
+def picture_files(
+    folder: str | pathlib.Path, class_names: list[str] | None = None
+) -> PictureFiles:
+    """Finds the pictures in a folder that has a folder for each class.
+
+    Args:
+        folder: The folder. Pictures may lie deeper in those of the classes.
+        class_names: The classes, in the order of their labels; the names of
+            the inner folders if not given.
+
+    Returns:
+        The `PictureFiles` that can be read, in the order of their names; a
+        warning names the others.
+
+    Raises:
+        ValueError: If there are no pictures of at least two classes, or of
+            classes that are not known.
+    """
+    folder = checks.folder(folder, "folder")
+    named = sorted(
+        (str(path), path.relative_to(folder).parts[0])
+        for path in folder.glob("*/**/*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(x.startswith(".") for x in path.relative_to(folder).parts)
+    )
+    classes = dict(named)
+    if class_names is None:
+        checks.several_classes(classes.values(), folder)
+    paths = readable_files(list(classes)) if classes else []
+    checks.some_readable(paths, folder)
+    found = {classes[path] for path in paths}
+    if class_names is None:
+        checks.several_classes(found, folder)
+    else:
+        checks.known_classes(found, class_names, folder.name)
+    names = sorted(found) if class_names is None else class_names
+    labels = np.array([names.index(classes[path]) for path in paths], "int32")
+    return PictureFiles(paths, labels, names)
+
+
+def draw_pictures(
+    files: PictureFiles, per_class: int, seed: int = 0
+) -> PictureFiles:
+    """Draws equally many pictures of every class.
+
+    Args:
+        files: To draw from.
+        per_class: How many of each class.
+        seed: Of the draw.
+
+    Returns:
+        The `PictureFiles` drawn, in the order they came in.
+
+    Raises:
+        ValueError: If a class has fewer.
+    """
+    per_class = checks.count(per_class, "per_class")
+    counts = files.counts()
+    checks.enough_pictures(
+        counts, per_class, "to draw", f"Draw {min(counts.values())} at most."
+    )
+    rows = [order[:per_class] for order in _orders(files, seed)]
+    return files.take(np.sort(np.concatenate(rows)))
+
+
+def _places(folder: pathlib.Path) -> Mapping[str, pathlib.Path]:
+    """Where the parts are that a folder has."""
+    found = {}
+    for part, names in PARTS.items():
+        there = [folder / name for name in names if (folder / name).is_dir()]
+        if there:
+            found[part] = there[0]
+    return found
+
+
+def _set_aside(files, share, least, part, seed):
+    checks.enough_pictures(
+        files.counts(),
+        least,
+        f"where there is no folder {part}",
+        "Add pictures, or make that folder yourself.",
+    )
+    orders = _orders(files, seed)
+    aside = [order[: max(1, round(share * len(order)))] for order in orders]
+    aside = np.sort(np.concatenate(aside))
+    kept = np.setdiff1d(np.arange(len(files.paths)), aside)
+    return files.take(kept), files.take(aside)
+
+
+def _orders(files, seed) -> list[Any]:
+    """The rows of each class, in an order that the seed decides."""
+    rng = np.random.default_rng(seed)
+    return [
+        rng.permutation(np.flatnonzero(files.labels == label))
+        for label in range(len(files.class_names))
+    ]

@@ -1,0 +1,97 @@
+"""The search spaces of all methods, by the names that commands call them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras_tuner
+
+from keras_otreg import checks, losses
+from keras_otreg.models import Penalty
+from keras_otreg.tuning.alignment_space import alignment_space
+from keras_otreg.tuning.choices import log_uniform
+from keras_otreg.tuning.transport_space import transport_space
+
+SPACES = {"transport": transport_space, "alignment": alignment_space}
+# Losses, and the weights that the benchmark of accuracy searches for them.
+LOSSES = {
+    "cka": (losses.CenteredKernelAlignment, (0.1, 1000.0)),
+    "hint": (losses.Hint, (0.01, 100.0)),
+    "mmd": (losses.MaximumMeanDiscrepancy, (0.01, 100.0)),
+    "coral": (losses.Coral, (1.0, 10000.0)),
+    "attention": (losses.AttentionTransfer, (10.0, 100000.0)),
+    "bss": (losses.BatchSpectralShrinkage, (0.001, 10.0)),
+}
+PENALTIES = (*SPACES, *LOSSES)
+# Around the default of `add_starting_point`.
+STRENGTHS = (0.001, 10.0)
+
+
+def method_space(
+    hp: keras_tuner.HyperParameters,
+    method: str,
+    at: str,
+    teacher_at: str | None = None,
+    *,
+    weight: float | None = None,
+) -> Penalty:
+    """The penalty of a method, of which a search sets the choices.
+
+    Args:
+        hp: The `keras_tuner.HyperParameters` of a trial; new ones, of which
+            nothing is set, give the defaults: the middle of each range.
+        method: `"transport"`, `"alignment"`, `"cka"`, `"hint"`, `"mmd"`,
+            `"coral"`, `"attention"` or `"bss"`.
+        at: Path of a layer of the student.
+        teacher_at: Path of the teacher's layer; the same if not given.
+        weight: The strength, if it is not to be searched.
+
+    Returns:
+        A `Penalty`, named like the method.
+
+    Raises:
+        ValueError: If the method is unknown.
+
+    Example:
+        ```python
+        defaults = keras_tuner.HyperParameters()
+        otreg.tuning.method_space(defaults, "cka", "avg_pool").weight  # 10.0
+        ```
+    """
+    checks.one_of(method, PENALTIES, "method")
+    if method in SPACES:
+        fixed = {} if weight is None else {"weight": weight}
+        return SPACES[method](hp, {at: teacher_at or at}, name=method, **fixed)
+    kind, weights = LOSSES[method]
+    with hp.name_scope(method):
+        strength = log_uniform(hp, "weight", weight or weights)
+    return Penalty(kind(), at, teacher_at, weight=strength, name=method)
+
+
+def strength_space(
+    hp: keras_tuner.HyperParameters, strength: float | None = None
+) -> float:
+    """The strength of `add_starting_point`, or of its kin, for a search.
+
+    Args:
+        hp: The `keras_tuner.HyperParameters` of a trial.
+        strength: The strength, if it is not to be searched.
+
+    Returns:
+        A number above 0; by default that of `add_starting_point`.
+    """
+    return log_uniform(hp, "strength", strength or STRENGTHS)
+
+
+def settled(values: Mapping[str, Any] | None = None) -> Any:
+    """Hyperparameters that a search has found, or defaults.
+
+    Args:
+        values: By their names, such as a row of `trials`; those that are
+            missing have their defaults.
+
+    Returns:
+        `keras_tuner.HyperParameters` for the functions of a hypermodel.
+    """
+    hp = keras_tuner.HyperParameters()
+    hp.values.update(values or {})
+    return hp

@@ -1,0 +1,1 @@
+"""What the commands for one's own pictures do, without their options."""

@@ -1,0 +1,116 @@
+"""What a command has finished, kept in a folder."""
+
+import csv
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.files import whole
+
+RUN, STAGES = "run.json", "stages"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A network that a stage has trained, and how it went.
+
+    Attributes:
+        model: The network, a plain Keras model.
+        history: What was logged in each epoch.
+        best: Which epoch the weights are of, from 1; 0 for the start.
+        seconds: Time of the training.
+        predictions: What the network says of the pictures of each part.
+    """
+
+    model: keras.Model
+    history: list[dict[str, float]]
+    best: int
+    seconds: float
+    predictions: Mapping[str, np.ndarray]
+
+
+class Run:
+    """The stages of a command; started again, it does what is missing.
+
+    A stage is on disk as a whole or not at all: an interrupted one starts
+    anew, with the same seed.
+
+    Args:
+        folder: An existing folder.
+        settings: What the results depend on, in JSON.
+
+    Raises:
+        ValueError: If the folder holds a run with other settings.
+    """
+
+    def __init__(self, folder: pathlib.Path, settings: Mapping[str, Any]):
+        self.folder = folder
+        settings = json.loads(json.dumps(settings))
+        path = folder / RUN
+        # Settings with which nothing was finished bind nobody.
+        if path.exists() and any((folder / STAGES).glob("*.json")):
+            known = json.loads(path.read_text("utf-8"))
+            checks.same_run(known, settings, folder)
+        with whole(path) as unfinished:
+            unfinished.write_text(json.dumps(settings, indent=2), "utf-8")
+        (folder / STAGES).mkdir(exist_ok=True)
+
+    def is_finished(self, name: str) -> bool:
+        """Whether a stage is on disk."""
+        return self._path(name, "json").exists()
+
+    def stage(self, name: str, work: Callable[[], Trained]) -> Trained:
+        """What a stage has trained, now or before."""
+        if self.is_finished(name):
+            return self._read(name)
+        trained = work()
+        with whole(self._path(name, "keras")) as unfinished:
+            trained.model.save(unfinished)
+        with whole(self._path(name, "npz")) as unfinished:
+            np.savez_compressed(unfinished, **trained.predictions)
+        facts = {k: getattr(trained, k) for k in ("history", "best", "seconds")}
+        # The last file is the mark that the stage is finished.
+        with whole(self._path(name, "json")) as unfinished:
+            unfinished.write_text(json.dumps(facts, indent=1), "utf-8")
+        return trained
+
+    def facts(
+        self, name: str, work: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What a stage without a network has found, now or before."""
+        path = self._path(name, "json")
+        if not path.exists():
+            found = work()
+            with whole(path) as unfinished:
+                unfinished.write_text(json.dumps(found, indent=1), "utf-8")
+        return json.loads(path.read_text("utf-8"))
+
+    def _read(self, name):
+        facts = json.loads(self._path(name, "json").read_text("utf-8"))
+        model = keras.saving.load_model(
+            self._path(name, "keras"), compile=False
+        )
+        with np.load(self._path(name, "npz")) as arrays:
+            predictions = dict(arrays)
+        return Trained(model, predictions=predictions, **facts)
+
+    def _path(self, name, suffix):
+        return self.folder / STAGES / f"{name}.{suffix}"
+
+
+def write_table(path: pathlib.Path, rows: list[Mapping[str, Any]]) -> None:
+    """Writes rows as a CSV file, all or nothing; they may lack columns."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with (
+        whole(path) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,30 @@
+"""The command `compare`, on two small networks."""
+
+import csv
+
+
+def test_it_pairs_layers_and_draws_them(
+    run, folder, teacher, student, tmp_path
+):
+    code, shown, _ = run(
+        "compare", teacher, student, folder, "--out", tmp_path / "out"
+    )
+    assert code == 0
+    assert "Penalty.at_each" in shown
+    assert '"avg_pool": "avg_pool"' in shown
+    with (tmp_path / "out" / "layers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    assert all(0.0 <= float(row["CKA"]) <= 1.0 for row in rows)
+    # Other widths: there is no neuron of the same number.
+    assert all(row["permuted neurons"] == "" for row in rows)
+    for name in ("transport.png", "cka.png", "permuted.png"):
+        assert (tmp_path / "out" / name).stat().st_size > 1000
+
+
+def test_without_a_folder_nothing_is_written(run, folder, teacher, tmp_path):
+    before = set(tmp_path.rglob("*"))
+    code, shown, _ = run("compare", teacher, teacher, folder)
+    assert code == 0
+    assert "Written" not in shown
+    assert set(tmp_path.rglob("*")) == before

@@ -1,0 +1,57 @@
+"""The command `compress`, on a folder of small pictures."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def compress(run, folder, teacher, student, tmp_path):
+    def call(*arguments):
+        return run(
+            *("compress", teacher, folder, "--student", student),
+            *("--out", tmp_path / "out", "--epochs", 2, *arguments),
+        )
+
+    return call
+
+
+def test_the_student_becomes_a_classifier(compress, tmp_path):
+    code, shown, _ = compress()
+    assert code == 0
+    assert "the student alone" in shown
+    model = keras.saving.load_model(tmp_path / "out" / "model.keras")
+    # Its own head predicted logits of as many classes.
+    found = model.predict(np.ones((2, 8, 8, 3)), verbose=0)
+    assert found.shape == (2, 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-5)
+    assert model.get_layer("logits").units == 2
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "instead of" in page
+
+
+def test_layers_are_paired_as_they_are_named(compress, tmp_path):
+    code, _, error = compress("--at", "maps=nowhere")
+    assert code == 1
+    assert "nowhere" in error
+    # Found out before any training.
+    code, _, error = compress("--at", "maps", "--method", "mmd")
+    assert code == 1
+    assert "mmd" in error
+    assert not list(tmp_path.glob("out/stages/*"))
+    assert compress("--at", "maps", "--at", "avg_pool=maps")[0] == 0
+    config = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
+    assert config["at"] == {"maps": "maps", "avg_pool": "maps"}
+
+
+def test_networks_for_other_pictures_are_refused(compress, tmp_path):
+    other = keras.Sequential(
+        [keras.Input((9, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    other.save(tmp_path / "other.keras")
+    code, _, error = compress("--student", tmp_path / "other.keras")
+    assert code == 1
+    assert "(8, 8, 3)" in error
+    assert "Resizing" in error

@@ -1,0 +1,152 @@
+"""The command `finetune`, on a folder of small pictures."""
+
+import csv
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from keras_otreg.data import image_folder
+from keras_otreg.workflows.methods import Method
+
+FILES = ("model.keras", "history.csv", "report.html")
+
+
+@pytest.fixture
+def finetune(run, folder, teacher, tmp_path):
+    def call(*arguments, out="out"):
+        return run(
+            "finetune",
+            folder,
+            *("--teacher", teacher, "--out", tmp_path / out),
+            *("--epochs", 2, *arguments),
+        )
+
+    return call
+
+
+def weights(path):
+    return keras.saving.load_model(path).get_weights()
+
+
+def test_it_writes_a_plain_model_that_is_as_good_as_it_says(
+    finetune, folder, tmp_path
+):
+    code, shown, _ = finetune()
+    assert code == 0
+    model = keras.saving.load_model(tmp_path / "out" / "model.keras")
+    assert not any("keras_otreg" in type(x).__module__ for x in model.layers)
+    test = image_folder(folder / "test", (8, 8), shuffle=False)
+    right = [
+        model.predict(x, verbose=0).argmax(axis=1) == y.numpy() for x, y in test
+    ]
+    (row,) = re.findall(r"│ transport +│ [\d.]+ +│ ([\d.]+)", shown)
+    assert float(row) == pytest.approx(np.mean(np.concatenate(right)), abs=1e-3)
+    with (tmp_path / "out" / "history.csv").open(newline="") as file:
+        stages = {row["stage"] for row in csv.DictReader(file)}
+    assert stages == {"new head only", "plain fine-tuning", "transport"}
+    _check_report((tmp_path / "out" / "report.html").read_text("utf-8"))
+    _check_started_again(finetune, tmp_path / "out")
+
+
+def _check_report(page):
+    """It needs no other file, and trusts no name."""
+    sources = re.findall(r'(?:src|href)="([^"]{0,20})', page)
+    assert sources
+    assert all(x.startswith(("data:image", "#")) for x in sources)
+    assert "<script" not in page
+    assert "dark &amp; &lt;b&gt;" in page
+    assert "dark & <b>" not in page
+    for words in ("Is it better?", "Where it goes wrong", "re-used", "<svg"):
+        assert words in page
+
+
+def _check_started_again(finetune, out):
+    """What is finished is not done again, nor overwritten by another run."""
+    stages = sorted((out / "stages").iterdir())
+    times = [x.stat().st_mtime_ns for x in stages]
+    first = weights(out / "model.keras")
+    code, shown, _ = finetune()
+    assert code == 0
+    assert shown.count("finished before") == 3
+    code, _, error = finetune("--weight", 3)
+    assert code == 1
+    assert "weight is None there, not 3.0" in error
+    assert [x.stat().st_mtime_ns for x in stages] == times
+    for one, other in zip(first, weights(out / "model.keras"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_interrupted_run_ends_like_one_that_was_not(
+    finetune, tmp_path, monkeypatch
+):
+    def stop(*arguments, **others):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Method, "model", stop)
+        assert finetune()[0] == 130
+    assert not (tmp_path / "out" / "model.keras").exists()
+    assert finetune()[1].count("finished before") == 2
+    assert finetune(out="at once")[0] == 0
+    for one, other in zip(
+        *(weights(tmp_path / x / "model.keras") for x in ("out", "at once")),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_search_finds_the_strength(finetune, tmp_path):
+    code, shown, _ = finetune("--tune", 2, "--method", "l2-sp", "--shots", 3)
+    assert code == 0
+    assert "the best of 2 trials" in shown
+    with (tmp_path / "out" / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["strength"] for row in rows}) == 2
+    # A plain model: the pull to the start is not in it.
+    model = keras.saving.load_model(tmp_path / "out" / "model.keras")
+    assert not model.losses
+
+
+def test_a_plain_folder_of_classes_is_split(run, folder, teacher, tmp_path):
+    code, shown, error = run(
+        *("finetune", folder / "train", "--teacher", teacher, "--epochs", 1),
+        *("--out", tmp_path / "out", "--method", "cka", "--at", "maps"),
+        "--quiet",
+    )
+    assert (code, shown, error) == (0, "", "")
+    assert all((tmp_path / "out" / name).exists() for name in FILES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--teacher", "nothing.keras"], "no teacher 'nothing.keras'"),
+        (["--teacher", "NoSuchNet"], "MobileNetV2"),
+        (["--at", "nowhere"], "nowhere"),
+        (["--shots", "7"], "at least 7 pictures of each class"),
+        (["--method", "attention", "--at", "avg_pool"], "attention"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(finetune, arguments, words):
+    code, _, error = finetune(*arguments)
+    assert code == 1
+    assert words in error
+
+
+def test_a_folder_that_is_not_there_is_named(run, teacher):
+    code, _, error = run(
+        "finetune", "nowhere", "--teacher", "efficientnet-lite0"
+    )
+    assert code == 1
+    assert "nowhere" in error
+
+
+def test_missing_packages_are_named_with_their_remedy(finetune, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    code, _, error = finetune()
+    assert code == 1
+    assert 'pip install "keras-otreg[pictures]"' in error

@@ -1,0 +1,156 @@
+"""Which pictures there are in a folder, and which are for what."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_otreg.data import (
+    draw_pictures,
+    image_folder,
+    picture_files,
+    picture_parts,
+    read_pictures,
+)
+
+
+def write(folder, counts, rng):
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for k in range(count):
+            picture = rng.integers(0, 255, size=(6, 7, 3))
+            keras.utils.save_img(folder / name / f"{k:02}.png", picture)
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    write(tmp_path / "all", {"cats": 10, "dogs": 15}, rng)
+    return tmp_path / "all"
+
+
+def test_a_fifth_of_each_class_is_set_aside_twice(folder):
+    parts = picture_parts(folder)
+    counts = {part: files.counts() for part, files in parts.items()}
+    assert counts == {
+        "train": {"cats": 6, "dogs": 9},
+        "validation": {"cats": 2, "dogs": 3},
+        "test": {"cats": 2, "dogs": 3},
+    }
+    paths = [path for files in parts.values() for path in files.paths]
+    assert len(set(paths)) == 25
+
+
+def test_the_seed_decides_what_is_set_aside(folder):
+    paths = [picture_parts(folder, seed)["test"].paths for seed in (0, 0, 1)]
+    assert paths[0] == paths[1]
+    assert paths[0] != paths[2]
+
+
+def test_parts_that_are_there_are_taken_as_they_are(tmp_path, rng):
+    for part in ("train", "val", "test"):
+        write(tmp_path / part, {"cats": 5, "dogs": 5}, rng)
+    parts = picture_parts(tmp_path)
+    for part, name in (("train", "train"), ("validation", "val")):
+        assert len(parts[part].paths) == 10
+        assert all(f"/{name}/" in path for path in parts[part].paths)
+
+
+def test_only_what_is_missing_is_set_aside(tmp_path, rng):
+    write(tmp_path / "train", {"cats": 10, "dogs": 10}, rng)
+    write(tmp_path / "test", {"dogs": 2}, rng)
+    parts = picture_parts(tmp_path)
+    assert parts["validation"].counts() == {"cats": 2, "dogs": 2}
+    # Labels are those of the classes that are trained.
+    assert parts["test"].counts() == {"cats": 0, "dogs": 2}
+
+
+def test_classes_that_are_not_trained_are_named(tmp_path, rng):
+    write(tmp_path / "train", {"cats": 5, "dogs": 5}, rng)
+    write(tmp_path / "test", {"cats": 2, "emus": 2}, rng)
+    with pytest.raises(ValueError, match="emus"):
+        picture_parts(tmp_path)
+
+
+def test_test_pictures_alone_are_not_enough(tmp_path, rng):
+    write(tmp_path / "test", {"cats": 5, "dogs": 5}, rng)
+    with pytest.raises(ValueError, match="no train"):
+        picture_parts(tmp_path)
+
+
+def test_too_few_pictures_to_set_some_aside_are_counted(tmp_path, rng):
+    write(tmp_path, {"cats": 2, "dogs": 9}, rng)
+    with pytest.raises(ValueError, match="cats has 2"):
+        picture_parts(tmp_path)
+
+
+def test_a_folder_of_one_class_is_refused(tmp_path, rng):
+    write(tmp_path, {"cats": 9}, rng)
+    with pytest.raises(ValueError, match="at least two classes"):
+        picture_files(tmp_path)
+
+
+def test_unreadable_hidden_and_other_files_are_left_out(folder):
+    (folder / "cats" / "notes.txt").write_text("not a picture")
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "0.png").write_bytes(b"")
+    (folder / "dogs" / "broken.JPG").write_bytes(b"nothing")
+    with pytest.warns(UserWarning, match="broken.JPG"):
+        files = picture_files(folder)
+    assert files.counts() == {"cats": 10, "dogs": 15}
+
+
+def test_a_folder_without_any_readable_picture_says_so(tmp_path):
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "broken.png").write_bytes(b"nothing")
+    with (
+        pytest.warns(UserWarning, match="broken.png"),
+        pytest.raises(ValueError, match="none that can be read"),
+    ):
+        picture_files(tmp_path)
+
+
+def test_a_draw_has_equally_many_of_each_class(folder):
+    files = picture_files(folder)
+    few = draw_pictures(files, 4, seed=1)
+    assert few.counts() == {"cats": 4, "dogs": 4}
+    assert few.paths == draw_pictures(files, 4, seed=1).paths
+    assert few.paths != draw_pictures(files, 4, seed=2).paths
+    with pytest.raises(ValueError, match="cats has 10"):
+        draw_pictures(files, 11)
+
+
+def test_pictures_are_read_as_image_folder_reads_them(folder):
+    expected = image_folder(folder, (5, 4), 8, shuffle=False)
+    found = read_pictures(picture_files(folder), (5, 4), 8)
+    for (x, y), (other, label) in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(x, other)
+        np.testing.assert_array_equal(y, label)
+
+
+def test_mirrors_and_orders_follow_the_seed(folder):
+    files = picture_files(folder)
+
+    def passes(seed):
+        data = read_pictures(
+            files, (5, 4), 25, shuffle=True, mirror=True, seed=seed
+        )
+        return [next(iter(data))[0].numpy() for _ in range(2)]
+
+    first, second = passes(0), passes(0)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(first[0], first[1])
+    # Each is there once, as it is or as in a mirror.
+    still = next(iter(read_pictures(files, (5, 4), 25)))[0].numpy()
+    for picture in first[0]:
+        same = [np.allclose(x, picture, atol=1e-3) for x in still]
+        turned = [np.allclose(x[:, ::-1], picture, atol=1e-3) for x in still]
+        assert sum(same) + sum(turned) == 1
+    assert any(
+        np.allclose(x[:, ::-1], y, atol=1e-3) for x in still for y in first[0]
+    )
+
+
+def test_grey_pictures_have_one_channel(folder):
+    data = read_pictures(picture_files(folder), (5, 4), channels=1)
+    assert data.element_spec[0].shape[1:] == (5, 4, 1)

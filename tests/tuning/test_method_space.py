@@ -1,0 +1,65 @@
+import inspect
+
+import keras_tuner
+import pytest
+
+from keras_otreg import add_starting_point
+from keras_otreg.tuning import (
+    alignment_space,
+    method_space,
+    settled,
+    strength_space,
+    transport_space,
+)
+from keras_otreg.tuning.method_space import LOSSES, PENALTIES
+from keras_otreg.workflows.methods import Method
+from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
+
+
+@pytest.mark.parametrize("method", PENALTIES)
+def test_defaults_are_the_middle_of_a_range(method):
+    penalty = method_space(settled(), method, "features", "avg_pool")
+    assert (penalty.name, penalty.at) == (method, "features")
+    assert penalty.teacher_at == "avg_pool"
+    if method in LOSSES:
+        low, high = LOSSES[method][1]
+        assert penalty.weight == pytest.approx((low * high) ** 0.5)
+
+
+def test_transport_and_alignment_have_the_spaces_of_their_own():
+    for method, space in (
+        ("transport", transport_space),
+        ("alignment", alignment_space),
+    ):
+        found = method_space(settled(), method, "features")
+        own = space(keras_tuner.HyperParameters(), "features")
+        assert found.weight == own.weight
+        assert found.loss.get_config() == own.loss.get_config()
+
+
+def test_a_weight_that_is_given_is_not_searched():
+    hp = keras_tuner.HyperParameters()
+    assert method_space(hp, "cka", "features", weight=3.0).weight == 3.0
+    assert method_space(hp, "transport", "features", weight=4.0).weight == 4.0
+
+
+def test_what_a_search_has_found_is_used():
+    penalty = method_space(settled({"mmd/weight": 7.0}), "mmd", "features")
+    assert penalty.weight == 7.0
+
+
+def test_the_strength_of_the_starting_point_is_its_default():
+    default = inspect.signature(add_starting_point).parameters["strength"]
+    assert strength_space(settled()) == pytest.approx(default.default)
+    assert strength_space(settled(), 2.0) == 2.0
+
+
+def test_an_unknown_method_is_named():
+    with pytest.raises(ValueError, match="magic"):
+        method_space(settled(), "magic", "features")
+
+
+def test_commands_know_all_methods_by_name():
+    assert set(TITLES) == {*PENALTIES, *OF_WEIGHTS}
+    for name in OF_WEIGHTS:
+        assert Method(name, {}, None).loss() is None

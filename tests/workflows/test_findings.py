@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from keras_otreg.workflows.findings import compared, confusion, examples
+from keras_otreg.workflows.words import sentence
+
+scipy_stats = pytest.importorskip("scipy.stats")
+
+
+def certain(classes, count=3):
+    return np.eye(count)[classes]
+
+
+def test_the_comparison_is_mcnemars_exact_test(rng):
+    labels = rng.integers(0, 3, size=60)
+    first, second = (
+        np.where(rng.random(60) < share, labels, (labels + 1) % 3)
+        for share in (0.8, 0.5)
+    )
+    found = compared(certain(first), certain(second), labels)
+    assert found.right == (first == labels).sum()
+    expected = scipy_stats.binomtest(found.only[0], sum(found.only))
+    assert found.chance == pytest.approx(expected.pvalue)
+    assert found.verdict == ("better" if found.chance <= 0.05 else "open")
+
+
+def test_networks_that_agree_are_not_told_apart():
+    labels = np.array([0, 1, 2])
+    found = compared(certain(labels), certain(labels), labels)
+    assert (found.chance, found.verdict) == (1.0, "open")
+    assert "the same ones" in sentence(found, "one", "other")
+
+
+def test_a_clear_difference_is_said_to_be_one():
+    labels = np.zeros(20, int)
+    found = compared(certain(labels), certain(labels + 1), labels)
+    assert found.verdict == "better"
+    assert "better by more than chance" in sentence(found, "one", "other")
+    found = compared(certain(labels + 1), certain(labels), labels)
+    assert "worse by more than chance" in sentence(found, "one", "other")
+
+
+def test_confusion_counts_labels_in_rows():
+    found = confusion(certain([0, 1, 1, 2]), np.array([0, 0, 1, 2]), 3)
+    np.testing.assert_array_equal(found, [[1, 1, 0], [0, 1, 0], [0, 0, 1]])
+
+
+def test_examples_are_the_surest_ones():
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
+    labels = np.array([1, 1, 1, 0])
+    wrong = examples(probabilities, labels, right=False, most=1)
+    assert [x["row"] for x in wrong] == [0]
+    assert (wrong[0]["label"], wrong[0]["taken_for"]) == (1, 0)
+    assert wrong[0]["share"] == pytest.approx(0.9)
+
+
+def test_right_examples_are_of_all_classes():
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
+    labels = np.array([0, 0, 1])
+    found = examples(probabilities, labels, right=True, most=2)
+    assert [x["row"] for x in found] == [0, 2]

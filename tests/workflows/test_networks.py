@@ -1,0 +1,121 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_otreg.workflows import applications
+from keras_otreg.workflows.networks import (
+    classifier,
+    features_of,
+    picture_shape,
+    with_new_head,
+)
+
+layers = keras.layers
+
+
+def network(*ends):
+    inputs = [keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="maps")]
+    return keras.Sequential([*inputs, *ends])
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ([layers.GlobalAveragePooling2D(name="avg_pool")], "avg_pool"),
+        ([layers.Flatten(name="flat"), layers.Dense(5)], "flat"),
+        (
+            [
+                layers.Flatten(name="flat"),
+                layers.Dense(6, name="wide"),
+                layers.Dropout(0.5, name="drop"),
+                layers.Dense(5),
+                layers.Softmax(),
+            ],
+            "drop",
+        ),
+        ([layers.ReLU(name="last")], "last"),
+    ],
+)
+def test_a_head_is_put_on_what_the_last_one_reads(ends, expected):
+    assert features_of(network(*ends)) == expected
+
+
+def test_of_maps_a_new_head_sees_the_means():
+    model = network()
+    student = with_new_head(model, "maps", 3, seed=0)
+    assert student.get_layer("head").kernel.shape == (4, 3)
+    x = np.ones((2, 8, 8, 3), "float32")
+    np.testing.assert_allclose(
+        student.get_layer("pooled")(model(x)),
+        np.mean(model(x), axis=(1, 2)),
+        rtol=1e-5,
+    )
+    # A tensor, not a list of one: loaded, it takes what `predict` is given.
+    assert not isinstance(student.input, list)
+
+
+def test_a_head_that_fits_is_kept():
+    ends = layers.Flatten(), layers.Dense(3, "softmax", name="own")
+    model = network(*ends)
+    same = classifier(model, 3, 0, "student")
+    assert same.layers[-1].name == "own"
+    other = classifier(model, 4, 0, "student")
+    assert other.output_shape == (None, 4)
+    assert model.output_shape == (None, 3)
+
+
+def test_logits_get_a_softmax():
+    model = network(layers.Flatten(), layers.Dense(3))
+    found = classifier(model, 3, 0, "student")(np.ones((2, 8, 8, 3)))
+    np.testing.assert_allclose(np.sum(found, axis=1), 1.0, rtol=1e-5)
+
+
+def test_what_takes_no_pictures_is_refused():
+    model = keras.Sequential([keras.Input((7,)), layers.Dense(2)])
+    with pytest.raises(OSError, match=r"\(None, 7\)"):
+        picture_shape(model, 8)
+    many = keras.Sequential([keras.Input((8, 8, 5)), layers.Flatten()])
+    with pytest.raises(OSError, match="1 or 3 channels"):
+        picture_shape(many, 8)
+    free = keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(1, 1)])
+    assert picture_shape(free, 96) == (96, 96, 1)
+
+
+@pytest.mark.parametrize("name", ["mobilenet-v2", "ResNet50"])
+def test_preprocessing_becomes_a_layer(name, monkeypatch, rng):
+    families = {applications._plain(k): x for k, *x in applications._networks()}
+    build, preprocess = families[applications._plain(name)]
+    kernel, bias = applications._scaling(preprocess)
+    x = rng.uniform(0, 255, size=(2, 3, 3, 3)).astype("float32")
+    np.testing.assert_allclose(
+        x @ kernel + bias, preprocess(x.copy()), rtol=1e-4, atol=1e-3
+    )
+
+
+def test_a_network_of_keras_takes_pictures_as_they_are(rng):
+    families = {applications._plain(k): x for k, *x in applications._networks()}
+    assert "mobilenetv3small" in families
+    build, preprocess = families["mobilenetv2"]
+    keras.utils.set_random_seed(0)
+    own = build(include_top=False, weights=None, input_shape=(32, 32, 3))
+    model = applications._with_scaling(
+        build, own.get_weights(), preprocess, (32, 32, 3)
+    )
+    x = rng.uniform(0, 255, size=(2, 32, 32, 3)).astype("float32")
+    expected = np.mean(own(preprocess(x.copy())), axis=(1, 2))
+    np.testing.assert_allclose(model(x), expected, rtol=1e-3, atol=1e-6)
+    assert model.layers[-1].name == "avg_pool"
+    assert not model.get_layer("preprocessing").trainable
+
+
+def test_a_download_that_fails_is_told_with_a_way_out(monkeypatch):
+    def build(**settings):
+        raise Exception("URL fetch failure on https://example.org")
+
+    monkeypatch.setattr(
+        applications, "_networks", lambda: [("Net", build, None)]
+    )
+    with pytest.raises(OSError, match="efficientnet-lite0") as error:
+        applications.application("net", 32)
+    assert "cannot download the ImageNet weights of net" in str(error.value)
+    assert applications.application("other", 32) is None
