@@ -2,7 +2,7 @@
 
 import base64
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ class Configurable:
         """Returns the constructor's arguments."""
         return {
             field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
+            for field in dataclasses.fields(cast(Any, self))
         }
 
     @classmethod

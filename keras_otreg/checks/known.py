@@ -106,7 +106,7 @@ def equal_samples(shapes: Any, expected: Any) -> Any:
     )
 
 
-def readable_again(data: Any, kinds: tuple[type, ...]) -> tuple[Any, ...]:
+def readable_again(data: Any, kinds: tuple[type, ...]) -> Any:
     """Returns data that can be read twice; arrays as a tuple."""
     if isinstance(data, kinds):
         return data

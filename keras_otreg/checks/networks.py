@@ -220,7 +220,7 @@ def uncopied_model(name: str, error: Exception) -> ValueError:
     )
 
 
-def pretrained_sizes(received: tuple[int, int], expected: tuple[int, int]):
+def pretrained_sizes(received: Any, expected: tuple[int, int]) -> None:
     """Raises unless a network takes and returns what its weights expect."""
     if received != expected:
         channels, classes = expected

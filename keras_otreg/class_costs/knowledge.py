@@ -39,11 +39,11 @@ def from_names(source: Sequence[str], target: Sequence[str]) -> np.ndarray:
     Returns:
         Costs of shape `(source classes, target classes)`.
     """
-    source, target = (
+    rows, columns = (
         np.array([name.strip().casefold() for name in names])
         for names in (source, target)
     )
-    return (source[:, None] != target).astype(float)
+    return (rows[:, None] != columns).astype(float)
 
 
 def random(source: int, target: int, seed: int = 0) -> np.ndarray:

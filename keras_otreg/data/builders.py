@@ -24,7 +24,10 @@ from keras_otreg.data.textures import textures
 DIGITS = tuple("0123456789")
 
 
-class _Offline(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class _Offline(
+    tfds.core.GeneratorBasedBuilder,
+    skip_registration=True,  # type: ignore[call-arg]
+):
     """Grey pictures from a package: nothing is downloaded."""
 
     VERSION = tfds.core.Version("1.0.0")

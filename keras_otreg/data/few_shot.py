@@ -62,7 +62,7 @@ def few_shot(
     x, y = np.asarray(x), np.asarray(y)
     checks.one_label_each(x, y, "data")
     smallest = int(np.unique(y, return_counts=True)[1].min())
-    per_class = checks.number(
+    checks.number(
         per_class,
         "per_class",
         expected="a whole number from 1 to the size of the smallest class, "

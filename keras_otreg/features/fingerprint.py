@@ -97,7 +97,8 @@ def weights_before(model: keras.Model, at: Iterable[str]) -> list[Any]:
         return model.weights
     before = _Before(model, last)
     before.compute_output_spec(inputs)
-    early, late = set(), set()
+    early: set[int] = set()
+    late: set[int] = set()
     for _, layer in walk(model):
         inside = [layer, *(x for _, x in walk(layer))]
         if id(layer) in before.done:

@@ -95,9 +95,7 @@ def input_spec(model: keras.Model) -> Any:
     return keras.tree.map_shape_structure(keras.KerasTensor, shape)
 
 
-def activation_specs(
-    model: keras.Model, inputs: Any = None
-) -> dict[str, list[Any]] | None:
+def activation_specs(model: keras.Model, inputs: Any = None) -> Any:
     """Symbolic activations of every layer, one for each of its calls.
 
     Args:

@@ -34,7 +34,9 @@ class PlanMemory(keras.layers.Layer):
         warm: bool,
     ):
         super().__init__(name="plan_memory", dtype="float32", trainable=False)
-        self.costs = self.g = self._average = None
+        self.costs: Any = None
+        self.g: Any = None
+        self._average: Any = None
         if momentum:
             self.costs = self._zeros("costs", rows, columns)
             self.steps = self._zeros("steps")

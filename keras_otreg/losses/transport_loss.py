@@ -38,7 +38,7 @@ class TransportLoss(DescribedLoss):
         """Returns this loss with what `memory` made for it."""
         # Keras copies a loss by its config, which would load the solver anew.
         loss = object.__new__(type(self))
-        vars(loss).update(vars(self), _memory=memory)
+        loss.__dict__.update(vars(self), _memory=memory)
         return loss
 
     def solved(

@@ -57,7 +57,8 @@ def shared_cost_values(
         Wasserstein loss" (2015).
     """
     sums, scalings, *_ = _solved(problem, solver, safe)
-    value = _balanced_value if problem.rho is None else _relaxed_value
+    relaxed = problem.rho is not None
+    value: Any = _relaxed_value if relaxed else _balanced_value
     return value(problem, *sums, scalings)
 
 

@@ -44,12 +44,12 @@ def alignment_space(
     """
     with hp.name_scope(name):
         path = choice(hp, "at", at)
-        weight = log_uniform(hp, "weight", weight)
-        epsilon = log_uniform(hp, "epsilon", epsilon)
+        strength = log_uniform(hp, "weight", weight)
+        loss = TransportAlignment(log_uniform(hp, "epsilon", epsilon))
     return Penalty(
-        TransportAlignment(epsilon),
+        loss,
         at=path,
         teacher_at=teacher_layer(at, path),
-        weight=weight,
+        weight=strength,
         name=name,
     )

@@ -1,7 +1,7 @@
 """Choices that a search makes for a penalty."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras_tuner
@@ -13,7 +13,7 @@ LAST = "avg_pool"
 
 
 def choice(
-    hp: keras_tuner.HyperParameters, name: str, values: str | Sequence[str]
+    hp: keras_tuner.HyperParameters, name: str, values: str | Iterable[str]
 ) -> str:
     """One of several names, or the only one."""
     return hp.Choice(name, [values] if isinstance(values, str) else [*values])

@@ -73,7 +73,7 @@ class TransferHyperModel(keras_tuner.HyperModel):
         self.compile = compile or _compile_as_student
         self.source_task = source_task
         self._teacher = teacher
-        self._last_weights = {}
+        self._last_weights: Any = {}
 
     @functools.cached_property
     def teacher(self) -> keras.Model | None:

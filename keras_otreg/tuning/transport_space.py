@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras_tuner
 
@@ -53,21 +54,21 @@ def transport_space(
     """
     with hp.name_scope(name):
         path = choice(hp, "at", at)
-        weight = log_uniform(hp, "weight", weight)
-        settings = {
+        strength = log_uniform(hp, "weight", weight)
+        settings: dict[str, Any] = {
             "cost": choice(hp, "cost", cost),
             "plan": choice(hp, "plan", plan),
         }
         with _scope_of_epsilon(hp, plan):
-            epsilon = log_uniform(hp, "epsilon", epsilon)
+            chosen = log_uniform(hp, "epsilon", epsilon)
         # Outside its scope KerasTuner gives nothing.
-        if epsilon is not None:
-            settings["epsilon"] = epsilon
+        if chosen is not None:
+            settings["epsilon"] = chosen
     return Penalty(
         RepresentationTransport(**settings),
         at=path,
         teacher_at=teacher_layer(at, path),
-        weight=weight,
+        weight=strength,
         name=name,
     )
 
