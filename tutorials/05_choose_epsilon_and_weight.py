@@ -64,7 +64,7 @@ for epsilon in epsilons:
     itself = 64 * P.diagonal().mean()
     print(
         f"epsilon {epsilon:5}: entropy {entropies[-1]:.2f}, "
-        f"{int(solution.iterations):3d} iterations, {itself:.0%} to itself"
+        f"{int(solution.num_iterations):3d} iterations, {itself:.0%} to itself"
     )
 
 # %% [markdown]
