@@ -93,7 +93,9 @@ def joint(transport):
     pairs = otreg.data.paired(
         tuple(few), tuple(source), batch_size=50, source_batch_size=64
     )
-    model.fit(pairs.repeat(), steps_per_epoch=50, epochs=4, verbose=0)
+    model.fit(
+        pairs.repeat(), steps_per_epoch=50, epochs=4, shuffle=False, verbose=0
+    )
     return model
 
 

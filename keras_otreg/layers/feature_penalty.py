@@ -30,7 +30,8 @@ class FeaturePenalty(keras.layers.Layer):
         teacher.trainable = False
         known = teacher(inputs, training=False)
         features = backbone(inputs)
-        features = FeaturePenalty(RepresentationTransport())(known, features)
+        penalty = FeaturePenalty(otreg.losses.RepresentationTransport())
+        features = penalty(known, features)
         model = keras.Model(inputs, keras.layers.Dense(10)(features))
         ```
     """

@@ -50,6 +50,7 @@ class SourceTask(Configurable):
             transport=otreg.losses.ClassTransport(cost_matrix),
         )
         model = otreg.TransferModel(student, source_task=task)
+        model.compile("adam", "sparse_categorical_crossentropy")
         model.fit(otreg.data.paired(target, source, batch_size=32))
         ```
 

@@ -1,0 +1,79 @@
+"""What a user installs: small, without data, and good for the README."""
+
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+import keras_otreg
+
+ROOT = pathlib.Path(keras_otreg.__file__).parents[1]
+# What the README's example takes for granted.
+GIVEN = """
+import keras, numpy as np
+student = keras.Sequential([
+    keras.Input((6, 6, 1)),
+    keras.layers.Conv2D(4, 3),
+    keras.layers.GlobalAveragePooling2D(name="avg_pool"),
+    keras.layers.Dense(3, activation="softmax"),
+])
+train = validation = keras.utils.timeseries_dataset_from_array(
+    np.zeros((8, 6, 1), "float32"), np.zeros(8), 6, batch_size=3
+)
+"""
+WHERE = "\nprint('from', otreg.__file__)\n"
+
+
+def example():
+    """The Python example of the README."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return text.split("```python\n")[1].split("```")[0]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    build = ["pip", "wheel", ".", "--no-deps", "--no-build-isolation"]
+    build += ["--quiet", "--wheel-dir", str(folder)]
+    source = folder / "source"
+    subprocess.run(
+        ["git", "checkout-index", "--all", f"--prefix={source}/"],
+        cwd=ROOT,
+        check=True,
+    )
+    subprocess.run([sys.executable, "-m", *build], cwd=source, check=True)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+@pytest.mark.slow
+def test_a_wheel_is_small_and_holds_the_package_alone(wheel):
+    assert wheel.stat().st_size < 1e6
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "keras_otreg/py.typed" in names
+    kinds = {pathlib.Path(name).suffix for name in names if "info" not in name}
+    assert kinds == {".py", ".typed", ".yaml"}
+    tops = {name.split("/")[0].split("-")[0] for name in names}
+    assert tops == {"keras_otreg"}
+
+
+@pytest.mark.slow
+def test_the_readme_runs_from_the_wheel_elsewhere(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", GIVEN + example() + WHERE],
+        cwd=place,
+        env={"PYTHONPATH": str(tmp_path / "installed"), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"from {tmp_path / 'installed'}" in done.stdout
+    student = keras.saving.load_model(place / "fine_tuned.keras")
+    assert np.isfinite(student(np.ones((1, 6, 6, 1)))).all()
