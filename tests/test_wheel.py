@@ -1,6 +1,7 @@
 """What a user installs: small, without data, and good for the README."""
 
 import pathlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -40,11 +41,11 @@ def wheel(tmp_path_factory):
     build = ["pip", "wheel", ".", "--no-deps", "--no-build-isolation"]
     build += ["--quiet", "--wheel-dir", str(folder)]
     source = folder / "source"
-    subprocess.run(
-        ["git", "checkout-index", "--all", f"--prefix={source}/"],
-        cwd=ROOT,
-        check=True,
+    # Building leaves its traces beside the sources.
+    left_out = shutil.ignore_patterns(
+        ".*", "__pycache__", "build", "*.egg-info"
     )
+    shutil.copytree(ROOT, source, ignore=left_out, symlinks=True)
     subprocess.run([sys.executable, "-m", *build], cwd=source, check=True)
     (found,) = folder.glob("*.whl")
     return found

@@ -114,7 +114,7 @@ P = np.asarray(loss.plan(known, found))
 active = np.asarray(found).max(axis=0) > 0
 right = P.argmax(axis=0)[active] == order[active]
 print(f"permutation found: {right.all()}, for {active.sum()} active neurons")
-otreg.plots.neuron_plan({"teacher to shuffled copy": P})
+otreg.plots.plan({"teacher to shuffled copy": P})
 
 # %% [markdown]
 # That is what `otreg.losses.RepresentationTransport` adds to the loss of a

@@ -117,7 +117,7 @@ _, found = otreg.features.capture(model.student, x_test, ["features"])
 # The plan of the other form: where would each teacher neuron go?
 loss = otreg.losses.RepresentationTransport("squared_cosine", epsilon=0.05)
 P = loss.plan(known["features"], found["features"])
-otreg.plots.neuron_plan({"128 teacher neurons to 32": P})
+otreg.plots.plan({"128 teacher neurons to 32": P})
 
 # %% [markdown]
 # About four teacher neurons share one of the student. The values of all three

@@ -112,10 +112,10 @@ for name, model in models.items():
     print(f"{name:>19}: {score.get('accuracy'):.3f}")
 
 # %% [markdown]
-# This is one draw of fifty labels, and such draws differ by some hundredths.
-# Over five draws, [the demo](../joint_transfer.md) finds joint training ahead
-# of the target alone, and the transport term within the noise: a random cost
-# does as well there. Compare on your own data before you rely on it.
+# This is one draw of fifty labels and one length of training, and joint
+# training does not help here: look before you use it. Over five draws, [the
+# demo](../joint_transfer.md) finds it a little ahead of the target alone, and
+# the transport term within the noise: a random cost does as well there.
 #
 # ## What leans on what
 #

@@ -86,7 +86,7 @@ for weight in (0.0, 0.1, 1.0, 10.0, 100.0):
         otreg.losses.RepresentationTransport(), "features", weight=weight
     )
     model = compiled(otreg.TransferModel(student, penalties=[penalty]))
-    model.fit(*few, batch_size=25, epochs=30, verbose=0)
+    model.fit(*few, batch_size=25, epochs=20, verbose=0)
     logs = model.evaluate(*validation, verbose=0, return_dict=True)
     rows.append((weight, *map(logs.get, ("accuracy", "loss"))))
     print(
@@ -121,7 +121,7 @@ penalty = otreg.Penalty(
     otreg.losses.RepresentationTransport(), "features", weight=float(best)
 )
 model = compiled(otreg.TransferModel(student, penalties=[penalty]))
-model.fit(*few, batch_size=25, epochs=30, verbose=0)
+model.fit(*few, batch_size=25, epochs=20, verbose=0)
 logs = model.evaluate(*test, verbose=0, return_dict=True)
 print(f"test accuracy at weight {best:g}: {logs['accuracy']:.3f}")
 
