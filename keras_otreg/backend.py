@@ -172,7 +172,7 @@ def without_effects() -> Iterator[None]:
     variables that are overwritten in place, and the random numbers of PyTorch.
     """
     token = _has_effects.set(False)
-    forked = contextlib.nullcontext()
+    forked: Any = contextlib.nullcontext()
     if keras.backend.backend() == "torch":
         import torch
 

@@ -13,7 +13,7 @@ from keras_otreg.ot.plan import entropy_of
 
 def readings(observation: Observation) -> dict[str, float]:
     """All numbers of an observation, under the names that are logged."""
-    logs = {}
+    logs: dict[str, Any] = {}
     for name, plan in observation.plans.items():
         numbers = of_plan(plan)
         logs |= {f"{name}_{key}": value for key, value in numbers.items()}

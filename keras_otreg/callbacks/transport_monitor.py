@@ -85,8 +85,8 @@ class TransportMonitor(keras.callbacks.Callback):
         self.class_names = class_names
         self.plans: dict[str, np.ndarray] = {}
         self._advice: set[str] = set()
-        self._observer = None
-        self._board = None
+        self._observer: Any = None
+        self._board: Any = None
 
     def set_model(self, model: keras.Model) -> None:
         """Takes a `TransferModel`."""

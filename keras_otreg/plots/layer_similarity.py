@@ -101,8 +101,7 @@ def _write_numbers(axes, image, values):
 
 
 def _frame(axes, x, y):
-    corners = ([x - 0.45, x + 0.45], [y - 0.42, y + 0.42])
-    left, right, low, high = *corners[0], *corners[1]
+    left, right, low, high = x - 0.45, x + 0.45, y - 0.42, y + 0.42
     axes.plot(
         [left, right, right, left, left],
         [low, low, high, high, low],
