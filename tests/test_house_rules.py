@@ -21,6 +21,7 @@ FLOORS = {
     "checks": 0,
     "saving": 0,
     "backend": 0,
+    "control": 0,
     "files": 0,
     "ot": 1,
     "features": 2,
@@ -44,6 +45,7 @@ HOMES = {
     "tensorflow": (
         "backend.py",
         "callbacks/board.py",
+        "control.py",
         "data/",
         "demo/",
         "benchmark/",
@@ -113,6 +115,17 @@ def test_nothing_is_printed_or_asserted(path):
         assert not isinstance(node, ast.Assert), node.lineno
         called = isinstance(node, ast.Call) and ast.unparse(node.func)
         assert called not in ("print", "breakpoint"), node.lineno
+
+
+@every_file
+def test_loading_a_file_runs_nothing_that_is_in_it(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"allow_pickle\s*=\s*True|safe_mode\s*=\s*False", text)
+    assert "enable_unsafe_deserialization" not in text
+    # One reader, which finds no class but those of tensors.
+    unpickles = re.search(r"\b(pickle|joblib|dill|marshal|shelve)\b", text)
+    assert not unpickles or place(path) == "data/torch_file.py"
+    assert not re.search(r"pickle\.loads?\(|pickle\.Unpickler\(", text)
 
 
 @every_file

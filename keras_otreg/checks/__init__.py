@@ -63,6 +63,7 @@ from keras_otreg.checks.networks import (
     uncopied_model,
     unshared_input,
 )
+from keras_otreg.checks.nonfinite import nonfinite_step
 from keras_otreg.checks.pictures import (
     class_names,
     equal_lengths,
@@ -181,6 +182,7 @@ __all__ = [
     "no_batch_size",
     "no_or_two",
     "non_negative",
+    "nonfinite_step",
     "not_yaml",
     "number",
     "one_batch",

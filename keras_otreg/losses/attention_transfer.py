@@ -7,7 +7,7 @@ from keras import ops
 from keras_otreg import checks
 from keras_otreg.features.points import match_positions
 from keras_otreg.losses.sample_loss import SampleLoss
-from keras_otreg.ot.numerics import safe_divide, safe_sqrt
+from keras_otreg.ot.numerics import of_unit_size, safe_divide, safe_sqrt
 from keras_otreg.saving import export
 
 
@@ -66,6 +66,8 @@ class AttentionTransfer(SampleLoss):
 
 def _attention(maps):
     """Attention of shape `(batch, ...)`, of norm one for each sample."""
+    of_sample = tuple(range(1, len(maps.shape)))
+    maps = of_unit_size(maps, axis=of_sample)
     energy = ops.mean(ops.square(maps), axis=-1)
     inner = tuple(range(1, len(energy.shape)))
     squared_norm = ops.sum(ops.square(energy), axis=inner, keepdims=True)

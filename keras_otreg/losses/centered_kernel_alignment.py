@@ -6,7 +6,12 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.losses.batch_loss import BatchLoss, centred
-from keras_otreg.ot.numerics import column, safe_divide, safe_sqrt
+from keras_otreg.ot.numerics import (
+    column,
+    of_unit_size,
+    safe_divide,
+    safe_sqrt,
+)
 from keras_otreg.saving import export
 
 
@@ -65,6 +70,7 @@ class CenteredKernelAlignment(BatchLoss):
 
 def _direction(points, weights):
     """Gram matrix of centred samples, of shape `(n, n)` and norm one."""
-    points = column(safe_sqrt(weights)) * centred(points, weights)
+    points = centred(of_unit_size(points), weights)
+    points = column(safe_sqrt(weights)) * points
     gram = ops.matmul(points, ops.transpose(points))
     return safe_divide(gram, safe_sqrt(ops.sum(ops.square(gram))))

@@ -18,12 +18,15 @@ class Term(NamedTuple):
         weight: A number or a schedule; 0 for a term that is only logged.
         solved: Makes the `SolvedPlan` behind the value, or `None`. Until it
             is called, nothing is computed for it.
+        finite: What was found to be finite, as booleans; `None` if nobody
+            has looked.
     """
 
     name: str
     value: Any
     weight: Any
     solved: Callable[[], Any] | None = None
+    finite: Any = None
 
 
 def weighted_sum(total: Any, terms: Iterable[Term], step: Any) -> Any:

@@ -16,17 +16,17 @@ from keras_otreg.models.fit_together import (
     num_inputs,
 )
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
+from keras_otreg.models.guarded import Guarded
 from keras_otreg.models.joint import JointTraining
 from keras_otreg.models.penalty import Penalty
 from keras_otreg.models.saved import Saved
 from keras_otreg.models.source_model import SourceModel
 from keras_otreg.models.source_task import SourceTask
-from keras_otreg.models.terms import unscaled, weighted_sum
 from keras_otreg.saving import export
 
 
 @export
-class TransferModel(Saved, keras.Model):
+class TransferModel(Saved, Guarded, keras.Model):
     """Trains a student while its representations stay close to a teacher's.
 
     It is a `keras.Model` with the inputs and outputs of the student: `compile`,
@@ -46,6 +46,10 @@ class TransferModel(Saved, keras.Model):
         source_task: A `SourceTask` that trains beside the target task. `fit`
             then takes pairs, see `keras_otreg.data.paired`; `evaluate` and
             `predict` take target data as ever.
+        on_nonfinite: What to do when a penalty, or the activations that it is
+            given, hold NaN or infinity. `"raise"` stops before anything of
+            that step is kept; `"skip"` leaves the penalty out of that step and
+            logs how often; `"propagate"` goes on.
         name: Name of the model.
 
     Raises:
@@ -76,6 +80,7 @@ class TransferModel(Saved, keras.Model):
         penalties: Any = (),
         *,
         source_task: Any = None,
+        on_nonfinite: str = "raise",
         name: str = "transfer_model",
     ):
         checks.built_model(student, "student")
@@ -96,7 +101,7 @@ class TransferModel(Saved, keras.Model):
             self._add_source_task()
         names = [penalty.name for penalty in self.penalties]
         names += self._joint.names if self._joint else []
-        self._means = [keras.metrics.Mean(name=name) for name in names]
+        self._guard(on_nonfinite, names)
         self._num_inputs = num_inputs(student) or (1 if self._joint else 0)
         self._captured = Captured()
         # With its shapes on record, Keras can export the model.
@@ -137,10 +142,8 @@ class TransferModel(Saved, keras.Model):
     ):
         """The task's loss, the student's own losses, and all other terms."""
         total, terms = self.loss_terms(x, y, y_pred, sample_weight, training)
-        for mean, term in zip(self._means, terms, strict=False):
-            mean.update_state(unscaled(term.value), batch.batch_size(x))
         step = 0 if self.optimizer is None else self.optimizer.iterations
-        return weighted_sum(total, terms, step)
+        return self._guarded_sum(total, terms, x, step, training)
 
     def loss_terms(self, x, y, y_pred, sample_weight=None, training=True):
         """The summands of `compute_loss`, which takes the same arguments.
@@ -183,6 +186,7 @@ class TransferModel(Saved, keras.Model):
             "teacher": self._teacher_config(),
             "penalties": [serialize(penalty) for penalty in self.penalties],
             "source_task": serialize(self.source_task),
+            "on_nonfinite": self.on_nonfinite,
             "name": self.name,
         }
 
@@ -233,7 +237,8 @@ class TransferModel(Saved, keras.Model):
         _, activations = forward
         memories = self.memories if training else {}
         return [
-            penalty.term(
+            self._policy.term(
+                penalty,
                 known[penalty.teacher_at],
                 batch.target_part(activations[penalty.at], parts),
                 weights,

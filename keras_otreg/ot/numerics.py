@@ -54,6 +54,16 @@ def safe_divide(numerator: Any, denominator: Any) -> Any:
     return ops.where(denominator == 0.0, 0.0, numerator / divisor)
 
 
+def of_unit_size(x: Any, axis: Any = None) -> Any:
+    """Divides by the largest absolute value over some axes, held constant.
+
+    It is for what does not depend on the size of `x`: powers of it then
+    neither overflow nor vanish, and the gradient stays what it is.
+    """
+    largest = ops.max(ops.abs(x), axis=axis, keepdims=True)
+    return safe_divide(x, ops.stop_gradient(largest))
+
+
 def bounded_exp(x: Any) -> Any:
     """Exponential that cannot overflow, so that 0 times it stays 0."""
     return ops.exp(ops.minimum(x, LARGEST_EXPONENT))

@@ -14,6 +14,7 @@ from keras_otreg.ot.plan import marginal_error
 from keras_otreg.ot.problem import TransportProblem, prepared
 from keras_otreg.ot.scaling_loop import scaled
 from keras_otreg.ot.solution import TransportSolution, initial_potentials
+from keras_otreg.ot.updates import completed
 from keras_otreg.saving import Configurable, export
 
 
@@ -120,7 +121,8 @@ def _solve(solver, problem, g):
         tuple(start),
         maximum_iterations=solver.max_iterations,
     )
-    return outcome[:4]
+    f, g, num_iterations, error = outcome[:4]
+    return completed(problem, f, g), g, num_iterations, error
 
 
 def _goes_on(solver, outcome):

@@ -24,8 +24,10 @@ def conjugate(potential: Any, rho: Any) -> Any:
     if rho is None:
         return potential
     rho = column(rho)
+    # Of a point without mass it may be huge, but 0 times it must stay 0.
+    largest = LARGEST_EXPONENT - ops.log(ops.maximum(rho, 1.0))
     # 1 - exp would cancel where rho is large.
-    return -rho * ops.expm1(ops.minimum(-potential / rho, LARGEST_EXPONENT))
+    return -rho * ops.expm1(ops.minimum(-potential / rho, largest))
 
 
 def translation(problem: TransportProblem, f: Any, g: Any) -> Any:
@@ -69,3 +71,28 @@ def c_transforms(
     to_columns = problem.C - column(f)
     g = softmin(epsilon, to_columns, column(safe_log(problem.a)), axis=-2)
     return f, damping(column(epsilon), rho_b) * g, exact
+
+
+def completed(problem: TransportProblem, f: Any, g: Any) -> Any:
+    """Brings the potentials of rows without mass up to those of the columns.
+
+    They are in no marginal, so that an iteration may end before they are
+    right; yet the gradient in their weights is made of them.
+
+    Args:
+        problem: A prepared problem.
+        f: Potentials of the rows, of shape `(..., n)`.
+        g: Potentials of the columns, of shape `(..., m)`.
+
+    Returns:
+        The potentials of the rows.
+    """
+    empty = problem.a <= 0.0
+
+    def moved():
+        log_b = row(safe_log(problem.b))
+        exact = softmin(problem.epsilon, problem.C - row(g), log_b, axis=-1)
+        pull = damping(column(problem.epsilon), problem.rho[0])
+        return ops.where(empty, pull * exact, f)
+
+    return ops.cond(ops.any(empty), moved, lambda: f)

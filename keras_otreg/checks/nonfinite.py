@@ -1,0 +1,30 @@
+"""What is said about numbers that are not finite."""
+
+from collections.abc import Sequence
+
+WAYS_OUT = (
+    "Look for NaN in the data and for a learning rate that is too high, or "
+    "pass `on_nonfinite='skip'` to leave a penalty out of such steps, or "
+    "'propagate' to go on all the same."
+)
+
+
+def nonfinite_step(
+    what: str, where: Sequence[str], step: int, batch: int
+) -> FloatingPointError:
+    """The error of a step that met NaN or infinity.
+
+    Args:
+        what: Which penalty, loss or input is not finite.
+        where: Which tensors hold NaN or infinity, if there is more to say.
+        step: Of the optimizer, from one; 0 in `evaluate`.
+        batch: Of the epoch, from one.
+    """
+    when = f"batch {batch}"
+    if step:
+        when = f"step {step} of the optimizer, {when} of the epoch"
+    places = f": NaN or infinity in {' and in '.join(where)}" if where else ""
+    kept = "The weights are as they were before that step. " if step else ""
+    return FloatingPointError(
+        f"{what} not finite at {when}{places}. {kept}{WAYS_OUT}"
+    )

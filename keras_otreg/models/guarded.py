@@ -1,0 +1,226 @@
+"""Training that stops at what is not finite, and loses nothing."""
+
+import contextlib
+import functools
+import inspect
+import math
+
+import keras
+from keras import ops
+
+from keras_otreg import checks, control
+from keras_otreg.features.walk import walk
+from keras_otreg.models import batch
+from keras_otreg.models.nonfinite import POLICIES, STOPPED
+from keras_otreg.models.terms import unscaled, weighted_sum
+
+
+class Guarded:
+    """A `keras.Model` with an answer to penalties that are not finite.
+
+    TensorFlow's graphs and eager steps end before the first gradient. A step
+    that XLA compiled cannot end: from the first bad one on, no step changes
+    anything, until the host reads of it in the logs.
+    """
+
+    def _guard(self, on_nonfinite: str, names: list[str]) -> None:
+        """To be called by the constructor, with the names of all terms."""
+        self.on_nonfinite = checks.one_of(
+            on_nonfinite, POLICIES, "on_nonfinite"
+        )
+        self._means = [keras.metrics.Mean(name=name) for name in names]
+        # Where there are no terms there is nothing to watch.
+        kind = POLICIES[on_nonfinite if names else "propagate"]
+        self._policy = kind(names)
+        # For Keras to track.
+        self._policy_metrics = self._policy.metrics
+
+    def _guarded_sum(self, total, terms, inputs, step, training):
+        """The total loss of a step; logs its terms."""
+        for mean, term in zip(self._means, terms, strict=False):
+            count = self._policy.counted(term, batch.batch_size(inputs))
+            mean.update_state(unscaled(term.value), count)
+        total = weighted_sum(total, terms, step)
+        return self._policy.passed(total, terms, inputs, step, training)
+
+    def train_step(self, *arguments):
+        """A step of training that is undone if it has to stop."""
+        step = super().train_step
+        if not self._policy.stops:
+            return step(*arguments)
+        if keras.backend.backend() == "jax":
+            return self._pure_step(step, *arguments)
+        if self._runs_in_xla:
+            return self._undone_step(step, *arguments)
+        self._policy.keep(self._changed_by_forward_pass())
+        return step(*arguments)
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        """Trains the model; see `keras.Model.fit`."""
+        call = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
+        with self._reporting(call.arguments):
+            return super().fit(*call.args[1:], **call.kwargs)
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args, **kwargs):
+        """Evaluates the model; see `keras.Model.evaluate`."""
+        self._report()
+        call = inspect.signature(keras.Model.evaluate).bind(
+            self, *args, **kwargs
+        )
+        with self._reporting(call.arguments):
+            return super().evaluate(*call.args[1:], **call.kwargs)
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args, **kwargs):
+        """Makes one step; see `keras.Model.train_on_batch`."""
+        with self._reporting():
+            return super().train_on_batch(*args, **kwargs)
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args, **kwargs):
+        """Tests on one batch; see `keras.Model.test_on_batch`."""
+        with self._reporting():
+            return super().test_on_batch(*args, **kwargs)
+
+    @property
+    def _runs_in_xla(self):
+        return (
+            keras.backend.backend() == "tensorflow"
+            and self.jit_compile
+            and not self.run_eagerly
+        )
+
+    def _changed_by_forward_pass(self):
+        """Variables such as batch statistics: no weights, frozen or not."""
+        frozen = {
+            id(variable)
+            for _, layer in walk(self, into_loops=True)
+            if not layer.trainable
+            for variable in layer.variables
+        }
+        return [
+            variable
+            for variable in self.non_trainable_variables
+            if id(variable) not in frozen
+            and keras.backend.is_float_dtype(variable.dtype)
+            # Others are for all replicas: those look after themselves.
+            and variable.aggregation == "none"
+        ]
+
+    def _undone_step(self, step, data):
+        """A step on TensorFlow; all it did is undone if it was not to be."""
+        variables = [
+            *self.trainable_variables,
+            *self.non_trainable_variables,
+            *self.optimizer.variables,
+        ]
+        before = [ops.copy(variable) for variable in variables]
+        logs = step(data)
+        stop = control.on_any_replica(self._policy.incidents.happened())
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(ops.where(stop, value, variable.value))
+        return logs
+
+    def _pure_step(self, step, state, data):
+        """The same on JAX, where a step returns the new values."""
+        logs, new = step(state, data)
+        # Weights, other variables, those of the optimizer, and of metrics.
+        *kept, metrics = new
+        counts = self._policy.incidents.counts
+        index = [id(x) for x in self.metrics_variables].index(id(counts))
+        stop = ops.any(metrics[index] > 0.0)
+        kept = [
+            [ops.where(stop, *pair) for pair in zip(before, after, strict=True)]
+            for before, after in zip(state[:3], kept, strict=True)
+        ]
+        return logs, (*kept, metrics)
+
+    @contextlib.contextmanager
+    def _reporting(self, arguments=None):
+        """Says what was not finite, whatever ended a training."""
+        if arguments is not None and self._policy.stops:
+            self._watch(arguments)
+        try:
+            yield
+        except BaseException as error:
+            control.reattach(self)
+            # After any other error the variables may be in no state.
+            if STOPPED in str(error):
+                self._report(error)
+            raise
+        self._report()
+
+    def _watch(self, arguments):
+        """Adds a callback that reads the logs."""
+        in_logs = keras.backend.backend() == "jax" or self._runs_in_xla
+        if not in_logs:
+            return
+        callbacks = arguments.get("callbacks")
+        watch = _Watch({mean.name for mean in self._means})
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            own = keras.tree.flatten(callbacks or [])
+            arguments["callbacks"] = [*own, watch]
+        elif not any(isinstance(x, _Watch) for x in callbacks.callbacks):
+            callbacks.append(watch)
+
+    def _report(self, cause=None):
+        """Raises if something was not finite since the last reset."""
+        if not self._policy.stops:
+            return
+        incident = self._policy.incidents.first(control.num_replicas(self))
+        if incident is None:
+            return
+        self._policy.incidents.reset_state()
+        step = self._step_of(incident)
+        raise checks.nonfinite_step(
+            *self._found(incident), step, incident.batch
+        ) from cause
+
+    def _step_of(self, incident):
+        """Which step of the optimizer was to be the next, or 0 for none."""
+        if not incident.step:
+            return 0
+        made = self.optimizer.iterations
+        if keras.backend.backend() == "jax":
+            return int(made) + 1
+        if isinstance(made, keras.Variable):
+            # Nothing in a graph makes the counter wait for the gradients.
+            made.assign(incident.step - 1)
+        return incident.step
+
+    def _found(self, incident):
+        """What is not finite, and where."""
+        if incident.index == len(self._means):
+            return "The inputs are", []
+        if incident.index >= len(self.penalties):
+            name = self._means[incident.index].name
+            return f"Loss '{name}' is", [f"heads at '{self._joint.task.at}'"]
+        penalty = self.penalties[incident.index]
+        places = (
+            f"the teacher's activations at '{penalty.teacher_at}'",
+            f"the student's activations at '{penalty.at}'",
+        )
+        pairs = zip(places, incident.kinds[:2], strict=True)
+        found = [place for place, is_bad in pairs if is_bad]
+        alone = f"its value alone, between finite activations at '{penalty.at}'"
+        return f"Penalty '{penalty.name}' is", found or [alone]
+
+
+class _Watch(keras.callbacks.Callback):
+    """Ends the training once a penalty is NaN in the logs."""
+
+    # It may be called in another thread, while the next step runs.
+    async_safe = True
+
+    def __init__(self, names):
+        super().__init__()
+        self.names = names
+
+    def on_train_batch_end(self, batch, logs=None):
+        found = self.names & set(logs or {})
+        if not all(math.isfinite(logs[name]) for name in found):
+            raise FloatingPointError(STOPPED)
+
+    on_test_batch_end = on_train_batch_end

@@ -1,0 +1,171 @@
+"""What to do with a penalty that is not finite: three answers."""
+
+import threading
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import control
+from keras_otreg.models.incidents import Incidents
+from keras_otreg.models.terms import Term
+from keras_otreg.models.weights import acts
+
+
+class Propagate:
+    """Passes everything on.
+
+    Args:
+        names: Of all terms of the loss.
+    """
+
+    # Whether a step may have to stop.
+    stops = False
+
+    def __init__(self, names: list[str]):
+        self.metrics: list[keras.metrics.Metric] = []
+
+    def term(self, penalty: Any, teacher: Any, student: Any, *rest) -> Term:
+        """The term of a penalty in a step.
+
+        Args:
+            penalty: A `Penalty`.
+            teacher: Activations of the teacher.
+            student: Activations of the student.
+            *rest: What else the penalty is called with.
+        """
+        return penalty.term(teacher, student, *rest)
+
+    def counted(self, term: Term, samples: Any) -> Any:
+        """How many samples the value of a term stands for in the logs."""
+        return samples
+
+    def passed(
+        self,
+        total: Any,
+        terms: list[Term],
+        inputs: Any,
+        step: Any,
+        training: bool,
+    ) -> Any:
+        """The total loss of a step, once it is known that it may go on.
+
+        Args:
+            total: The sum of all terms.
+            terms: What it is made of.
+            inputs: What the networks were given.
+            step: How many steps the optimizer has made.
+            training: Whether this is a step of training.
+        """
+        return total
+
+
+class Skip(Propagate):
+    """Leaves a penalty out of a step in which it is not finite.
+
+    A metric counts these steps.
+    """
+
+    def __init__(self, names):
+        self.metrics = [keras.metrics.Sum(f"{name}_skipped") for name in names]
+        self._counts = dict(zip(names, self.metrics, strict=True))
+
+    def term(self, penalty, teacher, student, weights, adapter, memory):
+        """The term of a penalty, or zero, which has no gradient then."""
+        known = [all_finite(x) for x in (teacher, student)]
+        if adapter is not None:
+            # Its own gradient is a product with what it was given.
+            student = adapter(ops.where(known[1], student, 0.0))
+        student, on = control.switched(student, ops.zeros(()))
+        term = penalty.term(teacher, student, weights, None, memory)
+        value = term.value
+        finite = ops.logical_and(ops.all(ops.stack(known)), all_finite(value))
+        self._counts[penalty.name].update_state(ops.where(finite, 0.0, 1.0))
+        value = ops.where(finite, value + ops.cast(on, value.dtype), 0.0)
+        return term._replace(value=value, finite=finite)
+
+    def counted(self, term, samples):
+        """No samples in a step that the term was left out of."""
+        if term.finite is None:
+            return samples
+        return ops.where(term.finite, ops.cast(samples, "float32"), 0.0)
+
+
+class Raise(Propagate):
+    """Finds what is not finite, and stops the step where that is possible.
+
+    Where it is not, in a step that XLA compiled, the logs show NaN.
+    """
+
+    stops = True
+
+    def __init__(self, names):
+        self._terms = len(names)
+        self.incidents = Incidents(self._terms + 1)
+        self.metrics = [self.incidents]
+        # Each replica runs in a thread of its own.
+        self._kept = threading.local()
+
+    def keep(self, variables: list[Any]) -> None:
+        """Keeps values that a forward pass changes, to bring them back."""
+        self._kept.values = [(x, ops.copy(x)) for x in variables]
+
+    def term(self, penalty, teacher, student, *rest):
+        """The term of a penalty; its value is NaN if anything is not finite."""
+        known = [all_finite(x) for x in (teacher, student)]
+        term = penalty.term(teacher, student, *rest)
+        finite = ops.stack([*known, all_finite(term.value)])
+        value = ops.where(ops.all(finite), term.value, float("nan"))
+        return term._replace(value=value, finite=finite)
+
+    def passed(self, total, terms, inputs, step, training):
+        """The total loss, with an end to the step if a term is not finite."""
+        kept = getattr(self._kept, "values", []) if training else []
+        self._kept.values = []
+
+        def undo():
+            for variable, value in kept:
+                variable.assign(value)
+
+        if keras.backend.backend() == "jax":
+            # A step on JAX does not see what the optimizer holds.
+            step = 0
+        step = ops.cast(step, "float32") + 1.0 if training else 0.0
+        stop = self.incidents.update_state(self._kinds(terms, inputs), step)
+        if (now := control.known_now(stop)) is None:
+            return control.stopped_if(stop, total, STOPPED, undo)
+        if now:
+            undo()
+            raise FloatingPointError(STOPPED)
+        return total
+
+    def _kinds(self, terms, inputs):
+        """What is not finite, of shape `(all terms and the inputs, 3)`."""
+        fine = ops.ones((3,), "bool")
+        rows = [
+            _finite_value(term) if term.finite is None else term.finite
+            for term in terms
+        ]
+        rows += [fine] * (self._terms - len(rows))
+        # A NaN that a ReLU hides still has a NaN for a gradient.
+        for x in keras.tree.flatten(inputs):
+            if x is not None and keras.backend.is_float_dtype(x.dtype):
+                fine = ops.logical_and(fine, all_finite(x))
+        return ops.logical_not(ops.stack([*rows, fine]))
+
+
+# Without quotes: TensorFlow would escape them.
+STOPPED = "A step of keras_otreg.TransferModel is not finite."
+POLICIES = {"raise": Raise, "skip": Skip, "propagate": Propagate}
+
+
+def all_finite(x: Any) -> Any:
+    """Whether all of a tensor is finite."""
+    return ops.all(ops.isfinite(x))
+
+
+def _finite_value(term):
+    """For a term of which only the value is at hand."""
+    if not acts(term.weight):
+        return ops.ones((3,), "bool")
+    return ops.stack([True, True, all_finite(term.value)])
