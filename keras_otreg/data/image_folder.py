@@ -68,17 +68,10 @@ def image_folder(
         verbose=False,
     )
     names, files = samples.class_names, samples.file_paths
-    readable = readable_files(files)
+    readable = readable_files(path, files)
     checks.several_classes(
         (pathlib.Path(x).relative_to(path).parts[0] for x in readable), path
     )
-    left_out = _others(path, files)
-    if left_out:
-        warnings.warn(
-            "Left out files that cannot be read as pictures: "
-            + ", ".join(left_out),
-            stacklevel=2,
-        )
     if len(readable) < len(files):
         length = tf.data.experimental.assert_cardinality(len(readable))
         samples = samples.ignore_errors().apply(length)
@@ -87,23 +80,12 @@ def image_folder(
     return batches
 
 
-def _others(path: pathlib.Path, pictures: list[str]) -> list[str]:
-    """Files in the folders of classes, but not these, nor hidden ones."""
-    known = set(map(pathlib.Path, pictures))
-    return [
-        str(file)
-        for file in sorted(path.glob("*/**/*"))
-        if file.is_file()
-        and file not in known
-        and not any(x.startswith(".") for x in file.relative_to(path).parts)
-    ]
-
-
-def readable_files(files: Sequence[str]) -> list[str]:
-    """The files that can be read; a warning names the others.
+def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
+    """The pictures that can be read; a warning names all other files.
 
     Args:
-        files: Paths, in any order.
+        path: The folder of the folders of classes.
+        files: Paths of pictures in it, in any order.
 
     Returns:
         Those that TensorFlow can decode, in the same order.
@@ -116,10 +98,12 @@ def readable_files(files: Sequence[str]) -> list[str]:
     )
     found = tried.ignore_errors().as_numpy_iterator()
     readable = [file.decode() for file, _ in found]
-    if len(readable) < len(files):
-        unreadable = ", ".join(sorted(set(files) - set(readable)))
+    left_out = _others(path, readable)
+    if left_out:
         warnings.warn(
-            f"Left out pictures that cannot be read: {unreadable}", stacklevel=3
+            "Left out files that cannot be read as pictures: "
+            + ", ".join(left_out),
+            stacklevel=3,
         )
     return readable
 
@@ -130,3 +114,15 @@ def decoded(file: Any, channels: int = 3) -> Any:
     return tf.io.decode_image(
         content, channels=channels, expand_animations=False
     )
+
+
+def _others(path: pathlib.Path, readable: list[str]) -> list[str]:
+    """Files in the folders of classes, but not these, nor hidden ones."""
+    known = set(map(pathlib.Path, readable))
+    return [
+        str(file)
+        for file in sorted(path.glob("*/**/*"))
+        if file.is_file()
+        and file not in known
+        and not any(x.startswith(".") for x in file.relative_to(path).parts)
+    ]

@@ -2,11 +2,12 @@
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_otreg import checks
+from keras_otreg.data.few_shot import rows_of_each
 from keras_otreg.data.image_folder import readable_files
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -127,7 +128,7 @@ def picture_files(
     classes = dict(named)
     if class_names is None:
         checks.several_classes(classes.values(), folder)
-    paths = readable_files(list(classes)) if classes else []
+    paths = readable_files(folder, list(classes)) if classes else []
     checks.some_readable(paths, folder)
     found = {classes[path] for path in paths}
     if class_names is None:
@@ -160,8 +161,8 @@ def draw_pictures(
     checks.enough_pictures(
         counts, per_class, "to draw", f"Draw {min(counts.values())} at most."
     )
-    rows = [order[:per_class] for order in _orders(files, seed)]
-    return files.take(np.sort(np.concatenate(rows)))
+    rows = rows_of_each(files.labels, lambda size: per_class, seed)
+    return files.take(np.sort(rows))
 
 
 def _places(folder: pathlib.Path) -> Mapping[str, pathlib.Path]:
@@ -181,17 +182,9 @@ def _set_aside(files, share, least, part, seed):
         f"where there is no folder {part}",
         "Add pictures, or make that folder yourself.",
     )
-    orders = _orders(files, seed)
-    aside = [order[: max(1, round(share * len(order)))] for order in orders]
-    aside = np.sort(np.concatenate(aside))
+    aside = rows_of_each(
+        files.labels, lambda size: max(1, round(share * size)), seed
+    )
+    aside = np.sort(aside)
     kept = np.setdiff1d(np.arange(len(files.paths)), aside)
     return files.take(kept), files.take(aside)
-
-
-def _orders(files, seed) -> list[Any]:
-    """The rows of each class, in an order that the seed decides."""
-    rng = np.random.default_rng(seed)
-    return [
-        rng.permutation(np.flatnonzero(files.labels == label))
-        for label in range(len(files.class_names))
-    ]

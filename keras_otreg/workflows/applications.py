@@ -1,11 +1,11 @@
 """Networks of `keras.applications`, which take pictures as they are."""
 
 import inspect
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import keras
 import numpy as np
+
+from keras_otreg.data.preprocessing import preparation_for
 
 INPUTS, SCALING = "pictures", "preprocessing"
 
@@ -28,10 +28,15 @@ def application(name: str, size: int) -> keras.Model | None:
     Raises:
         OSError: If its weights cannot be downloaded.
     """
-    families = {_plain(k): pair for k, *pair in _networks()}
-    if _plain(name) not in families:
+    builders = {
+        _plain(known): build
+        for known, build in inspect.getmembers(
+            keras.applications, inspect.isfunction
+        )
+    }
+    if _plain(name) not in builders:
         return None
-    build, preprocess = families[_plain(name)]
+    build = builders[_plain(name)]
     shape = (size, size, 3)
     try:
         known = build(include_top=False, weights="imagenet", input_shape=shape)
@@ -44,34 +49,15 @@ def application(name: str, size: int) -> keras.Model | None:
             "a connection, give the path of a .keras file, or "
             "efficientnet-lite0, whose weights install with pip"
         ) from error
-    return _with_scaling(build, known.get_weights(), preprocess, shape)
+    return _with_scaling(build, known.get_weights(), shape)
 
 
 def _plain(name):
     return "".join(x for x in name.lower() if x.isalnum())
 
 
-def _networks() -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any]]]:
-    """Names, builders and preprocessing of all networks."""
-    families = {
-        _plain(name): family
-        for name, family in inspect.getmembers(
-            keras.applications, inspect.ismodule
-        )
-        if hasattr(family, "preprocess_input")
-    }
-    for name, build in inspect.getmembers(
-        keras.applications, inspect.isfunction
-    ):
-        # Its own family has it, or is called like it: MobileNetV3Small.
-        family = next(
-            (x for x in families.values() if hasattr(x, name)), None
-        ) or next(x for k, x in families.items() if _plain(name).startswith(k))
-        yield name, build, family.preprocess_input
-
-
-def _with_scaling(build, weights, preprocess, shape):
-    kernel, bias = _scaling(preprocess)
+def _with_scaling(build, weights, shape):
+    kernel, bias = _scaling(preparation_for(build).function)
     inputs = keras.Input(shape, name=INPUTS)
     pixels = inputs
     if not (np.allclose(kernel, np.eye(3)) and np.allclose(bias, 0.0)):
@@ -92,5 +78,6 @@ def _with_scaling(build, weights, preprocess, shape):
 def _scaling(preprocess):
     """The matrix and the shift that a preprocessing applies to each pixel."""
     probes = np.vstack([np.zeros(3), 255.0 * np.eye(3)]).astype("float32")
-    found = np.asarray(preprocess(probes[None, None])).reshape(4, 3)
+    found = keras.ops.convert_to_numpy(preprocess(probes[None, None]))
+    found = found.reshape(4, 3)
     return (found[1:] - found[0]) / 255.0, found[0]

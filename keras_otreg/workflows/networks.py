@@ -5,11 +5,12 @@ import pathlib
 import keras
 import numpy as np
 
+from keras_otreg.data import efficientnet_lite0
+from keras_otreg.data.preprocessing import LITE0
 from keras_otreg.features.walk import find_layer
 from keras_otreg.workflows.applications import application
 
 FEATURES = "avg_pool"
-LITE0 = "efficientnet-lite0"
 HEAD = "head"
 # What may come behind the layer of neurons that a classifier ends with.
 ENDS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout)
@@ -32,8 +33,6 @@ def teacher_named(name: str, size: int) -> keras.Model:
         ImportError: If a package that holds weights is not installed.
     """
     if name == LITE0:
-        from keras_otreg.data import efficientnet_lite0
-
         return efficientnet_lite0((size, size, 3))
     path = pathlib.Path(name)
     if path.is_file():

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_otreg.data.preprocessing import preparation_for
 from keras_otreg.workflows import applications
 from keras_otreg.workflows.networks import (
     classifier,
@@ -81,10 +82,9 @@ def test_what_takes_no_pictures_is_refused():
     assert picture_shape(free, 96) == (96, 96, 1)
 
 
-@pytest.mark.parametrize("name", ["mobilenet-v2", "ResNet50"])
-def test_preprocessing_becomes_a_layer(name, monkeypatch, rng):
-    families = {applications._plain(k): x for k, *x in applications._networks()}
-    build, preprocess = families[applications._plain(name)]
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "DenseNet121"])
+def test_preprocessing_is_the_same_for_all_pixels(name, rng):
+    preprocess = preparation_for(name).function
     kernel, bias = applications._scaling(preprocess)
     x = rng.uniform(0, 255, size=(2, 3, 3, 3)).astype("float32")
     np.testing.assert_allclose(
@@ -93,29 +93,24 @@ def test_preprocessing_becomes_a_layer(name, monkeypatch, rng):
 
 
 def test_a_network_of_keras_takes_pictures_as_they_are(rng):
-    families = {applications._plain(k): x for k, *x in applications._networks()}
-    assert "mobilenetv3small" in families
-    build, preprocess = families["mobilenetv2"]
+    build = keras.applications.MobileNetV2
     keras.utils.set_random_seed(0)
     own = build(include_top=False, weights=None, input_shape=(32, 32, 3))
-    model = applications._with_scaling(
-        build, own.get_weights(), preprocess, (32, 32, 3)
-    )
+    model = applications._with_scaling(build, own.get_weights(), (32, 32, 3))
     x = rng.uniform(0, 255, size=(2, 32, 32, 3)).astype("float32")
-    expected = np.mean(own(preprocess(x.copy())), axis=(1, 2))
+    seen = preparation_for(build).function(x.copy())
+    expected = np.mean(own(seen), axis=(1, 2))
     np.testing.assert_allclose(model(x), expected, rtol=1e-3, atol=1e-6)
     assert model.layers[-1].name == "avg_pool"
     assert not model.get_layer("preprocessing").trainable
 
 
 def test_a_download_that_fails_is_told_with_a_way_out(monkeypatch):
-    def build(**settings):
+    def fail(**settings):
         raise Exception("URL fetch failure on https://example.org")
 
-    monkeypatch.setattr(
-        applications, "_networks", lambda: [("Net", build, None)]
-    )
+    monkeypatch.setattr(keras.applications, "MobileNetV3Small", fail)
     with pytest.raises(OSError, match="efficientnet-lite0") as error:
-        applications.application("net", 32)
-    assert "cannot download the ImageNet weights of net" in str(error.value)
+        applications.application("mobilenet-v3-small", 32)
+    assert "cannot download the ImageNet weights" in str(error.value)
     assert applications.application("other", 32) is None
