@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from keras_otreg.commands.options import add_out, add_page, ready, whole_number
+from keras_otreg.commands.options import (
+    add_common,
+    add_out,
+    add_page,
+    ready,
+    screen,
+    whole_number,
+)
 
 
 def add(kinds: Any) -> None:
@@ -28,6 +35,7 @@ def add(kinds: Any) -> None:
     )
     add_out(soak, "otreg-soak", "the tables")
     add_page(soak)
+    add_common(soak, "the weights and the order of the data")
 
 
 def _run(options):
@@ -37,7 +45,8 @@ def _run(options):
     if options.page is not None:
         soak.write_page(options.out, options.page)
         return
-    import rich.console
+    import keras
 
+    keras.utils.set_random_seed(options.seed)
     kind = soak.KINDS[1 if options.plain else 0]
-    soak.run(kind, options.minutes, options.out, rich.console.Console())
+    soak.run(kind, options.minutes, options.out, screen(options))
