@@ -3,7 +3,7 @@
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -77,11 +77,12 @@ def recomputed(
 
         return value, gradients
 
-    return call
+    # TensorFlow never forgets the graph around a custom gradient: not a step's.
+    return tf.function(call, autograph=False)
 
 
 def updating(
-    function: Callable[..., Any], variables: Sequence[Any], jit_compile: bool
+    function: Callable[..., Any], jit_compile: bool
 ) -> Callable[..., None]:
     """Makes a function that gives variables their next values.
 
@@ -91,15 +92,14 @@ def updating(
     Args:
         function: Of tensors and the values of the variables, which returns
             the next values. No gradient may pass through it.
-        variables: Keras variables.
-        jit_compile: Whether it may be `compiled`.
+        jit_compile: Whether it may be `compiled`. XLA forgets no program.
 
     Returns:
-        A function of the tensors.
+        A function of a tuple of Keras variables, and of the tensors.
     """
     program = compiled(function) if jit_compile else function
 
-    def update(*arguments):
+    def update(variables, *arguments):
         dtype = arguments[0].dtype
         known = [keras.ops.cast(v, dtype) for v in variables]
         values = program(*arguments, *known)
@@ -112,9 +112,11 @@ def updating(
 
     in_place = compiled(update)
 
-    def chosen(*arguments):
-        plain = tf.distribute.has_strategy() or not _has_effects.get()
-        return (update if plain else in_place)(*arguments)
+    def chosen(variables, *arguments):
+        if tf.distribute.has_strategy() or not _has_effects.get():
+            update(variables, *arguments)
+        else:
+            in_place(tuple(v.value for v in variables), *arguments)
 
     return chosen
 

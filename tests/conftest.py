@@ -5,15 +5,42 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_otreg import backend
 from keras_otreg.ot import fixed_plan, sinkhorn
 
+BACKEND = keras.backend.backend()
 PROGRAMS = (
     (sinkhorn, "_program"),
     (fixed_plan, "planner"),
     (fixed_plan, "paid_by_columns"),
+    (fixed_plan, "running_costs"),
 )
+
+
+def pytest_configure():
+    """Makes float64 and NumPy's assertions work as they do on TensorFlow."""
+    if BACKEND == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    if BACKEND == "torch":
+        import torch
+
+        # The one of PyTorch refuses tensors that carry gradients.
+        torch.Tensor.__array__ = _array
+        torch.Tensor.__array_wrap__ = lambda tensor, array, *_: array
+
+
+def pytest_collection_modifyitems(items):
+    """Skips what is marked as TensorFlow's alone on the other backends."""
+    if BACKEND == "tensorflow":
+        return
+    for item in items:
+        if "tensorflow" in item.keywords:
+            reason = f"TensorFlow's alone; the backend is {BACKEND}"
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +68,81 @@ def solvers_as_written(request, monkeypatch):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def one_graph():
+    """Makes one graph of a function, where the backend has graphs.
+
+    The options are those of `tf.function`; other backends have none.
+    """
+
+    def make(function, **options):
+        if BACKEND == "tensorflow":
+            import tensorflow as tf
+
+            return tf.function(function, **{"autograph": False, **options})
+        if BACKEND == "jax":
+            import jax
+
+            return jax.jit(function)
+        return function
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def value_and_gradients():
+    """Makes a function of arrays that returns its value and all gradients.
+
+    A gradient is zero where the value does not depend on an argument. The
+    gradient of several values is that of their sum.
+    """
+    taken = {
+        "tensorflow": _by_tensorflow,
+        "jax": _by_jax,
+        "torch": _by_torch,
+    }[BACKEND]
+
+    def make(function):
+        return lambda *arguments: taken(
+            function, [ops.convert_to_tensor(x) for x in arguments]
+        )
+
+    return make
+
+
+def _by_tensorflow(function, arguments):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(arguments)
+        value = function(*arguments)
+    zero = tf.UnconnectedGradients.ZERO
+    return value, tape.gradient(value, arguments, unconnected_gradients=zero)
+
+
+def _by_jax(function, arguments):
+    import jax
+
+    value, backward = jax.vjp(function, *arguments)
+    return value, list(backward(jax.numpy.ones_like(value)))
+
+
+def _by_torch(function, arguments):
+    import torch
+
+    leaves = [x.detach().clone().requires_grad_() for x in arguments]
+    value = function(*leaves)
+    slopes = [None] * len(leaves)
+    if value.requires_grad:
+        slopes = torch.autograd.grad(value.sum(), leaves, allow_unused=True)
+    return value.detach(), [
+        torch.zeros_like(x) if slope is None else slope
+        for x, slope in zip(leaves, slopes, strict=True)
+    ]
+
+
+def _array(tensor, dtype=None, copy=None):
+    del copy  # It is one already.
+    return np.array(tensor.detach().cpu().numpy(), dtype)

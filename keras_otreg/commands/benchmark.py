@@ -2,9 +2,13 @@
 
 from typing import Any
 
-from keras_otreg.commands import benchmark_accuracy, benchmark_speed
+from keras_otreg.commands import (
+    benchmark_accuracy,
+    benchmark_soak,
+    benchmark_speed,
+)
 
-KINDS = (benchmark_speed, benchmark_accuracy)
+KINDS = (benchmark_speed, benchmark_accuracy, benchmark_soak)
 
 
 def add(commands: Any) -> None:

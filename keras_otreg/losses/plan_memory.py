@@ -40,9 +40,7 @@ class PlanMemory(keras.layers.Layer):
         if momentum:
             self.costs = self._zeros("costs", rows, columns)
             self.steps = self._zeros("steps")
-            self._average = running_costs(
-                cost, momentum, self.costs, self.steps
-            )
+            self._average = running_costs(cost, momentum)
         if warm:
             self.g = self._zeros("g", columns)
         self.built = True
@@ -57,7 +55,7 @@ class PlanMemory(keras.layers.Layer):
         Returns:
             Costs of shape `(rows, columns)` and mean one.
         """
-        self._average(x, y)
+        self._average((self.costs, self.steps), x, y)
         return ops.cast(self.costs, x.dtype)
 
     def plan(self, plan: Callable[..., Plan], *known: Any) -> Plan:

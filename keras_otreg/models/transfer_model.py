@@ -19,6 +19,7 @@ from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
 from keras_otreg.models.guarded import Guarded
 from keras_otreg.models.joint import JointTraining
 from keras_otreg.models.penalty import Penalty
+from keras_otreg.models.rehearsal import Rehearsed
 from keras_otreg.models.saved import Saved
 from keras_otreg.models.source_model import SourceModel
 from keras_otreg.models.source_task import SourceTask
@@ -26,7 +27,7 @@ from keras_otreg.saving import export
 
 
 @export
-class TransferModel(Saved, Guarded, keras.Model):
+class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
     """Trains a student while its representations stay close to a teacher's.
 
     It is a `keras.Model` with the inputs and outputs of the student: `compile`,
@@ -88,8 +89,7 @@ class TransferModel(Saved, Guarded, keras.Model):
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student
         self.penalties = checks.penalties(penalties, Penalty)
-        is_copy = teacher is None and bool(self.penalties)
-        if is_copy:
+        if is_copy := teacher is None and bool(self.penalties):
             teacher = frozen_copy(student)
         self._frozen = FrozenNetwork(teacher, is_ours=is_copy)
         # What Keras is to train or to save, outside of the student.
@@ -208,7 +208,8 @@ class TransferModel(Saved, Guarded, keras.Model):
         """The parts of a step's inputs, source samples only if they act."""
         expected = bool(training) and self._joint is not None
         is_pair = batch.is_pair(x, self._num_inputs)
-        checks.paired_batch(is_pair, expected)
+        if self._joint is None or not self._is_rehearsal:
+            checks.paired_batch(is_pair, expected)
         if not is_pair:
             return batch.split(x)
         return batch.split(x[0], x[1] if self._joint.acts else None)

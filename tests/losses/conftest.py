@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from keras_otreg import losses, ot
 
@@ -16,12 +16,11 @@ def fresh_session():
 
 
 @pytest.fixture
-def compiled():
+def compiled(one_graph):
     """Makes one graph of a function, because eager loops are slow."""
 
     def make(function, **kwargs):
-        kwargs.setdefault("autograph", False)
-        graph = tf.function(lambda *args: function(*args), **kwargs)
+        graph = one_graph(lambda *args: function(*args), **kwargs)
         return lambda *args: keras.tree.map_structure(np.asarray, graph(*args))
 
     return make
@@ -62,16 +61,16 @@ def divergence():
 
 
 @pytest.fixture
-def value_and_gradient():
+def value_and_gradient(value_and_gradients):
     """The value of a loss, and its gradient in the student's features."""
 
     def make(loss, factor=1.0):
         def run(teacher, student):
-            student = tf.convert_to_tensor(student)
-            with tf.GradientTape() as tape:
-                tape.watch(student)
-                value = factor * loss(teacher, student)
-            return value, tape.gradient(value, student)
+            teacher = ops.convert_to_tensor(teacher)
+            value, (gradient,) = value_and_gradients(
+                lambda student: factor * loss(teacher, student)
+            )(student)
+            return value, gradient
 
         return run
 

@@ -1,5 +1,8 @@
 """What a plan keeps between steps: potentials, running costs."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -123,3 +126,25 @@ def test_momentum_is_saved():
     loss = _transport(momentum=0.25)
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert again.momentum == 0.25
+
+
+@pytest.mark.tensorflow
+@pytest.mark.compiled
+def test_the_graph_of_a_training_is_not_kept(activations):
+    import tensorflow as tf
+
+    loss = RepresentationTransport()
+    own = loss.remembering(loss.memory(*SHAPES))
+
+    def step(teacher, student):
+        with tf.GradientTape() as tape:
+            tape.watch(student)
+            value = own(teacher, student)
+        return tape.gradient(value, student)
+
+    traced = tf.function(step).get_concrete_function(*activations())
+    graph = weakref.ref(traced.graph)
+    assert graph() is not None
+    del traced
+    gc.collect()
+    assert graph() is None

@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import ot as pot
 import pytest
-import tensorflow as tf
 from keras import ops
 
 from keras_otreg import losses, ot
@@ -160,8 +159,11 @@ def test_the_value_has_the_dtype_of_the_loss(pair, dtype, rtol, weights):
     )
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):
+    import tensorflow as tf
+
     loss = Divergence(epsilon=1.0)
     run = compiled(
         loss,

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 from keras_otreg import losses
@@ -43,8 +42,11 @@ def test_eager_graph_and_xla_agree(pair, compiled, cost, plan):
         np.testing.assert_allclose(run(teacher, student), eager, rtol=1e-4)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):
+    import tensorflow as tf
+
     loss = Transport(epsilon=0.3)
     run = compiled(
         loss,
@@ -63,7 +65,10 @@ def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):
         )
 
 
+@pytest.mark.tensorflow
 def test_maps_may_be_of_unknown_size(pair, compiled):
+    import tensorflow as tf
+
     teacher, student = pair(4, 5, inner=(3, 2))
     loss = Transport(epsilon=0.3, spatial="keep")
     run = compiled(

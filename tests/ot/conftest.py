@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 from scipy.optimize import linprog
 from scipy.special import rel_entr
 
@@ -71,9 +71,9 @@ def as_tensors():
     """Turns a problem of NumPy arrays into tensors of the cost's dtype."""
 
     def as_tensor(value, dtype):
-        if value is None or tf.is_tensor(value):
+        if value is None or ops.is_tensor(value):
             return value
-        return tf.constant(np.asarray(value, dtype))
+        return ops.convert_to_tensor(np.asarray(value, dtype))
 
     def convert(problem):
         dtype, rho = problem.C.dtype, problem.rho
@@ -88,41 +88,31 @@ def as_tensors():
     return convert
 
 
-@functools.cache
-def _compiled(solver, ranks):
-    return tf.function(solver.__call__, reduce_retracing=True, autograph=False)
-
-
 @pytest.fixture(scope="session")
-def solve(as_tensors):
+def solve(as_tensors, one_graph):
     """Calls a solver, compiled once for all tests of the session."""
+
+    @functools.cache
+    def compiled(solver, ranks):
+        del ranks  # One graph for each would be traced again for the other.
+        return one_graph(solver.__call__, reduce_retracing=True)
 
     def call(solver, problem, init=None):
         problem = as_tensors(problem)
-        ranks = tuple(x.shape.rank for x in problem[:4])
-        return _compiled(solver, ranks)(problem, init)
+        ranks = tuple(ops.ndim(x) for x in problem[:4])
+        return compiled(solver, ranks)(problem, init)
 
     return call
 
 
 @pytest.fixture
-def with_gradients():
+def with_gradients(one_graph, value_and_gradients):
     """Compiles a function to return its value and all its gradients."""
 
     def compiled(function, **options):
-        @tf.function(autograph=False, **options)
-        def value_and_gradients(*arguments):
-            with tf.GradientTape() as tape:
-                tape.watch(arguments)
-                value = function(*arguments)
-            return value, tape.gradient(
-                value,
-                arguments,
-                unconnected_gradients=tf.UnconnectedGradients.ZERO,
-            )
-
-        return lambda *arguments: value_and_gradients(
-            *(tf.convert_to_tensor(argument) for argument in arguments)
+        graph = one_graph(value_and_gradients(function), **options)
+        return lambda *arguments: graph(
+            *(ops.convert_to_tensor(argument) for argument in arguments)
         )
 
     return compiled

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from keras_otreg.ot import Sinkhorn, costs, sinkhorn_divergence
 
@@ -10,16 +10,15 @@ assert_allclose = np.testing.assert_allclose
 
 
 @pytest.fixture(scope="module")
-def compiled():
+def compiled(one_graph):
     solver = Sinkhorn(max_iterations=2000, tolerance=1e-11)
 
-    @tf.function(reduce_retracing=True, autograph=False)
     def compute(x, y, a, b, epsilon, rho):
         return sinkhorn_divergence(
             x, y, "squared_euclidean", epsilon, solver, a=a, b=b, rho=rho
         )
 
-    return compute
+    return one_graph(compute, reduce_retracing=True)
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def divergence(compiled):
         rho = rho if rho is None else np.array(rho)
         arguments = (x, y, a, b, np.array(epsilon), rho)
         return compiled(
-            *(v if v is None else tf.constant(v) for v in arguments)
+            *(v if v is None else ops.convert_to_tensor(v) for v in arguments)
         )
 
     return compute

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from keras_otreg import backend
@@ -28,16 +28,16 @@ def recording(sizes):
 
     def solve(problem, g):
         sizes.append(tuple(g.shape[:-1]))
-        strength = problem.epsilon + tf.zeros_like(g[..., 0])
+        strength = problem.epsilon + ops.zeros_like(g[..., 0])
         price = 0.0 if problem.rho[1] is None else problem.rho[1]
-        return tf.reduce_sum(problem.C, (-2, -1)) + g[..., 0], strength + price
+        return ops.sum(problem.C, (-2, -1)) + g[..., 0], strength + price
 
     return pieces.in_pieces(solve)
 
 
 def ready(make_problem, batch, **changes):
     problem = make_problem(batch=batch)._replace(**changes)
-    return prepared(problem), tf.zeros((*batch, 8), "float64")
+    return prepared(problem), ops.zeros((*batch, 8), "float64")
 
 
 @pytest.mark.usefixtures("small")
@@ -47,7 +47,7 @@ def test_pieces_differ_by_one_problem_and_keep_their_order(
     problem, g = ready(make_problem, (7,), epsilon=np.arange(1.0, 8.0))
     costs, strengths = recording(problem, g)
     assert sizes == [(2,), (2,), (2,), (1,)]
-    assert_allclose(costs, tf.reduce_sum(problem.C, (1, 2)))
+    assert_allclose(costs, ops.sum(problem.C, (1, 2)))
     assert_array_equal(strengths, np.arange(1.0, 8.0))
 
 
@@ -88,10 +88,13 @@ def test_the_number_of_pieces_is_bounded(
     assert sum(size for (size,) in sizes) == 100
 
 
+@pytest.mark.tensorflow
 @pytest.mark.usefixtures("small")
 def test_a_batch_of_unknown_size_is_solved_whole(
     recording, sizes, make_problem
 ):
+    import tensorflow as tf
+
     problem, g = ready(make_problem, (5,))
     unknown = tf.TensorSpec((None, 8), "float64")
     tf.function(
@@ -100,6 +103,7 @@ def test_a_batch_of_unknown_size_is_solved_whole(
     assert sizes == [(None,)]
 
 
+@pytest.mark.tensorflow
 @pytest.mark.compiled
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("rho", [None, (None, 0.5), np.geomspace(0.1, 10.0, 5)])

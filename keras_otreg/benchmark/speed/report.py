@@ -1,15 +1,16 @@
 """What the benchmark of speed found: tables, on screen and on disk."""
 
-import csv
-import json
 import math
 import pathlib
-import sys
 from typing import Any
 
-from keras_otreg.benchmark.machine import machine
+from keras_otreg.benchmark.on_disk import (
+    read_about,
+    read_csv,
+    write_about,
+    write_csv,
+)
 from keras_otreg.benchmark.speed.measure import Claim, Row
-from keras_otreg.files import whole
 from keras_otreg.plots.growth import growth
 
 ROWS, CLAIMS, RUN, GROWTH = (
@@ -35,11 +36,9 @@ class Report:
 
     def save(self, quick: bool) -> None:
         """Writes all that there is, under a temporary name first."""
-        _write_csv(self.folder / ROWS, Row._fields, self.rows)
-        _write_csv(self.folder / CLAIMS, Claim._fields, self.claims)
-        about = {"command": " ".join(sys.argv[1:]), "quick": quick, **machine()}
-        with whole(self.folder / RUN) as unfinished:
-            unfinished.write_text(json.dumps(about, indent=2), "utf-8")
+        write_csv(self.folder / ROWS, Row._fields, self.rows)
+        write_csv(self.folder / CLAIMS, Claim._fields, self.claims)
+        write_about(self.folder / RUN, quick=quick)
         grown = grown_times(self.rows)
         if len(grown) > 1:
             growth(grown).savefig(self.folder / GROWTH)
@@ -106,14 +105,13 @@ def read(folder: pathlib.Path) -> tuple[list[Row], list[Claim], dict[str, Any]]:
     """
     rows = [
         Row(*x[:3], *(float(number) for number in x[3:7]), x[7])
-        for x in _read_csv(folder / ROWS)
+        for x in read_csv(folder / ROWS)
     ]
     claims = [
         Claim(text, measured, kept == "True")
-        for text, measured, kept in _read_csv(folder / CLAIMS)
+        for text, measured, kept in read_csv(folder / CLAIMS)
     ]
-    about = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    return rows, claims, about
+    return rows, claims, read_about(folder / RUN)
 
 
 def _time(seconds):
@@ -124,16 +122,3 @@ def _time(seconds):
 
 def _number(value, form):
     return "" if math.isnan(value) else form.format(value)
-
-
-def _write_csv(path, head, rows):
-    with (
-        whole(path) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8") as file,
-    ):
-        csv.writer(file).writerows([head, *rows])
-
-
-def _read_csv(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))[1:]
