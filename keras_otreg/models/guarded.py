@@ -192,12 +192,12 @@ class Guarded:
 
     def _found(self, incident):
         """What is not finite, and where."""
-        if incident.index == len(self._means):
+        if incident.term == len(self._means):
             return "The inputs are", []
-        if incident.index >= len(self.penalties):
-            name = self._means[incident.index].name
+        if incident.term >= len(self.penalties):
+            name = self._means[incident.term].name
             return f"Loss '{name}' is", [f"heads at '{self._joint.task.at}'"]
-        penalty = self.penalties[incident.index]
+        penalty = self.penalties[incident.term]
         places = (
             f"the teacher's activations at '{penalty.teacher_at}'",
             f"the student's activations at '{penalty.at}'",

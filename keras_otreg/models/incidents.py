@@ -10,15 +10,15 @@ class Incident(NamedTuple):
     """The first step since the last reset in which a term was not finite.
 
     Attributes:
-        index: Which term, the first one if there are several.
+        term: Which term, the first one if there are several.
         kinds: Whether the teacher's activations, the student's and the value
             were not finite.
         step: Of the optimizer, from one; 0 without one.
         batch: Since the last reset, from one.
     """
 
-    index: int
-    kinds: tuple[bool, bool, bool]
+    term: int
+    kinds: tuple[bool, ...]
     step: int
     batch: int
 

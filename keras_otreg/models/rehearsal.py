@@ -16,6 +16,6 @@ class Rehearsed:
     def _symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         self._is_rehearsal = True
         try:
-            super()._symbolic_build(*args, **kwargs)
+            super()._symbolic_build(*args, **kwargs)  # type: ignore[misc]
         finally:
             self._is_rehearsal = False
