@@ -78,12 +78,15 @@ class Incidents(keras.metrics.Metric):
         Args:
             replicas: Over how many devices the batches are added up.
         """
-        counts = ops.convert_to_numpy(self.counts) > 0.0
+        counts = _numpy(self.counts) > 0.0
         if not counts.any():
             return None
         index = int(counts.any(axis=1).argmax())
-        step, batches = (
-            int(ops.convert_to_numpy(x)) for x in (self.step, self.batches)
-        )
+        step, batches = (int(_numpy(x)) for x in (self.step, self.batches))
         kinds = tuple(map(bool, counts[index]))
         return Incident(index, kinds, step, batches // replicas + 1)
+
+
+def _numpy(variable):
+    # NumPy warns of a variable that it is to convert by itself.
+    return ops.convert_to_numpy(ops.convert_to_tensor(variable))

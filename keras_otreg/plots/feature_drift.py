@@ -42,11 +42,13 @@ def feature_drift(
 
     Example:
         ```python
-        layers = ["block1", "block2", "avg_pool"]
+        layers = ["stage1", "stage2", "avg_pool"]
         penalties = otreg.Penalty.at_each(
             otreg.losses.CenteredKernelAlignment(), layers, weight=0, name="cka"
         )
-        logs = otreg.TransferModel(student, penalties=penalties).fit(train)
+        model = otreg.TransferModel(student, penalties=penalties)
+        model.compile("adam", loss="sparse_categorical_crossentropy")
+        logs = model.fit(train)
         otreg.plots.feature_drift(
             {name: logs.history[f"cka_{name}"] for name in layers}
         )

@@ -35,6 +35,9 @@ def history(
 
     Example:
         ```python
+        model.compile(
+            "adam", "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
         logs = model.fit(train, validation_data=validation, epochs=10)
         otreg.plots.history(logs, metrics=["loss", "accuracy"])
         ```

