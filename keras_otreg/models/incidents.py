@@ -89,4 +89,4 @@ class Incidents(keras.metrics.Metric):
 
 def _numpy(variable):
     # NumPy warns of a variable that it is to convert by itself.
-    return ops.convert_to_numpy(ops.convert_to_tensor(variable))
+    return ops.convert_to_numpy(ops.copy(variable))
