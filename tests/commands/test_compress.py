@@ -12,7 +12,7 @@ def compress(run, folder, teacher, student, tmp_path):
     def call(*arguments):
         return run(
             *("compress", teacher, folder, "--student", student),
-            *("--out", tmp_path / "out", "--epochs", 2, *arguments),
+            *("--out", tmp_path / "out", "--epochs", 1, *arguments),
         )
 
     return call
@@ -32,6 +32,7 @@ def test_the_student_becomes_a_classifier(compress, tmp_path):
     assert "instead of" in page
 
 
+@pytest.mark.slow
 def test_layers_are_paired_as_they_are_named(compress, tmp_path):
     code, _, error = compress("--at", "maps=nowhere")
     assert code == 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_otreg.data import image_folder
-from keras_otreg.workflows.methods import Method
+from keras_otreg.workflows.learning import Lessons
 
 FILES = ("model.keras", "history.csv", "report.html")
 
@@ -78,14 +78,19 @@ def _check_started_again(finetune, out):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_like_one_that_was_not(
     finetune, tmp_path, monkeypatch
 ):
-    def stop(*arguments, **others):
-        raise KeyboardInterrupt
+    learn = Lessons.learn
+
+    def stop(lessons, title, *how):
+        if title == "transport":
+            raise KeyboardInterrupt
+        return learn(lessons, title, *how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Method, "model", stop)
+        patch.setattr(Lessons, "learn", stop)
         assert finetune()[0] == 130
     assert not (tmp_path / "out" / "model.keras").exists()
     assert finetune()[1].count("finished before") == 2
@@ -97,6 +102,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_search_finds_the_strength(finetune, tmp_path):
     code, shown, _ = finetune("--tune", 2, "--method", "l2-sp", "--shots", 3)
     assert code == 0
@@ -109,6 +115,7 @@ def test_a_search_finds_the_strength(finetune, tmp_path):
     assert not model.losses
 
 
+@pytest.mark.slow
 def test_a_plain_folder_of_classes_is_split(run, folder, teacher, tmp_path):
     code, shown, error = run(
         *("finetune", folder / "train", "--teacher", teacher, "--epochs", 1),
