@@ -3,7 +3,7 @@
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -82,7 +82,7 @@ def recomputed(
 
 
 def updating(
-    function: Callable[..., Any], jit_compile: bool
+    function: Callable[..., Any], variables: Sequence[Any], jit_compile: bool
 ) -> Callable[..., None]:
     """Makes a function that gives variables their next values.
 
@@ -92,14 +92,15 @@ def updating(
     Args:
         function: Of tensors and the values of the variables, which returns
             the next values. No gradient may pass through it.
-        jit_compile: Whether it may be `compiled`. XLA forgets no program.
+        variables: Keras variables.
+        jit_compile: Whether it may be `compiled`.
 
     Returns:
-        A function of a tuple of Keras variables, and of the tensors.
+        A function of the tensors.
     """
     program = compiled(function) if jit_compile else function
 
-    def update(variables, *arguments):
+    def update(*arguments):
         dtype = arguments[0].dtype
         known = [keras.ops.cast(v, dtype) for v in variables]
         values = program(*arguments, *known)
@@ -112,11 +113,9 @@ def updating(
 
     in_place = compiled(update)
 
-    def chosen(variables, *arguments):
-        if tf.distribute.has_strategy() or not _has_effects.get():
-            update(variables, *arguments)
-        else:
-            in_place(tuple(v.value for v in variables), *arguments)
+    def chosen(*arguments):
+        plain = tf.distribute.has_strategy() or not _has_effects.get()
+        return (update if plain else in_place)(*arguments)
 
     return chosen
 

@@ -15,7 +15,6 @@ PROGRAMS = (
     (sinkhorn, "_program"),
     (fixed_plan, "planner"),
     (fixed_plan, "paid_by_columns"),
-    (fixed_plan, "running_costs"),
 )
 
 

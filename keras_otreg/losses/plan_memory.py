@@ -40,7 +40,9 @@ class PlanMemory(keras.layers.Layer):
         if momentum:
             self.costs = self._zeros("costs", rows, columns)
             self.steps = self._zeros("steps")
-            self._average = running_costs(cost, momentum)
+            self._average = running_costs(
+                cost, momentum, self.costs, self.steps
+            )
         if warm:
             self.g = self._zeros("g", columns)
         self.built = True
@@ -55,7 +57,7 @@ class PlanMemory(keras.layers.Layer):
         Returns:
             Costs of shape `(rows, columns)` and mean one.
         """
-        self._average((self.costs, self.steps), x, y)
+        self._average(x, y)
         return ops.cast(self.costs, x.dtype)
 
     def plan(self, plan: Callable[..., Plan], *known: Any) -> Plan:

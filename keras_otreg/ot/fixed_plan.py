@@ -75,19 +75,21 @@ def planner_of_costs(epsilon: float, solver: Any) -> Callable[..., Plan]:
     return _constant(made, _compiles(solver))
 
 
-@functools.lru_cache(maxsize=64)
-def running_costs(cost: Cost, momentum: float) -> Callable[..., None]:
+def running_costs(
+    cost: Cost, momentum: float, average: Any, steps: Any
+) -> Callable[..., None]:
     """Averages the costs of steps, each in units of its own mean.
 
     Args:
         cost: A cost function.
         momentum: What a step counts for, relative to the one after it.
+        average: A variable of shape `(n, m)`, for the average.
+        steps: A variable of shape `()`, for the number of steps in it.
 
     Returns:
-        A function of two variables in a tuple, the average of shape `(n, m)`
-        and the number of steps in it of shape `()`, and of points `(n, d)`
-        and `(m, d)`. It takes their costs into the average, unless they are
-        not finite. No gradient passes through it.
+        A function of points `(n, d)` and `(m, d)`, that takes their costs
+        into the average, unless they are not finite. No gradient passes
+        through it.
     """
 
     def mixed(x, y, past, steps):
@@ -98,8 +100,8 @@ def running_costs(cost: Cost, momentum: float) -> Callable[..., None]:
         new = past + share * (C * safe_divide(1.0, mean) - past)
         return ops.where(known, new, past), steps + ops.cast(known, steps.dtype)
 
-    update = backend.updating(mixed, _is_ours(cost))
-    return lambda variables, x, y: update(variables, *frozen((x, y)))
+    update = backend.updating(mixed, (average, steps), _is_ours(cost))
+    return lambda x, y: update(*frozen((x, y)))
 
 
 @functools.lru_cache(maxsize=64)

@@ -105,10 +105,10 @@ def test_running_costs_are_a_weighted_mean_of_steps(points, running, compiled):
     if not compiled:
         costs_of = lambda x, y: costs.euclidean(x, y)  # noqa: E731
     average, steps = running
-    update = fixed_plan.running_costs(costs_of, 0.75)
+    update = fixed_plan.running_costs(costs_of, 0.75, average, steps)
     x, y = (ops.cast(p, "float32") for p in points)
     for k in (1, 2, 3):
-        update(running, k * x, y)
+        update(k * x, y)
     C = [_relative(costs.euclidean(k * x, y)) for k in (1, 2, 3)]
     mean = (0.75**2 * C[0] + 0.75 * C[1] + C[2]) / (0.75**2 + 0.75 + 1)
     assert_allclose(average, mean, rtol=1e-5)
@@ -127,10 +127,10 @@ def test_a_plan_of_given_costs_is_that_of_their_points(points):
 @pytest.mark.parametrize("what", [np.nan, np.inf])
 def test_what_is_not_finite_is_not_kept(points, running, what):
     x, y = (ops.cast(p, "float32") for p in points)
-    update = fixed_plan.running_costs(costs.euclidean, 0.5)
-    update(running, x, y)
+    update = fixed_plan.running_costs(costs.euclidean, 0.5, *running)
+    update(x, y)
     before = [np.array(v) for v in running]
-    update(running, ops.concatenate([x[:4], what * x[4:]], 0), y)
+    update(ops.concatenate([x[:4], what * x[4:]], 0), y)
     for variable, value in zip(running, before, strict=True):
         assert_allclose(variable, value)
     g = ops.zeros((7,), "float64")
