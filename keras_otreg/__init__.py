@@ -1,33 +1,11 @@
 """Transfer learning in Keras, regularised by optimal transport."""
 
 import importlib
-import os
-import sys
 
+from keras_otreg import starting
 
-def _start_in_silence():
-    """Keeps TensorFlow's start-up messages off the screen of a program.
-
-    After its import it is too late, and some of them it writes before it looks
-    at the level.
-    """
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    screen, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        importlib.import_module("keras")
-    finally:
-        os.dup2(screen, 2)
-        os.close(screen)
-        os.close(nowhere)
-
-
-if "TF_CPP_MIN_LOG_LEVEL" not in os.environ and (
-    sys.orig_argv[1:3] == ["-m", __name__]
-    or os.path.basename(sys.argv[0]) == "keras-otreg"
-):
-    # A program of ours starts here, and nobody wants the messages.
-    _start_in_silence()
+if starting.is_program(__name__):
+    starting.import_keras()
 
 from keras_otreg import (  # noqa: E402
     callbacks,

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import keras_otreg
+from keras_otreg import starting
 from keras_otreg.commands import (
     benchmark,
     compare,
@@ -16,6 +17,7 @@ from keras_otreg.commands import (
     demo,
     finetune,
     inspect,
+    interrupts,
     joint,
     tune,
 )
@@ -23,7 +25,7 @@ from keras_otreg.commands import (
 NAME = "keras-otreg"
 COMMANDS = (finetune, compress, joint, inspect, compare, tune, demo, benchmark)
 # What is wrong with the input or the machine, rather than with this program.
-TROUBLE = (ImportError, OSError, ValueError)
+TROUBLE = (ImportError, OSError, ValueError, FloatingPointError)
 ABOUT = """Transfer learning in Keras, regularised by optimal transport.
 
 Fine-tune or compress a network so that its neurons stay close, as a set, to
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, as of `exit_code`.
     """
     options = _parser().parse_args(arguments)
+    starting.started()
     return exit_code(lambda: options.command(options), options.debug)
 
 
@@ -78,7 +81,7 @@ def exit_code(work: Callable[[], None], debug: bool = False) -> int:
         something unforeseen; 130 if interrupted.
     """
     try:
-        with _warnings_in_one_line():
+        with _warnings_in_one_line(), interrupts.heeded():
             work()
             sys.stdout.flush()
     except KeyboardInterrupt:

@@ -129,15 +129,6 @@ def runs_side_by_side() -> bool:
     return {x.device_type for x in tf.config.list_logical_devices()} == {"CPU"}
 
 
-def num_replicas() -> int:
-    """How many devices share the current step of training."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
 def scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
     """Within it, new variables are on all devices that a model is on."""
     if keras.backend.backend() != "tensorflow":

@@ -1,5 +1,6 @@
 """How a step of training is steered, on each engine below Keras."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +22,6 @@ def switched(x: Any, on: Any) -> tuple[Any, Any]:
     Returns:
         The tensor and the switch.
     """
-
-    def gradients(dx, don):
-        return ops.where(don != 0.0, dx, ops.zeros_like(dx)), don
-
     if keras.backend.backend() == "torch":
         import torch
 
@@ -35,20 +32,34 @@ def switched(x: Any, on: Any) -> tuple[Any, Any]:
 
             @staticmethod
             def backward(ctx, dx, don):
-                return gradients(dx, don)
+                return _gradients_through(dx, don)
 
         return Switched.apply(x, on.requires_grad_())
     if keras.backend.backend() == "jax":
         import jax
 
         pair = jax.custom_vjp(lambda x, on: (x, on))
-        pair.defvjp(lambda *both: (both, None), lambda _, up: gradients(*up))
+        pair.defvjp(
+            lambda *both: (both, None), lambda _, up: _gradients_through(*up)
+        )
         return pair(x, on)
+    return _switch_of_tensorflow()(x, on)
+
+
+def _gradients_through(dx, don):
+    """The gradients of a tensor and its switch, given those after them."""
+    return ops.where(don != 0.0, dx, ops.zeros_like(dx)), don
+
+
+@functools.cache
+def _switch_of_tensorflow():
     import tensorflow as tf
 
-    return tf.custom_gradient(
-        lambda x, on: ((tf.identity(x), tf.identity(on)), gradients)
-    )(x, on)
+    switch = tf.custom_gradient(
+        lambda x, on: ((tf.identity(x), tf.identity(on)), _gradients_through)
+    )
+    # TensorFlow never forgets the graph around a custom gradient: not a step's.
+    return tf.function(switch, autograph=False, reduce_retracing=True)
 
 
 def known_now(flag: Any) -> bool | None:
@@ -89,16 +100,20 @@ def stopped_if(
     with tf.control_dependencies([tf.cond(flag, undone, lambda: False)]):
         check = tf.debugging.Assert(tf.logical_not(flag), [message])
 
-    @tf.custom_gradient
-    def passed(x):
-        def gradient(upstream):
-            with tf.control_dependencies([check]):
-                return tf.identity(upstream)
+    # Its gradient is multiplied by the one, and so waits as well.
+    with tf.control_dependencies([check]):
+        one = tf.identity(tf.ones((), x.dtype))
+    return x * one
 
-        with tf.control_dependencies([check]):
-            return tf.identity(x), gradient
 
-    return passed(x)
+def step_of(optimizer: Any) -> Any:
+    """How many steps an optimizer has made, as far as a loss may know.
+
+    A step on JAX does not see what the optimizer holds: there it is 0.
+    """
+    if optimizer is None or keras.backend.backend() == "jax":
+        return 0
+    return optimizer.iterations
 
 
 def num_replicas(model: keras.Model) -> int:

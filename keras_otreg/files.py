@@ -1,11 +1,14 @@
 """How this package writes files that must never be half there."""
 
 import contextlib
+import csv
+import errno
 import hashlib
 import os
 import pathlib
+import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 # Before the checksum at the end of a file.
@@ -26,12 +29,36 @@ def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
     unfinished = path.with_name(f"unfinished-{path.name}")
     try:
         yield unfinished
+        with unfinished.open("r+b") as file:
+            # A full disk may say so only now.
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    with unfinished.open("r+b") as file:
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+
+
+def written(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
+    """Writes a file that is to be there as a whole or not at all.
+
+    Args:
+        path: The file.
+        write: Writes what it is to hold to the path that it is given, such as
+            the `save` of a model or the `savefig` of a figure.
+    """
+    with whole(path) as unfinished:
+        write(unfinished)
+
+
+def write_csv(
+    path: pathlib.Path, head: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Writes a table of values, its titles first, all or nothing."""
+    with (
+        whole(path) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
+        csv.writer(file).writerows([head, *rows])
 
 
 @contextlib.contextmanager
@@ -56,6 +83,19 @@ def in_its_place(
     else:
         with whole(path) as unfinished:
             yield unfinished
+
+
+def make_sure_of_room(path: pathlib.Path, size: int) -> None:
+    """Raises the error of a full disk before anything is written.
+
+    HDF5 ends the process if a disk is full half-way through a file.
+
+    Args:
+        path: The file to write.
+        size: How many bytes it will have, at most.
+    """
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def seal(path: pathlib.Path) -> None:

@@ -40,7 +40,11 @@ def encode_array(array: np.ndarray) -> dict[str, Any]:
 def decode_array(value: Any) -> np.ndarray:
     """Rebuilds what `encode_array` described; passes anything else on."""
     if not isinstance(value, dict):
-        return keras.ops.convert_to_numpy(value)
+        try:
+            return keras.ops.convert_to_numpy(value)
+        except ValueError:
+            # Rows of unequal lengths: the reader says what it expects.
+            return np.asarray(value, dtype=object)
     dtype = np.dtype(value["dtype"])
     raw = base64.b64decode(value["base64"])
     array = np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)

@@ -3,11 +3,23 @@
 An error says what is wrong, what was expected and what was received.
 """
 
+import dataclasses
+import operator
+
 import keras
 import numpy as np
 import pytest
 
 from keras_otreg import Penalty, checks, losses, ot
+
+
+@dataclasses.dataclass
+class UnhashableSolver:
+    """Equal to others of its kind, and so without a hash."""
+
+    def __call__(self, problem, init=None):
+        raise NotImplementedError
+
 
 SCHEDULE = keras.optimizers.schedules.CosineDecay(1.0, 10)
 LOSS = keras.losses.MeanSquaredError()
@@ -17,15 +29,17 @@ ACCEPTED = {
     "positive": [(1e-30, "x"), (5, "x"), (np.float32(0.5), "x")],
     "non_negative": [(0, "x"), (0.0, "x"), (1e30, "x"), (np.int64(3), "x")],
     "part": [(1, "x"), (1e-9, "x"), (np.float32(0.5), "x")],
+    "some_layers": [(["a"], "x"), (["a", "b"], "x")],
     "height_and_width": [((3, 4),)],
     "count": [(1, "x"), (np.int64(7), "x"), (3.0, "x")],
     "layer_path": [("pool", "at"), ("a/b", "at"), ("a#1", "at")],
     "known_layer": [("a/b", ["a", "a/b"], "model")],
     "solver": [(ot.Sinkhorn(),), (ot.ProximalPoint(),)],
+    "labelled_batch": [((1, 2),), ((1, 2, 3),)],
     "loss": [(LOSS,), (losses.RepresentationTransport(),)],
     "weight": [(0.0,), (2,), (SCHEDULE,)],
     "single_tensor": [(np.ones((2, 3)), "a"), (np.ones((2, 3, 4)), "a")],
-    "entry": [({"a": 1}, {"a", "b"}, {"a"}, "x"), ({}, {"a"}, (), "x")],
+    "entries.entry": [({"a": 1}, {"a", "b"}, {"a"}, "x"), ({}, {"a"}, (), "x")],
 }
 WRONG_NUMBERS = [-1.0, np.nan, np.inf, -np.inf, "1", None, True, [1.0], 1j]
 REFUSED = {
@@ -34,13 +48,22 @@ REFUSED = {
     "positive": [(value, "x") for value in (0, 0.0, *WRONG_NUMBERS)],
     "non_negative": [(value, "x") for value in WRONG_NUMBERS],
     "part": [(value, "x") for value in (0, 1.001, *WRONG_NUMBERS)],
+    "some_layers": [(x, "x") for x in ([], {}, "", 3, None, [3], [""])],
     "height_and_width": [
         (value,) for value in (3, (3,), (3, 4, 5), (3, 0), (3.0, 4), "34", None)
     ],
     "grey_or_colour": [(2, 3), (4, 3), (None, 3)],
     "count": [(value, "x") for value in (0, 1.5, *WRONG_NUMBERS)],
     "layer_path": [(value, "at") for value in ("", " ", "/", " / ", None, 1)],
-    "solver": [(value,) for value in (ot.Sinkhorn, "sinkhorn", None, 3)],
+    "solver": [
+        (value,)
+        for value in (ot.Sinkhorn, "sinkhorn", None, 3, UnhashableSolver())
+    ],
+    "one_or_two_flags": [
+        (value, "x") for value in (None, 1, "yes", (True,), (True, 1))
+    ],
+    "labelled_batch": [(np.ones((3, 2)),), ((np.ones((3, 2)),),)],
+    "metrics": [(value,) for value in (None, ["auc"], 3)],
     "loss": [(value,) for value in ("mse", None, keras.losses.Loss, len)],
     "weight": [(value,) for value in (*WRONG_NUMBERS, lambda step: 1.0)],
     "finite_array": [
@@ -58,6 +81,7 @@ REFUSED = {
     "equal_features": [((7, 3), (7, 4))],
     "equal_channels": [((7, 3), (7, 4), "Use another.")],
     "some_positions": [((7, 3),), ((None, 3),)],
+    "some_units": [((),), ((7,),), ((None,),)],
     "channel_weights": [
         (np.array(value),)
         for value in ([0.5, 0.6], [1.5, -0.5], [[0.5, 0.5]], [np.nan, 1.0])
@@ -65,17 +89,26 @@ REFUSED = {
     "one_weight_per_channel": [((3,), 4), ((3, 1), 3)],
     "called_once": [([], "a"), ([1, 2], "a")],
     "equal_neuron_inputs": [
-        ((3, 2), (2, 2)),
-        ((3, 2), (3, 2, 2)),
-        ((2,), (2, 1)),
+        ((3, 2), (2, 2), -1),
+        ((3, 2), (3, 2, 2), -1),
+        ((2,), (2, 1), -1),
+        ((4, 3, 2), (4, 3, 5), -2),
     ],
     "equal_shapes": [((3, 2), (2, 3)), ((), (1,)), ((2,), (2, 1))],
     "equal_widths": [(4, 6, "identity")],
-    "entry": [
+    "entries.entry": [
         (value, {"a", "b"}, {"a"}, "x")
         for value in ({"b": 1}, {"a": 1, "c": 2}, {"a": 1, 2: 3}, None, "a")
     ],
-    "equal_trials": [({"transport": 4, "L2-SP": 3},)],
+    "entries.named": [
+        (value, "tasks") for value in ({}, {5: {}}, {" ": 1}, {"a\n": 1}, [1])
+    ],
+    "entries.first_and_last": [
+        (value, 10, "x")
+        for value in ((5, 2), (1, 1), ("a", "b"), (1,), (-1, 2), (0, 10), 4)
+    ],
+    "entries.seed": [(value, "x") for value in (0.5, 2**31, *WRONG_NUMBERS)],
+    "entries.equal_trials": [({"transport": 4, "L2-SP": 3},)],
     "known_sizes": [((None, 4), 1), ((4, None), 2)],
     "unique": [(["a", "b", "a"], "penalties", "Rename one.")],
     "single_tensor": [
@@ -116,14 +149,14 @@ def cases(table):
 
 @pytest.mark.parametrize(("name", "arguments"), cases(ACCEPTED))
 def test_what_is_right_comes_back(name, arguments):
-    value = getattr(checks, name)(*arguments)
+    value = operator.attrgetter(name)(checks)(*arguments)
     assert np.all(value == arguments[0])
 
 
 @pytest.mark.parametrize(("name", "arguments"), cases(REFUSED))
 def test_what_is_wrong_is_said_with_what_was_expected(name, arguments):
     with pytest.raises(ValueError, match="(?i)received") as error:
-        getattr(checks, name)(*arguments)
+        operator.attrgetter(name)(checks)(*arguments)
     message = str(error.value)
     assert "expect" in message.lower() or "cannot" in message
     named = [x for x in arguments[1:] if x in ("x", "at", "student")]

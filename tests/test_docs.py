@@ -1,4 +1,4 @@
-"""The examples of the docstrings and of the README run as they stand."""
+"""The examples of docstrings, of the README and of pages run as they stand."""
 
 import importlib
 import inspect
@@ -16,6 +16,8 @@ import keras_otreg as otreg
 ROOT = pathlib.Path(otreg.__file__).parents[1]
 ROOMS = ("losses", "layers", "models", "features", "regularizers", "ot")
 ROOMS += ("class_costs", "ot.costs", "plots")
+# Whose examples need no network to download, run one after the other.
+PAGES = ("concepts", "joint_transfer", "seeing")
 
 
 def blocks(text):
@@ -45,8 +47,8 @@ def network(width=4):
     x = inputs
     for name in ("block1_out", "block2_out", "block3_out", "block5_out"):
         x = keras.layers.Conv2D(4, 3, padding="same", name=name)(x)
-    x = keras.layers.Conv2D(4, 3, name="stage1")(x)
-    x = keras.layers.Conv2D(4, 3, name="stage2")(x)
+    for name in ("stage1", "stage2", "stage3"):
+        x = keras.layers.Conv2D(4, 3, name=name)(x)
     x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
     x = keras.layers.Dense(width, name="features")(x)
     return keras.Model(inputs, keras.layers.Dense(3, "softmax", name="head")(x))
@@ -149,12 +151,57 @@ def particular(name, given):
     return {}
 
 
+def joint():
+    """A model that learns three classes beside 52."""
+    task = otreg.SourceTask(
+        head=keras.layers.Dense(52, activation="softmax"),
+        at="features",
+        loss="sparse_categorical_crossentropy",
+        transport=otreg.losses.ClassTransport(np.ones((52, 3), "float32")),
+    )
+    model = otreg.TransferModel(network(), source_task=task)
+    model.compile("adam", loss="sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.fixture
+def eagerly():
+    """Without traces, of which each example would make its own."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(("name", "module", "code"), examples())
 def test_an_example_runs(name, module, code, given):
-    tf.config.run_functions_eagerly(True)
-    try:
-        names = {**vars(module), **given, **particular(name, given)}
+    names = {**vars(module), **given, **particular(name, given)}
+    exec(code, names)  # noqa: S102
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("page", PAGES)
+def test_the_examples_of_a_page_run_in_their_order(page, given, rng):
+    letters = rng.normal(size=(104, 8, 8, 1)), np.arange(104) % 52
+    # Of one batch: a page trains for many epochs.
+    few = tf.data.Dataset.from_tensors((given["x"], given["y"]))
+    names = {
+        **given,
+        "train": few,
+        "validation": few,
+        "x_train": given["x"],
+        "y_train": given["y"],
+        "pretrained": network(),
+        "source": letters,
+        "source_batches": [letters],
+        "letters": [str(number) for number in range(52)],
+        "target": (given["x"], given["y"]),
+        "target_batches": given["batches"],
+        "target_validation": given["batches"],
+        "joint": joint(),
+    }
+    text = (ROOT / "docs" / "pages" / f"{page}.md").read_text(encoding="utf-8")
+    for code in blocks(text):
         exec(code, names)  # noqa: S102
-    finally:
-        tf.config.run_functions_eagerly(False)

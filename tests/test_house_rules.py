@@ -18,11 +18,13 @@ import keras_otreg
 PACKAGE = pathlib.Path(keras_otreg.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
+    "starting": 0,
     "checks": 0,
     "saving": 0,
     "backend": 0,
     "control": 0,
     "files": 0,
+    "replicas": 0,
     "ot": 1,
     "features": 2,
     "losses": 3,
@@ -46,6 +48,7 @@ HOMES = {
         "backend.py",
         "callbacks/board.py",
         "control.py",
+        "replicas.py",
         "data/",
         "demo/",
         "benchmark/",
@@ -128,6 +131,28 @@ def test_loading_a_file_runs_nothing_that_is_in_it(path):
     assert not re.search(r"pickle\.loads?\(|pickle\.Unpickler\(", text)
 
 
+# These write to memory, or to folders that are put in place in the end.
+WRITERS = (
+    "benchmark/soak/life.py",
+    "files.py",
+    "data/sample_files.py",
+    "models/saved.py",
+    "plots/inline.py",
+    "plots/picture.py",
+    "workflows/thumbnails.py",
+)
+
+
+@every_file
+def test_files_are_written_as_a_whole_or_not_at_all(path):
+    for node in ast.walk(tree_of(path)):
+        is_call = isinstance(node, ast.Call)
+        name = getattr(node.func, "attr", None) if is_call else None
+        if name in ("save", "savefig", "write_text", "write_bytes"):
+            known = place(path) in WRITERS
+            assert known or "unfinished" in ast.unparse(node), node.lineno
+
+
 @every_file
 def test_nothing_is_left_to_do_and_nothing_private_is_used(path):
     text = path.read_text(encoding="utf-8")
@@ -200,6 +225,7 @@ def test_every_public_name_exists_and_is_explained(name):
             assert not missing, f"{public}: {missing}"
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_no_optional_library():
     # Keras itself loads what it finds: only what we add to it counts.
     code = (

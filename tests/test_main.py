@@ -1,3 +1,5 @@
+import contextlib
+import signal
 import warnings
 
 import pytest
@@ -14,6 +16,8 @@ COMMANDS = (
     "demo",
     "benchmark speed",
     "benchmark accuracy",
+    "benchmark scaling",
+    "benchmark soak",
 )
 
 
@@ -83,6 +87,23 @@ def test_what_a_benchmark_cannot_use_is_named_in_one_line(
     assert message.count("\n") == 1
 
 
+def test_a_part_of_the_pictures_that_is_missing_is_named(tmp_path, capsys):
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    arguments = ["--out", str(tmp_path), "--data", str(tmp_path / "data")]
+    assert command_line.main(["benchmark", "accuracy", *arguments]) == 1
+    assert "no folder validation" in capsys.readouterr().err
+
+
+def test_the_tasks_that_come_with_it_are_named_where_others_are_not_read(
+    tmp_path, capsys
+):
+    arguments = ["benchmark", "accuracy", "--out", str(tmp_path / "out")]
+    assert command_line.main([*arguments, "--tasks", str(tmp_path)]) == 1
+    message = capsys.readouterr().err
+    assert f"cannot read --tasks {tmp_path}" in message
+    assert "accuracy.yaml" in message
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -99,6 +120,20 @@ def test_trouble_while_working_is_one_line_and_a_code(error, code, capsys):
     message = capsys.readouterr().err
     assert message.startswith("keras-otreg: ")
     assert message.count("\n") == 1
+
+
+def test_an_error_after_an_interrupt_that_was_lost_is_the_interrupt(capsys):
+    def work():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise AttributeError("half imported")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert command_line.exit_code(work) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "keras-otreg: interrupted\n"
 
 
 def test_a_mistake_of_ours_is_one_line_too_and_has_a_code(capsys):

@@ -1,16 +1,25 @@
-"""Every message that `checks` can word is on the page of troubles."""
+"""Every message that the package words is on the page of troubles."""
 
 import ast
+import functools
 import pathlib
 import re
 
 import keras_otreg
 
-ROOT = pathlib.Path(keras_otreg.__file__).parents[1]
-PAGE = ROOT / "docs" / "pages" / "troubleshooting.md"
+PACKAGE = pathlib.Path(keras_otreg.__file__).parent
+PAGE = PACKAGE.parent / "docs" / "pages" / "troubleshooting.md"
+# Python asks for this one, and what it says is Python's.
+OF_PYTHON = "AttributeError"
 
 
-def text(node):
+@functools.cache
+def trees():
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def text(node, known=()):
     """The words of a message, with dots for what is filled in."""
     if isinstance(node, ast.Constant):
         return str(node.value)
@@ -18,16 +27,48 @@ def text(node):
         return "".join(map(text, node.values))
     if isinstance(node, ast.BinOp):
         return text(node.left) + text(node.right)
+    if isinstance(node, ast.Name) and node.id in known:
+        return known[node.id]
     return "..."
 
 
+def named(nodes):
+    """What is assigned to a name, in words."""
+    found = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            found[ast.unparse(node.targets[0])] = text(node.value)
+    return found
+
+
+def is_told(node):
+    """Whether code makes an error, or warns."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return False
+    name = ast.unparse(node.func)
+    is_error = name.endswith("Error") and name != OF_PYTHON
+    return is_error or name == "warnings.warn"
+
+
+@functools.cache
 def messages():
-    """What errors in `keras_otreg/checks` begin with."""
-    for path in sorted((ROOT / "keras_otreg" / "checks").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            called = node.func if isinstance(node, ast.Call) else None
-            if isinstance(called, ast.Name) and called.id.endswith("Error"):
-                yield " ".join(text(node.args[0]).split())
+    """What errors and warnings begin with."""
+    constants = {k: v for tree in trees() for k, v in named(tree.body).items()}
+    found = []
+    for tree in trees():
+        nodes = list(ast.walk(tree))
+        known = {**constants, **named(nodes)}
+        found += [text(x.args[0], known) for x in nodes if is_told(x)]
+    # What is passed on is worded elsewhere.
+    return [" ".join(x.split()) for x in found if x.strip(".")]
+
+
+@functools.cache
+def strings():
+    """All that the package may say."""
+    kinds = ast.Constant | ast.JoinedStr
+    nodes = (x for tree in trees() for x in ast.walk(tree))
+    return [" ".join(text(x).split()) for x in nodes if isinstance(x, kinds)]
 
 
 def rows():
@@ -40,15 +81,21 @@ def rows():
 def test_every_message_has_a_cause_and_a_cure():
     beginnings = tuple(rows())
     assert len(beginnings) > 50
+    assert len(messages()) > 100
     missing = [x for x in messages() if not x.startswith(beginnings)]
     assert not missing
 
 
 def test_every_row_is_of_a_message():
-    known = list(messages())
+    known = [*messages(), *strings()]
     stale = [
         row
         for row in rows()
         if not any(message.startswith(row) for message in known)
     ]
     assert not stale
+
+
+def test_no_row_is_of_an_argument_whatever_is_wrong_with_it():
+    alone = r"Invalid value for argument `\w+`\.?"
+    assert not [row for row in rows() if re.fullmatch(alone, row)]

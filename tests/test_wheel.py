@@ -36,17 +36,26 @@ def example():
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    build = ["pip", "wheel", ".", "--no-deps", "--no-build-isolation"]
-    build += ["--quiet", "--wheel-dir", str(folder)]
-    source = folder / "source"
-    # Building leaves its traces beside the sources.
+def source(tmp_path_factory):
+    """A copy: building leaves its traces beside the sources."""
+    folder = tmp_path_factory.mktemp("copy") / "source"
     left_out = shutil.ignore_patterns(
         ".*", "__pycache__", "build", "*.egg-info"
     )
-    shutil.copytree(ROOT, source, ignore=left_out, symlinks=True)
-    subprocess.run([sys.executable, "-m", *build], cwd=source, check=True)
+    shutil.copytree(ROOT, folder, ignore=left_out, symlinks=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory):
+    return built(source, tmp_path_factory.mktemp("wheel"))
+
+
+def built(source, folder):
+    """The wheel of a folder or an archive."""
+    build = ["pip", "wheel", str(source), "--no-deps", "--no-build-isolation"]
+    build += ["--quiet", "--wheel-dir", str(folder)]
+    subprocess.run([sys.executable, "-m", *build], cwd=folder, check=True)
     (found,) = folder.glob("*.whl")
     return found
 
@@ -60,6 +69,28 @@ def test_a_wheel_is_small_and_holds_the_package_alone(wheel):
     assert kinds <= {".py", ".typed", ".yaml", ".css", ".j2"}
     tops = {name.split("/")[0].split("-")[0] for name in names}
     assert tops == {"keras_otreg"}
+
+
+@pytest.mark.slow
+def test_the_source_archive_makes_the_same_wheel(wheel, source, tmp_path):
+    build = "from setuptools import build_meta; import sys; "
+    build += "build_meta.build_sdist(sys.argv[1])"
+    subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)],
+        cwd=source,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    (archive,) = tmp_path.glob("*.tar.gz")
+    assert archive.stat().st_size < 1e6
+    first, again = (
+        {item.filename: item.CRC for item in zipfile.ZipFile(path).infolist()}
+        for path in (wheel, built(archive, tmp_path))
+    )
+    record = next(name for name in first if name.endswith("RECORD"))
+    # It names the tool that made it.
+    del first[record], again[record]
+    assert again == first
 
 
 @pytest.mark.slow

@@ -3,23 +3,31 @@
 import csv
 import json
 import pathlib
+import shlex
 import sys
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_otreg.benchmark.machine import machine
 from keras_otreg.files import whole
 
 
-def write_csv(
-    path: pathlib.Path, head: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
-    """Writes a table, its titles first."""
-    with (
-        whole(path) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8") as file,
-    ):
-        csv.writer(file).writerows([head, *rows])
+def some_results(folder: pathlib.Path, kind: str, *names: str) -> None:
+    """Raises unless a folder holds the tables of a benchmark.
+
+    Args:
+        folder: Of --out.
+        kind: Of the benchmark.
+        *names: Of the tables.
+
+    Raises:
+        OSError: If one is missing.
+    """
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise OSError(
+            f"no results in {folder}: expected {', '.join(missing)}, as "
+            f"`keras-otreg benchmark {kind} --out {folder}` writes"
+        )
 
 
 def read_csv(path: pathlib.Path) -> list[list[str]]:
@@ -30,7 +38,7 @@ def read_csv(path: pathlib.Path) -> list[list[str]]:
 
 def write_about(path: pathlib.Path, **more: Any) -> None:
     """Writes down which command made the results, and on what."""
-    about = {"command": " ".join(sys.argv[1:]), **more, **machine()}
+    about = {**more, "command": shlex.join(sys.argv[1:]), **machine()}
     with whole(path) as unfinished:
         unfinished.write_text(json.dumps(about, indent=2), "utf-8")
 

@@ -1,8 +1,11 @@
 """Parts of a page of the documentation, and what stands in them."""
 
 import pathlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from keras_otreg.files import whole
 
 
 def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
@@ -23,7 +26,20 @@ def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
         after = rest.split(end)[1]
     section = "\n\n".join([begin, *paragraphs, end])
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(f"{before}{section}{after}", encoding="utf-8")
+    with whole(page) as unfinished:
+        unfinished.write_text(f"{before}{section}{after}", encoding="utf-8")
+
+
+def origin(about: dict[str, Any]) -> tuple[str, str]:
+    """A paragraph with the command of a run, and what it ran on, in words.
+
+    Args:
+        about: What `write_about` wrote, without what is said elsewhere.
+    """
+    on = "; ".join(f"{k} {v}" for k, v in about.items() if k != "command")
+    # Where its tables went is of no use to those who repeat it.
+    command = re.sub(r"(--out )('.*?'|\S+)", r"\1DIR", about["command"])
+    return f"Command: `python -m keras_otreg {command}`", on
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -44,3 +44,12 @@ def one_batch(value: Any, name: str) -> tuple[Any, ...]:
     raise ValueError(
         f"Invalid value for argument `{name}`. {EXPECTED} Received: {received}"
     )
+
+
+def some_batches(batches: Any) -> None:
+    """Raises if a data set had no batches."""
+    if not batches:
+        raise ValueError(
+            "Expected a data set of at least one batch of (inputs, labels). "
+            "Received: an empty one"
+        )

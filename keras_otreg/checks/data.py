@@ -123,6 +123,16 @@ def enough_of_each(shots: int, smallest: int) -> None:
         )
 
 
+def labelled_batch(value: Any) -> tuple[Any, ...]:
+    """Returns a batch as a tuple, if it has labels."""
+    if isinstance(value, (tuple, list)) and len(value) > 1:
+        return tuple(value)
+    raise ValueError(
+        "Expected batches (x, y) or (x, y, sample_weight), of the form that "
+        "`fit` gets. Received: a batch of inputs alone, without labels"
+    )
+
+
 def height_and_width(value: Any) -> tuple[int, int]:
     """Returns the size of a picture."""
     sides = tuple(value) if isinstance(value, Collection) else ()

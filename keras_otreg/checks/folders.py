@@ -1,8 +1,20 @@
 """Checks of folders of pictures."""
 
+import contextlib
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
+
+# What reading half a file of JSON, of arrays or of a network ends in.
+DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+)
 
 
 def known_classes(
@@ -47,6 +59,38 @@ def some_readable(paths: Sequence[str], folder: pathlib.Path) -> None:
         )
 
 
+@contextlib.contextmanager
+def whole_result(path: pathlib.Path) -> Iterator[None]:
+    """Within it a result is read; raises if it is damaged."""
+    try:
+        yield
+    except DAMAGE as error:
+        stage = path.with_suffix("")
+        raise ValueError(
+            f"Expected what an earlier run has finished in '{stage}.*'. "
+            "Received: files that are damaged or missing. Delete "
+            f"'{path}' to have it made again, or give another --out"
+        ) from error
+
+
+def apart(first: pathlib.Path, second: pathlib.Path) -> None:
+    """Raises if two folders of pictures are one."""
+    if first.resolve() == second.resolve():
+        raise ValueError(
+            "Expected target and source to be folders of different classes. "
+            f"Received: '{first}' twice"
+        )
+
+
+def outside(out: pathlib.Path, data: pathlib.Path) -> None:
+    """Raises if results would lie among the pictures."""
+    if out.resolve().is_relative_to(data.resolve()):
+        raise ValueError(
+            f"Expected --out outside of the pictures in '{data}', where it "
+            f"would be taken for a class. Received: '{out}'"
+        )
+
+
 def same_run(
     known: Mapping[str, Any], settings: Mapping[str, Any], folder: pathlib.Path
 ) -> None:
@@ -66,9 +110,18 @@ def same_run(
 
 def same_pictures(model: tuple[int, ...], student: tuple[int, ...]) -> None:
     """Raises if two networks take pictures of other sizes or colours."""
-    if model != student:
+    ways_out = []
+    if model[:2] != student[:2]:
+        ways_out.append("Put a `keras.layers.Resizing` in front of either")
+    if model[2] != student[2]:
+        ways_out.append(
+            f"Build a student of {model[2]} channels, or put "
+            "`keras.layers.Concatenate()([x, x, x])`, which makes 3 channels "
+            "of a grey picture x, in front of the network that takes 3"
+        )
+    if ways_out:
         raise ValueError(
             "Expected a student that takes pictures of shape "
             f"{model}, as the model does. Received: one that takes {student}. "
-            "Put a `keras.layers.Resizing` in front of either"
+            + ". ".join(ways_out)
         )

@@ -174,6 +174,16 @@ def same_activations(
             )
 
 
+def known_teacher(expected: str, received: str, at: list[str]) -> None:
+    """Raises unless a teacher has the weights of the one that data know."""
+    if expected != received:
+        raise ValueError(
+            "Expected the teacher whose activations the data carry. Received: "
+            f"a model whose teacher has other weights up to {at}. Call "
+            "`keras_otreg.data.with_teacher` with this model."
+        )
+
+
 def _as_array(value):
     if keras.ops.is_tensor(value):
         value = keras.ops.convert_to_numpy(value)

@@ -1,12 +1,23 @@
 """Checks of networks, their layers and what acts between them."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import keras
 
-from keras_otreg.checks.values import instance_of, unique
+from keras_otreg.checks.values import instance_of
+
+
+def channels_last(layer: Any, rank: int, path: str) -> None:
+    """Raises if the last axis of maps is not that of the channels."""
+    if rank > 2 and getattr(layer, "data_format", None) == "channels_first":
+        raise ValueError(
+            f"Expected activations whose last axis is that of the channels at "
+            f"layer '{path}'. Received: a layer of "
+            "data_format='channels_first'. Put a `keras.layers.Permute` behind "
+            "it and name that one."
+        )
 
 
 def layer_path(value: Any, name: str) -> str:
@@ -21,7 +32,23 @@ def layer_path(value: Any, name: str) -> str:
     )
 
 
-def known_layer(path: str, known: Iterable[str], model_name: str) -> str:
+def some_layers(paths: Any, name: str) -> list[str]:
+    """Returns the paths of one or several layers, if there are any."""
+    paths = [paths] if isinstance(paths, str) else paths
+    if isinstance(paths, Collection) and paths:
+        return [layer_path(path, name) for path in paths]
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected the path of at least "
+        f"one layer, such as 'avg_pool'. Received: {name}={paths!r}"
+    )
+
+
+def known_layer(
+    path: str,
+    known: Iterable[str],
+    model_name: str,
+    way_out: str = "`keras_otreg.features.summary(model)` prints all of them.",
+) -> str:
     """Returns `path` if it is among the `known` paths of a model."""
     known = list(known)
     if path in known:
@@ -36,8 +63,7 @@ def known_layer(path: str, known: Iterable[str], model_name: str) -> str:
     hint = f"Near matches: {near}. " if near else ""
     raise ValueError(
         f"Model '{model_name}' has no layer at path {path!r}. Expected one of "
-        f"the {len(known)} paths of its layers. {hint}"
-        "`keras_otreg.features.summary(model)` prints all of them."
+        f"the {len(known)} paths of its layers. {hint}{way_out}"
     )
 
 
@@ -94,23 +120,6 @@ def built_model(value: Any, name: str) -> Any:
         f"'{value.name}', which has no weights yet. Call it on a batch of "
         "data, or `build` it with an input shape, first."
     )
-
-
-def penalties(values: Any, kind: Any) -> list[Any]:
-    """Returns a list of penalties that can be told apart in the logs."""
-    several = isinstance(values, Iterable)
-    values = list(values) if several else [values]
-    for value in values:
-        instance_of(value, kind, "penalties", "`keras_otreg.Penalty` objects")
-    names = [value.name for value in values]
-    unique(names, "penalties", "Give one of them another `name=`.")
-    if "loss" in names:
-        raise ValueError(
-            "A penalty cannot have the name 'loss': the logs use it for the "
-            f"total. Received: penalties named {names}. Give it another "
-            "`name=`."
-        )
-    return values
 
 
 def unshared_input(teacher: Any, student: Any, expected: Any) -> ValueError:

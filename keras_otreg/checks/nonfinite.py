@@ -1,11 +1,12 @@
 """What is said about numbers that are not finite."""
 
+import re
 from collections.abc import Sequence
 
 WAYS_OUT = (
-    "Look for NaN in the data and for a learning rate that is too high, or "
-    "pass `on_nonfinite='skip'` to leave a penalty out of such steps, or "
-    "'propagate' to go on all the same."
+    "Look for NaN in the data, labels out of range and a learning rate that is "
+    "too high, or pass `on_nonfinite='skip'` to leave a penalty out of such "
+    "steps, or 'propagate' to go on all the same."
 )
 
 
@@ -28,3 +29,20 @@ def nonfinite_step(
     return FloatingPointError(
         f"{what} not finite at {when}{places}. {kept}{WAYS_OUT}"
     )
+
+
+def labels_in_range(error: BaseException) -> None:
+    """Raises in plain words if an error of an engine is about labels."""
+    found = re.search(
+        # TensorFlow's words, and those of PyTorch, which does not say.
+        r"label value of (-?\d+) which is outside the valid range of "
+        r"(\S+ [^\s.]+)|Target (-?\d+) is out of bounds",
+        str(error),
+    )
+    if found:
+        label, classes, other = found.groups()
+        raise ValueError(
+            f"Expected labels in the range {classes or '[0, classes)'}, one "
+            f"for each class that is predicted. Received: a label of "
+            f"{label or other}"
+        ) from error

@@ -3,13 +3,17 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 
-def some_values(names: Collection[str], name: str) -> None:
+from keras_otreg.checks.values import finite_array
+
+
+def some_values(names: Collection[str], name: str, of: str = "epoch") -> None:
     """Raises if there is nothing to draw."""
     if not names:
         raise ValueError(
             f"Invalid value for argument `{name}`. Expected values of at least "
-            "one epoch. Received: none"
+            f"one {of}. Received: none"
         )
 
 
@@ -34,14 +38,22 @@ def equal_series(shapes: Mapping[str, Any]) -> None:
         )
 
 
-def plan_between(shape: Any, teacher: int, student: int) -> None:
-    """Raises unless a plan is between layers of some widths."""
-    if tuple(shape) != (teacher, student):
+def plan(value: Any, name: str = "plan", shape: Any = None) -> np.ndarray:
+    """Returns a plan as a matrix, if it is one, and of a shape if given."""
+    found = finite_array(np.asarray(value), name, least_rank=1)
+    if found.ndim != 2 or found.min() < 0:
         raise ValueError(
-            "Invalid value for argument `plan`. Expected a plan of shape "
-            f"{(teacher, student)}, for the teacher neurons and the student "
-            f"neurons of the activations. Received: shape {tuple(shape)}"
+            f"Invalid value for argument `{name}`. Expected a plan between two "
+            "sets: a matrix of finite numbers of at least 0. Received: shape "
+            f"{found.shape}, smallest value {found.min():.3g}"
         )
+    if shape not in (None, found.shape):
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected a plan of shape "
+            f"{shape}, for the teacher neurons and the student neurons of the "
+            f"activations. Received: shape {found.shape}"
+        )
+    return found.astype("float64")
 
 
 def class_names(names: Any, shape: Any) -> None:
@@ -57,7 +69,7 @@ def class_names(names: Any, shape: Any) -> None:
 
 def equal_lengths(lengths: Mapping[str, int], name: str) -> None:
     """Raises unless there are as many of one thing as of another."""
-    if len(set(lengths.values())) != 1:
+    if len(set(lengths.values())) > 1:
         raise ValueError(
             f"Invalid value for argument `{name}`. Expected as many of each. "
             f"Received: {dict(lengths)}"

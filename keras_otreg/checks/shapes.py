@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_otreg.checks.values import finite_array
 
@@ -101,25 +102,6 @@ def one_weight_per_channel(weights: Any, channels: int) -> None:
         )
 
 
-def equal_shapes(start: Any, weight: Any) -> None:
-    """Raises unless a weight has the shape of its starting point."""
-    if tuple(start) != tuple(weight):
-        raise ValueError(
-            "Expected a weight of the shape of its starting point, "
-            f"{tuple(start)}. Received: shape {tuple(weight)}"
-        )
-
-
-def equal_neuron_inputs(start: Any, weight: Any) -> None:
-    """Raises unless the neurons of two weights have the same inputs."""
-    if tuple(start)[:-1] != tuple(weight)[:-1]:
-        raise ValueError(
-            "Expected a weight of the shape of its starting point, "
-            f"{tuple(start)}, in all but the last axis, which counts neurons. "
-            f"Received: shape {tuple(weight)}"
-        )
-
-
 def cost_matrix(value: Any) -> Any:
     """Returns a cost matrix between two sets of classes."""
     value = finite_array(value, "cost_matrix", least_rank=2)
@@ -144,20 +126,16 @@ def class_counts(costs: Any, source: Any, target: Any) -> None:
 
 def one_label_each(features: Any, labels: Any, name: str) -> None:
     """Raises unless every sample has one label."""
-    if features.ndim < 2 or len(features) != len(labels) or not len(labels):
+    labels = np.asarray(labels)
+    per_sample = labels.ndim == 1 or labels.shape[1:] == (1,)
+    equal = features.ndim > 1 and len(features) == labels.size > 0
+    if not (per_sample and equal):
         raise ValueError(
             f"Expected {name} features of shape (samples, ...) and a label for "
-            f"each sample. Received: features of shape {features.shape} and "
-            f"{len(labels)} labels"
-        )
-
-
-def some_batches(batches: Any) -> None:
-    """Raises if a data set had no batches."""
-    if not batches:
-        raise ValueError(
-            "Expected a data set of at least one batch of (inputs, labels). "
-            "Received: an empty one"
+            "each sample, shape (samples,); of one-hot labels take "
+            "`y.argmax(-1)`. "
+            f"Received: features of shape {features.shape} and labels of shape "
+            f"{labels.shape}"
         )
 
 
@@ -205,6 +183,15 @@ def same_samples(teacher: Any, student: Any) -> None:
         raise ValueError(
             "Expected activations of the same samples, of shapes (batch, ..., "
             f"units). Received: shapes {tuple(teacher)} and {tuple(student)}"
+        )
+
+
+def some_units(shape: Any) -> None:
+    """Raises unless activations have units behind their samples."""
+    if len(shape) < 2:
+        raise ValueError(
+            "Expected activations of shape (batch, ..., units). Received: "
+            f"shape {tuple(shape)}. Give a single unit an axis: (batch, 1)"
         )
 
 

@@ -3,7 +3,7 @@
 import importlib
 import numbers
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import keras
@@ -86,14 +86,14 @@ def part(value: Any, name: str) -> float:
     )
 
 
-def count(value: Any, name: str) -> int:
-    """Returns `value` as an int if it is a whole number of at least 1."""
+def count(value: Any, name: str, least: int = 1) -> int:
+    """Returns `value` as an int if it is a whole number, no smaller."""
     return int(
         number(
             value,
             name,
-            expected="a whole number of at least 1",
-            valid=lambda x: x >= 1 and x.is_integer(),
+            expected=f"a whole number of at least {least}",
+            valid=lambda x: x >= least and x.is_integer(),
         )
     )
 
@@ -117,6 +117,8 @@ def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
         if value.ndim >= least_rank and value.size and not wrong:
             return value
         received += f", {wrong} values not finite"
+    elif value.dtype.kind == "O" and value.ndim:
+        received += ", as of rows of unequal lengths"
     raise ValueError(
         f"Invalid value for argument `{name}`. Expected a non-empty array of "
         f"finite numbers with at least {least_rank} axes. "
@@ -126,11 +128,13 @@ def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
 
 def solver(value: Any) -> Any:
     """Returns `value` if it can solve a `TransportProblem`."""
-    if callable(value) and not isinstance(value, type):
+    is_hashable = isinstance(value, Hashable)
+    if callable(value) and is_hashable and not isinstance(value, type):
         return value
     raise ValueError(
         "Invalid value for argument `solver`. Expected an instance of "
-        "`keras_otreg.ot.Sinkhorn` or `keras_otreg.ot.ProximalPoint`. "
+        "`keras_otreg.ot.Sinkhorn` or `keras_otreg.ot.ProximalPoint`, or a "
+        "function like them that can be hashed, as a frozen dataclass can. "
         f"Received: solver={value!r}"
     )
 
@@ -148,6 +152,13 @@ def loss(value: Any, name: str = "loss") -> Any:
 def weight(value: Any, name: str = "weight") -> Any:
     """Returns a number of at least 0, or a schedule."""
     if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        if keras.backend.backend() == "jax":
+            raise NotImplementedError(
+                f"Expected a number for `{name}` on JAX, where Keras shows "
+                "the number of a step to no loss. Received: "
+                f"{name}={value!r}. Train on TensorFlow or PyTorch, or change "
+                "the weight between calls of `fit`."
+            )
         return value
     return number(
         value,
@@ -159,12 +170,12 @@ def weight(value: Any, name: str = "weight") -> Any:
 
 def one_or_two_flags(value: Any, name: str) -> tuple[bool, bool]:
     """Returns a pair of booleans, given one for both or two."""
-    pair = (value, value) if isinstance(value, bool) else tuple(value)
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
     if len(pair) == 2 and all(isinstance(flag, bool) for flag in pair):
         return pair
     raise ValueError(
         f"Invalid value for argument `{name}`. Expected a boolean, or a pair "
-        f"of them for source and target. Received: {name}={value!r}"
+        f"of them, one for each side. Received: {name}={value!r}"
     )
 
 
@@ -181,10 +192,12 @@ def no_batch_size(batch_size: Any, name: str) -> None:
 def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
     """Returns a tuple of arrays of equally many samples."""
     if isinstance(value, tuple) and len(value) in (1, 2, 3):
-        lengths = {len(array) for array in keras.tree.flatten(value)}
+        arrays = keras.tree.flatten(value)
+        lengths = {len(x) if _is_sequence(x) else 0 for x in arrays}
         if len(lengths) == 1 and 0 not in lengths:
             return value
-        received = f"arrays of lengths {sorted(lengths)}"
+        kinds = sorted({type(x).__name__ for x in arrays})
+        received = f"{kinds} of lengths {sorted(lengths)}"
     else:
         received = f"an object of type {type(value).__name__}"
     raise ValueError(
@@ -192,6 +205,11 @@ def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
         "arrays of one length, a tf.data.Dataset or a PyDataset. "
         f"Received: {received}"
     )
+
+
+def _is_sequence(array):
+    # An array of no axes has a length in name only.
+    return hasattr(array, "__len__") and getattr(array, "shape", None) != ()
 
 
 def folder(value: Any, name: str) -> pathlib.Path:

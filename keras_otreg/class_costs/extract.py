@@ -37,7 +37,8 @@ def extract(
     checks.layer_path(at, "at")
     progress = keras.utils.Progbar(_length(dataset), verbose=verbose)
     features, labels = [], []
-    for x, y, *_ in batches(dataset):
+    for batch in batches(dataset):
+        x, y, *_ = checks.labelled_batch(batch)
         _, found = capture(model, x, [at], training=False)
         features.append(
             keras.ops.convert_to_numpy(samples_as_points(found[at]))

@@ -19,6 +19,12 @@ def from_embeddings(source: Any, target: Any) -> np.ndarray:
     Returns:
         Costs in [0, 2], of shape `(source classes, target classes)`. A vector
         of zeros has cost 1 to every other.
+
+    Example:
+        ```python
+        cat, dog, car = [1.0, 0.1], [0.9, 0.2], [0.0, 1.0]
+        C = class_costs.from_embeddings([cat, car], [dog])  # near, far
+        ```
     """
     source, target = (
         checks.finite_array(np.asarray(x, float), name, least_rank=2)
@@ -38,6 +44,11 @@ def from_names(source: Sequence[str], target: Sequence[str]) -> np.ndarray:
 
     Returns:
         Costs of shape `(source classes, target classes)`.
+
+    Example:
+        ```python
+        C = class_costs.from_names(["Cat", "dog"], ["cat"])  # [[0.], [1.]]
+        ```
     """
     rows, columns = (
         np.array([name.strip().casefold() for name in names])
@@ -56,6 +67,11 @@ def random(source: int, target: int, seed: int = 0) -> np.ndarray:
 
     Returns:
         Costs of shape `(source classes, target classes)`.
+
+    Example:
+        ```python
+        C = class_costs.random(source=26, target=10, seed=1)
+        ```
     """
     shape = checks.count(source, "source"), checks.count(target, "target")
     return np.random.default_rng(seed).random(shape)

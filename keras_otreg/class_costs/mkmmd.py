@@ -40,6 +40,13 @@ def mkmmd(
     Returns:
         Costs of shape `(source classes, target classes)`, by sorted label.
 
+    Example:
+        ```python
+        source = class_costs.extract(model, "avg_pool", source_data)
+        target = class_costs.extract(model, "avg_pool", target_data)
+        C = class_costs.mkmmd(*source, *target)
+        ```
+
     References:
         Lu, Chen and Saidi (2017), arXiv 1709.02995. Gretton et al., "A kernel
         two-sample test" (2012).

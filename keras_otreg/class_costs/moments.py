@@ -20,7 +20,21 @@ def centroid(
 ) -> np.ndarray:
     """Euclidean distance between the means of each pair of classes.
 
-    Takes what `mkmmd` takes, and returns costs of the same shape.
+    Args:
+        source_features: Array of shape `(source samples, ...)`.
+        source_labels: Class of each source sample.
+        target_features: Array of shape `(target samples, ...)`.
+        target_labels: Class of each target sample.
+
+    Returns:
+        Costs of shape `(source classes, target classes)`, by sorted label.
+
+    Example:
+        ```python
+        source = class_costs.extract(model, "avg_pool", source_data)
+        target = class_costs.extract(model, "avg_pool", target_data)
+        C = class_costs.centroid(*source, *target)
+        ```
     """
     source, target = class_pairs(
         source_features, source_labels, target_features, target_labels
@@ -36,7 +50,21 @@ def cosine(
 ) -> np.ndarray:
     """One minus the cosine between the means of each pair of classes.
 
-    Takes what `mkmmd` takes, and returns costs of the same shape.
+    Args:
+        source_features: Array of shape `(source samples, ...)`.
+        source_labels: Class of each source sample.
+        target_features: Array of shape `(target samples, ...)`.
+        target_labels: Class of each target sample.
+
+    Returns:
+        Costs of shape `(source classes, target classes)`, by sorted label.
+
+    Example:
+        ```python
+        source = class_costs.extract(model, "avg_pool", source_data)
+        target = class_costs.extract(model, "avg_pool", target_data)
+        C = class_costs.cosine(*source, *target)
+        ```
     """
     # Angles are about the origin as it is: nothing is centred here.
     source = by_class(source_features, source_labels, "source")
@@ -56,7 +84,21 @@ def bures(
     trace is the nuclear norm of the product of the centred samples, so no
     covariance matrix is ever formed.
 
-    Takes what `mkmmd` takes, and returns costs of the same shape.
+    Args:
+        source_features: Array of shape `(source samples, ...)`.
+        source_labels: Class of each source sample.
+        target_features: Array of shape `(target samples, ...)`.
+        target_labels: Class of each target sample.
+
+    Returns:
+        Costs of shape `(source classes, target classes)`, by sorted label.
+
+    Example:
+        ```python
+        source = class_costs.extract(model, "avg_pool", source_data)
+        target = class_costs.extract(model, "avg_pool", target_data)
+        C = class_costs.bures(*source, *target)
+        ```
 
     References:
         Alvarez-Melis and Fusi, "Geometric dataset distances via optimal

@@ -18,6 +18,12 @@ def normalise(costs: Any, by: str = "max") -> np.ndarray:
 
     Returns:
         Costs of the same shape; zeros stay as they are.
+
+    Example:
+        ```python
+        C = class_costs.normalise(cost_matrix, by="mean")
+        loss = otreg.losses.ClassTransport(C)
+        ```
     """
     costs = checks.cost_matrix(np.asarray(costs, float))
     checks.one_of(by, UNITS, "by")
@@ -34,6 +40,11 @@ def sharpen(costs: Any, kappa: float = 1.0) -> np.ndarray:
 
     Returns:
         Costs in [0, 1), of the same shape.
+
+    Example:
+        ```python
+        C = class_costs.sharpen(class_costs.normalise(cost_matrix), 5.0)
+        ```
 
     References:
         Lv, Yang and Li, "Wasserstein distance rivals Kullback-Leibler

@@ -27,16 +27,23 @@ def transport(
     The ground cost is the squared Euclidean distance. Many pairs are solved
     as one batch. This is the cost that the paper calls fc7OT.
 
-    Takes the features and labels that `mkmmd` takes, and returns costs of the
-    same shape.
-
     Args:
-        source_features: See `mkmmd`.
-        source_labels: See `mkmmd`.
-        target_features: See `mkmmd`.
-        target_labels: See `mkmmd`.
+        source_features: Array of shape `(source samples, ...)`.
+        source_labels: Class of each source sample.
+        target_features: Array of shape `(target samples, ...)`.
+        target_labels: Class of each target sample.
         epsilon: Entropic strength in units of the mean cost of each pair.
         solver: `keras_otreg.ot.Sinkhorn()` if not given.
+
+    Returns:
+        Costs of shape `(source classes, target classes)`, by sorted label.
+
+    Example:
+        ```python
+        source = class_costs.extract(model, "avg_pool", source_data)
+        target = class_costs.extract(model, "avg_pool", target_data)
+        C = class_costs.transport(*source, *target)
+        ```
 
     References:
         Lu, Chen and Saidi (2017), arXiv 1709.02995.

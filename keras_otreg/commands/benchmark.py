@@ -4,11 +4,17 @@ from typing import Any
 
 from keras_otreg.commands import (
     benchmark_accuracy,
+    benchmark_scaling,
     benchmark_soak,
     benchmark_speed,
 )
 
-KINDS = (benchmark_speed, benchmark_accuracy, benchmark_soak)
+KINDS = (
+    benchmark_speed,
+    benchmark_accuracy,
+    benchmark_scaling,
+    benchmark_soak,
+)
 
 
 def add(commands: Any) -> None:

@@ -8,10 +8,10 @@ from keras_otreg.commands.options import (
     add_common,
     add_out,
     add_page,
-    ready,
     screen,
     whole_number,
 )
+from keras_otreg.commands.readiness import ready
 
 
 def add(kinds: Any) -> None:
@@ -74,12 +74,24 @@ def _run(options):
     except ValueError as error:
         reason = f"cannot use {options.tasks or 'the tasks'}: {error}"
         raise OSError(reason) from error
+    except OSError as error:
+        raise OSError(
+            f"cannot read --tasks {options.tasks}: {error.strerror}. Expected "
+            f"a YAML file, such as a copy of {accuracy.PACKAGED}"
+        ) from error
     if options.page is not None:
         accuracy.write_page(comparison, options.out, options.page)
         return
-    if options.data is not None and not (options.data / "train").is_dir():
-        raise OSError(f"cannot read --data {options.data}: no folder train")
+    _check_folders(options.data)
     accuracy.run(comparison, options.out, options.data, screen(options))
+
+
+def _check_folders(data):
+    from keras_otreg.benchmark.accuracy.pictures import PARTS
+
+    for part in PARTS if data is not None else ():
+        if not (data / part).is_dir():
+            raise OSError(f"cannot read --data {data}: no folder {part}")
 
 
 def _comparison(accuracy, options):

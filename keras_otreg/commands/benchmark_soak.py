@@ -6,10 +6,10 @@ from keras_otreg.commands.options import (
     add_common,
     add_out,
     add_page,
-    ready,
     screen,
     whole_number,
 )
+from keras_otreg.commands.readiness import ready
 
 
 def add(kinds: Any) -> None:
@@ -33,6 +33,11 @@ def add(kinds: Any) -> None:
         action="store_true",
         help="a plain Keras model in the same loop, to compare with",
     )
+    soak.add_argument(
+        "--anew",
+        action="store_true",
+        help="each round trains the model that the last one loaded",
+    )
     add_out(soak, "otreg-soak", "the tables")
     add_page(soak)
     add_common(soak, "the weights and the order of the data")
@@ -48,5 +53,6 @@ def _run(options):
     import keras
 
     keras.utils.set_random_seed(options.seed)
-    kind = soak.KINDS[1 if options.plain else 0]
+    wanted = soak.Kind(not options.plain, options.anew)
+    (kind,) = (name for name, kind in soak.KINDS.items() if kind == wanted)
     soak.run(kind, options.minutes, options.out, screen(options))

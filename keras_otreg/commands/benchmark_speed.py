@@ -6,9 +6,9 @@ from keras_otreg.commands.options import (
     add_common,
     add_out,
     add_page,
-    ready,
     screen,
 )
+from keras_otreg.commands.readiness import ready
 
 PARTS = (
     "start-up",

@@ -7,10 +7,10 @@ from keras_otreg.commands.options import (
     add_common,
     add_image_size,
     add_pictures,
-    ready,
     screen,
     whole_number,
 )
+from keras_otreg.commands.readiness import ready
 
 
 def add(commands: Any) -> None:
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         "--out, also as heat maps and a table. "
         'Needs pip install "keras-otreg[pictures]".',
     )
-    compare.set_defaults(command=_run)
+    compare.set_defaults(command=_run, refuse=compare.error)
     for name, text in (("first", "the teacher"), ("second", "the student")):
         compare.add_argument(
             name,
@@ -59,8 +59,10 @@ def _add_how(compare):
 
 
 def _run(options):
+    if options.quiet and options.out is None:
+        options.refuse("argument --quiet: without --out nothing would remain")
     if options.out is not None:
-        ready(options.out)
+        ready(options.out, options.data)
     from keras_otreg.workflows.compare import Wish, compare
 
     wish = Wish(

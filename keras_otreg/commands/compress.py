@@ -10,10 +10,11 @@ from keras_otreg.commands.options import (
     add_shots,
     add_strength,
     add_training,
-    ready,
     screen,
     training,
 )
+from keras_otreg.commands.places import add_places
+from keras_otreg.commands.readiness import ready
 from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
 
 METHODS = tuple(name for name in TITLES if name not in OF_WEIGHTS)
@@ -62,15 +63,13 @@ def _add_what(compress):
         metavar="METHOD",
         help=f"{', '.join(METHODS)} (default: alignment)",
     )
-    compress.add_argument(
-        "--at",
-        metavar="LAYER[=LAYER]",
-        action="append",
-        default=[],
-        help="a layer of the student where the method acts, and the teacher's "
+    add_places(
+        compress,
+        "a layer of the student where the method acts, and the teacher's "
         "that belongs to it, may be repeated (default: the ends of up to three "
         "blocks and the layers before the heads; `keras-otreg compare` "
         "suggests others)",
+        paired=True,
     )
     add_strength(
         compress,
@@ -79,7 +78,7 @@ def _add_what(compress):
 
 
 def _run(options):
-    ready(options.out)
+    ready(options.out, options.data)
     from keras_otreg.workflows.compress import Wish, compress
     from keras_otreg.workflows.telling import tell
 
@@ -90,7 +89,7 @@ def _run(options):
         data=options.data,
         out=options.out,
         method=options.method,
-        at=tuple(options.at),
+        at=options.at,
         weight=options.weight,
         shots=options.shots,
         image_size=options.image_size,

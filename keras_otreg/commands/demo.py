@@ -6,10 +6,10 @@ from typing import Any
 from keras_otreg.commands.options import (
     add_common,
     add_out,
-    ready,
     screen,
     whole_number,
 )
+from keras_otreg.commands.readiness import ready
 
 
 def add(commands: Any) -> None:

@@ -10,11 +10,12 @@ from keras_otreg.commands.options import (
     add_strength,
     add_teacher,
     add_training,
-    ready,
     screen,
     training,
     whole_number,
 )
+from keras_otreg.commands.places import add_places
+from keras_otreg.commands.readiness import ready
 from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
 
 
@@ -29,7 +30,7 @@ def add(commands: Any) -> None:
         "history.csv and report.html. Started again, it goes on where it was "
         'stopped. Needs pip install "keras-otreg[pictures]".',
     )
-    finetune.set_defaults(command=_run)
+    finetune.set_defaults(command=_run, refuse=finetune.error)
     add_pictures(finetune)
     _add_what(finetune)
     add_training(finetune, epochs=20, patience=8, rate=3e-4)
@@ -47,12 +48,9 @@ def _add_what(finetune):
         metavar="METHOD",
         help=f"{', '.join(TITLES)} (default: transport)",
     )
-    finetune.add_argument(
-        "--at",
-        metavar="LAYER",
-        action="append",
-        default=[],
-        help="a layer where the method acts, may be repeated (default: the one "
+    add_places(
+        finetune,
+        "a layer where the method acts, may be repeated (default: the one "
         f"before the head; not for {' and '.join(OF_WEIGHTS)})",
     )
     add_strength(finetune)
@@ -66,7 +64,12 @@ def _add_what(finetune):
 
 
 def _run(options):
-    ready(options.out)
+    if options.at and options.method in OF_WEIGHTS:
+        options.refuse(
+            f"argument --at: not for --method {options.method}, which pulls "
+            "all weights"
+        )
+    ready(options.out, options.data)
     from keras_otreg.workflows.finetune import Wish, finetune
     from keras_otreg.workflows.telling import tell
 
@@ -76,7 +79,7 @@ def _run(options):
         teacher=options.teacher,
         out=options.out,
         method=options.method,
-        at=tuple(options.at),
+        at=options.at,
         weight=options.weight,
         shots=options.shots,
         trials=options.tune,

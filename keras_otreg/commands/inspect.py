@@ -26,7 +26,8 @@ def add(commands: Any) -> None:
 def _run(options):
     from keras_otreg.features import summary
     from keras_otreg.features.summary import summary_rows
-    from keras_otreg.workflows.networks import features_of, network_in
+    from keras_otreg.workflows.network_file import network_in
+    from keras_otreg.workflows.networks import features_of, place_of
 
     model = network_in(options.model, "model")
     if options.quiet:
@@ -40,7 +41,13 @@ def _run(options):
         f"{model.input_shape}, returns {model.output_shape}.",
         highlight=False,
     )
+    if len(getattr(model, "outputs", ())) > 1:
+        # No command trains it, and which head is meant is not known.
+        return
     console.print(
-        f"A penalty on what the head sees: --at {features_of(model)}",
+        f"A penalty on what the head sees: --at {place_of(model)}\n"
+        "finetune and tune put a new head behind "
+        f"{features_of(model)}; what comes after it cannot be named there.",
         highlight=False,
+        soft_wrap=True,
     )

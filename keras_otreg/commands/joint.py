@@ -11,10 +11,10 @@ from keras_otreg.commands.options import (
     add_teacher,
     add_training,
     number_above_zero,
-    ready,
     screen,
     training,
 )
+from keras_otreg.commands.readiness import ready
 
 
 def add(commands: Any) -> None:
@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options):
-    ready(options.out)
+    ready(options.out, options.target, options.source)
     from keras_otreg.workflows.joint import Wish, joint
     from keras_otreg.workflows.telling import tell
 

@@ -1,7 +1,6 @@
 """Values of options that several commands take."""
 
 import argparse
-import logging
 import math
 import pathlib
 from collections.abc import Callable
@@ -9,6 +8,10 @@ from typing import Any
 
 # Of pictures, in pixels.
 SIZE = 160
+PICTURES = (
+    "pictures as train/<class>/, validation/<class>/ and test/<class>/, or as "
+    "<class>/: what is missing is set aside"
+)
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -93,8 +96,7 @@ def add_pictures(
         name,
         metavar=metavar,
         type=pathlib.Path,
-        help="pictures as train/<class>/, validation/<class>/ and "
-        "test/<class>/, or as <class>/: what is missing is set aside",
+        help=PICTURES,
     )
 
 
@@ -109,26 +111,36 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_shots(parser: argparse.ArgumentParser) -> None:
-    """Adds how many pictures to learn from, and their size."""
+def add_shots(parser: argparse.ArgumentParser, size: int = SIZE) -> None:
+    """Adds how many pictures to learn from, and their size.
+
+    Args:
+        parser: Of the command.
+        size: Of pictures, if nothing is said.
+    """
     parser.add_argument(
         "--shots",
         metavar="N",
         type=whole_number(1, 10**6),
         help="draw N pictures of each class to learn from (default: all)",
     )
-    add_image_size(parser)
+    add_image_size(parser, size)
 
 
-def add_image_size(parser: argparse.ArgumentParser) -> None:
-    """Adds the size of pictures, for networks that take any."""
+def add_image_size(parser: argparse.ArgumentParser, size: int = SIZE) -> None:
+    """Adds the size of pictures, for networks that take any.
+
+    Args:
+        parser: Of the command.
+        size: What it is if nothing is said.
+    """
     parser.add_argument(
         "--image-size",
         metavar="N",
         type=whole_number(8, 4096),
-        default=SIZE,
+        default=size,
         help="height and width of pictures, in pixels, where the network takes "
-        f"any (default: {SIZE})",
+        f"any (default: {size})",
     )
 
 
@@ -216,20 +228,5 @@ def screen(options: argparse.Namespace) -> Any:
     """The `rich.console.Console` of a command, silent if that is wanted."""
     import rich.console
 
-    return rich.console.Console(quiet=options.quiet)
-
-
-def ready(folder: pathlib.Path) -> None:
-    """Makes a folder, and finds out now whether it can be written to.
-
-    Keeps TensorFlow quiet, too, which would count the models that are traced.
-    """
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    probe = folder / ".writable"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        reason = f"cannot write to --out {folder}: {error.strerror}"
-        raise OSError(reason) from error
+    # A path or a name of the user's is no markup, whatever is in it.
+    return rich.console.Console(quiet=options.quiet, markup=False, emoji=False)

@@ -33,7 +33,7 @@ def finite_batches(
     if isinstance(data, BATCHED):
         batches = _taken(data, batch_size, seed, name)
     else:
-        size = batch_size or DEFAULT_BATCH_SIZE
+        size = _size(batch_size, DEFAULT_BATCH_SIZE, "batch_size")
         batches = _rows(data, seed, name).batch(size)
     checks.labelled_batches(batches.element_spec, name)
     return batches
@@ -56,7 +56,8 @@ def endless_batches(
     """
     if isinstance(data, BATCHED):
         return _taken(data, batch_size, seed, name).repeat()
-    size = batch_size or default or DEFAULT_BATCH_SIZE
+    size = _size(default, DEFAULT_BATCH_SIZE, "batch_size")
+    size = _size(batch_size, size, f"{name}_batch_size")
     # Batches run on over the end of the rows: all are of one size.
     return _rows(data, seed, name).repeat().batch(size)
 
@@ -78,6 +79,19 @@ def side_by_side(
     return both.prefetch(tf.data.AUTOTUNE)
 
 
+def without_lists(structure: Any) -> Any:
+    """The same with tuples for lists, which TensorFlow would stack."""
+    if isinstance(structure, dict):
+        return {k: without_lists(v) for k, v in structure.items()}
+    if isinstance(structure, (tuple, list)):
+        return tuple(without_lists(v) for v in structure)
+    return structure
+
+
+def _size(batch_size, default, name):
+    return default if batch_size is None else checks.count(batch_size, name)
+
+
 def _taken(data, batch_size, seed, name):
     checks.no_batch_size(batch_size, name)
     is_dataset = isinstance(data, tf.data.Dataset)
@@ -86,7 +100,7 @@ def _taken(data, batch_size, seed, name):
 
 def _rows(data, seed, name):
     # Not a named one: of those, a map is given the whole.
-    arrays = tuple(checks.sample_tuple(data, name))
+    arrays = without_lists(tuple(checks.sample_tuple(data, name)))
     rows = tf.data.Dataset.from_tensor_slices(arrays)
     return rows.shuffle(len(rows), seed=seed)
 
@@ -95,8 +109,7 @@ def _from_py_dataset(data, seed):
     rng = np.random.default_rng(seed)
 
     def batch(index):
-        found = data[int(index)]
-        return tuple(found) if isinstance(found, list) else found
+        return without_lists(data[int(index)])
 
     def generate():
         yield from map(batch, rng.permutation(len(data)))

@@ -18,6 +18,12 @@ class Labelled(NamedTuple):
     Attributes:
         x: Samples of shape `(n, ...)`.
         y: Labels of shape `(n,)`.
+
+    Example:
+        ```python
+        few, rest = otreg.data.few_shot(x, y, per_class=5)
+        model.fit(few.x, few.y, validation_data=rest)
+        ```
     """
 
     x: np.ndarray
@@ -48,7 +54,8 @@ def few_shot(
         in both.
 
     Raises:
-        ValueError: If a class has fewer than `per_class` samples.
+        ValueError: If a class has fewer than `per_class` samples, or labels
+            are no whole numbers.
 
     Example:
         ```python
@@ -61,7 +68,15 @@ def few_shot(
     """
     x, y = np.asarray(x), np.asarray(y)
     checks.one_label_each(x, y, "data")
-    smallest = int(np.unique(y, return_counts=True)[1].min())
+    classes, counts = np.unique(y, return_counts=True)
+    for label in classes.astype(int) if classes.dtype == bool else classes:
+        checks.number(
+            label,
+            "y",
+            expected="labels that are whole numbers",
+            valid=float.is_integer,
+        )
+    smallest = int(counts.min())
     checks.number(
         per_class,
         "per_class",
@@ -87,6 +102,7 @@ def rows_of_each(
     Returns:
         Numbers of rows, in the order of their classes.
     """
+    checks.count(seed, "seed", least=0)
     rng = np.random.default_rng(seed)
     drawn = []
     for label in np.unique(labels):

@@ -46,7 +46,7 @@ def image_folder(
     Raises:
         ValueError: If there is no such folder, or no pictures of at least two
             classes in it, or if its folders are called `train` and
-            `validation` or the like.
+            `validation` or the like; if a size is none.
 
     Example:
         ```python
@@ -54,6 +54,9 @@ def image_folder(
         head = keras.layers.Dense(len(train.class_names))
         ```
     """
+    image_size = checks.height_and_width(image_size)
+    batch_size = checks.count(batch_size, "batch_size")
+    checks.count(seed, "seed", least=0)
     path = checks.folder(path, "path")
     folders = [x.name for x in path.iterdir() if x.is_dir()]
     checks.several_classes(folders, path)
@@ -108,12 +111,10 @@ def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
     return readable
 
 
-def decoded(file: Any, channels: int = 3) -> Any:
-    """The pixels of a file, of shape `(height, width, channels)`."""
+def decoded(file: Any) -> Any:
+    """The pixels of a file, of shape `(height, width, 3)`."""
     content = tf.io.read_file(file)
-    return tf.io.decode_image(
-        content, channels=channels, expand_animations=False
-    )
+    return tf.io.decode_image(content, channels=3, expand_animations=False)
 
 
 def _others(path: pathlib.Path, readable: list[str]) -> list[str]:

@@ -27,11 +27,19 @@ class Splits:
 
     Attributes:
         train: A `tf.data.Dataset` of batches `(x, y)`, in a new order in each
-            epoch, augmented if that was asked for.
+            epoch, augmented if that was asked for: float32 pictures of shape
+            `(batch, height, width, channels)` and labels of shape `(batch,)`.
         validation: Batches to choose by, always the same.
         test: Batches for the last word, always the same.
         class_names: Names of the classes, in the order of their labels.
         info: TFDS's `DatasetInfo`, with description, licence and citation.
+
+    Example:
+        ```python
+        digits = otreg.data.load("otreg_optdigits", shots=5)
+        model.fit(digits.train, validation_data=digits.validation)
+        model.evaluate(digits.test)
+        ```
     """
 
     train: tf.data.Dataset

@@ -44,8 +44,9 @@ def paired(
 
     Raises:
         ValueError: If the inputs of the two have different structures or
-            shapes, if one has sample weights and the other has not, or if a
-            batch size is given for data that come in batches.
+            shapes, if one has sample weights and the other has not, if a
+            batch size is given for data that come in batches, or if a batch
+            size or the seed is no whole number.
 
     Example:
         ```python
@@ -53,6 +54,7 @@ def paired(
         model.fit(data, epochs=10)
         ```
     """
+    seed = checks.count(seed, "seed", least=0)
     target = finite_batches(target, batch_size, seed, "target")
     source = endless_batches(
         source, source_batch_size, batch_size, seed + 1, "source"

@@ -28,6 +28,13 @@ class PictureFiles(NamedTuple):
         paths: Of the files.
         labels: Whole numbers of shape `(pictures,)`.
         class_names: What the labels stand for.
+
+    Example:
+        ```python
+        files = otreg.data.picture_files("clothes/train")
+        print(files.class_names, files.counts())
+        some = files.take(files.first_of_each(3))
+        ```
     """
 
     paths: list[str]
@@ -80,6 +87,7 @@ def picture_parts(
         ```
     """
     folder = checks.folder(folder, "folder")
+    checks.count(seed, "seed", least=0)
     places = _places(folder)
     if "train" not in places:
         checks.part_to_train_on(places, folder)
@@ -117,6 +125,12 @@ def picture_files(
     Raises:
         ValueError: If there are no pictures of at least two classes, or of
             classes that are not known.
+
+    Example:
+        ```python
+        known = otreg.data.picture_files("clothes/train")
+        new = otreg.data.picture_files("more", known.class_names)
+        ```
     """
     folder = checks.folder(folder, "folder")
     named = sorted(
@@ -155,6 +169,12 @@ def draw_pictures(
 
     Raises:
         ValueError: If a class has fewer.
+
+    Example:
+        ```python
+        files = otreg.data.picture_files("clothes/train")
+        few = otreg.data.draw_pictures(files, per_class=20, seed=1)
+        ```
     """
     per_class = checks.count(per_class, "per_class")
     counts = files.counts()

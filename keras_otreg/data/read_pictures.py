@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_otreg import checks
 from keras_otreg.data.image_folder import decoded
 from keras_otreg.data.picture_files import PictureFiles
 
@@ -34,10 +35,34 @@ def read_pictures(
         A `tf.data.Dataset` of batches: float32 pictures from 0 to 255, of
         shape `(batch, height, width, channels)`, and int32 labels. Up to 1 GiB
         of pictures are kept in memory.
+
+    Raises:
+        ValueError: If a size or the number of channels is none.
+
+    Example:
+        ```python
+        files = otreg.data.picture_files("clothes/train")
+        train = otreg.data.read_pictures(
+            files, (160, 160), shuffle=True, mirror=True
+        )
+        ```
     """
+    image_size = checks.height_and_width(image_size)
+    batch_size = checks.count(batch_size, "batch_size")
+    checks.number(
+        channels,
+        "channels",
+        expected="3 for colours or 1 for grey",
+        valid=lambda number: number in (1, 3),
+    )
+    checks.count(seed, "seed", least=0)
 
     def read(path, label):
-        picture = tf.image.resize(decoded(path, channels), image_size)
+        picture = decoded(path)
+        if channels == 1:
+            # Not decoded as grey: not every file that has colours can be.
+            picture = tf.image.rgb_to_grayscale(picture)
+        picture = tf.image.resize(picture, image_size)
         return tf.ensure_shape(picture, (*image_size, channels)), label
 
     samples = tf.data.Dataset.from_tensor_slices((files.paths, files.labels))

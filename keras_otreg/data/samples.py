@@ -9,7 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
-from keras_otreg.data.batches import BATCHED, DEFAULT_BATCH_SIZE
+from keras_otreg.data.batches import (
+    BATCHED,
+    DEFAULT_BATCH_SIZE,
+    without_lists,
+)
 from keras_otreg.features.batches import batches
 
 Columns = list[np.ndarray]
@@ -41,7 +45,7 @@ class Samples:
     def __iter__(self) -> Iterator[Columns]:
         for batch in self._batches():
             # In a tf.data.Dataset, a list would be stacked.
-            batch = _without_lists(batch if _is_several(batch) else (batch,))
+            batch = without_lists(batch if _is_several(batch) else (batch,))
             columns = checks.array_samples(batch)
             if self.structure is None:
                 self.structure = keras.tree.map_structure(lambda _: 0, batch)
@@ -103,11 +107,3 @@ def _digest(row):
 
 def _is_several(batch):
     return isinstance(batch, (tuple, list))
-
-
-def _without_lists(structure):
-    if isinstance(structure, dict):
-        return {k: _without_lists(v) for k, v in structure.items()}
-    if _is_several(structure):
-        return tuple(_without_lists(v) for v in structure)
-    return structure

@@ -15,6 +15,7 @@ from keras_otreg.features.fingerprint import fingerprint
 from keras_otreg.models import TransferModel, batch
 from keras_otreg.models.fit_together import num_inputs
 from keras_otreg.models.frozen import FrozenNetwork
+from keras_otreg.models.known import remember_teacher
 
 
 def with_teacher(
@@ -43,7 +44,8 @@ def with_teacher(
             which ends.
         model: The `TransferModel` to be trained. Its teacher and the layers
             that its penalties read count; any other model may take the
-            result for which these are the same.
+            result for which these are the same: `fit` and `evaluate` refuse
+            it where the teacher has other weights, unless it was mapped.
         batch_size: If not given, that of the data set, or 32 for arrays.
         shuffle: Whether each epoch has a new order. Use `False` for
             validation data.
@@ -85,7 +87,9 @@ def with_teacher(
         lambda rows: known.packed(_taken(columns, rows)),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    batches = batches.prefetch(tf.data.AUTOTUNE)
+    remember_teacher(batches, model.teacher, known.paths)
+    return batches
 
 
 class _KnownSamples:
@@ -125,7 +129,7 @@ class _KnownSamples:
         census = Census()
         for columns in census.over(self.samples):
             x = self._unpacked(columns)[0]
-            found = self._network.predict_on_batch(x)
+            found = self._network.on_batch(x)
             yield [*columns, *(found[path] for path in self.paths)]
         self._census = census.result()
         checks.same_passes(self._census, take_census(self.samples))
@@ -142,7 +146,7 @@ class _KnownSamples:
         """Runs the teacher on the first samples: its layers may be others."""
         size = self.samples.batch_size
         (stored, *_) = self.packed([column[:size] for column in columns])
-        found = self._network.predict_on_batch(stored[batch.INPUTS])
+        found = self._network.on_batch(stored[batch.INPUTS])
         checks.same_activations(stored[batch.TEACHER], found)
 
     def _unpacked(self, columns):
@@ -162,6 +166,13 @@ class _Activations(keras.Model):
 
     def call(self, inputs):
         return self._frozen.activations(inputs, self._paths)
+
+    def on_batch(self, x):
+        """What the layers return, by path."""
+        found = self.predict_on_batch(x)
+        # Within the scope of a strategy each replica runs the whole batch.
+        size = len(keras.tree.flatten(x)[0])
+        return {path: rows[:size] for path, rows in found.items()}
 
 
 def _check_plain(spec, model):

@@ -51,7 +51,8 @@ def with_unlabelled(
 
     Raises:
         ValueError: If the inputs of the two have different structures or
-            shapes, or if a batch size is given for data that come in batches.
+            shapes, if a batch size is given for data that come in batches, or
+            if a batch size or the seed is no whole number.
 
     Example:
         ```python
@@ -61,6 +62,7 @@ def with_unlabelled(
         model.fit(data, epochs=10, validation_data=(x_valid, y_valid))
         ```
     """
+    seed = checks.count(seed, "seed", least=0)
     labelled = finite_batches(labelled, batch_size, seed, "labelled")
     if not isinstance(unlabelled, (tuple, *BATCHED)):
         unlabelled = (unlabelled,)

@@ -24,6 +24,7 @@ from keras_otreg.demo.settings import Settings
 from keras_otreg.demo.source import train_on
 from keras_otreg.demo.task import Task
 from keras_otreg.demo.training import accuracy, train, warm_up
+from keras_otreg.files import written
 
 STUDENT = "digits and letters"
 
@@ -92,7 +93,7 @@ class _JointDemo:
     def write(self, results, shown):
         learner, transport = shown
         seeds = self.settings.reported_seeds
-        learner.student.save(self.folder / "joint.keras")
+        written(self.folder / "joint.keras", learner.student.save)
         write_csv(results, seeds, self.folder / "table.csv")
         curves = self.folder / "learning_curves.png"
         draw_curves(results, self.settings, curves, {STUDENT: ALONE})
@@ -104,7 +105,7 @@ class _JointDemo:
         )
         names = [str(digit) for digit in range(plans.shape[-1])]
         figure = plots.class_plan(plans.mean(axis=0), NAMES, names)
-        figure.savefig(self.folder / "class_plan.png")
+        written(self.folder / "class_plan.png", figure.savefig)
         self.console.print(
             f"Written to {self.folder}: joint.keras (the student of '{SHOWN}', "
             f"seed {seeds[-1]}, a plain Keras model), table.csv, "

@@ -14,6 +14,7 @@ from keras_otreg.demo.methods import BASELINES
 from keras_otreg.demo.results import Result
 from keras_otreg.demo.settings import Settings
 from keras_otreg.features import capture
+from keras_otreg.files import written
 from keras_otreg.losses import RepresentationTransport
 
 SAMPLES = 256
@@ -97,9 +98,9 @@ def draw_curves(
                 result.method: result.curves,
             }
     steps = settings.steps_per_point * np.arange(1, settings.points + 1)
-    plots.learning_curves(panels, steps).savefig(path)
+    written(path, plots.learning_curves(panels, steps).savefig)
 
 
 def draw_plans(plans: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Writes the neuron-to-neuron plans."""
-    plots.plan(plans, aligned=[SAME]).savefig(path)
+    written(path, plots.plan(plans, aligned=[SAME]).savefig)

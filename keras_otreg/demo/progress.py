@@ -42,7 +42,7 @@ def progress(console: Any, total: int) -> Iterator[Stages]:
         The `Stages` to report to.
     """
     columns = (
-        rich.progress.TextColumn("{task.description:<36}"),
+        rich.progress.TextColumn("{task.description:<36}", markup=False),
         rich.progress.BarColumn(bar_width=20),
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeElapsedColumn(),

@@ -1,6 +1,5 @@
 """What the demo measured, as numbers, a table and a file."""
 
-import csv
 import dataclasses
 import pathlib
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ import numpy as np
 import rich.box
 import rich.table
 
+from keras_otreg import files
 from keras_otreg.demo.training import Outcome, Trainee
 
 
@@ -101,18 +101,16 @@ def write_csv(
     header = ["student", "method", "strength", "parameters"]
     header += ["mean", "standard_deviation", "seconds"]
     header += [f"seed_{seed}" for seed in seeds]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for result in results:
-            numbers = [result.mean, result.deviation, result.seconds]
-            numbers += list(result.accuracies)
-            writer.writerow(
-                [
-                    result.student,
-                    result.method,
-                    result.strength,
-                    result.parameters,
-                    *(f"{number:.4f}" for number in numbers),
-                ]
-            )
+    files.write_csv(path, header, map(_row, results))
+
+
+def _row(result):
+    numbers = [result.mean, result.deviation, result.seconds]
+    numbers += list(result.accuracies)
+    return [
+        result.student,
+        result.method,
+        result.strength,
+        result.parameters,
+        *(f"{number:.4f}" for number in numbers),
+    ]

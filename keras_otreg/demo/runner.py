@@ -27,6 +27,7 @@ from keras_otreg.demo.settings import Settings
 from keras_otreg.demo.source import trained_source
 from keras_otreg.demo.task import Task
 from keras_otreg.demo.training import accuracy, train, warm_up
+from keras_otreg.files import written
 
 
 def run(
@@ -92,7 +93,8 @@ class _Demo:
 
     def write(self, results, teacher, students):
         seeds = self.settings.reported_seeds
-        students[WIDE, TRANSPORT].save(self.folder / "fine_tuned.keras")
+        student = students[WIDE, TRANSPORT]
+        written(self.folder / "fine_tuned.keras", student.save)
         write_csv(results, seeds, self.folder / "table.csv")
         curves = self.folder / "learning_curves.png"
         pictures.draw_curves(results, self.settings, curves)

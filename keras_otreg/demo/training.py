@@ -19,8 +19,9 @@ class Trainee:
     Attributes:
         model: What is trained.
         student: What predicts; the same, or inside it.
-        fresh: The variables beside the student's that a training changes,
-            and their values before any step: the optimizer's and the adapters'.
+        fresh: The variables beside the student's weights that a training
+            changes, and their values before any step: the optimizer's, those
+            of adapters, and what penalties remember.
     """
 
     model: keras.Model
@@ -57,8 +58,8 @@ def trainee(
         steps_per_execution=settings.steps_per_point,
     )
     model.optimizer.build(model.trainable_variables)
-    own = {id(variable) for variable in student.trainable_variables}
-    others = [v for v in model.trainable_variables if id(v) not in own]
+    own = {id(weight) for weight in student.weights}
+    others = [x for x in model.variables if id(x) not in own]
     fresh = [
         (variable, ops.convert_to_numpy(variable))
         for variable in (*model.optimizer.variables, *others)

@@ -1,5 +1,6 @@
 """What each channel of a layer matters to a task: DELTA's attention."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -52,7 +53,7 @@ def channel_weights(
 
     Raises:
         ValueError: If the path is unknown, or the layer is called repeatedly
-            or returns several tensors.
+            or returns several tensors; if there is no loss.
 
     Example:
         ```python
@@ -68,10 +69,15 @@ def channel_weights(
     layer = find_layer(model, checks.layer_path(at, "at"))
     checks.positive(temperature, "temperature")
     checks.count(copies, "copies")
+    known = (str, dict, keras.losses.Loss, Callable)
+    checks.instance_of(
+        loss, known, "loss", "a `keras.losses.Loss` or the name of one"
+    )
     loss = keras.losses.get(loss)
     values = loss.call if isinstance(loss, keras.losses.Loss) else loss
     totals, sizes = [], []
-    for x, y, *_ in batches(dataset):
+    for batch in batches(dataset):
+        x, y, *_ = checks.labelled_batch(batch)
         channels, rank = _channels(model, layer, x, at)
         rows = np.array_split(1.0 - np.eye(channels), -(-channels // copies))
         sizes.append(len(keras.tree.flatten(x)[0]))
@@ -90,6 +96,7 @@ def _channels(model, layer, x, at):
         model(x, training=False)
     output = checks.called_once(record[id(layer)], at)
     shape = checks.single_tensor(output, at).shape
+    checks.channels_last(layer, len(shape), at)
     return shape[-1], len(shape)
 
 

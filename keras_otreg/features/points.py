@@ -24,6 +24,11 @@ def units_as_points(activations: Any, spatial: str = "pool") -> Any:
 
     Returns:
         Points of shape `(units, batch)`, or `(units, batch * positions)`.
+
+    Example:
+        ```python
+        points = units_as_points(ops.ones((32, 7, 7, 64)))  # (64, 32)
+        ```
     """
     samples = samples_as_points(activations, spatial="pool")
     if checks.one_of(spatial, SPATIAL, "spatial") == "keep":
@@ -41,6 +46,11 @@ def samples_as_points(activations: Any, spatial: str = "pool") -> Any:
 
     Returns:
         Points of shape `(batch, units)`, or `(batch, positions * units)`.
+
+    Example:
+        ```python
+        points = samples_as_points(ops.ones((32, 7, 7, 64)))  # (32, 64)
+        ```
     """
     checks.one_of(spatial, SPATIAL, "spatial")
     inner = tuple(range(1, len(activations.shape) - 1))
@@ -58,6 +68,11 @@ def positions_as_points(activations: Any) -> Any:
 
     Returns:
         A set for each sample, of shape `(batch, positions, units)`.
+
+    Example:
+        ```python
+        sets = positions_as_points(ops.ones((32, 7, 7, 64)))  # (32, 49, 64)
+        ```
     """
     _, *inner, units = activations.shape
     if None in inner:
@@ -89,7 +104,9 @@ def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
     return teacher, student
 
 
-def weigh_samples(activations: Any, sample_weight: Any, power: float) -> Any:
+def weigh_samples(
+    activations: Any, sample_weight: Any, power: float, mean: Any = None
+) -> Any:
     """Scales samples so that a coordinate counts as often as its weight says.
 
     Distances over the scaled samples are distances over samples repeated in
@@ -101,6 +118,7 @@ def weigh_samples(activations: Any, sample_weight: Any, power: float) -> Any:
             axes but the first; `None` for equal weights.
         power: 1/2 for costs of the Euclidean family, 1 for sums of absolute
             differences.
+        mean: Mean of the weights, where these are not all of them.
 
     Returns:
         Activations of the same shape, unscaled where all weights are equal.
@@ -112,7 +130,7 @@ def weigh_samples(activations: Any, sample_weight: Any, power: float) -> Any:
     checks.one_weight_each(activations.shape, weight.shape)
     inner = (1,) * (len(activations.shape) - 1)
     weight = ops.reshape(weight, (-1, *inner))
-    mean = ops.mean(weight)
+    mean = ops.mean(weight) if mean is None else ops.cast(mean, weight.dtype)
     relative = weight / ops.where(mean > 0.0, mean, 1.0)
     # Zero has no finite slope under a root.
     return activations * ops.where(
@@ -135,7 +153,8 @@ def _average(maps, axis, size):
     pooled = ops.tensordot(
         maps, ops.cast(ops.convert_to_tensor(matrix), maps.dtype), [axis, 0]
     )
-    return ops.moveaxis(pooled, -1, axis)
+    # Which is float32 on PyTorch, if it was float64.
+    return ops.moveaxis(ops.cast(pooled, maps.dtype), -1, axis)
 
 
 def _pooling_matrix(length, size):

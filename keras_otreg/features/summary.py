@@ -29,7 +29,8 @@ def summary(model: keras.Model) -> None:
     # As wide as it needs: a path that is cut short cannot be copied.
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     width = sum(widths) + 3 * len(widths) + 1
-    rich.console.Console(width=width).print(table)
+    console = rich.console.Console(width=width, markup=False, emoji=False)
+    console.print(table)
 
 
 def summary_rows(model: keras.Model) -> list[tuple[str, str, str]]:

@@ -92,7 +92,17 @@ def input_spec(model: keras.Model) -> Any:
     shape = (model.get_build_config() or {}).get("input_shape")
     if shape is None:
         return None
-    return keras.tree.map_shape_structure(keras.KerasTensor, shape)
+    shapes = _untracked(shape)
+    return keras.tree.map_shape_structure(keras.KerasTensor, shapes)
+
+
+def _untracked(shapes):
+    """Keras's own dictionaries and lists as Python's, which JAX knows."""
+    if isinstance(shapes, dict):
+        return {key: _untracked(value) for key, value in shapes.items()}
+    if isinstance(shapes, list):
+        return [_untracked(value) for value in shapes]
+    return shapes
 
 
 def activation_specs(model: keras.Model, inputs: Any = None) -> Any:

@@ -15,7 +15,9 @@ def children(layer: Any) -> list[Any]:
     """The layers directly inside a model or a composite layer."""
     if isinstance(layer, keras.Model):
         return [x for x in layer.layers if not _is_input(x)]
-    public = (v for k, v in vars(layer).items() if not k.startswith("_"))
+    # PyTorch keeps the layers among the attributes in a dictionary of its own.
+    known = {**vars(layer), **vars(layer).get("_modules", {})}
+    public = (v for k, v in known.items() if not k.startswith("_"))
     found = [x for x in keras.tree.flatten(list(public)) if _is_layer(x)]
     return list({id(x): x for x in found}.values())
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg import checks
+from keras_otreg import checks, replicas
 from keras_otreg.saving import export
 
 
@@ -48,7 +48,9 @@ class FeaturePenalty(keras.layers.Layer):
         """Adds the loss; returns the student's features unchanged."""
         teacher, student = checks.feature_pair(teacher, student)
         value = self.loss(ops.stop_gradient(teacher), student)
-        self.add_loss(self.weight * value)
+        # Keras divides what is added by the number of replicas, as it has
+        # divided the value.
+        self.add_loss(self.weight * replicas.unscaled(value))
         return student
 
     def compute_output_spec(self, teacher, student=None):

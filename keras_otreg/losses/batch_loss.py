@@ -4,40 +4,56 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg import checks
+from keras_otreg import checks, replicas
 from keras_otreg.features.points import (
     SPATIAL,
     samples_as_points,
     weight_of_samples,
 )
+from keras_otreg.losses.across_replicas import AcrossReplicas
 from keras_otreg.losses.described_loss import DescribedLoss
-from keras_otreg.ot.numerics import at_least_float32, column, safe_divide
+from keras_otreg.ot.numerics import (
+    at_least_float32,
+    column,
+    frozen,
+    safe_divide,
+)
 
 
-class BatchLoss(DescribedLoss):
+class BatchLoss(AcrossReplicas, DescribedLoss):
     """A loss with one `value` for two weighted sets of samples."""
+
+    # Whether `value` sees samples through `total` alone. The replicas of a
+    # distributed step then need not have the samples of all others.
+    adds_up = False
 
     def __init__(
         self,
         *,
         name: str,
         spatial: str = "pool",
+        across_replicas: bool = True,
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
+        self.across_replicas = checks.flag(across_replicas, "across_replicas")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The value, between weighted samples."""
         # `call` takes two arguments, and each may be a structure.
-        return super().__call__(
-            *(self._weighted(y, sample_weight) for y in (y_true, y_pred))
+        return self._as_part(
+            super().__call__(
+                *(self._weighted(y, sample_weight) for y in (y_true, y_pred))
+            )
         )
 
     def call(self, y_true, y_pred):
         """The value between two pairs of (activations, weights)."""
         (x, a), (y, b) = self._points(*y_true), self._points(*y_pred)
+        if self.is_shared and not self.adds_up:
+            (x, a), (y, b) = _joined(x, a), _joined(y, b)
         # With an axis: Keras divides what it reduces, and only that, by the
         # number of replicas over which it will sum.
         return ops.expand_dims(self.value(x, a, y, b), 0)
@@ -55,7 +71,11 @@ class BatchLoss(DescribedLoss):
 
     def get_config(self):
         """Returns the arguments that all losses of a batch take."""
-        return {**super().get_config(), "spatial": self.spatial}
+        return {
+            **super().get_config(),
+            "spatial": self.spatial,
+            "across_replicas": self.across_replicas,
+        }
 
     def samples(
         self, activations: Any, sample_weight: Any = None
@@ -70,6 +90,7 @@ class BatchLoss(DescribedLoss):
     def _weighted(self, activations, sample_weight):
         """Activations, and weights of sum one."""
         activations = ops.convert_to_tensor(activations, self.dtype)
+        checks.some_units(activations.shape)
         if sample_weight is None:
             sample_weight = ops.ones(ops.shape(activations)[:1])
         weight = ops.cast(
@@ -77,10 +98,21 @@ class BatchLoss(DescribedLoss):
             at_least_float32(activations).dtype,
         )
         checks.one_weight_each(activations.shape, weight.shape)
-        return activations, safe_divide(weight, ops.sum(weight))
+        return activations, safe_divide(weight, self.total(ops.sum(weight)))
 
 
 def centred(points: Any, weights: Any) -> Any:
     """Moves points of shape `(n, d)` so that their weighted mean is zero."""
-    mean = ops.sum(column(weights) * points, axis=0, keepdims=True)
-    return points - mean
+    return points - mean_of(points, weights)
+
+
+def mean_of(points: Any, weights: Any) -> Any:
+    """The share of points in a weighted mean, of shape `(1, d)`."""
+    return ops.sum(column(weights) * points, axis=0, keepdims=True)
+
+
+def _joined(points, weights):
+    """The points of all replicas, of shape `(n, d)`, and their weights."""
+    rows = ops.concatenate([points, column(weights)], axis=1)
+    rows = replicas.gathered(rows)
+    return rows[:, :-1], frozen(rows[:, -1])

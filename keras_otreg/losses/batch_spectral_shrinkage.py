@@ -27,6 +27,8 @@ class BatchSpectralShrinkage(BatchLoss):
         k: How many singular values, of the `min(batch, units)` there are.
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a unit.
+        across_replicas: Whether the value is that of the samples of all
+            replicas of a distributed step, or that of each alone.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value, which grows
             with the batch size, as in the paper.
@@ -54,12 +56,17 @@ class BatchSpectralShrinkage(BatchLoss):
         k: int = 1,
         *,
         spatial: str = "pool",
+        across_replicas: bool = True,
         name: str = "batch_spectral_shrinkage",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ):
         super().__init__(
-            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+            name=name,
+            spatial=spatial,
+            across_replicas=across_replicas,
+            reduction=reduction,
+            dtype=dtype,
         )
         self.k = checks.count(k, "k")
 
@@ -69,7 +76,7 @@ class BatchSpectralShrinkage(BatchLoss):
         samples = ops.shape(y)[0]
         present = ops.sum(ops.cast(b > 0.0, "int32"))
         features = y * column(safe_sqrt(b * ops.cast(present, b.dtype)))
-        gram = ops.matmul(features, ops.transpose(features))
+        gram = features @ ops.transpose(features)
         _, vectors = ops.eigh(frozen(gram))
         # In ascending order; before the smallest are those that are zero
         # because there are more samples than units, or samples left out.
@@ -78,7 +85,7 @@ class BatchSpectralShrinkage(BatchLoss):
         inside = ops.cast(index < samples, y.dtype)
         index = ops.minimum(index, samples - 1)
         smallest = frozen(ops.take(vectors, index, axis=1))
-        along = ops.matmul(ops.transpose(smallest), features)
+        along = ops.transpose(smallest) @ features
         return ops.sum(inside * ops.sum(ops.square(along), axis=-1))
 
     def get_config(self):

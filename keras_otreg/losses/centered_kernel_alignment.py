@@ -27,6 +27,8 @@ class CenteredKernelAlignment(BatchLoss):
     Args:
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a unit.
+        across_replicas: Whether the value is that of the samples of all
+            replicas of a distributed step, or that of each alone.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value.
         dtype: See `keras.losses.Loss`.
@@ -51,12 +53,17 @@ class CenteredKernelAlignment(BatchLoss):
         self,
         *,
         spatial: str = "pool",
+        across_replicas: bool = True,
         name: str = "centered_kernel_alignment",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ):
         super().__init__(
-            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+            name=name,
+            spatial=spatial,
+            across_replicas=across_replicas,
+            reduction=reduction,
+            dtype=dtype,
         )
 
     def value(self, x, a, y, b):
@@ -72,5 +79,5 @@ def _direction(points, weights):
     """Gram matrix of centred samples, of shape `(n, n)` and norm one."""
     points = centred(of_unit_size(points), weights)
     points = column(safe_sqrt(weights)) * points
-    gram = ops.matmul(points, ops.transpose(points))
+    gram = points @ ops.transpose(points)
     return safe_divide(gram, safe_sqrt(ops.sum(ops.square(gram))))

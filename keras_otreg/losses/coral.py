@@ -5,8 +5,8 @@ from typing import Any
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.losses.batch_loss import BatchLoss, centred
-from keras_otreg.ot.numerics import column, safe_divide
+from keras_otreg.losses.batch_loss import BatchLoss, mean_of
+from keras_otreg.ot.numerics import column, frozen, safe_divide
 from keras_otreg.saving import export
 
 
@@ -21,6 +21,8 @@ class Coral(BatchLoss):
     Args:
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a unit.
+        across_replicas: Whether the value is that of the samples of all
+            replicas of a distributed step, or that of each alone.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value.
         dtype: See `keras.losses.Loss`.
@@ -40,29 +42,41 @@ class Coral(BatchLoss):
         adaptation" (2016).
     """
 
+    adds_up = True
+
     def __init__(
         self,
         *,
         spatial: str = "pool",
+        across_replicas: bool = True,
         name: str = "coral",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ):
         super().__init__(
-            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+            name=name,
+            spatial=spatial,
+            across_replicas=across_replicas,
+            reduction=reduction,
+            dtype=dtype,
         )
 
     def value(self, x, a, y, b):
         """The squared distance of two covariances, scaled."""
         checks.equal_features(x.shape, y.shape)
-        difference = _covariance(x, a) - _covariance(y, b)
+        difference = self._covariance(x, a) - self._covariance(y, b)
         return ops.mean(ops.square(difference)) / 4.0
 
-
-def _covariance(points, weights):
-    """Unbiased covariance of shape `(units, units)`; zero of one sample."""
-    points = centred(points, weights)
-    products = ops.matmul(ops.transpose(column(weights) * points), points)
-    # One over n less one, where all n weights are 1 / n.
-    share = 1.0 - ops.sum(ops.square(weights))
-    return safe_divide(products, ops.where(share > 1e-6, share, 0.0))
+    def _covariance(self, points, weights):
+        """Unbiased covariance of shape `(units, units)`; zero of one sample."""
+        # About the mean a covariance has no slope in it.
+        points = points - frozen(self.total(mean_of(points, weights)))
+        products, own = self.total(
+            [
+                ops.transpose(column(weights) * points) @ points,
+                ops.sum(ops.square(weights)),
+            ]
+        )
+        # One over n less one, where all n weights are 1 / n.
+        share = 1.0 - own
+        return safe_divide(products, ops.where(share > 1e-6, share, 0.0))

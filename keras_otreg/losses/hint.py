@@ -60,7 +60,7 @@ class Hint(AdaptedLoss):
         if teacher[-1] == student[-1]:
             return None
         # Its weights are as precise as those of any layer under training.
-        return keras.layers.Dense(teacher[-1], dtype="float32")
+        return keras.layers.Dense(teacher[-1], dtype="float32", name="adapter")
 
     def values(self, teacher, student):
         """Mean squared distances, of shape `(batch,)`."""

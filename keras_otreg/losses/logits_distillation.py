@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.losses.sample_loss import SampleLoss, mean_over_positions
+from keras_otreg.ot.numerics import maximum
 from keras_otreg.saving import export
 
 # Its logarithm, and the slope of the logarithm there, are finite in float32.
@@ -85,5 +86,5 @@ class LogitsDistillation(SampleLoss):
 
     def _log_softened(self, prediction, is_logits):
         if not is_logits:
-            prediction = ops.log(ops.maximum(prediction, SMALLEST_PROBABILITY))
+            prediction = ops.log(maximum(prediction, SMALLEST_PROBABILITY))
         return ops.log_softmax(prediction / self.temperature, axis=-1)

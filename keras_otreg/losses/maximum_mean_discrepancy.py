@@ -30,6 +30,8 @@ class MaximumMeanDiscrepancy(BatchLoss):
             all pairs, it is not, and is zero where the sets are equal.
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a unit.
+        across_replicas: Whether the value is that of the samples of all
+            replicas of a distributed step, or that of each alone.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value.
         dtype: See `keras.losses.Loss`.
@@ -56,16 +58,19 @@ class MaximumMeanDiscrepancy(BatchLoss):
         unbiased: bool = False,
         *,
         spatial: str = "pool",
+        across_replicas: bool = True,
         name: str = "maximum_mean_discrepancy",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ):
         super().__init__(
-            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+            name=name,
+            spatial=spatial,
+            across_replicas=across_replicas,
+            reduction=reduction,
+            dtype=dtype,
         )
-        self.unbiased = checks.instance_of(
-            unbiased, bool, "unbiased", "a boolean"
-        )
+        self.unbiased = checks.flag(unbiased, "unbiased")
 
     def value(self, x, a, y, b):
         """The squared discrepancy of two sets of weighted samples."""

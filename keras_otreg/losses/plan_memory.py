@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg.ot.fixed_plan import Plan, running_costs
+from keras_otreg.ot.fixed_plan import Plan, given, running_costs
 
 
 class PlanMemory(keras.layers.Layer):
@@ -22,6 +22,7 @@ class PlanMemory(keras.layers.Layer):
         cost: A cost function.
         momentum: See `running_costs`; 0 for none.
         warm: Whether the solver starts from the last potentials.
+        shared: Whether the replicas of a distributed step solve one problem.
     """
 
     def __init__(
@@ -32,17 +33,20 @@ class PlanMemory(keras.layers.Layer):
         momentum: float,
         *,
         warm: bool,
+        shared: bool = True,
     ):
         super().__init__(name="plan_memory", dtype="float32", trainable=False)
+        # Replicas that solve one problem have the same values: nothing is sent.
+        self._aggregation = "none" if shared else "mean"
         self.costs: Any = None
         self.g: Any = None
         self._average: Any = None
         if momentum:
             self.costs = self._zeros("costs", rows, columns)
             self.steps = self._zeros("steps")
-            self._average = running_costs(
-                cost, momentum, self.costs, self.steps
-            )
+            held = self.costs, self.steps
+            self._average = running_costs(cost, momentum, *held)
+            self._average_of_costs = running_costs(given, momentum, *held)
         if warm:
             self.g = self._zeros("g", columns)
         self.built = True
@@ -59,6 +63,11 @@ class PlanMemory(keras.layers.Layer):
         """
         self._average(x, y)
         return ops.cast(self.costs, x.dtype)
+
+    def average_of_costs(self, C: Any) -> Any:
+        """The running costs, up to a step whose costs are known."""
+        self._average_of_costs(C)
+        return ops.cast(self.costs, C.dtype)
 
     def plan(self, plan: Callable[..., Plan], *known: Any) -> Plan:
         """The optimal plan of a training step.
@@ -82,6 +91,5 @@ class PlanMemory(keras.layers.Layer):
             initializer="zeros",
             trainable=False,
             name=name,
-            # Each replica of a distributed step has a batch of its own.
-            aggregation="mean",
+            aggregation=self._aggregation,
         )

@@ -4,13 +4,15 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg import checks
+from keras_otreg import checks, replicas
 from keras_otreg.features.points import (
     SPATIAL,
     match_positions,
     units_as_points,
     weigh_samples,
+    weight_of_samples,
 )
+from keras_otreg.losses.across_replicas import AcrossReplicas
 from keras_otreg.losses.plan_memory import PlanMemory
 from keras_otreg.losses.plans import PLANS, control_plan
 from keras_otreg.losses.solved_plan import NEURONS, SolvedPlan
@@ -21,7 +23,7 @@ from keras_otreg.saving import export
 
 
 @export
-class RepresentationTransport(TransportLoss):
+class RepresentationTransport(AcrossReplicas, TransportLoss):
     """Cost of transporting a teacher's neurons onto a student's.
 
     A layer is a set of neurons, and a neuron is a function, seen through its
@@ -48,6 +50,9 @@ class RepresentationTransport(TransportLoss):
             running mean has less of it, and the solver starts nearer to the
             solution. Acts in the training steps of a `TransferModel`, and
             nowhere else.
+        across_replicas: Whether the replicas of a distributed step add up
+            their costs and solve the problem of the whole batch; each solves
+            that of its own samples if not.
         name: Name of the loss.
         reduction: The loss has a value for each student neuron, of which the
             mean is the transport cost. See `keras.losses.Loss`.
@@ -80,6 +85,7 @@ class RepresentationTransport(TransportLoss):
         solver: Any = None,
         spatial: str = "pool",
         momentum: float = 0.9,
+        across_replicas: bool = True,
         name: str = "representation_transport",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
@@ -91,16 +97,22 @@ class RepresentationTransport(TransportLoss):
         self.solver = checks.solver(solver or Sinkhorn())
         self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
         self.momentum = checks.share(momentum, "momentum")
+        self.across_replicas = checks.flag(across_replicas, "across_replicas")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The transport cost, over weighted samples."""
-        return super().__call__(*self._weighted(y_true, y_pred, sample_weight))
+        layers = self._weighted(y_true, y_pred, sample_weight)
+        return self._as_part(super().__call__(*layers))
 
     def call(self, y_true, y_pred):
         """Costs of shape `(student neurons,)`, whose mean is `<P, C>`."""
         x, y = self._neurons(y_true, y_pred)
-        P = self._plan(x, y).P
-        return P.shape[1] * fixed_plan.paid_by_columns(self.cost)(x, y, P)
+        # One sum over the replicas serves the plan and the value.
+        C = self._known_costs(x, y)
+        P = self._plan(x, y, C).P
+        if C is None:
+            return P.shape[1] * fixed_plan.paid_by_columns(self.cost)(x, y, P)
+        return P.shape[1] * fixed_plan.paid_of_costs(C, P)
 
     def plan(self, teacher: Any, student: Any) -> Any:
         """How much of each teacher neuron goes to each student neuron.
@@ -117,7 +129,8 @@ class RepresentationTransport(TransportLoss):
     def solved(self, teacher, student, sample_weight=None):
         """The plan between the neurons."""
         layers = self._weighted(teacher, student, sample_weight)
-        made = self._plan(*self._neurons(*layers))
+        x, y = self._neurons(*layers)
+        made = self._plan(x, y, self._known_costs(x, y))
         if self.plan_name != "transport":
             return SolvedPlan(made.P, NEURONS)
         return SolvedPlan(made.P, NEURONS, self.epsilon, self.solver, *made[2:])
@@ -128,7 +141,12 @@ class RepresentationTransport(TransportLoss):
         if self.plan_name != "transport" or not (warm or self.momentum):
             return None
         return PlanMemory(
-            teacher[-1], student[-1], self.cost, self.momentum, warm=warm
+            teacher[-1],
+            student[-1],
+            self.cost,
+            self.momentum,
+            warm=warm,
+            shared=self.across_replicas,
         )
 
     def get_config(self):
@@ -140,16 +158,27 @@ class RepresentationTransport(TransportLoss):
             "plan": self.plan_name,
             "spatial": self.spatial,
             "momentum": self.momentum,
+            "across_replicas": self.across_replicas,
         }
 
     def _weighted(self, teacher, student, sample_weight):
         power = costs.weight_power(self.cost)
+        mean = self._mean_weight(sample_weight)
         return tuple(
             weigh_samples(
-                ops.convert_to_tensor(y, self.dtype), sample_weight, power
+                ops.convert_to_tensor(y, self.dtype), sample_weight, power, mean
             )
             for y in (teacher, student)
         )
+
+    def _mean_weight(self, sample_weight):
+        """The mean weight of all samples, if others have some of them."""
+        if sample_weight is None or not self.is_shared:
+            return None
+        weight = at_least_float32(weight_of_samples(sample_weight))
+        count = ops.cast(ops.shape(weight)[0], weight.dtype)
+        sums = self.total([ops.sum(weight), count])
+        return sums[0] / sums[1]
 
     def _neurons(self, teacher, student):
         if self.spatial == "keep":
@@ -160,21 +189,41 @@ class RepresentationTransport(TransportLoss):
         y = at_least_float32(units_as_points(student, self.spatial))
         # A mean over the coordinates, not a sum: the value is then that of
         # any batch size.
-        count = ops.cast(ops.shape(x)[-1], x.dtype)
+        count = self.total(ops.cast(ops.shape(x)[-1], x.dtype))
         scale = ops.power(count, -costs.weight_power(self.cost))
-        return x * scale, y * scale
+        x, y = x * scale, y * scale
+        if self.is_shared and not costs.adds_up(self.cost):
+            # Nothing is known of this cost but that it is one of points.
+            x, y = (
+                ops.transpose(replicas.gathered(ops.transpose(points)))
+                for points in (x, y)
+            )
+        return x, y
 
-    def _plan(self, x, y):
+    def _known_costs(self, x, y):
+        """The costs over all samples, if others have some of them."""
+        if self.is_shared and costs.adds_up(self.cost):
+            return self.cost(x, y, replicas.total)
+        return None
+
+    def _plan(self, x, y, C):
+        """The plan between points, or of their costs if these are known."""
         if self.plan_name != "transport":
             plan = control_plan(self.plan_name, x.shape[0], y.shape[0])
             P = ops.cast(ops.convert_to_tensor(plan), x.dtype)
             return fixed_plan.Plan(P, None, None, None)
         how, memory = (self.epsilon, self.solver), self._memory
-        plan = fixed_plan.planner(self.cost, *how)
-        if memory is None:
-            return plan(x, y)
-        if memory.costs is None:
-            return memory.plan(plan, x, y)
-        return memory.plan(
-            fixed_plan.planner_of_costs(*how), memory.average(x, y)
-        )
+        averages = memory is not None and memory.costs is not None
+        if C is None and averages:
+            C = memory.average(x, y)
+        elif C is not None:
+            C = (
+                memory.average_of_costs(C)
+                if averages
+                else fixed_plan.of_mean_one(C)
+            )
+        if C is None:
+            plan, known = fixed_plan.planner(self.cost, *how), (x, y)
+        else:
+            plan, known = fixed_plan.planner_of_costs(*how), (C,)
+        return plan(*known) if memory is None else memory.plan(plan, *known)

@@ -4,10 +4,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg import checks
+from keras_otreg import checks, replicas
 from keras_otreg.features.points import weight_of_samples
 from keras_otreg.losses.described_loss import DescribedLoss
-from keras_otreg.ot.numerics import at_least_float32
+from keras_otreg.ot.numerics import at_least_float32, safe_divide
 
 
 class SampleLoss(DescribedLoss):
@@ -33,7 +33,20 @@ class SampleLoss(DescribedLoss):
             checks.one_weight_each(y_pred.shape, sample_weight.shape)
         # A new tensor: the old one may carry a Keras mask of its positions.
         y_pred = ops.convert_to_tensor(y_pred, self.dtype) * 1
-        return super().__call__(y_true, y_pred, sample_weight)
+        value = super().__call__(y_true, y_pred, sample_weight)
+        return self._of_all_replicas(value, y_pred, sample_weight)
+
+    def _of_all_replicas(self, value, y_pred, sample_weight):
+        """A mean over the samples of all, where Keras takes one of means."""
+        is_mean = self.reduction not in (None, "none", "sum")
+        if not (is_mean and replicas.is_shared()):
+            return value
+        own = ops.cast(ops.shape(y_pred)[0], value.dtype)
+        weighs = self.reduction == "mean_with_sample_weight"
+        if weighs and sample_weight is not None:
+            own = ops.cast(ops.sum(sample_weight), value.dtype)
+        share = safe_divide(own, replicas.total(own))
+        return replicas.unscaled(value * share)
 
     def call(self, y_true, y_pred):
         """Values of shape `(batch,)`."""

@@ -26,6 +26,8 @@ class SinkhornDivergence(BatchLoss, TransportLoss):
             scaled to a mean of 1.
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a coordinate.
+        across_replicas: Whether the value is that of the samples of all
+            replicas of a distributed step, or that of each alone.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value.
         dtype: See `keras.losses.Loss`.
@@ -53,12 +55,17 @@ class SinkhornDivergence(BatchLoss, TransportLoss):
         *,
         solver: Any = None,
         spatial: str = "pool",
+        across_replicas: bool = True,
         name: str = "sinkhorn_divergence",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ):
         super().__init__(
-            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+            name=name,
+            spatial=spatial,
+            across_replicas=across_replicas,
+            reduction=reduction,
+            dtype=dtype,
         )
         self.cost = costs.get(cost)
         self.epsilon = checks.positive(epsilon, "epsilon")

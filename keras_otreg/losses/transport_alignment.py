@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.losses.batch_loss import BatchLoss, centred
+from keras_otreg.losses.batch_loss import BatchLoss, mean_of
 from keras_otreg.losses.solved_plan import NEURONS, solve
 from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import (
@@ -13,10 +13,11 @@ from keras_otreg.ot import (
     TransportProblem,
     regularized_cost,
 )
-from keras_otreg.ot.costs import squared_cosine
+from keras_otreg.ot.costs import squared_sines
 from keras_otreg.ot.numerics import (
     column,
     frozen,
+    matmul,
     safe_divide,
     safe_sqrt,
 )
@@ -44,6 +45,8 @@ class TransportAlignment(BatchLoss, TransportLoss):
         solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`.
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a neuron.
+        across_replicas: Whether the value is that of the samples of all
+            replicas of a distributed step, or that of each alone.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value.
         dtype: See `keras.losses.Loss`.
@@ -66,18 +69,25 @@ class TransportAlignment(BatchLoss, TransportLoss):
         latter and the interpolation of Feydy et al. (2019).
     """
 
+    adds_up = True
+
     def __init__(
         self,
         epsilon: float = 0.5,
         *,
         solver: Any = None,
         spatial: str = "pool",
+        across_replicas: bool = True,
         name: str = "transport_alignment",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ):
         super().__init__(
-            name=name, spatial=spatial, reduction=reduction, dtype=dtype
+            name=name,
+            spatial=spatial,
+            across_replicas=across_replicas,
+            reduction=reduction,
+            dtype=dtype,
         )
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.solver = checks.solver(solver or Sinkhorn())
@@ -85,12 +95,12 @@ class TransportAlignment(BatchLoss, TransportLoss):
     def value(self, x, a, y, b):
         """One minus the alignment of two layers over weighted samples."""
         checks.same_samples(x.shape, y.shape)
-        teacher, student = _neurons(x, a), _neurons(y, b)
-        of_teacher = frozen(self._similarity(teacher, teacher))
-        norm = safe_sqrt(of_teacher * self._similarity(student, student))
-        aligned = safe_divide(self._similarity(teacher, student), norm)
+        (of_x, of_y, between), weight = self._covariances(x, a, y, b)
+        of_teacher = frozen(self._similarity(of_x, of_x, of_x))
+        norm = safe_sqrt(of_teacher * self._similarity(of_y, of_y, of_y))
+        aligned = safe_divide(self._similarity(between, of_x, of_y), norm)
         # Of samples that all weigh nothing there is nothing to say.
-        return ops.where(ops.any(a > 0.0), 1.0 - aligned, 0.0)
+        return ops.where(weight > 0.0, 1.0 - aligned, 0.0)
 
     def plan(self, teacher: Any, student: Any) -> Any:
         """How much of each teacher neuron goes to each student neuron.
@@ -106,34 +116,39 @@ class TransportAlignment(BatchLoss, TransportLoss):
 
     def solved(self, teacher, student, sample_weight=None):
         """The plan between the neurons."""
-        problem = self._problem(
-            *(
-                _neurons(*self.samples(layer, sample_weight))
-                for layer in (teacher, student)
-            )
+        (of_x, of_y, between), _ = self._covariances(
+            *self.samples(teacher, sample_weight),
+            *self.samples(student, sample_weight),
         )
-        return solve(problem, self, NEURONS)
+        return solve(self._problem(between, of_x, of_y), self, NEURONS)
 
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "epsilon": self.epsilon}
 
-    def _similarity(self, one, other):
-        problem = self._problem(one, other)
+    def _covariances(self, x, a, y, b):
+        """Those in each layer and between the two, and the weight of all."""
+        *means, weight = self.total([mean_of(x, a), mean_of(y, b), ops.sum(a)])
+        # About the mean a covariance has no slope in it.
+        means = frozen(means)
+        x = column(safe_sqrt(a)) * (x - means[0])
+        y = column(safe_sqrt(b)) * (y - means[1])
+        pairs = (x, x), (y, y), (x, y)
+        return self.total(
+            [matmul(ops.transpose(one), other) for one, other in pairs]
+        ), weight
+
+    def _similarity(self, between, of_x, of_y):
+        problem = self._problem(between, of_x, of_y)
         return 1.0 - regularized_cost(problem, self.solver(problem))
 
-    def _problem(self, one, other):
-        (x, a), (y, b) = one, other
-        return TransportProblem(squared_cosine(x, y), a, b, self.epsilon)
+    def _problem(self, between, of_x, of_y):
+        variances = ops.diagonal(of_x), ops.diagonal(of_y)
+        C = squared_sines(between, *variances)
+        return TransportProblem(C, *map(_shares, variances), self.epsilon)
 
 
-def _neurons(samples, weights):
-    """Neurons as centred points `(n, samples)`, and their shares of variance.
-
-    A layer without any variance has neurons of equal weights.
-    """
-    points = column(safe_sqrt(weights)) * centred(samples, weights)
-    variance = ops.sum(ops.square(points), axis=0)
-    total = ops.sum(variance)
-    variance = ops.where(total > 0.0, variance, 1.0)
-    return ops.transpose(points), variance / ops.sum(variance)
+def _shares(variance):
+    """Shares of the variance; equal ones of a layer without any."""
+    variance = ops.where(ops.sum(variance) > 0.0, variance, 1.0)
+    return variance / ops.sum(variance)

@@ -63,6 +63,8 @@ def check_layers(
     for penalty in penalties:
         known = output_of(teacher_specs, penalty.teacher_at)
         found = output_of(student_specs, penalty.at)
+        _check_layout(teacher, penalty.teacher_at, known)
+        _check_layout(student, penalty.at, found)
         adapter = penalty.adapter(known, found)
         if adapter is not None:
             companions.adapters[penalty.name] = adapter
@@ -71,6 +73,12 @@ def check_layers(
         if memory is not None:
             companions.memories[penalty.name] = memory
     return companions
+
+
+def _check_layout(model, path, spec):
+    checks.channels_last(
+        find_layer(model, path), len(getattr(spec, "shape", ())), path
+    )
 
 
 def num_inputs(student: keras.Model) -> int | None:

@@ -10,6 +10,7 @@ from keras_otreg import checks
 from keras_otreg.features.fingerprint import fingerprint_of, weights_before
 from keras_otreg.features.taps import capture
 from keras_otreg.models import batch
+from keras_otreg.models.copies import copy_of
 
 
 class FrozenNetwork:
@@ -76,16 +77,14 @@ def frozen_copy(model: keras.Model) -> keras.Model:
         model: A built `keras.Model`.
 
     Returns:
-        A model of the same architecture, with equal weights of its own.
+        A model of the same architecture, with equal weights of its own
+        and all that layers have adapted to.
 
     Raises:
         ValueError: If the model cannot be copied.
     """
     try:
-        copy = keras.models.clone_model(model)
-        if not copy.built:
-            copy.build_from_config(model.get_build_config())
-        copy.set_weights(model.get_weights())
+        copy = copy_of(model)
     except Exception as error:
         raise checks.uncopied_model(model.name, error) from error
     copy.trainable = False

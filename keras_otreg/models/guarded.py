@@ -6,13 +6,14 @@ import inspect
 import math
 
 import keras
-from keras import ops
 
 from keras_otreg import checks, control
 from keras_otreg.features.walk import walk
 from keras_otreg.models import batch
+from keras_otreg.models.known import check_teacher
 from keras_otreg.models.nonfinite import POLICIES, STOPPED
-from keras_otreg.models.terms import unscaled, weighted_sum
+from keras_otreg.models.terms import reported, weighted_sum
+from keras_otreg.models.undone import undone, undone_on_jax
 
 
 class Guarded:
@@ -23,25 +24,47 @@ class Guarded:
     anything, until the host reads of it in the logs.
     """
 
-    def _guard(self, on_nonfinite: str, names: list[str]) -> None:
-        """To be called by the constructor, with the names of all terms."""
+    def _guard(
+        self, on_nonfinite: str, names: list[str], penalties: int
+    ) -> None:
+        """To be called by the constructor, with the names of all terms.
+
+        Those of the penalties, of which there are so many, come first.
+        """
         self.on_nonfinite = checks.one_of(
             on_nonfinite, POLICIES, "on_nonfinite"
         )
         self._means = [keras.metrics.Mean(name=name) for name in names]
         # Where there are no terms there is nothing to watch.
         kind = POLICIES[on_nonfinite if names else "propagate"]
-        self._policy = kind(names)
+        self._policy = kind(names, penalties)
         # For Keras to track.
         self._policy_metrics = self._policy.metrics
 
     def _guarded_sum(self, total, terms, inputs, step, training):
         """The total loss of a step; logs its terms."""
-        for mean, term in zip(self._means, terms, strict=False):
+        split = len(self.penalties)
+        values = reported(terms[:split], terms[split:])
+        logged = zip(self._means, terms, values, strict=False)
+        for mean, term, value in logged:
             count = self._policy.counted(term, batch.batch_size(inputs))
-            mean.update_state(unscaled(term.value), count)
+            mean.update_state(value, count)
         total = weighted_sum(total, terms, step)
         return self._policy.passed(total, terms, inputs, step, training)
+
+    def get_metrics_result(self):
+        """What Keras logs of all metrics, each under a name of its own."""
+        logs = []
+        for metric in self.metrics:
+            result = metric.result()
+            several = isinstance(result, dict)
+            logs += result.items() if several else [(metric.name, result)]
+        checks.unique(
+            (name for name, _ in logs),
+            "logs",
+            "Give a penalty or a metric another `name=`.",
+        )
+        return dict(logs)
 
     def train_step(self, *arguments):
         """A step of training that is undone if it has to stop."""
@@ -49,9 +72,9 @@ class Guarded:
         if not self._policy.stops:
             return step(*arguments)
         if keras.backend.backend() == "jax":
-            return self._pure_step(step, *arguments)
+            return undone_on_jax(self, step, *arguments)
         if self._runs_in_xla:
-            return self._undone_step(step, *arguments)
+            return undone(self, step, *arguments)
         self._policy.keep(self._changed_by_forward_pass())
         return step(*arguments)
 
@@ -59,8 +82,11 @@ class Guarded:
     def fit(self, *args, **kwargs):
         """Trains the model; see `keras.Model.fit`."""
         call = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
+        check_teacher(self._frozen, call.arguments.values())
         with self._reporting(call.arguments):
-            return super().fit(*call.args[1:], **call.kwargs)
+            history = super().fit(*call.args[1:], **call.kwargs)
+        checks.some_batches(history.history or not history.epoch)
+        return history
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
@@ -69,8 +95,12 @@ class Guarded:
         call = inspect.signature(keras.Model.evaluate).bind(
             self, *args, **kwargs
         )
+        check_teacher(self._frozen, call.arguments.values())
         with self._reporting(call.arguments):
-            return super().evaluate(*call.args[1:], **call.kwargs)
+            logs = super().evaluate(*call.args[1:], **call.kwargs)
+        # A loss of 0 is no lack of logs.
+        checks.some_batches(logs not in ([], {}))
+        return logs
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
@@ -83,6 +113,11 @@ class Guarded:
         """Tests on one batch; see `keras.Model.test_on_batch`."""
         with self._reporting():
             return super().test_on_batch(*args, **kwargs)
+
+    @property
+    def incidents(self):
+        """What was not finite since the last reset, if that is watched."""
+        return self._policy.incidents
 
     @property
     def _runs_in_xla(self):
@@ -109,34 +144,6 @@ class Guarded:
             and variable.aggregation == "none"
         ]
 
-    def _undone_step(self, step, data):
-        """A step on TensorFlow; all it did is undone if it was not to be."""
-        variables = [
-            *self.trainable_variables,
-            *self.non_trainable_variables,
-            *self.optimizer.variables,
-        ]
-        before = [ops.copy(variable) for variable in variables]
-        logs = step(data)
-        stop = control.on_any_replica(self._policy.incidents.happened())
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(ops.where(stop, value, variable.value))
-        return logs
-
-    def _pure_step(self, step, state, data):
-        """The same on JAX, where a step returns the new values."""
-        logs, new = step(state, data)
-        # Weights, other variables, those of the optimizer, and of metrics.
-        *kept, metrics = new
-        counts = self._policy.incidents.counts
-        index = [id(x) for x in self.metrics_variables].index(id(counts))
-        stop = ops.any(metrics[index] > 0.0)
-        kept = [
-            [ops.where(stop, *pair) for pair in zip(before, after, strict=True)]
-            for before, after in zip(state[:3], kept, strict=True)
-        ]
-        return logs, (*kept, metrics)
-
     @contextlib.contextmanager
     def _reporting(self, arguments=None):
         """Says what was not finite, whatever ended a training."""
@@ -149,6 +156,9 @@ class Guarded:
             # After any other error the variables may be in no state.
             if STOPPED in str(error):
                 self._report(error)
+            checks.labels_in_range(error)
+            # JAX asks for a batch before Keras has a word to say.
+            checks.some_batches(not isinstance(error, StopIteration))
             raise
         self._report()
 
@@ -158,7 +168,7 @@ class Guarded:
         if not in_logs:
             return
         callbacks = arguments.get("callbacks")
-        watch = _Watch({mean.name for mean in self._means})
+        watch = _Watch({"loss", *(mean.name for mean in self._means)})
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             own = keras.tree.flatten(callbacks or [])
             arguments["callbacks"] = [*own, watch]
@@ -169,10 +179,10 @@ class Guarded:
         """Raises if something was not finite since the last reset."""
         if not self._policy.stops:
             return
-        incident = self._policy.incidents.first(control.num_replicas(self))
+        incident = self.incidents.first(control.num_replicas(self))
         if incident is None:
             return
-        self._policy.incidents.reset_state()
+        self.incidents.reset_state()
         step = self._step_of(incident)
         raise checks.nonfinite_step(
             *self._found(incident), step, incident.batch
@@ -192,8 +202,10 @@ class Guarded:
 
     def _found(self, incident):
         """What is not finite, and where."""
-        if incident.term == len(self._means):
-            return "The inputs are", []
+        others = {len(self._means): "The inputs are"}
+        others[len(self._means) + 1] = "The total loss is"
+        if incident.term in others:
+            return others[incident.term], []
         if incident.term >= len(self.penalties):
             name = self._means[incident.term].name
             return f"Loss '{name}' is", [f"heads at '{self._joint.task.at}'"]

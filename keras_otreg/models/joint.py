@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_otreg import replicas
 from keras_otreg.losses.transport_loss import solved_plan
 from keras_otreg.models import batch
 from keras_otreg.models.source_task import SourceTask
@@ -78,10 +79,11 @@ class JointTraining:
         """
         outputs, activations = forward
         shared = activations[self.task.at]
-        predicted = self.task.head(
-            batch.source_part(shared, parts), training=training
+        predicted, own = _called(
+            self.task.head, batch.source_part(shared, parts), training
         )
         value = self.loss(source.y, predicted, sample_weight=source.weights)
+        value = sum(own, value)
         for metric in self.metrics:
             metric.update_state(
                 source.y, predicted, sample_weight=source.weights
@@ -122,12 +124,45 @@ class JointTraining:
 
     def _metric(self, metric):
         if metric != "accuracy":
-            return keras.metrics.get(metric)
-        kinds = {
-            "sparse": keras.metrics.SparseCategoricalAccuracy,
-            "binary": keras.metrics.BinaryAccuracy,
-        }
-        loss_name = self.loss.name
-        kind = next((kinds[k] for k in kinds if k in loss_name), None)
-        kind = kind or keras.metrics.CategoricalAccuracy
-        return kind(name=f"{self.task.name}_accuracy")
+            return metric
+        return keras.metrics.MeanMetricWrapper(
+            _accuracies, name=f"{self.task.name}_accuracy"
+        )
+
+
+def _accuracies(y_true, y_pred):
+    """Whether each prediction is right, by its shape as Keras tells kinds."""
+    y_true = ops.convert_to_tensor(y_true)
+    if y_pred.shape[-1] == 1:
+        return keras.metrics.binary_accuracy(y_true, y_pred)
+    if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
+        return keras.metrics.sparse_categorical_accuracy(y_true, y_pred)
+    return keras.metrics.categorical_accuracy(y_true, y_pred)
+
+
+def _called(layer, inputs, training):
+    """What a layer says, and what it adds to the loss in that."""
+    if keras.backend.backend() != "jax":
+        return layer(inputs, training=training), _losses_of_call(layer)
+    # In a step on JAX losses are kept where someone asks for them alone.
+    known = [(variable, variable.value) for variable in layer.variables]
+    with keras.StatelessScope(known, collect_losses=True) as scope:
+        outputs = layer(inputs, training=training)
+        losses = _losses_of_call(layer)
+    for variable, value in known:
+        new = scope.get_current_value(variable)
+        if new is not value:
+            variable.assign(new)
+    return outputs, losses
+
+
+def _losses_of_call(layer):
+    """What `add_loss` and activity regularisers added in the last call.
+
+    As Keras scales them for replicas. Those of weights, which come last, are
+    among the losses of the whole model.
+    """
+    weights = [x for x in layer.trainable_weights if x.regularizer is not None]
+    losses = layer.losses
+    of_call = losses[: len(losses) - len(weights)]
+    return [replicas.scaled(ops.sum(loss)) for loss in of_call]

@@ -16,13 +16,14 @@ class Propagate:
     """Passes everything on.
 
     Args:
-        names: Of all terms of the loss.
+        names: Of all terms of the loss, those of penalties first.
+        penalties: How many of them there are.
     """
 
     # Whether a step may have to stop.
     stops = False
 
-    def __init__(self, names: list[str]):
+    def __init__(self, names: list[str], penalties: int):
         self.metrics: list[keras.metrics.Metric] = []
 
     def term(self, penalty: Any, teacher: Any, student: Any, *rest) -> Term:
@@ -66,7 +67,8 @@ class Skip(Propagate):
     A metric counts these steps.
     """
 
-    def __init__(self, names):
+    def __init__(self, names, penalties):
+        names = names[:penalties]
         self.metrics = [keras.metrics.Sum(f"{name}_skipped") for name in names]
         self._counts = dict(zip(names, self.metrics, strict=True))
 
@@ -99,9 +101,9 @@ class Raise(Propagate):
 
     stops = True
 
-    def __init__(self, names):
+    def __init__(self, names, penalties):
         self._terms = len(names)
-        self.incidents = Incidents(self._terms + 1)
+        self.incidents = Incidents(self._terms + 2)
         self.metrics = [self.incidents]
         # Each replica runs in a thread of its own.
         self._kept = threading.local()
@@ -127,11 +129,9 @@ class Raise(Propagate):
             for variable, value in kept:
                 variable.assign(value)
 
-        if keras.backend.backend() == "jax":
-            # A step on JAX does not see what the optimizer holds.
-            step = 0
         step = ops.cast(step, "float32") + 1.0 if training else 0.0
-        stop = self.incidents.update_state(self._kinds(terms, inputs), step)
+        kinds = self._kinds(terms, inputs, total)
+        stop = self.incidents.update_state(kinds, step)
         if (now := control.known_now(stop)) is None:
             return control.stopped_if(stop, total, STOPPED, undo)
         if now:
@@ -139,8 +139,8 @@ class Raise(Propagate):
             raise FloatingPointError(STOPPED)
         return total
 
-    def _kinds(self, terms, inputs):
-        """What is not finite, of shape `(all terms and the inputs, 3)`."""
+    def _kinds(self, terms, inputs, total):
+        """What is not finite, of shape `(terms, inputs and total, 3)`."""
         fine = ops.ones((3,), "bool")
         rows = [
             _finite_value(term) if term.finite is None else term.finite
@@ -151,7 +151,8 @@ class Raise(Propagate):
         for x in keras.tree.flatten(inputs):
             if x is not None and keras.backend.is_float_dtype(x.dtype):
                 fine = ops.logical_and(fine, all_finite(x))
-        return ops.logical_not(ops.stack([*rows, fine]))
+        rows += [fine, ops.broadcast_to(all_finite(total), (3,))]
+        return ops.logical_not(ops.stack(rows))
 
 
 # Without quotes: TensorFlow would escape them.

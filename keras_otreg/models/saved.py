@@ -1,6 +1,7 @@
 """How a model with a teacher is written to files, and read from them."""
 
 import contextlib
+import math
 from typing import Any
 
 import keras
@@ -13,6 +14,8 @@ from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
 from keras_otreg.saving import Composed
 
 WEIGHTS = ".weights.h5"
+# What HDF5 needs beside each array, in bytes: names, groups and gaps.
+ROOM = 16384
 # What a file of weights holds beside those of layers: how far random numbers
 # have got, and the fingerprint of the teacher, which is in the file or apart.
 RANDOM, TEACHER, APART = "random_state_", "teacher", "teacher_apart"
@@ -73,6 +76,8 @@ class Saved(Composed):
             self._teacher_in_file(include_teacher),
             files.in_its_place(filepath, overwrite, suffix) as path,
         ):
+            if path is not filepath:
+                files.make_sure_of_room(path, self._size_in_file())
             super().save_weights(path, overwrite, max_shard_size)
             if path is not filepath:
                 files.seal(path)
@@ -160,6 +165,18 @@ class Saved(Composed):
         if not checks.flag(include_teacher, "include_teacher"):
             stack.enter_context(apart.teacher_apart())
         return stack
+
+    def _size_in_file(self):
+        """Bytes that weights take in a file of HDF5, at most."""
+        networks = [self]
+        if self.teacher is not None and not apart.is_apart():
+            networks.append(self.teacher)
+        sizes = [
+            math.prod(variable.shape) * (8 if "64" in variable.dtype else 4)
+            for network in networks
+            for variable in network.variables
+        ]
+        return sum(sizes) + ROOM * (len(sizes) + 1)
 
     def _teacher_config(self):
         if self.teacher is not None and apart.is_apart():

@@ -38,8 +38,8 @@ class SourceTask(Configurable):
             or `"target"`.
         name: Prefix of what is logged: `source_loss`, `source_accuracy`,
             `source_transport`.
-        metrics: Metrics of the source task: `keras.metrics.Metric`s, or
-            `"accuracy"`.
+        metrics: Metrics of the source task: `keras.metrics.Metric`s of names
+            that the target task has not got, or `"accuracy"`.
 
     Example:
         ```python
@@ -86,7 +86,7 @@ class SourceTask(Configurable):
         )
         self.gradient_to = checks.one_of(gradient_to, GRADIENTS, "gradient_to")
         self.name = checks.instance_of(name, str, "name", "a string")
-        self.metrics = list(metrics)
+        self.metrics = checks.metrics(metrics)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

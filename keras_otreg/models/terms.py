@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_otreg import backend
+from keras_otreg import replicas
 from keras_otreg.models.weights import acts, weight_at
 
 
@@ -42,11 +42,15 @@ def weighted_sum(total: Any, terms: Iterable[Term], step: Any) -> Any:
     return total
 
 
-def unscaled(loss: Any) -> Any:
-    """A loss as one device reports it.
+def reported(penalties: list[Term], others: list[Term]) -> list[Any]:
+    """The values of terms as one device reports them.
 
     Keras divides each loss by the number of TensorFlow replicas, so that
-    their sum is that of one device.
+    their sum is that of one device. That of a penalty is exactly this sum;
+    any other is, as `loss` itself, a mean over replicas by batch size.
     """
-    replicas = backend.num_replicas()
-    return loss if replicas == 1 else loss * replicas
+    values = [ops.cast(term.value, "float32") for term in penalties]
+    return [
+        *replicas.total(values),
+        *(replicas.unscaled(term.value) for term in others),
+    ]

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg import checks
+from keras_otreg import checks, control
 from keras_otreg.features.taps import capture
 from keras_otreg.models import batch
 from keras_otreg.models.captured import Captured
@@ -101,7 +101,7 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
             self._add_source_task()
         names = [penalty.name for penalty in self.penalties]
         names += self._joint.names if self._joint else []
-        self._guard(on_nonfinite, names)
+        self._guard(on_nonfinite, names, len(self.penalties))
         self._num_inputs = num_inputs(student) or (1 if self._joint else 0)
         self._captured = Captured()
         # With its shapes on record, Keras can export the model.
@@ -142,7 +142,7 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
     ):
         """The task's loss, the student's own losses, and all other terms."""
         total, terms = self.loss_terms(x, y, y_pred, sample_weight, training)
-        step = 0 if self.optimizer is None else self.optimizer.iterations
+        step = control.step_of(self.optimizer)
         return self._guarded_sum(total, terms, x, step, training)
 
     def loss_terms(self, x, y, y_pred, sample_weight=None, training=True):

@@ -11,6 +11,8 @@ from keras_otreg import checks
 from keras_otreg.ot.numerics import (
     at_least_float32,
     column,
+    matmul,
+    maximum,
     row,
     safe_divide,
     safe_sqrt,
@@ -18,16 +20,27 @@ from keras_otreg.ot.numerics import (
 from keras_otreg.saving import export
 
 
+def _alone(sums):
+    return sums
+
+
 @export
-def squared_euclidean(x: Any, y: Any) -> Any:
+def squared_euclidean(x: Any, y: Any, total: Any = _alone) -> Any:
     """Squared distance between every pair of points: `|x[i] - y[j]|^2`.
 
     Args:
         x: Points of shape `(..., n, d)`.
         y: Points of shape `(..., m, d)`.
+        total: What completes sums over the `d` coordinates, where others hold
+            more of them.
 
     Returns:
         Costs of shape `(..., n, m)`, never negative, in float32 or better.
+
+    Example:
+        ```python
+        C = squared_euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        ```
     """
     x, y = at_least_float32(x), at_least_float32(y)
     # Distances do not depend on the origin, rounding does: it is relative to
@@ -42,12 +55,12 @@ def squared_euclidean(x: Any, y: Any) -> Any:
     x, y = x - middle, y - middle
     norms = column(ops.sum(x * x, axis=-1)) + row(ops.sum(y * y, axis=-1))
     # The factor is on the points: no gradient of its own, as large as C.
-    products = ops.matmul(-2.0 * x, ops.swapaxes(y, -1, -2))
-    return ops.maximum(norms + products, 0.0)
+    products = matmul(-2.0 * x, ops.swapaxes(y, -1, -2))
+    return maximum(total(norms + products), 0.0)
 
 
 @export
-def euclidean(x: Any, y: Any) -> Any:
+def euclidean(x: Any, y: Any, total: Any = _alone) -> Any:
     """Distance between every pair of points: `|x[i] - y[j]|`.
 
     The gradient at coincident points is zero.
@@ -55,15 +68,22 @@ def euclidean(x: Any, y: Any) -> Any:
     Args:
         x: Points of shape `(..., n, d)`.
         y: Points of shape `(..., m, d)`.
+        total: What completes sums over the `d` coordinates, where others hold
+            more of them.
 
     Returns:
         Costs of shape `(..., n, m)`.
+
+    Example:
+        ```python
+        C = euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        ```
     """
-    return safe_sqrt(squared_euclidean(x, y))
+    return safe_sqrt(squared_euclidean(x, y, total))
 
 
 @export
-def cosine(x: Any, y: Any) -> Any:
+def cosine(x: Any, y: Any, total: Any = _alone) -> Any:
     """One minus the cosine of the angle between every pair of points.
 
     A point at the origin has cost 1 to every other, and no gradient.
@@ -71,15 +91,23 @@ def cosine(x: Any, y: Any) -> Any:
     Args:
         x: Points of shape `(..., n, d)`.
         y: Points of shape `(..., m, d)`.
+        total: What completes sums over the `d` coordinates, where others hold
+            more of them.
 
     Returns:
         Costs of shape `(..., n, m)`, in [0, 2].
+
+    Example:
+        ```python
+        C = cosine(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        ```
     """
-    return ops.clip(1.0 - _cosines(x, y), 0.0, 2.0)
+    cosines = _cosines(*_inner_products(x, y, total))
+    return ops.clip(1.0 - cosines, 0.0, 2.0)
 
 
 @export
-def squared_cosine(x: Any, y: Any) -> Any:
+def squared_cosine(x: Any, y: Any, total: Any = _alone) -> Any:
     """One minus the squared cosine between every pair of points.
 
     Neither the length of a point nor its sign matters. A point at the origin
@@ -88,15 +116,22 @@ def squared_cosine(x: Any, y: Any) -> Any:
     Args:
         x: Points of shape `(..., n, d)`.
         y: Points of shape `(..., m, d)`.
+        total: What completes sums over the `d` coordinates, where others hold
+            more of them.
 
     Returns:
         Costs of shape `(..., n, m)`, in [0, 1].
+
+    Example:
+        ```python
+        C = squared_cosine(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        ```
     """
-    return ops.maximum(1.0 - ops.square(_cosines(x, y)), 0.0)
+    return squared_sines(*_inner_products(x, y, total))
 
 
 @export
-def cityblock(x: Any, y: Any) -> Any:
+def cityblock(x: Any, y: Any, total: Any = _alone) -> Any:
     """Sum of absolute differences between every pair of points.
 
     It needs memory for `n * m * d` numbers; the other costs need `n * m`.
@@ -104,13 +139,22 @@ def cityblock(x: Any, y: Any) -> Any:
     Args:
         x: Points of shape `(..., n, d)`.
         y: Points of shape `(..., m, d)`.
+        total: What completes sums over the `d` coordinates, where others hold
+            more of them.
 
     Returns:
         Costs of shape `(..., n, m)`.
+
+    Example:
+        ```python
+        C = cityblock(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        ```
     """
     x, y = at_least_float32(x), at_least_float32(y)
     differences = ops.expand_dims(x, -2) - ops.expand_dims(y, -3)
-    return ops.sum(ops.abs(differences), axis=-1)
+    # The gradient of JAX's own absolute value is one at zero.
+    signs = ops.stop_gradient(ops.sign(differences))
+    return total(ops.sum(signs * differences, axis=-1))
 
 
 COSTS = {
@@ -164,11 +208,37 @@ def weight_power(cost: Callable[[Any, Any], Any]) -> float:
     return 1.0 if cost is cityblock else 0.5
 
 
-def _cosines(x, y):
-    x, y = _directions(at_least_float32(x)), _directions(at_least_float32(y))
-    return ops.matmul(x, ops.swapaxes(y, -1, -2))
+def adds_up(cost: Callable[[Any, Any], Any]) -> bool:
+    """Whether a cost can be told sums over coordinates that are elsewhere."""
+    return cost in COSTS.values()
 
 
-def _directions(x):
-    norms = safe_sqrt(ops.sum(x * x, axis=-1, keepdims=True))
-    return safe_divide(x, norms)
+def squared_sines(products: Any, squared_x: Any, squared_y: Any) -> Any:
+    """`squared_cosine`, of points whose inner products are known.
+
+    Args:
+        products: Between the two sets, of shape `(..., n, m)`.
+        squared_x: Of each point of the first with itself, `(..., n)`.
+        squared_y: Of each point of the second with itself, `(..., m)`.
+
+    Returns:
+        Costs of shape `(..., n, m)`, in [0, 1].
+    """
+    cosines = _cosines(products, squared_x, squared_y)
+    return maximum(1.0 - ops.square(cosines), 0.0)
+
+
+def _inner_products(x, y, total):
+    x, y = at_least_float32(x), at_least_float32(y)
+    return total(
+        [
+            matmul(x, ops.swapaxes(y, -1, -2)),
+            ops.sum(x * x, axis=-1),
+            ops.sum(y * y, axis=-1),
+        ]
+    )
+
+
+def _cosines(products, squared_x, squared_y):
+    rows, columns = safe_sqrt(squared_x), safe_sqrt(squared_y)
+    return safe_divide(safe_divide(products, column(rows)), row(columns))

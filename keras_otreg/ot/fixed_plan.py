@@ -14,7 +14,7 @@ from keras_otreg.ot.problem import TransportProblem
 from keras_otreg.ot.relative import mean_cost, relative_problem
 from keras_otreg.ot.sinkhorn import Sinkhorn
 
-Cost = Callable[[Any, Any], Any]
+Cost = Callable[..., Any]
 
 
 class Plan(NamedTuple):
@@ -75,6 +75,16 @@ def planner_of_costs(epsilon: float, solver: Any) -> Callable[..., Plan]:
     return _constant(made, _compiles(solver))
 
 
+def given(C: Any) -> Any:
+    """A cost function of costs that are known already."""
+    return C
+
+
+def of_mean_one(C: Any) -> Any:
+    """Costs in units of their mean."""
+    return C * safe_divide(1.0, mean_cost(C, *_equal_weights(C)))
+
+
 def running_costs(
     cost: Cost, momentum: float, average: Any, steps: Any
 ) -> Callable[..., None]:
@@ -87,13 +97,14 @@ def running_costs(
         steps: A variable of shape `()`, for the number of steps in it.
 
     Returns:
-        A function of points `(n, d)` and `(m, d)`, that takes their costs
-        into the average, unless they are not finite. No gradient passes
+        A function of what `cost` takes, that takes the costs into the average,
+        unless they are not finite. No gradient passes
         through it.
     """
 
-    def mixed(x, y, past, steps):
-        C = cost(x, y)
+    def mixed(*arguments):
+        *points, past, steps = arguments
+        C = cost(*points)
         mean = mean_cost(C, *_equal_weights(C))
         known = ops.isfinite(mean)
         share = (1.0 - momentum) / (1.0 - momentum ** (steps + 1.0))
@@ -101,7 +112,7 @@ def running_costs(
         return ops.where(known, new, past), steps + ops.cast(known, steps.dtype)
 
     update = backend.updating(mixed, (average, steps), _is_ours(cost))
-    return lambda x, y: update(*frozen((x, y)))
+    return lambda *points: update(*frozen(points))
 
 
 @functools.lru_cache(maxsize=64)
@@ -118,9 +129,14 @@ def paid_by_columns(cost: Cost) -> Callable[[Any, Any, Any], Any]:
     """
 
     def paid(x, y, P):
-        return ops.sum(frozen(P) * cost(x, y), axis=0)
+        return paid_of_costs(cost(x, y), P)
 
     return backend.recomputed(paid, jit_compile=_is_ours(cost))
+
+
+def paid_of_costs(C: Any, P: Any) -> Any:
+    """As `paid_by_columns`, of costs that are known and kept."""
+    return ops.sum(frozen(P) * C, axis=0)
 
 
 def _plan(problem, solver, g):
@@ -147,4 +163,4 @@ def _compiles(solver):
 
 def _is_ours(cost):
     # Others may do what cannot be compiled.
-    return cost in COSTS.values()
+    return cost is given or cost in COSTS.values()

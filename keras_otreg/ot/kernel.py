@@ -4,7 +4,14 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_otreg.ot.numerics import column, row, safe_log
+from keras_otreg.ot.numerics import (
+    column,
+    matmul,
+    minimum,
+    row,
+    safe_log,
+    sum_of_rows,
+)
 from keras_otreg.ot.plan import density, optimal_mass
 from keras_otreg.ot.problem import TransportProblem
 from keras_otreg.ot.updates import conjugate, damping, translation
@@ -58,20 +65,19 @@ class KernelUpdate:
         rows = column(self.f + self.epsilon * log_a)
         self.g = ops.min(problem.C - rows, axis=-2)
         start = (g - self.g) / self.epsilon
-        self.start = ops.minimum(start, LARGEST_START)
+        self.start = minimum(start, LARGEST_START)
         self.kernel = density(problem, self.f, self.g)
 
     def __call__(self, log_v: Any) -> Iteration:
         """Updates the rows, then the columns."""
         a, b, (rho_a, rho_b) = self.problem[1:3] + self.problem[4:]
         v = ops.exp(log_v)
-        sums = ops.matmul(self.kernel, column(b * v))[..., 0]
+        sums = matmul(self.kernel, column(b * v))[..., 0]
         log_u = self._scaling(sums, self.f, rho_a)
         if rho_a is not None and rho_b is not None:
             log_u = log_u + self._translation(log_u, log_v)
         u = ops.exp(log_u)
-        sums = ops.matmul(row(a * u), self.kernel)[..., 0, :]
-        sums = ops.minimum(sums, LARGEST_SUM)
+        sums = minimum(sum_of_rows(a * u, self.kernel), LARGEST_SUM)
         columns = b * v * sums
         optimal = optimal_mass(b, self.g + self.epsilon * log_v, rho_b)
         value = self._dual(a, log_u, self.f, rho_a)

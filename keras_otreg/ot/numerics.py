@@ -1,5 +1,6 @@
 """The stability tricks of this package, and their only home."""
 
+import math
 from typing import Any
 
 import keras
@@ -8,6 +9,8 @@ from keras import ops
 # exp(80) is finite in float32, and so is its product with any weight.
 LARGEST_EXPONENT = 80.0
 LOG_OF_ZERO = -1e30
+# Numbers in a matrix that no core has in a cache of its own.
+LARGE = 2**19
 
 
 def at_least_float32(x: Any) -> Any:
@@ -32,6 +35,42 @@ def column(x: Any) -> Any:
 def row(x: Any) -> Any:
     """Turns `(..., m)` into `(..., 1, m)`."""
     return ops.expand_dims(x, -2)
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """Product of matrices in their own precision.
+
+    On PyTorch `ops.matmul`, `ops.minimum` and `ops.maximum` make float32 of
+    float64.
+    """
+    return ops.convert_to_tensor(x) @ ops.convert_to_tensor(y)
+
+
+def sum_of_rows(weights: Any, matrix: Any) -> Any:
+    """Weighted sum of the rows of `(..., n, m)`, with weights `(..., n)`.
+
+    Two cores are to read a large matrix at once. Compilers give each of them
+    half of every row, which is slower than half of the rows.
+    """
+    shape = tuple(matrix.shape)
+    is_large = None not in shape and math.prod(shape) >= LARGE
+    if not is_large or len(shape) > 2 or shape[0] % 2:
+        return matmul(row(weights), matrix)[..., 0, :]
+    n, m = shape
+    halves = ops.reshape(matrix, (2, n // 2, m))
+    return ops.sum(
+        matmul(ops.reshape(weights, (2, 1, n // 2)), halves), axis=(0, 1)
+    )
+
+
+def minimum(x: Any, y: Any) -> Any:
+    """The smaller of a tensor and another or a number, as exact as they are."""
+    return ops.where(y < x, y, x)
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """The larger of a tensor and another or a number, as exact as they are."""
+    return ops.where(y > x, y, x)
 
 
 def safe_log(weights: Any) -> Any:
@@ -66,7 +105,7 @@ def of_unit_size(x: Any, axis: Any = None) -> Any:
 
 def bounded_exp(x: Any) -> Any:
     """Exponential that cannot overflow, so that 0 times it stays 0."""
-    return ops.exp(ops.minimum(x, LARGEST_EXPONENT))
+    return ops.exp(minimum(x, LARGEST_EXPONENT))
 
 
 def softmin(epsilon: Any, values: Any, log_weights: Any, axis: int) -> Any:

@@ -31,6 +31,11 @@ def transport_cost(
 
     Returns:
         Values of shape `(...)`.
+
+    Example:
+        ```python
+        value = transport_cost(problem, Sinkhorn()(problem))
+        ```
     """
     P = ops.stop_gradient(transport_plan(problem, solution))
     return ops.sum(P * prepared(problem).C, axis=(-2, -1))
@@ -51,6 +56,11 @@ def regularized_cost(
 
     Returns:
         Values of shape `(...)`.
+
+    Example:
+        ```python
+        value = regularized_cost(problem, Sinkhorn()(problem))
+        ```
 
     References:
         Peyré and Cuturi, "Computational optimal transport" (2019), section
@@ -99,6 +109,12 @@ def sinkhorn_divergence(
 
     Returns:
         Values of shape `(...)`.
+
+    Example:
+        ```python
+        x, y = ops.ones((5, 2)), ops.zeros((7, 2))
+        value = sinkhorn_divergence(x, y, "euclidean", epsilon=0.05)
+        ```
 
     References:
         Feydy et al. (2019); Séjourné et al., "Sinkhorn divergences for

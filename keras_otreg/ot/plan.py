@@ -8,9 +8,12 @@ from keras_otreg import checks
 from keras_otreg.ot.numerics import (
     bounded_exp,
     column,
+    matmul,
+    minimum,
     row,
     safe_divide,
     safe_log,
+    sum_of_rows,
 )
 from keras_otreg.ot.problem import TransportProblem, prepared
 from keras_otreg.ot.solution import TransportSolution
@@ -47,7 +50,20 @@ def transport_plan(
 def marginals(
     problem: TransportProblem, solution: TransportSolution
 ) -> tuple[Any, Any]:
-    """Row sums `(..., n)` and column sums `(..., m)` of the plan."""
+    """Row sums and column sums of the plan.
+
+    Args:
+        problem: The `TransportProblem` that was solved.
+        solution: What a solver returned for it.
+
+    Returns:
+        Sums of shapes `(..., n)` and `(..., m)`.
+
+    Example:
+        ```python
+        rows, columns = marginals(problem, Sinkhorn()(problem))
+        ```
+    """
     P = transport_plan(problem, solution)
     return ops.sum(P, axis=-1), ops.sum(P, axis=-2)
 
@@ -65,8 +81,8 @@ def marginal_error(problem: TransportProblem, f: Any, g: Any) -> Any:
     a, b, (rho_a, rho_b) = problem.a, problem.b, problem.rho
     relative = density(problem, f, g)
     # Products, not sums: a compiler would compute the exponentials twice.
-    rows = a * ops.matmul(relative, column(b))[..., 0]
-    columns = b * ops.matmul(row(a), relative)[..., 0, :]
+    rows = a * matmul(relative, column(b))[..., 0]
+    columns = b * sum_of_rows(a, relative)
     return ops.sum(
         ops.abs(rows - optimal_mass(a, f, rho_a)), axis=-1
     ) + ops.sum(ops.abs(columns - optimal_mass(b, g, rho_b)), axis=-1)
@@ -85,6 +101,11 @@ def plan_entropy(problem: TransportProblem, solution: TransportSolution) -> Any:
 
     Returns:
         The normalised entropy, of shape `(...)`; 0 where a side has one point.
+
+    Example:
+        ```python
+        blur = plan_entropy(problem, Sinkhorn()(problem))
+        ```
     """
     return entropy_of(transport_plan(problem, solution))
 
@@ -96,7 +117,7 @@ def entropy_of(P: Any) -> Any:
     joint = -ops.sum(P * safe_log(P), axis=(-2, -1))
     entropies = [-ops.sum(w * safe_log(w), axis=-1) for w in (rows, columns)]
     information = entropies[0] + entropies[1] - joint
-    largest = ops.minimum(*entropies)
+    largest = minimum(*entropies)
     certain = safe_divide(information, largest)
     # A side of one point has no entropy, but for rounding.
     normalised = ops.where(largest > 1e-6, 1.0 - certain, 0.0)
@@ -118,6 +139,12 @@ def permuted_fraction(P: Any) -> Any:
 
     Raises:
         ValueError: If the plan is not square.
+
+    Example:
+        ```python
+        P = transport_plan(problem, Sinkhorn()(problem))
+        share = permuted_fraction(P)
+        ```
     """
     P = ops.convert_to_tensor(P)
     checks.square(P.shape, "P")
@@ -143,10 +170,16 @@ def barycentric_map(
     Returns:
         Images of the rows, of shape `(..., n, d)`. A row of zero weight has
         the image that it would have with a little weight.
+
+    Example:
+        ```python
+        points = ops.eye(3)  # of the columns
+        images = barycentric_map(problem, Sinkhorn()(problem), points)
+        ```
     """
     problem = prepared(problem)
     relative = row(problem.b) * density(problem, solution.f, solution.g)
     conditional = safe_divide(
         relative, ops.sum(relative, axis=-1, keepdims=True)
     )
-    return ops.matmul(conditional, ops.cast(points, conditional.dtype))
+    return matmul(conditional, ops.cast(points, conditional.dtype))

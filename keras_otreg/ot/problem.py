@@ -1,9 +1,11 @@
 """What is to be transported: everything that changes the optimal plan."""
 
+import numbers
 from typing import Any, NamedTuple
 
 from keras import ops
 
+from keras_otreg import checks
 from keras_otreg.ot.numerics import at_least_float32
 
 
@@ -38,6 +40,8 @@ class TransportProblem(NamedTuple):
 
 def prepared(problem: TransportProblem) -> TransportProblem:
     """Returns the problem as tensors of one dtype, with `rho` as a pair."""
+    if isinstance(problem.epsilon, numbers.Real):
+        checks.positive(problem.epsilon, "epsilon")
     C = at_least_float32(problem.C)
 
     def like_cost(value):

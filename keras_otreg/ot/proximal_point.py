@@ -6,7 +6,13 @@ from typing import Any
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.ot.numerics import bounded_exp, column, frozen
+from keras_otreg.ot.numerics import (
+    bounded_exp,
+    column,
+    frozen,
+    maximum,
+    minimum,
+)
 from keras_otreg.ot.plan import marginal_error, optimal_mass
 from keras_otreg.ot.problem import TransportProblem, prepared
 from keras_otreg.ot.solution import TransportSolution, initial_potentials
@@ -94,9 +100,7 @@ class ProximalPoint(Configurable):
     def _step(self, problem, f, g, epsilon):
         """One proximal step, and the error that its last iteration met."""
         longest = problem.epsilon * self.max_iterations / self.step
-        epsilon = ops.maximum(
-            epsilon * ops.minimum(1.0, longest), problem.epsilon
-        )
+        epsilon = maximum(epsilon * minimum(longest, 1.0), problem.epsilon)
 
         def iterate(_, potentials):
             f, g, _, _ = potentials

@@ -5,14 +5,14 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg.ot.numerics import column, frozen, safe_divide
+from keras_otreg.ot.numerics import column, frozen, matmul, safe_divide
 from keras_otreg.ot.objectives import sinkhorn_divergence
 from keras_otreg.ot.problem import TransportProblem
 
 
 def mean_cost(C: Any, a: Any, b: Any) -> Any:
     """Cost of the uniform plan `a b^T`, of shape `(...)`, held constant."""
-    rows = ops.matmul(C, column(b))[..., 0]
+    rows = matmul(C, column(b))[..., 0]
     return frozen(ops.sum(a * rows, axis=-1))
 
 
@@ -31,8 +31,9 @@ def relative_problem(
     Returns:
         A `TransportProblem` with the plan of `(C, a, b)`.
     """
+    C = frozen(ops.convert_to_tensor(C))
     scale = column(column(safe_divide(1.0, mean_cost(C, a, b))))
-    return TransportProblem(frozen(C) * scale, a, b, epsilon, rho)
+    return TransportProblem(C * scale, a, b, epsilon, rho)
 
 
 def relative_divergence(

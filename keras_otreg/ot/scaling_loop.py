@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_otreg.ot.extrapolation import Step, extrapolated
 from keras_otreg.ot.kernel import LARGEST_LOG_STEP, KernelUpdate
-from keras_otreg.ot.numerics import column
+from keras_otreg.ot.numerics import column, minimum
 
 # Iterations between two guesses; a guess looks back at as many differences.
 PERIOD = 3
@@ -142,7 +142,7 @@ def _once(update, solver, state, is_guess):
             log_u=ops.where(column(effective), after.log_u, state.log_u),
             log_v=log_v,
             point=state.start,
-            best=ops.minimum(state.best, error),
+            best=minimum(error, state.best),
             value=ops.where(effective, after.value, state.value),
             error=error,
             unmet=ops.logical_and(state.unmet, error > solver.tolerance),

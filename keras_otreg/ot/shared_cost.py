@@ -5,7 +5,14 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_otreg.ot.numerics import column, frozen, row, safe_log
+from keras_otreg.ot.numerics import (
+    column,
+    frozen,
+    matmul,
+    maximum,
+    row,
+    safe_log,
+)
 from keras_otreg.ot.sinkhorn import Sinkhorn
 
 # Kernel entries stay above exp(-60): a sum of them over weights that have
@@ -91,7 +98,7 @@ def _kernel_sums(C: Any) -> tuple[Callable, Callable]:
 
     def log_product(logs, matrix):
         largest = ops.max(logs, axis=-1, keepdims=True)
-        return ops.log(ops.matmul(ops.exp(logs - largest), matrix)) + largest
+        return ops.log(matmul(ops.exp(logs - largest), matrix)) + largest
 
     return (
         lambda log_v: log_product(log_v, ops.transpose(kernel)),
@@ -170,6 +177,6 @@ def _relaxed_value(problem, rows, columns, scalings):
 
 def _kept(weights, log_sums, problem):
     """The share of each weight that is transported, held constant."""
-    floored = ops.log(ops.maximum(frozen(weights), SMALLEST_WEIGHT))
+    floored = ops.log(maximum(frozen(weights), SMALLEST_WEIGHT))
     log_scaling = _scaling(floored, frozen(log_sums), problem)
     return ops.exp(-problem.epsilon / problem.rho * log_scaling)

@@ -22,6 +22,12 @@ class TransportSolution(NamedTuple):
         marginal_error: L1 distance of both marginals of the plan of `f` and
             `g` from what they should be, of shape `(...)`. A solver that did
             not converge says so here, and nowhere else.
+
+    Example:
+        ```python
+        solution = Sinkhorn()(problem)
+        solution.f, solution.g, solution.marginal_error
+        ```
     """
 
     f: Any

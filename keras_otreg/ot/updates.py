@@ -7,6 +7,8 @@ from keras import ops
 from keras_otreg.ot.numerics import (
     LARGEST_EXPONENT,
     column,
+    maximum,
+    minimum,
     row,
     safe_log,
     softmin,
@@ -25,9 +27,9 @@ def conjugate(potential: Any, rho: Any) -> Any:
         return potential
     rho = column(rho)
     # Of a point without mass it may be huge, but 0 times it must stay 0.
-    largest = LARGEST_EXPONENT - ops.log(ops.maximum(rho, 1.0))
+    largest = LARGEST_EXPONENT - ops.log(maximum(rho, 1.0))
     # 1 - exp would cancel where rho is large.
-    return -rho * ops.expm1(ops.minimum(-potential / rho, largest))
+    return -rho * ops.expm1(minimum(-potential / rho, largest))
 
 
 def translation(problem: TransportProblem, f: Any, g: Any) -> Any:

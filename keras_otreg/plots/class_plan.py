@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_otreg import checks
 from keras_otreg.plots.figure import heat_colors, name_ticks, new_figure
 from keras_otreg.plots.plan import row_shares
 
@@ -27,6 +28,8 @@ def class_plan(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If the plan is no matrix of finite numbers of at least 0,
+            with a name for each row and column.
 
     Example:
         ```python
@@ -34,7 +37,9 @@ def class_plan(
         class_plan(np.mean(P, axis=0), letters, digits).savefig("classes.png")
         ```
     """
-    shares = row_shares(np.transpose(plan))
+    plan = checks.plan(plan)
+    checks.class_names((source_names, target_names), plan.shape)
+    shares = row_shares(plan.T)
     order = np.lexsort((-shares.max(axis=0), shares.argmax(axis=0)))
     width = min(16.0, 2.0 + 0.2 * len(source_names))
     figure = new_figure(width, min(12.0, 1.5 + 0.3 * len(target_names)))

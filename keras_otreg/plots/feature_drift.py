@@ -10,6 +10,7 @@ from keras_otreg.plots.figure import (
     MARKERS,
     colors,
     depth_colors,
+    literal,
     new_figure,
     tidy,
 )
@@ -56,6 +57,7 @@ def feature_drift(
     """
     values = {name: np.asarray(x, "float64") for name, x in drift.items()}
     checks.equal_series({name: x.shape for name, x in values.items()})
+    values = {literal(name): x for name, x in values.items()}
     if next(iter(values.values())).ndim == 0:
         return _bars(values, label)
     return _lines(values, epochs, label)

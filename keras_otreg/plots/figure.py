@@ -86,7 +86,13 @@ def tidy(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def literal(name: str) -> str:
+    """A name as matplotlib shows it: what is between dollars is no formula."""
+    return name.replace("$", r"\$")
+
+
 def name_ticks(axis: Any, names: Sequence[str], most: int = 60) -> None:
     """Names the places 0, 1, ... of an axis; of very many only some."""
     step = max(1, math.ceil(len(names) / most))
-    axis.set_ticks(range(0, len(names), step), list(names)[::step])
+    shown = [literal(name) for name in names[::step]]
+    axis.set_ticks(range(0, len(names), step), shown)

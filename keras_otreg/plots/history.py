@@ -9,7 +9,13 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.plots.figure import axes_in_rows, colors, new_figure, tidy
+from keras_otreg.plots.figure import (
+    axes_in_rows,
+    colors,
+    literal,
+    new_figure,
+    tidy,
+)
 
 # As many points can still be told from each other.
 MOST_POINTS = 30
@@ -31,7 +37,8 @@ def history(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If a metric was not logged.
+        ValueError: If a metric was not logged, or not in each epoch; a file
+            of `CSVLogger` may have gaps.
 
     Example:
         ```python
@@ -56,7 +63,7 @@ def history(
     ):
         _draw(axes, epochs, values.get(name), "training", 1, "--")
         _draw(axes, epochs, values.get(f"val_{name}"), "validation", 2, "-")
-        axes.set(xlabel="epoch", ylabel=name)
+        axes.set(xlabel="epoch", ylabel=literal(name))
         axes.xaxis.get_major_locator().set_params(integer=True)
         tidy(axes)
     if any(name.startswith("val_") for name in values):
@@ -92,6 +99,9 @@ def _read(logs):
         logs = {name: [row[name] for row in rows] for name in names}
     checks.instance_of(logs, Mapping, "logs", "a History, a mapping or a path")
     values = {name: _numbers(column) for name, column in logs.items()}
+    checks.equal_lengths(
+        {k: len(column) for k, column in values.items()}, "logs"
+    )
     count = max((len(column) for column in values.values()), default=0)
     epochs = values.pop("epoch", np.arange(count)) + 1
     # A file has a column for validation even where there was none.

@@ -1,5 +1,6 @@
 """Figures inside of a page, in the page's own colours."""
 
+import html
 import io
 import re
 from typing import Any
@@ -45,7 +46,8 @@ def inline_svg(figure: Any, label: str) -> str:
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = text.replace("<image ", '<image class="picture" ')
-    text = text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    spoken = html.escape(label)
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{spoken}" ', 1)
     # Text has no colour of its own, and would be black.
     text = text.replace("<svg ", '<svg fill="currentColor" ', 1)
     text = re.sub("#000000", "currentColor", text)

@@ -42,7 +42,8 @@ def matches(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If the shapes do not belong together.
+        ValueError: If the shapes do not belong together, or the plan is no
+            matrix of finite numbers of at least 0.
 
     Example:
         ```python
@@ -52,13 +53,12 @@ def matches(
         )
         ```
     """
-    shares = row_shares(plan)
     x, y = (
         ops.convert_to_numpy(units_as_points(ops.convert_to_tensor(layer)))
         for layer in (teacher, student)
     )
     checks.same_samples(x.T.shape, y.T.shape)
-    checks.plan_between(shares.shape, len(x), len(y))
+    shares = row_shares(checks.plan(plan, shape=(len(x), len(y))))
     pairs = _pairs(shares, checks.count(count, "count"))
     if pictures is None:
         figure = new_figure(7.5, 2.6 * -(-len(pairs) // 3))

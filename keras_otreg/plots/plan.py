@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_otreg import checks
 from keras_otreg.plots.figure import heat_colors, new_figure
 
 
@@ -31,6 +32,7 @@ def plan(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If a plan is no matrix of finite numbers of at least 0.
 
     Example:
         ```python
@@ -40,6 +42,8 @@ def plan(
     """
     if not isinstance(plans, Mapping):
         plans = {"": plans}
+    checks.some_values(plans, "plans", "panel")
+    plans = {k: checks.plan(P, "plans") for k, P in plans.items()}
     figure = new_figure(1.0 + 4.0 * len(plans), 5.0)
     all_axes = figure.subplots(1, len(plans), squeeze=False)[0]
     for axes, (title, P) in zip(all_axes, plans.items(), strict=True):

@@ -12,6 +12,11 @@ from keras_otreg.regularizers.neuron_transport import NeuronTransport
 from keras_otreg.regularizers.starting_point import StartingPoint, Sum
 
 # Layers whose own description holds that of the layers inside.
+TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
 DESCRIBING = (*LOOPS, keras.layers.Bidirectional, keras.layers.StackedRNNCells)
 
 
@@ -60,7 +65,7 @@ def add_starting_point(
     for path, layer in layers.items():
         if id(layer) in excluded:
             continue
-        lost = _pull(layer, lambda start: regularizer(start, strength))
+        lost = _pull(layer, regularizer, strength)
         if not _is_described(model, path, layers):
             lost = [weight.name for weight in _own_weights(layer)]
         unsaved += [f"{path}/{name}" for name in lost]
@@ -116,13 +121,15 @@ def _describes_its_layers(outer):
         return False
 
 
-def _pull(layer, regularizer):
+def _pull(layer, regularizer, strength):
     """Regularises a layer's own weights; returns those it cannot save."""
     weights = _own_weights(layer)
     names = [weight.name for weight in weights]
     unsaved = []
     for weight in weights:
-        start = regularizer(weight.numpy())
+        axis = _axis_of_neurons(layer, weight)
+        more = {"axis": axis} if regularizer is NeuronTransport else {}
+        start = regularizer(weight.numpy(), strength, **more)
         weight.regularizer = _beside(weight.regularizer, start)
         attribute = _attribute(layer, weight.name)
         # Several weights of one name sit in layers that are hidden inside.
@@ -131,6 +138,11 @@ def _pull(layer, regularizer):
         else:
             setattr(layer, attribute, weight.regularizer)
     return unsaved
+
+
+def _axis_of_neurons(layer, weight):
+    is_transposed = isinstance(layer, TRANSPOSED) and weight.name == "kernel"
+    return -2 if is_transposed else -1
 
 
 def _own_weights(layer):

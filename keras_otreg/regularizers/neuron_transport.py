@@ -24,17 +24,21 @@ class NeuronTransport(keras.regularizers.Regularizer):
     it would be `StartingPoint`; the optimal one makes it no larger, and zero
     for neurons in another order.
 
-    The last axis of the weight counts neurons. That holds for the kernels of
-    dense layers and convolutions, and for biases. A depthwise kernel of one
-    filter a channel is one point, and its penalty that of `StartingPoint`.
+    One axis of the weight counts neurons. It is the last one for the kernels
+    of dense layers and convolutions, and for biases; for those of transposed
+    convolutions it is the last but one, as `add_starting_point` knows. A
+    depthwise kernel of one filter a channel is one point, and its penalty that
+    of `StartingPoint`. A recurrent kernel has a column for each gate of each
+    unit, all of which may change places.
 
     Args:
-        start: Array of the shape of the weight. Its last axis may have
-            another length: a narrower layer can so start from a wider one.
+        start: Array of the shape of the weight. The axis of the neurons may
+            have another length: a narrower layer can so start from a wider one.
         strength: Factor of the penalty.
         epsilon: Entropic strength in units of the mean cost. It blurs the
             plan, and neurons that are much alike are pulled together a little
             even at the start, as those of a bias are.
+        axis: Which axis counts neurons.
 
     Example:
         ```python
@@ -51,17 +55,24 @@ class NeuronTransport(keras.regularizers.Regularizer):
         transport between the weights of neurons.
     """
 
-    def __init__(self, start: Any, strength: float, epsilon: float = 0.05):
+    def __init__(
+        self,
+        start: Any,
+        strength: float,
+        epsilon: float = 0.05,
+        axis: int = -1,
+    ):
         self.start = checks.finite_array(decode_array(start), "start")
         self.strength = checks.non_negative(strength, "strength")
         self.epsilon = checks.positive(epsilon, "epsilon")
+        self.axis = checks.axis_of(axis, self.start.shape)
 
     def __call__(self, x):
         """The penalty of a weight."""
-        checks.equal_neuron_inputs(self.start.shape, x.shape)
-        neurons = _neurons(at_least_float32(x))
+        checks.equal_neuron_inputs(self.start.shape, x.shape, self.axis)
+        neurons = _neurons(at_least_float32(x), self.axis)
         start = ops.convert_to_tensor(self.start, dtype=neurons.dtype)
-        points = _neurons(start), neurons
+        points = _neurons(start, self.axis), neurons
         plan = fixed_plan.planner(squared_euclidean, self.epsilon, Sinkhorn())
         paid = fixed_plan.paid_by_columns(squared_euclidean)
         total = ops.sum(paid(*points, plan(*points).P))
@@ -74,10 +85,13 @@ class NeuronTransport(keras.regularizers.Regularizer):
             "start": encode_array(self.start),
             "strength": self.strength,
             "epsilon": self.epsilon,
+            "axis": self.axis,
         }
 
 
-def _neurons(weight):
+def _neurons(weight, axis):
     """The neurons of a weight as points, of shape `(neurons, d)`."""
-    count = weight.shape[-1] if len(weight.shape) else 1
-    return ops.transpose(ops.reshape(weight, (-1, count)))
+    if not len(weight.shape):
+        return ops.reshape(weight, (1, 1))
+    first = ops.moveaxis(weight, axis, 0)
+    return ops.reshape(first, (first.shape[0], -1))

@@ -51,8 +51,16 @@ class StartingPoint(keras.regularizers.Regularizer):
 class Sum(keras.regularizers.Regularizer):
     """Adds several regularisers of one weight.
 
+    Called with a weight of any shape, it returns a scalar.
+
     Args:
-        regularizers: Keras regularisers.
+        regularizers: Keras regularisers, or their names.
+
+    Example:
+        ```python
+        both = otreg.regularizers.Sum(["l2", "l1"])
+        layer = keras.layers.Dense(3, kernel_regularizer=both)
+        ```
     """
 
     def __init__(self, regularizers: Any):

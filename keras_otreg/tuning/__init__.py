@@ -1,6 +1,7 @@
 """The search for strengths and places, with KerasTuner."""
 
 from keras_otreg.tuning.alignment_space import alignment_space
+from keras_otreg.tuning.at_each import at_each
 from keras_otreg.tuning.hypermodel import TransferHyperModel
 from keras_otreg.tuning.method_space import (
     method_space,
@@ -15,6 +16,7 @@ from keras_otreg.tuning.trials import trials
 __all__ = [
     "TransferHyperModel",
     "alignment_space",
+    "at_each",
     "method_space",
     "objective",
     "random_search",

@@ -6,7 +6,7 @@ import keras_tuner
 
 from keras_otreg.losses import TransportAlignment
 from keras_otreg.models import Penalty
-from keras_otreg.tuning.choices import LAST, choice, log_uniform, teacher_layer
+from keras_otreg.tuning.choices import LAST, layer, log_uniform, teacher_layer
 
 
 def alignment_space(
@@ -34,7 +34,8 @@ def alignment_space(
         A `Penalty` for `TransferHyperModel`.
 
     Raises:
-        ValueError: If a range does not consist of two positive numbers.
+        ValueError: If no layer is given, or if a range does not consist of
+            two positive numbers.
 
     Example:
         ```python
@@ -43,7 +44,7 @@ def alignment_space(
         ```
     """
     with hp.name_scope(name):
-        path = choice(hp, "at", at)
+        path = layer(hp, at)
         strength = log_uniform(hp, "weight", weight)
         loss = TransportAlignment(log_uniform(hp, "epsilon", epsilon))
     return Penalty(

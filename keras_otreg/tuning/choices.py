@@ -19,6 +19,14 @@ def choice(
     return hp.Choice(name, [values] if isinstance(values, str) else [*values])
 
 
+def layer(
+    hp: keras_tuner.HyperParameters,
+    at: str | Sequence[str] | Mapping[str, str],
+) -> str:
+    """The path of one of several layers of the student, or of the only one."""
+    return choice(hp, "at", checks.some_layers(at, "at"))
+
+
 def log_uniform(
     hp: keras_tuner.HyperParameters,
     name: str,

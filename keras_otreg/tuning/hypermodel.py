@@ -121,12 +121,19 @@ class TransferHyperModel(keras_tuner.HyperModel):
 
         Returns:
             The history of `model.fit`.
+
+        Raises:
+            OSError: If a file cannot be read or written: the next trial would
+                fare no better, so the search ends.
         """
         if model.penalties:
             # The callback that keeps the best epoch knows the objective.
             for callback in kwargs.get("callbacks") or ():
                 warn_of_total(getattr(callback, "objective", None))
-        return super().fit(hp, model, *args, **kwargs)
+        try:
+            return super().fit(hp, model, *args, **kwargs)
+        except OSError as error:
+            raise _FatalOSError(str(error)) from error
 
     def _check_new(self, student):
         known, weights = self._last_weights, student.trainable_variables
@@ -141,6 +148,10 @@ class TransferHyperModel(keras_tuner.HyperModel):
             # KerasTuner takes any other error for a trial that went wrong.
             raise keras_tuner.errors.FatalValueError(str(error)) from error
         self._last_weights = {id(x): weakref.ref(x) for x in weights}
+
+
+class _FatalOSError(keras_tuner.errors.FatalError, OSError):
+    """An error that KerasTuner does not take for that of one trial."""
 
 
 def _compile_as_student(hp, model):

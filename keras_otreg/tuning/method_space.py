@@ -63,7 +63,9 @@ def method_space(
         return SPACES[method](hp, {at: teacher_at or at}, name=method, **fixed)
     kind, weights = LOSSES[method]
     with hp.name_scope(method):
-        strength = log_uniform(hp, "weight", weight or weights)
+        strength = log_uniform(
+            hp, "weight", weights if weight is None else weight
+        )
     return Penalty(kind(), at, teacher_at, weight=strength, name=method)
 
 
@@ -78,8 +80,15 @@ def strength_space(
 
     Returns:
         A number above 0; by default that of `add_starting_point`.
+
+    Example:
+        ```python
+        hp = keras_tuner.HyperParameters()
+        otreg.tuning.strength_space(hp)  # the middle of the range
+        ```
     """
-    return log_uniform(hp, "strength", strength or STRENGTHS)
+    strengths = STRENGTHS if strength is None else strength
+    return log_uniform(hp, "strength", strengths)
 
 
 def settled(values: Mapping[str, Any] | None = None) -> Any:
@@ -91,6 +100,13 @@ def settled(values: Mapping[str, Any] | None = None) -> Any:
 
     Returns:
         `keras_tuner.HyperParameters` for the functions of a hypermodel.
+
+    Example:
+        ```python
+        found = {"cka/weight": 3.0}
+        hp = otreg.tuning.settled(found)
+        penalty = otreg.tuning.method_space(hp, "cka", "avg_pool")
+        ```
     """
     hp = keras_tuner.HyperParameters()
     hp.values.update(values or {})

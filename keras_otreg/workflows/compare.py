@@ -12,8 +12,11 @@ import rich.text
 from keras_otreg import plots
 from keras_otreg.data import picture_parts, read_pictures
 from keras_otreg.demo.progress import progress
+from keras_otreg.files import written
+from keras_otreg.plots.figure import literal
 from keras_otreg.workflows.layers import main_layers
-from keras_otreg.workflows.networks import network_in, picture_shape
+from keras_otreg.workflows.network_file import network_in
+from keras_otreg.workflows.networks import picture_shape
 from keras_otreg.workflows.run import write_table
 from keras_otreg.workflows.similarity import (
     CKA,
@@ -90,7 +93,9 @@ def compare(wish: Wish, console: Any) -> Similarity:
     if wish.out is not None:
         _write(wish, found)
         names = ", ".join((TABLE, *FILES.values()))
-        console.print(f"Written to {wish.out}: {names}", highlight=False)
+        console.print(
+            f"Written to {wish.out}: {names}", highlight=False, soft_wrap=True
+        )
     return found
 
 
@@ -134,7 +139,6 @@ def _show(wish, found, console):
         "    otreg.losses.TransportAlignment(),\n"
         f"    {{\n{at},\n    }},\n)\n",
         highlight=False,
-        markup=False,
     )
 
 
@@ -191,7 +195,7 @@ def _write(wish, found):
             found.columns,
             pairs=pairs,
             label=name,
-            ylabel=wish.names[0],
-            xlabel=wish.names[1],
+            ylabel=literal(wish.names[0]),
+            xlabel=literal(wish.names[1]),
         )
-        figure.savefig(wish.out / file)
+        written(wish.out / file, figure.savefig)

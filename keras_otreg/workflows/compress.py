@@ -12,13 +12,13 @@ from keras_otreg.workflows.finetune import few_pictures
 from keras_otreg.workflows.layers import main_layers
 from keras_otreg.workflows.learning import Settings
 from keras_otreg.workflows.methods import Method
+from keras_otreg.workflows.network_file import network_in
 from keras_otreg.workflows.networks import (
     classifier,
-    features_of,
-    known_layers,
-    network_in,
     picture_shape,
+    place_of,
 )
+from keras_otreg.workflows.places import known_layers
 from keras_otreg.workflows.project import Project, facts, project
 from keras_otreg.workflows.story import Story
 
@@ -90,10 +90,11 @@ def compress(wish: Wish, console: Any) -> Story:
         "compress",
         parts,
         {"model": teacher, "student": student},
-        wish.settings,
+        vars(wish.settings),
         method=wish.method,
         at=places,
         weight=weight,
+        image_size=shape[0],
     )
     with project(
         wish.out,
@@ -119,9 +120,9 @@ def _places(wish, teacher, student):
         # The last ones of both: the lower layers of the deeper one are left.
         count = min(map(len, stages))
         places = dict(zip(*(x[-count:] for x in stages), strict=True))
-        places[features_of(student)] = features_of(teacher)
-    known_layers(student, list(places))
-    known_layers(teacher, list(places.values()))
+        places[place_of(student)] = place_of(teacher)
+    known_layers(student, [*places], str(wish.student))
+    known_layers(teacher, [*places.values()], str(wish.model))
     return places
 
 

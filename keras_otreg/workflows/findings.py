@@ -68,7 +68,8 @@ def compared(
         int(second.sum()),
         len(labels),
         only,
-        min(1.0, 2.0 * tail / 2.0**differ),
+        # Whole numbers: of 1024 pictures on, their powers are no floats.
+        min(1.0, 2 * tail / 2**differ),
     )
 
 

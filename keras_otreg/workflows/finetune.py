@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_otreg.data import PictureFiles, draw_pictures, picture_parts
+from keras_otreg.models.copies import copy_of
 from keras_otreg.workflows.learning import (
     HEAD_EPOCHS,
     Settings,
@@ -15,14 +16,14 @@ from keras_otreg.workflows.learning import (
 )
 from keras_otreg.workflows.methods import Method, default_place
 from keras_otreg.workflows.networks import (
-    copy_of,
     features_of,
-    known_layers,
     picture_shape,
+    place_of,
     teacher_named,
     with_new_head,
     without_batch_statistics,
 )
+from keras_otreg.workflows.places import known_layers
 from keras_otreg.workflows.project import (
     HEAD_ONLY,
     PLAIN,
@@ -30,7 +31,7 @@ from keras_otreg.workflows.project import (
     facts,
     project,
 )
-from keras_otreg.workflows.run import Trained, write_table
+from keras_otreg.workflows.run import SEARCH, Trained, write_table
 from keras_otreg.workflows.story import Story
 
 
@@ -85,15 +86,16 @@ def finetune(wish: Wish, console: Any) -> Story:
     features = features_of(teacher)
     classes = len(parts["train"].class_names)
     student = with_new_head(teacher, features, classes, wish.settings.seed)
-    default = default_place(student, wish.method, features)
-    places = known_layers(student, list(wish.at or [default]))
+    default = default_place(student, wish.method, place_of(teacher))
+    at = wish.at or (default,)
+    places = known_layers(student, at, wish.teacher, features)
     method = Method(wish.method, {x: x for x in places}, wish.weight)
     method.check(student)
     known = facts(
         "finetune",
         parts,
         {"teacher": teacher},
-        wish.settings,
+        vars(wish.settings),
         image_size=shape[0],
         method=wish.method,
         at=places,
@@ -176,15 +178,17 @@ def _search(wish, work, method, head):
         lambda model: compile_for(model, settings.learning_rate),
         wish.trials,
         settings.seed,
-        wish.out / "search",
+        wish.out / SEARCH,
         x=lessons.to_learn(),
         validation_data=lessons.still["validation"],
         epochs=settings.epochs,
         callbacks=[stopper(settings.patience), watch],
+        # A data set has its own order.
+        shuffle=False,
         verbose=0,
     )
     if rows[0]["score"] is None:
-        raise OSError(f"no trial has succeeded; see {wish.out / 'search'}")
+        raise OSError(f"no trial has succeeded; see {wish.out / SEARCH}")
     write_table(wish.out / "trials.csv", rows)
     score = rows[0]["score"]
     own = ("trial", "status", "score")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_otreg import class_costs, losses, plots
+from keras_otreg import checks, class_costs, losses, plots
 from keras_otreg.data import (
     PictureFiles,
     paired,
@@ -81,6 +81,7 @@ def joint(wish: Wish, console: Any) -> Story:
             run.
         ImportError: If a package is missing.
     """
+    checks.apart(wish.target, wish.source)
     teacher = teacher_named(wish.teacher, wish.image_size)
     shape = picture_shape(teacher, wish.image_size)
     parts = few_pictures(wish.target, wish.shots, wish.settings.seed)
@@ -92,7 +93,7 @@ def joint(wish: Wish, console: Any) -> Story:
         "joint",
         {**parts, "source": source},
         {"teacher": teacher},
-        wish.settings,
+        vars(wish.settings),
         image_size=shape[0],
         source_weight=wish.source_weight,
         transport_weight=wish.transport_weight,

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_otreg.features.taps import activation_specs
 from keras_otreg.features.walk import walk
-from keras_otreg.workflows.networks import features_of
+from keras_otreg.workflows.networks import place_of
 
 layers = keras.layers
 # Where branches meet, or a block says that it ends.
@@ -41,7 +41,7 @@ def main_layers(model: keras.Model, most: int) -> list[str]:
         Paths, from the input to the output.
     """
     specs = activation_specs(model) or {}
-    last = features_of(model)
+    last = place_of(model)
     usable = []
     for path, layer in walk(model):
         if len(specs.get(path, ())) == 1 and _has_neurons(specs[path][0]):

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from keras_otreg.data import PictureFiles, read_pictures
+from keras_otreg.models.copies import copy_of
 from keras_otreg.workflows.findings import accuracy
 from keras_otreg.workflows.networks import (
     HEAD,
-    copy_of,
     without_batch_statistics,
 )
 from keras_otreg.workflows.run import Trained

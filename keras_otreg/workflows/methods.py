@@ -7,6 +7,7 @@ import keras
 
 from keras_otreg.features.taps import activation_specs
 from keras_otreg.models import Penalty, TransferModel
+from keras_otreg.models.copies import copy_of
 from keras_otreg.regularizers import (
     NeuronTransport,
     StartingPoint,
@@ -20,7 +21,7 @@ from keras_otreg.tuning import (
     strength_space,
 )
 from keras_otreg.workflows.names import TITLES
-from keras_otreg.workflows.networks import HEAD, copy_of
+from keras_otreg.workflows.networks import HEAD
 
 STARTING_POINTS = {"l2-sp": StartingPoint, "neuron-transport": NeuronTransport}
 # What is worth telling of a loss.
@@ -143,7 +144,7 @@ def default_place(model: Any, method: str, features: str) -> str:
     Args:
         model: A built `keras.Model`.
         method: One of `TITLES`.
-        features: The layer that the head reads.
+        features: The layer of neurons that the head reads.
 
     Returns:
         The layer; for attention, which needs maps, the last one that has.

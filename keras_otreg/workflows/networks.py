@@ -7,13 +7,21 @@ import numpy as np
 
 from keras_otreg.data import efficientnet_lite0
 from keras_otreg.data.preprocessing import LITE0
-from keras_otreg.features.walk import find_layer
+from keras_otreg.models import TransferModel
+from keras_otreg.models.copies import copy_of
 from keras_otreg.workflows.applications import application
+from keras_otreg.workflows.network_file import network_in
 
 FEATURES = "avg_pool"
 HEAD = "head"
 # What may come behind the layer of neurons that a classifier ends with.
-ENDS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout)
+ENDS = (
+    keras.layers.Activation,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Softmax,
+)
 
 
 def teacher_named(name: str, size: int) -> keras.Model:
@@ -46,30 +54,6 @@ def teacher_named(name: str, size: int) -> keras.Model:
     return found
 
 
-def network_in(path: pathlib.Path, role: str) -> keras.Model:
-    """Loads a network from a file.
-
-    Args:
-        path: Of a `.keras` file.
-        role: What the network is called in an error.
-
-    Returns:
-        A built `keras.Model`.
-
-    Raises:
-        OSError: If there is none in the file.
-    """
-    if not path.is_file():
-        raise OSError(f"no {role} {path}: expected a .keras file")
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        raise OSError(f"cannot read the {role} {path}: {error}") from error
-    if not model.built:
-        raise OSError(f"cannot use the {role} {path}: it is not built")
-    return model
-
-
 def picture_shape(
     model: keras.Model, size: int, role: str = "teacher"
 ) -> tuple[int, int, int]:
@@ -81,8 +65,18 @@ def picture_shape(
         role: What the network is called in an error.
 
     Raises:
-        OSError: If it does not take pictures.
+        OSError: If it does not take pictures, or returns several tensors.
     """
+    if isinstance(model, TransferModel):
+        raise OSError(
+            f"the {role} {model.name} is a TransferModel: expected a plain "
+            "model. Save its student, `model.student.save(path)`, and take that"
+        )
+    outputs = getattr(model, "outputs", None) or [None]
+    if len(outputs) > 1:
+        raise OSError(
+            f"the {role} {model.name} has {len(outputs)} outputs: expected one"
+        )
     shape = getattr(model, "input_shape", None)
     is_one = isinstance(shape, tuple) and len(shape) == 4
     if not is_one or shape[-1] not in (1, 3):
@@ -97,7 +91,8 @@ def features_of(model: keras.Model) -> str:
     """The layer whose output goes into a new head, if none is named.
 
     It is `avg_pool` where there is one, else what the last layer of neurons
-    reads, or, in a network without a head, the last layer.
+    reads, which may be a convolution of one pixel, or, in a network without a
+    head, the last layer.
     """
     names = [layer.name for layer in model.layers]
     if FEATURES in names:
@@ -105,8 +100,30 @@ def features_of(model: keras.Model) -> str:
     last = len(names) - 1
     while isinstance(model.layers[last], ENDS) and last > 0:
         last -= 1
-    is_head = isinstance(model.layers[last], keras.layers.Dense)
-    return names[max(0, last - 1) if is_head else last]
+    return names[max(0, last - 1) if _is_head(model, last) else -1]
+
+
+def _is_head(model, place):
+    """Whether a layer returns what a network returns: a number per class."""
+    layer = model.layers[place]
+    if isinstance(layer, keras.layers.Dense):
+        return True
+    is_pixel = getattr(layer, "kernel_size", None) == (1, 1)
+    if isinstance(layer, keras.layers.Conv2D) and is_pixel:
+        return getattr(model, "output_shape", ())[1:] == (layer.filters,)
+    return False
+
+
+def place_of(model: keras.Model) -> str:
+    """The layer of neurons that the head reads, for a penalty.
+
+    In training a dropout between them shows the head only some.
+    """
+    names = [layer.name for layer in model.layers]
+    place = names.index(features_of(model))
+    while isinstance(model.layers[place], keras.layers.Dropout) and place > 0:
+        place -= 1
+    return names[place]
 
 
 def with_new_head(
@@ -137,8 +154,7 @@ def with_new_head(
             "Functional or a Sequential model. Received: "
             f"{type(teacher).__name__}"
         ) from error
-    copy = keras.models.clone_model(body)
-    copy.set_weights(body.get_weights())
+    copy = copy_of(body)
     outputs = copy.outputs[0]
     if len(outputs.shape) == 4:
         outputs = keras.layers.GlobalAveragePooling2D(name="pooled")(outputs)
@@ -185,15 +201,6 @@ def classifier(
     return keras.Model(inputs, outputs, name=model.name)
 
 
-def copy_of(
-    model: keras.Model, weights: keras.Model | None = None
-) -> keras.Model:
-    """The same network with equal weights of its own, or those of another."""
-    copy = keras.models.clone_model(model)
-    copy.set_weights((weights or model).get_weights())
-    return copy
-
-
 def without_batch_statistics(model: keras.Model) -> keras.Model:
     """Freezes the batch normalisation of a network, which is changed."""
     for layer in model.layers:
@@ -202,10 +209,3 @@ def without_batch_statistics(model: keras.Model) -> keras.Model:
         elif isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
     return model
-
-
-def known_layers(model: keras.Model, paths: list[str]) -> list[str]:
-    """Paths of layers, if a network has them all."""
-    for path in paths:
-        find_layer(model, path)
-    return paths

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_otreg.features import capture, samples_as_points
 from keras_otreg.losses import RepresentationTransport
 from keras_otreg.losses.transport_alignment import TransportAlignment
 from keras_otreg.ot.plan import entropy_of
+from keras_otreg.workflows.answers import answers
 
 # Of neurons in the report, and of pictures beside each.
 ROLES, BEST = 5, 4
@@ -123,18 +123,7 @@ def neurons(
     at, teacher_at = place
     planned = isinstance(loss, (RepresentationTransport, TransportAlignment))
     loss = loss if planned else RepresentationTransport()
-    before = _answers(teacher, pictures, teacher_at)
-    after = _answers(student, pictures, at)
+    (before,) = answers(teacher, pictures, [teacher_at])
+    (after,) = answers(student, pictures, [at])
     plan = keras.ops.convert_to_numpy(loss.plan(before, after))
     return Neurons(at, teacher_at, plan, before, after, same)
-
-
-def _answers(model, pictures, path):
-    """What each neuron of a layer answers, maps averaged over positions."""
-    found = []
-    for rows in np.array_split(pictures, -(-len(pictures) // 32)):
-        _, layers = capture(model, rows, [path], training=False)
-        found.append(
-            keras.ops.convert_to_numpy(samples_as_points(layers[path]))
-        )
-    return np.concatenate(found)

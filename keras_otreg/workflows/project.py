@@ -145,7 +145,7 @@ def facts(
     command: str,
     parts: Mapping[str, PictureFiles],
     networks: Mapping[str, keras.Model],
-    settings: Settings,
+    settings: Mapping[str, Any],
     **more: Any,
 ) -> dict[str, Any]:
     """What the results of a command depend on, to be told apart by."""
@@ -153,19 +153,19 @@ def facts(
         "command": command,
         **{f"{part} pictures": _digest(x) for part, x in parts.items()},
         **{role: fingerprint(model)[:12] for role, model in networks.items()},
-        **vars(settings),
+        **settings,
         **more,
     }
 
 
 def _digest(files):
     """A short name for some pictures, wherever their folder lies."""
-    names = [
-        (*pathlib.Path(path).parts[-2:], int(label))
-        for path, label in zip(files.paths, files.labels, strict=True)
-    ]
-    text = json.dumps([files.class_names, names])
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(files.class_names).encode())
+    for path, label in zip(files.paths, files.labels, strict=True):
+        content = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+        names = pathlib.Path(path).parts[-2:]
+        digest.update(json.dumps([*names, int(label), content]).encode())
+    return digest.hexdigest()[:12]
 
 
 @contextlib.contextmanager

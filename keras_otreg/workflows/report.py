@@ -9,6 +9,7 @@ import numpy as np
 
 import keras_otreg
 from keras_otreg import checks, plots
+from keras_otreg.callbacks.advice import UNIFORM
 from keras_otreg.files import whole
 from keras_otreg.workflows.findings import confusion, examples
 from keras_otreg.workflows.story import Story
@@ -22,8 +23,6 @@ FILTERS = {
     "pythonic": repr,
     "duration": lambda x: f"{x:.0f} s" if x < 100.0 else f"{x / 60.0:.0f} min",
 }
-# Above, a plan says next to nothing.
-BLURRED = 0.95
 
 
 def check_report() -> None:
@@ -141,7 +140,7 @@ def _neurons(story):
         "plan": _figure(plan, "where each neuron of the teacher goes"),
         "count": len(found.plan),
         "width": found.plan.shape[1],
-        "blurred": found.entropy > BLURRED,
+        "blurred": found.entropy > UNIFORM,
         **{k: list(_roles(story, found.roles(v))) for k, v in roles.items()},
         "num_moved": int(found.moved.sum()),
         "num_kept": int(found.kept.sum()),

@@ -1,6 +1,5 @@
 """What a command has finished, kept in a folder."""
 
-import csv
 import dataclasses
 import json
 import pathlib
@@ -11,9 +10,11 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.files import whole
+from keras_otreg.files import whole, write_csv
 
-RUN, STAGES = "run.json", "stages"
+RUN, STAGES, SEARCH = "run.json", "stages", "search"
+# What shows that something in a folder is finished.
+RESULTS = (f"{STAGES}/*.json", f"{SEARCH}/trial_*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,29 @@ class Trained:
     predictions: Mapping[str, np.ndarray]
 
 
+def settle(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
+    """Writes down what the results in a folder depend on.
+
+    As long as nothing is finished, by whatever command, other settings bind
+    nobody.
+
+    Args:
+        folder: An existing folder.
+        settings: Anything that JSON can hold.
+
+    Raises:
+        ValueError: If the folder holds a run with other settings.
+    """
+    settings = json.loads(json.dumps(settings))
+    path = folder / RUN
+    if path.exists() and any(x for name in RESULTS for x in folder.glob(name)):
+        with checks.whole_result(path):
+            known = dict(json.loads(path.read_text("utf-8")))
+        checks.same_run(known, settings, folder)
+    with whole(path) as unfinished:
+        unfinished.write_text(json.dumps(settings, indent=2), "utf-8")
+
+
 class Run:
     """The stages of a command; started again, it does what is missing.
 
@@ -51,14 +75,7 @@ class Run:
 
     def __init__(self, folder: pathlib.Path, settings: Mapping[str, Any]):
         self.folder = folder
-        settings = json.loads(json.dumps(settings))
-        path = folder / RUN
-        # Settings with which nothing was finished bind nobody.
-        if path.exists() and any((folder / STAGES).glob("*.json")):
-            known = json.loads(path.read_text("utf-8"))
-            checks.same_run(known, settings, folder)
-        with whole(path) as unfinished:
-            unfinished.write_text(json.dumps(settings, indent=2), "utf-8")
+        settle(folder, settings)
         (folder / STAGES).mkdir(exist_ok=True)
 
     def is_finished(self, name: str) -> bool:
@@ -89,16 +106,19 @@ class Run:
             found = work()
             with whole(path) as unfinished:
                 unfinished.write_text(json.dumps(found, indent=1), "utf-8")
-        return json.loads(path.read_text("utf-8"))
+        with checks.whole_result(path):
+            return dict(json.loads(path.read_text("utf-8")))
 
     def _read(self, name):
-        facts = json.loads(self._path(name, "json").read_text("utf-8"))
-        model = keras.saving.load_model(
-            self._path(name, "keras"), compile=False
-        )
-        with np.load(self._path(name, "npz")) as arrays:
-            predictions = dict(arrays)
-        return Trained(model, predictions=predictions, **facts)
+        mark = self._path(name, "json")
+        with checks.whole_result(mark):
+            facts = dict(json.loads(mark.read_text("utf-8")))
+            model = keras.saving.load_model(
+                self._path(name, "keras"), compile=False
+            )
+            with np.load(self._path(name, "npz")) as arrays:
+                predictions = dict(arrays)
+            return Trained(model, predictions=predictions, **facts)
 
     def _path(self, name, suffix):
         return self.folder / STAGES / f"{name}.{suffix}"
@@ -107,10 +127,4 @@ class Run:
 def write_table(path: pathlib.Path, rows: list[Mapping[str, Any]]) -> None:
     """Writes rows as a CSV file, all or nothing; they may lack columns."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with (
-        whole(path) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(path, columns, ([row.get(x) for x in columns] for row in rows))

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import numpy as np
 
-from keras_otreg.features import capture, samples_as_points
 from keras_otreg.losses import CenteredKernelAlignment, TransportAlignment
+from keras_otreg.ot import permuted_fraction
+from keras_otreg.workflows.answers import answers
 
 TRANSPORT, CKA = "transport alignment", "CKA"
 PERMUTED = "permuted neurons"
-# Of the batches that layers are seen on.
-BATCH = 32
 WIDTHS = (32, 128, 512, 2048)
 # Near a matching: who is whose partner can be said.
 SHARP = TransportAlignment(epsilon=0.05)
@@ -70,7 +69,7 @@ def similarity(
         The `Similarity`.
     """
     found = [
-        _answers(model, x, paths)
+        answers(model, x, paths)
         for model, x, paths in zip(
             (first, second), pictures, layers, strict=True
         )
@@ -85,22 +84,6 @@ def similarity(
     return Similarity(*layers, values)
 
 
-def _answers(model, pictures, paths):
-    """What each layer answers, maps averaged over positions."""
-    parts = []
-    for start in range(0, len(pictures), BATCH):
-        _, found = capture(
-            model, pictures[start : start + BATCH], paths, training=False
-        )
-        parts.append(
-            [
-                keras.ops.convert_to_numpy(samples_as_points(found[path]))
-                for path in paths
-            ]
-        )
-    return [np.concatenate(x) for x in zip(*parts, strict=True)]
-
-
 def _alike(loss, x, y):
     return 1.0 - float(loss(_padded(x), _padded(y)))
 
@@ -109,10 +92,8 @@ def _permuted(x, y):
     if x.shape[1] != y.shape[1]:
         return np.nan
     plan = SHARP.plan(_padded(x), _padded(y))
-    plan = keras.ops.convert_to_numpy(plan)
-    present = plan.sum(axis=1) > 0.0
-    moved = plan.argmax(axis=1) != np.arange(len(plan))
-    return float(moved[present].mean()) if present.any() else np.nan
+    is_empty = float(keras.ops.sum(plan)) == 0.0
+    return np.nan if is_empty else float(permuted_fraction(plan))
 
 
 def _padded(answers):

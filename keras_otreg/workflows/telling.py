@@ -3,7 +3,6 @@
 import pathlib
 from typing import Any
 
-import rich.markup
 import rich.table
 
 from keras_otreg.workflows.project import HISTORY, MODEL, REPORT
@@ -22,7 +21,7 @@ def tell(story: Story, folder: pathlib.Path, console: Any) -> None:
     table = rich.table.Table("", "validation", "test", title="Accuracy")
     for row in story.rows():
         table.add_row(
-            rich.markup.escape(row["title"]),
+            row["title"],
             f"{row['validation']:.3f}",
             f"{row['test']:.3f}",
             style="bold" if row["own"] else None,

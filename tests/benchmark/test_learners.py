@@ -33,6 +33,7 @@ def trained(name, problem):
 
 
 # Of the penalties one: the losses have tests of their own.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", {x.uses: x.name for x in METHODS.values()}.values()
 )
@@ -62,6 +63,7 @@ def test_a_narrow_student_starts_from_nothing_and_differs_by_seed(folder):
     assert not np.array_equal(starts[0], starts[2])
 
 
+@pytest.mark.slow
 def test_an_adapter_starts_alike_in_every_training(folder):
     task = SmallTask("toy", labels=1, steps=2, student="narrow")
     problem = small_problem(task, 0, folder)
@@ -93,5 +95,6 @@ def test_classes_of_a_target_count_from_zero(folder):
         assert set(part.y) == set(range(5))
 
 
+@pytest.mark.slow
 def test_penalties_train_in_the_wrapper(problem):
     assert isinstance(trained("transport", problem)[0].model, TransferModel)

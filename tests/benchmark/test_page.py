@@ -30,7 +30,11 @@ def results(toy, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     write_cells(cells, folder / "cells.csv")
-    about = {"command": "benchmark accuracy", **machine()}
+    about = {
+        "command": "benchmark accuracy --data clothes --out '/my disk/out'",
+        "pictures": "clothes, of two classes",
+        **machine(),
+    }
     (folder / "run.json").write_text(json.dumps(about), encoding="utf-8")
     return toy, folder
 
@@ -45,6 +49,8 @@ def test_the_page_states_machine_versions_command_and_every_mean(
     text = page.read_text(encoding="utf-8")
     for part in ("cores", "keras 3", "Python 3", "python -m keras_otreg"):
         assert part in text
+    assert "benchmark accuracy --data clothes --out DIR`" in text
+    assert "\nPictures: clothes, of two classes.\n" in text
     assert "| plain |  | 0.500 | 0.031 ± 0.044 |  |" in text
     assert "| 0.156 ± 0.044 | +0.125 |" in text
     assert (page.parent / "img" / "accuracy.png").exists()

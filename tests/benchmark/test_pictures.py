@@ -36,6 +36,7 @@ def problem(folder, frozen_to):
     return folder_problem(task, 0, folder)
 
 
+@pytest.mark.slow
 def test_the_upper_stages_on_cached_outputs_are_the_whole_network(folder):
     cached, whole = problem(folder, "block6_out"), problem(folder, None)
     network = efficientnet_lite0((32, 32, 3), False, pooling="avg")

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from keras_otreg.benchmark import accuracy
@@ -26,6 +28,33 @@ from keras_otreg.benchmark import accuracy
         ("{uses: plain}", "[uses", "YAML"),
         ("  plain:", "  simple:", "protocol: baseline"),
         ("shown: uniform plan", "shown: uniform plan, also: [dance]", "also"),
+        ("shown: uniform plan", "shown: plain", "has a plan.*'plain'"),
+        (
+            "RepresentationTransport",
+            "Hint\n    loss: Coral",
+            "keys of different",
+        ),
+        ("draws: 1", "draws: 1, seed: abc", "protocol: seed"),
+        ("draws: 1", "draws: 1, seed: 1.5", "protocol: seed"),
+        ("draws: 1", "draws: 1, seed: -1", "protocol: seed"),
+        ("draws: 1", "draws: 1, seed: 2147483648", "protocol: seed"),
+        ("labels: 1,", "labels: 1, target_classes: [a, b],", "target_classes"),
+        ("labels: 1,", "labels: 1, target_classes: [5, 2],", "target_classes"),
+        ("labels: 1,", "labels: 1, target_classes: [5, 10],", "from 0 to 9"),
+        ("labels: 1,", "labels: 1, methods: [frozen],", "toy.*baseline"),
+        ("{uses: plain}", "{uses: plain, needs: [same network]}", "baseline"),
+        ("  toy:", "  5:", r"names.*quotes.*\[5"),
+        ("plan: uniform", "solver: transport_plan", "'ProximalPoint', 'Sink"),
+        ("plan: uniform", "solver: TransportProblem", "uniform plan.*solver"),
+        ("{plan: uniform}", "[1]", "uniform plan: arguments"),
+        ("{plan: uniform}", "{1: 2}", "uniform plan"),
+        ("    strengths: [0.1, 10.0]\n", "", "penalties"),
+        ("uses: plain", "uses: head_decay", "strengths.*head_decay"),
+        ("uses: plain", "uses: distiller", "strengths.*distiller"),
+        ("uses: plain", "uses: starting_point", "strengths.*starting_point"),
+        ("labels: 1,", "labels: 1, labels: 2,", "'labels'.*repeated.*line 4"),
+        ("{uses: plain}", "{uses: plain}\n  plain: {uses: frozen}", "repeated"),
+        ("labels: 1,", "kind: folder, labels: 1, frozen_to: 5,", "frozen_to"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_in_one_line(
@@ -43,6 +72,24 @@ def test_methods_of_unequal_budgets_are_refused(toy, read, tmp_path):
     unequal = "{<<: *transport, strengths: [1.0], arguments"
     with pytest.raises(ValueError, match="as many strengths"):
         read(text.replace("{<<: *transport, arguments", unequal))
+
+
+@pytest.mark.parametrize("part", ["tasks", "methods"])
+def test_nothing_to_compare_is_refused(read, part):
+    text = "tasks: {a: {labels: 1}}\nmethods: {plain: {uses: plain}}"
+    text = re.sub(f"{part}: .*", f"{part}: {{}}", text)
+    with pytest.raises(ValueError, match=f"`{part}`.*at least one name"):
+        read(text)
+
+
+def test_a_key_may_replace_one_that_is_merged(toy):
+    assert toy.methods[3].strengths == toy.methods[2].strengths
+    assert toy.methods[3].arguments == {"plan": "identity"}
+
+
+def test_a_whole_number_may_be_written_with_a_point(toy, read, tmp_path):
+    text = (tmp_path / "tasks.yaml").read_text(encoding="utf-8")
+    assert read(text.replace("seeds: 2", "seeds: 2.0")) == toy
 
 
 def test_a_method_is_left_out_where_the_task_lacks_what_it_needs(toy):

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -10,6 +11,7 @@ from keras_otreg.benchmark.accuracy.cells import (
     read_cells,
     write_cells,
 )
+from keras_otreg.benchmark.accuracy.choosing import chosen
 from keras_otreg.benchmark.accuracy.entries import FolderTask
 
 
@@ -31,6 +33,7 @@ def counted(monkeypatch):
     return done
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_with_the_same_table(
     toy, tmp_path, console, counted, monkeypatch
 ):
@@ -60,6 +63,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_table(
     assert tables[0] == tables[1]
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_done_again(toy, tmp_path, console, counted):
     toy = accuracy.only(toy, "narrow")
     accuracy.run(toy, tmp_path, None, console)
@@ -70,6 +74,7 @@ def test_what_is_finished_is_not_done_again(toy, tmp_path, console, counted):
     assert (tmp_path / "cells.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_trials_see_no_test_data_and_the_best_of_them_is_reported(
     toy, tmp_path, console
 ):
@@ -102,6 +107,7 @@ def test_tasks_without_data_are_skipped_and_said_so(
     assert "Skipped toy: no digits are installed" in text
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_for_each_method_and_names_its_files(
     toy, tmp_path, console
 ):
@@ -124,9 +130,117 @@ def test_cells_come_back_from_the_disk_as_they_were(tmp_path):
     assert read_cells(tmp_path / "cells.csv") == [CELL, other]
 
 
+GOOD = "task,method,report,0,,key,0.5,0.25,,,1.5\r\n"
+TITLES = "task,method,phase,seed,strength,key,validation,test,entropy,moved"
+TITLES += ",seconds\r\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\x00\x01garbage",
+        "garbage\n",
+        "task,method,seed\nx,y,0\n",
+        TITLES.removesuffix("\r\n"),
+        TITLES + GOOD.replace(",key", ""),
+        TITLES + GOOD.replace("1.5", "1.5,2"),
+        TITLES + GOOD.replace(",0,", ",zero,"),
+        TITLES + GOOD.replace("0.25", ""),
+        TITLES + GOOD.replace("0.5", ""),
+        TITLES + GOOD.replace("report", "party"),
+        TITLES.replace("seconds", "seconds,more") + GOOD,
+        TITLES + GOOD[:20] + "\n" + GOOD,
+    ],
+)
+def test_a_table_that_is_none_is_named_and_left_as_it_is(text, tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_bytes(text.encode())
+    with pytest.raises(ValueError, match="--out") as error:
+        Cells(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert path.read_bytes() == text.encode()
+
+
+def test_bytes_that_are_no_text_are_no_table(tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(ValueError, match="--out"):
+        read_cells(path)
+
+
+@pytest.mark.parametrize("left", [1, 5, 20])
+def test_a_last_line_that_was_cut_off_is_done_again(left, tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text(TITLES + GOOD + GOOD[:left], encoding="utf-8", newline="")
+    assert read_cells(path) == [CELL]
+
+
+def test_more_labels_than_there_are_is_said_after_the_table(
+    toy, tmp_path, console, monkeypatch
+):
+    greedy = dataclasses.replace(toy.tasks[0], name="greedy", labels=99)
+    toy = dataclasses.replace(toy, tasks=(greedy, *toy.tasks[1:]))
+    measured = []
+    monkeypatch.setattr(
+        measuring.Measuring,
+        "measure",
+        lambda self, method: measured.append((self.problem(), method.name)),
+    )
+    with pytest.raises(ValueError, match="greedy: labels.*class.* 4") as error:
+        accuracy.run(toy, tmp_path, None, console)
+    assert "\n" not in str(error.value)
+    assert "Skipped greedy" in console.file.getvalue()
+    assert [name for _, name in measured] == ["plain", "uniform plan"]
+
+
 def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path):
     path = tmp_path / "cells.csv"
     write_cells([CELL], path)
-    with pytest.raises(AttributeError):
+    with pytest.raises(TypeError):
         write_cells([CELL, "no cell"], path)
     assert read_cells(path) == [CELL]
+
+
+def test_results_of_other_pictures_are_refused(toy, tmp_path, console):
+    folder, none = tmp_path / "out", accuracy.only(toy, "narrow")
+    none = dataclasses.replace(none, tasks=[])
+    folder.mkdir()
+    for name in ("here", "there"):
+        path = tmp_path / name / "train" / "hat" / f"{name}.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"1")
+    for _ in range(2):
+        accuracy.run(none, folder, tmp_path / "here", console)
+    about = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**about, "notes": "mine"}))
+    with pytest.raises(ValueError, match="another --out"):
+        accuracy.run(none, folder, tmp_path / "there", console)
+    accuracy.run(none, folder, tmp_path / "here", console)
+    assert json.loads((folder / "run.json").read_text())["notes"] == "mine"
+
+
+def test_a_cell_is_as_it_is_read_again(tmp_path):
+    cell = Cell("a", "b", "trial", 0, 1 / 3, "key", 200 / 341, seconds=1 / 7)
+    write_cells([cell], tmp_path / "cells.csv")
+    assert read_cells(tmp_path / "cells.csv") == [cell]
+
+
+def test_of_equally_good_strengths_the_first_is_chosen(toy):
+    task = toy.tasks[0]
+    method = dataclasses.replace(
+        next(toy.methods_of(task)), strengths=[1.0, 10.0]
+    )
+    # As many right answers of 341 in two draws, each rounded to the file.
+    right = {1.0: [200, 204], 10.0: [202, 202]}
+    seeds = list(toy.choosing_seeds(task))[:2]
+
+    def validation(seed, strength):
+        return round(right[strength][seeds.index(seed) % 2] / 341, 5)
+
+    toy = dataclasses.replace(
+        toy, protocol=dataclasses.replace(toy.protocol, draws=2)
+    )
+    seeds = list(toy.choosing_seeds(task))
+    assert chosen(toy, task, method, validation) == 1.0

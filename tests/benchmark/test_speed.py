@@ -57,6 +57,7 @@ def test_a_slow_work_is_not_run_for_ever():
     assert len(calls) == 3
 
 
+@pytest.mark.slow
 def test_quality_is_that_of_the_plan():
     of = problems.noise(20, 0.1)
     f, g, _ = solvers.ours(of, solvers.Task(500, 1e-9, "float64"))()
@@ -116,7 +117,7 @@ def test_a_peer_counts_where_it_arrived():
 
 
 def test_what_is_saved_is_read_again(report):
-    report.save(quick=True)
+    report.write(quick=True)
     rows, claims, about = read(report.folder)
     assert claims == CLAIMS
     assert len(rows) == len(ROWS)
@@ -142,7 +143,7 @@ def test_a_section_of_the_page_is_replaced_and_the_rest_stays(report, tmp_path):
     page = tmp_path / "results.md"
     page.write_text("# Results\n\nBefore.\n")
     for _ in range(2):
-        report.save(quick=False)
+        report.write(quick=False)
         write_page(report.folder, page)
     text = page.read_text()
     assert text.startswith("# Results\n\nBefore.")
@@ -155,7 +156,9 @@ def test_without_results_there_is_no_page(tmp_path, capsys):
     page = tmp_path / "results.md"
     arguments = ["benchmark", "speed", "--out", str(tmp_path / "none")]
     assert command_line.main([*arguments, "--page", str(page)]) == 1
-    assert "speed.csv" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "expected speed.csv, " in message
+    assert f"`keras-otreg {' '.join(arguments)}` writes" in message
     assert not page.exists()
 
 

@@ -148,3 +148,22 @@ def test_forms_of_one_loss_are_ranked_where_all_of_them_were_tried(comparison):
     ]
     text = " ".join(findings(comparison, found))
     assert "over toy: transport 0.00, uniform plan 1.00." in text
+
+
+def test_forms_are_ranked_anew_where_more_of_them_were_tried(comparison):
+    methods = [
+        dataclasses.replace(x, loss="RepresentationTransport", needs=())
+        for x in comparison.methods
+    ]
+    comparison = dataclasses.replace(comparison, methods=tuple(methods))
+    names = [x.name for x in methods][:3]
+    # The last of three methods was not tried on the first of two tasks.
+    found = [
+        summary(task, name, 0.5, validation=0.9 - 0.1 * place)
+        for task, few in (("first", 2), ("second", 3))
+        for place, name in enumerate(names[:few])
+    ]
+    text = " ".join(findings(comparison, found))
+    one, two, three = names
+    assert f"over first, second: {one} 0.00, {two} 1.00." in text
+    assert f"over second: {one} 0.00, {two} 0.50, {three} 1.00." in text

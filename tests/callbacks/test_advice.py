@@ -30,6 +30,7 @@ def model(make_model):
     return make
 
 
+@pytest.mark.slow
 def test_a_uniform_plan_is_told_of_once_with_a_smaller_epsilon(model, data):
     (text,) = told(model(epsilon=50.0), data)
     assert "'representation_transport' is nearly uniform" in text
@@ -37,6 +38,7 @@ def test_a_uniform_plan_is_told_of_once_with_a_smaller_epsilon(model, data):
     assert "epsilon=10" in text
 
 
+@pytest.mark.slow
 def test_a_solver_that_gave_up_is_told_of_once_with_what_to_change(model, data):
     (text,) = told(model(epsilon=0.001, solver=FEW), data)
     assert "did not converge: after 2 iterations" in text
@@ -80,6 +82,7 @@ def test_a_solver_of_ones_own_is_not_judged():
         advise("name", plan, numbers, set())
 
 
+@pytest.mark.slow
 def test_a_good_plan_is_not_told_of(model, data):
     assert not told(model(epsilon=0.2), data, epochs=1)
 

@@ -30,6 +30,7 @@ def test_plans_of_every_epoch_go_to_tensorboard(make_model, data, tmp_path):
     assert found == {"representation_transport/plan": 2 * [(750, 750, 4)]}
 
 
+@pytest.mark.slow
 def test_class_plans_bear_the_names_of_classes(
     joint_model, pairs, tmp_path, monkeypatch
 ):

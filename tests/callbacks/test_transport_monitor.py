@@ -36,6 +36,7 @@ def control():
     return otreg.Penalty(loss, at="features")
 
 
+@pytest.mark.slow
 def test_the_logs_hold_all_numbers_of_all_terms(
     make_model, all_penalties, data
 ):
@@ -54,6 +55,7 @@ def test_the_logs_hold_all_numbers_of_all_terms(
     assert logs["transport_alignment_mass"][0] == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_training_is_the_same_to_the_last_bit(make_model, data):
     """Also what the memory of a plan overwrites in place, once compiled."""
@@ -70,6 +72,7 @@ def test_training_is_the_same_to_the_last_bit(make_model, data):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_joint_training_is_watched_and_not_changed(joint_model, make_pairs):
     watched, alone = joint_model(), joint_model()
     monitor = TransportMonitor(make_pairs())
@@ -94,6 +97,7 @@ def test_joint_training_is_watched_and_not_changed(joint_model, make_pairs):
     assert min(shares.values()) > 0.0
 
 
+@pytest.mark.slow
 def test_loggers_behind_it_get_every_column_in_every_epoch(
     make_model, control, data, tmp_path
 ):
@@ -105,6 +109,7 @@ def test_loggers_behind_it_get_every_column_in_every_epoch(
     assert [0.0 <= float(row[column]) <= 1.0 for row in rows] == [True, True]
 
 
+@pytest.mark.slow
 def test_it_can_be_copied_before_and_after(make_model, control, data):
     monitor = copy.deepcopy(TransportMonitor(data))
     fit(make_model(control), data, monitor)
@@ -112,6 +117,7 @@ def test_it_can_be_copied_before_and_after(make_model, control, data):
     assert "representation_transport_mass" in logs
 
 
+@pytest.mark.slow
 def test_a_model_that_was_saved_is_watched_too(make_model, data, tmp_path):
     loss = otreg.losses.RepresentationTransport(momentum=0.9)
     model = make_model(otreg.Penalty(loss, at="features"))

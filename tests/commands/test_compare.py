@@ -2,24 +2,27 @@
 
 import csv
 
+import pytest
+
 
 def test_it_pairs_layers_and_draws_them(
     run, folder, teacher, student, tmp_path
 ):
-    code, shown, _ = run(
-        "compare", teacher, student, folder, "--out", tmp_path / "out"
-    )
+    # Not to be taken for colours, their ends and smileys.
+    out = tmp_path / "[/x] [red]:+1:"
+    code, shown, _ = run("compare", teacher, student, folder, "--out", out)
     assert code == 0
+    assert f"Written to {out}: layers.csv" in shown
     assert "Penalty.at_each" in shown
     assert '"avg_pool": "avg_pool"' in shown
-    with (tmp_path / "out" / "layers.csv").open(newline="") as file:
+    with (out / "layers.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
     assert all(0.0 <= float(row["CKA"]) <= 1.0 for row in rows)
     # Other widths: there is no neuron of the same number.
     assert all(row["permuted neurons"] == "" for row in rows)
     for name in ("transport.png", "cka.png", "permuted.png"):
-        assert (tmp_path / "out" / name).stat().st_size > 1000
+        assert (out / name).stat().st_size > 1000
 
 
 def test_without_a_folder_nothing_is_written(run, folder, teacher, tmp_path):
@@ -28,3 +31,12 @@ def test_without_a_folder_nothing_is_written(run, folder, teacher, tmp_path):
     assert code == 0
     assert "Written" not in shown
     assert set(tmp_path.rglob("*")) == before
+
+
+def test_what_would_leave_nothing_behind_is_refused(
+    run, folder, teacher, capsys
+):
+    with pytest.raises(SystemExit) as error:
+        run("compare", teacher, teacher, folder, "--quiet")
+    assert error.value.code == 2
+    assert "--out" in capsys.readouterr().err

@@ -18,6 +18,7 @@ def compress(run, folder, teacher, student, tmp_path):
     return call
 
 
+@pytest.mark.slow
 def test_the_student_becomes_a_classifier(compress, tmp_path):
     code, shown, _ = compress()
     assert code == 0
@@ -56,3 +57,13 @@ def test_networks_for_other_pictures_are_refused(compress, tmp_path):
     assert code == 1
     assert "(8, 8, 3)" in error
     assert "Resizing" in error
+    assert "channels" not in error
+
+
+def test_of_other_channels_another_way_out_is_told(compress, tmp_path):
+    grey = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    grey.save(tmp_path / "grey.keras")
+    code, _, error = compress("--student", tmp_path / "grey.keras")
+    assert code == 1
+    assert "a student of 3 channels" in error
+    assert "Resizing" not in error

@@ -30,6 +30,7 @@ def weights(path):
     return keras.saving.load_model(path).get_weights()
 
 
+@pytest.mark.slow
 def test_it_writes_a_plain_model_that_is_as_good_as_it_says(
     finetune, folder, tmp_path
 ):
@@ -131,7 +132,8 @@ def test_a_plain_folder_of_classes_is_split(run, folder, teacher, tmp_path):
     [
         (["--teacher", "nothing.keras"], "no teacher 'nothing.keras'"),
         (["--teacher", "NoSuchNet"], "MobileNetV2"),
-        (["--at", "nowhere"], "nowhere"),
+        (["--at", "nowhere"], "keras-otreg inspect"),
+        (["--at", "logits"], "a new head replaces those behind 'avg_pool'"),
         (["--shots", "7"], "at least 7 pictures of each class"),
         (["--method", "attention", "--at", "avg_pool"], "attention"),
     ],
@@ -140,6 +142,13 @@ def test_what_cannot_be_is_said_in_one_line(finetune, arguments, words):
     code, _, error = finetune(*arguments)
     assert code == 1
     assert words in error
+
+
+def test_a_layer_for_a_method_that_knows_none_is_refused(finetune, capsys):
+    with pytest.raises(SystemExit) as error:
+        finetune("--method", "l2-sp", "--at", "maps")
+    assert error.value.code == 2
+    assert "not for --method l2-sp" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_named(run, teacher):

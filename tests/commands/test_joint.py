@@ -2,8 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 
 
+@pytest.mark.slow
 def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     arguments = (
         *("joint", folder, source, "--teacher", teacher),
@@ -20,3 +22,21 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "Which classes lean on which" in page
     assert run(*arguments)[1].count("finished before") == 3
+
+
+def test_target_and_source_are_two_folders(run, folder, teacher, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("joint", folder, folder, "--teacher", teacher, "--out", out)
+    code, _, message = run(*arguments)
+    assert code == 1
+    assert "twice" in message
+
+
+def test_results_do_not_lie_among_pictures(run, folder, teacher):
+    out = folder / "train" / "out"
+    code, _, message = run(
+        "finetune", folder, "--teacher", teacher, "--out", out
+    )
+    assert code == 1
+    assert "outside of the pictures" in message
+    assert not out.exists()

@@ -11,6 +11,7 @@ def splits(request):
     return request.param(), request.param()
 
 
+@pytest.mark.slow
 def test_digits_are_images_in_the_unit_interval_with_a_label_each(splits):
     for x, y in splits[0]:
         assert x.shape == (len(y), 28, 28, 1)

@@ -103,6 +103,7 @@ def test_pooling_is_over_positions(rng):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_is_saved_as_any_keras_model(tmp_path, headless, rng):
     x = rng.uniform(0, 255, size=(2, 32, 32, 3)).astype("float32")
     headless.save(tmp_path / "network.keras")
@@ -111,6 +112,7 @@ def test_it_is_saved_as_any_keras_model(tmp_path, headless, rng):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_student_of_it_is_trained_towards_it(headless, rng):
     x = rng.uniform(0, 255, size=(4, 32, 32, 3)).astype("float32")
     head = keras.layers.Dense(2, activation="softmax", name="head")
@@ -124,6 +126,7 @@ def test_a_student_of_it_is_trained_towards_it(headless, rng):
     assert logs["representation_transport"][0] > 0.0
 
 
+@pytest.mark.slow
 def test_other_sizes_than_those_of_the_weights_are_refused():
     with pytest.raises(ValueError, match=r"1000 classes.*Received: 3.*10 cl"):
         efficientnet_lite0(classes=10)

@@ -92,3 +92,27 @@ def test_a_data_set_needs_labels_and_samples(pool):
         few_shot(as_batches(pool).take(0), 1)
     with pytest.raises(ValueError, match="few-shot data as a tuple"):
         few_shot((x, y[:-1]), 1)
+
+
+def test_one_hot_labels_are_refused_with_the_remedy(pool):
+    x, y = pool
+    with pytest.raises(ValueError, match=r"argmax.*\(9, 3\)"):
+        few_shot(x[:9], np.eye(3)[np.arange(9) % 3], 1)
+    drawn, _ = few_shot(x, np.asarray(y)[:, None], 1)
+    assert len(drawn.y) == len(np.unique(y))
+
+
+def test_labels_are_whole_numbers(pool):
+    x, y = pool
+    for wrong in (y * 1.5, np.where(y == 1, np.nan, y), y.astype(str)):
+        with pytest.raises(ValueError, match="`y`.*whole numbers"):
+            few_shot(x, wrong, 1)
+    for right in (y.astype("float32"), y > 0):
+        drawn, _ = few_shot(x, right, 1)
+        assert len(drawn.y) == len(np.unique(right))
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, None])
+def test_a_seed_is_a_whole_number(pool, seed):
+    with pytest.raises(ValueError, match="`seed`.*at least 0"):
+        few_shot(*pool, 1, seed)

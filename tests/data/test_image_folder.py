@@ -127,3 +127,20 @@ def test_one_class_is_not_enough(tmp_path, broken):
     (tmp_path / "a" / "blue" / "0.png").write_bytes(b"not a picture")
     with pytest.raises(ValueError, match=r"1 such folders: \['red'\]"):
         image_folder(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"image_size": (0, 3)},
+        {"image_size": 8},
+        {"image_size": (8, 8, 3)},
+        {"batch_size": 0},
+        {"seed": -1},
+    ],
+    ids=str,
+)
+def test_sizes_that_are_none_are_refused(folder, wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        image_folder(folder, **wrong)

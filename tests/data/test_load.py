@@ -64,6 +64,7 @@ def known_sets(folder, name, splits, size):
     builder.info.write_to_directory(builder.data_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_the_sets_of_the_field_become_three_parts(tmp_path, name):
     classes, splits = SETS[name]
@@ -121,6 +122,7 @@ def test_what_a_set_lacks_is_always_the_same_part_of_its_training_pictures(
     assert sorted(np.concatenate(parts)) == list(range(60))
 
 
+@pytest.mark.slow
 def test_shots_are_drawn_from_the_training_pictures_alone(loaded):
     whole = loaded("train_and_test")
     draws = [loaded("train_and_test", shots=4, seed=s) for s in (0, 0, 1)]

@@ -97,3 +97,29 @@ def test_wrong_arguments_say_what_is_expected(target, source):
         paired(target, Batches(), source_batch_size=3)
     with pytest.raises(ValueError, match="source data as a tuple"):
         paired(target, source[0])
+    with pytest.raises(ValueError, match="`source_batch_size`.*at least 1"):
+        paired(target, source, source_batch_size=0)
+
+
+def test_several_inputs_may_come_as_a_list(target, source):
+    (x, y), (xs, ys) = target, source
+    data = paired(([x, x + 1.0], y), ([xs, xs + 1.0], ys), batch_size=8)
+    for (own, others), (labels, _) in data:
+        np.testing.assert_array_equal(own[0], x[labels.numpy()])
+        np.testing.assert_array_equal(own[1], x[labels.numpy()] + 1.0)
+        assert len(others) == 2
+
+
+def test_batches_of_several_inputs_may_hold_a_list(source):
+    class Lists(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            x = np.full((4, 3), index, "float32")
+            return [x, x], np.arange(4)
+
+    (xs, ys) = source
+    data = paired(Lists(), ([xs, xs], ys), source_batch_size=4)
+    ((first, second), _), _ = next(iter(data))
+    np.testing.assert_array_equal(first, second)

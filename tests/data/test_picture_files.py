@@ -154,3 +154,10 @@ def test_mirrors_and_orders_follow_the_seed(folder):
 def test_grey_pictures_have_one_channel(folder):
     data = read_pictures(picture_files(folder), (5, 4), channels=1)
     assert data.element_spec[0].shape[1:] == (5, 4, 1)
+
+
+def test_a_seed_is_a_whole_number(folder):
+    with pytest.raises(ValueError, match="`seed`.*at least 0"):
+        picture_parts(folder, seed=-1)
+    with pytest.raises(ValueError, match="`seed`.*at least 0"):
+        draw_pictures(picture_files(folder), 2, seed=-1)

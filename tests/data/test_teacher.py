@@ -104,6 +104,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_training_is_what_it_is_without(samples, tmp_path, case):
     x, y = samples
@@ -225,6 +226,22 @@ def test_a_cache_of_something_else_is_refused(samples, tmp_path):
         with_teacher(samples, moved, cache=folder)
 
 
+@pytest.mark.slow
+def test_data_that_know_another_teacher_are_refused(samples):
+    known = with_teacher(samples, make_model(), batch_size=10)
+    same = make_model()
+    same.fit(known, validation_data=known, verbose=0)
+    moved = make_model()
+    moved.teacher.get_layer("features").bias.assign_add(np.full(7, 1e-6))
+    for work in (
+        lambda: moved.fit(known, verbose=0),
+        lambda: moved.fit(samples[0], samples[1], validation_data=known),
+        lambda: moved.evaluate(x=known, verbose=0),
+    ):
+        with pytest.raises(ValueError, match="whose activations the data"):
+            work()
+
+
 def test_a_teacher_that_uses_its_weights_otherwise_is_refused(
     samples, tmp_path
 ):
@@ -246,6 +263,7 @@ def test_random_data_are_refused_and_leave_no_cache(samples, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_it_composes_with_unlabelled_samples_and_with_a_source(samples):
     x, y = samples
     logs = []

@@ -149,6 +149,7 @@ def test_few_labels_and_what_is_left_go_together(labelled):
     )
 
 
+@pytest.mark.slow
 def test_a_model_learns_from_both_and_is_judged_on_labels(
     make_model, labelled, others
 ):
@@ -167,6 +168,7 @@ def test_a_model_learns_from_both_and_is_judged_on_labels(
     assert both[transport] != pytest.approx(alone[transport])
 
 
+@pytest.mark.slow
 def test_sample_weights_are_those_of_the_labelled(make_model, labelled, others):
     weights = np.r_[np.ones(10), np.zeros(10)]
     data = with_unlabelled((*labelled, weights), others, batch_size=20)
@@ -179,6 +181,7 @@ def test_sample_weights_are_those_of_the_labelled(make_model, labelled, others):
     assert logs["weighted"] == pytest.approx(half["weighted"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_joint_training_takes_unlabelled_target_samples(
     make_model, labelled, others
 ):
@@ -212,3 +215,24 @@ def test_wrong_arguments_say_what_is_expected(labelled, others):
         with_unlabelled(labelled, Inputs(), unlabelled_batch_size=3)
     with pytest.raises(ValueError, match=r"unlabelled data.*lengths \[0\]"):
         with_unlabelled(labelled, others[:0])
+    with pytest.raises(ValueError, match="unlabelled data.*NoneType"):
+        with_unlabelled(labelled, None)
+    with pytest.raises(ValueError, match="unlabelled data.*lengths"):
+        with_unlabelled(labelled, np.float32(3.0))
+
+
+@pytest.mark.parametrize("name", ["batch_size", "unlabelled_batch_size"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "a", True])
+def test_a_batch_size_is_a_whole_number_above_zero(
+    labelled, others, name, value
+):
+    with pytest.raises(ValueError, match=f"`{name}`.*at least 1"):
+        with_unlabelled(labelled, others, **{name: value})
+
+
+@pytest.mark.parametrize("value", [1.5, "a", None, -1])
+def test_a_seed_is_a_whole_number(labelled, others, value):
+    with pytest.raises(ValueError, match="`seed`.*at least 0"):
+        with_unlabelled(labelled, others, seed=value)
+    with pytest.raises(ValueError, match="`seed`.*at least 0"):
+        paired(labelled, labelled, seed=value)

@@ -1,5 +1,7 @@
 import dataclasses
 
+import pytest
+
 from keras_otreg.demo import networks
 from keras_otreg.demo.choosing import chosen_strength
 from keras_otreg.demo.methods import all_methods
@@ -10,6 +12,7 @@ def method_named(name, settings):
     return next(x for x in methods if x.name == name)
 
 
+@pytest.mark.slow
 def test_a_strength_is_chosen_without_the_test_set(task, settings):
     settings = dataclasses.replace(settings, strengths=(0.5, 2.0))
     blind = dataclasses.replace(task, test=None, source_test=None)

@@ -10,6 +10,8 @@ from rich.console import Console
 from keras_otreg import demo
 from keras_otreg.data import Labelled
 
+pytestmark = pytest.mark.slow
+
 FILES = ["class_plan.png", "joint.keras", "learning_curves.png", "table.csv"]
 METHODS = [
     "target alone",

@@ -8,6 +8,8 @@ from rich.console import Console
 
 from keras_otreg import demo
 
+pytestmark = pytest.mark.slow
+
 FILES = ["fine_tuned.keras", "learning_curves.png", "plan.png", "table.csv"]
 
 

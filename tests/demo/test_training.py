@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 
 from keras_otreg.data import few_shot
-from keras_otreg.demo import networks
+from keras_otreg.demo import Settings, networks
 from keras_otreg.demo.methods import all_methods
 from keras_otreg.demo.training import train, trainee
+from keras_otreg.losses import Hint, RepresentationTransport
+from keras_otreg.models import Penalty, TransferModel
 
 
 @pytest.fixture
@@ -13,14 +15,24 @@ def few(task):
     return few_shot(*task.pool, 1)[0]
 
 
-def test_a_restarted_training_repeats_itself_exactly(task, few, settings):
-    model = networks.narrow(settings)
-    learner = trainee(model, model, settings)
-    start = [w + 0.01 for w in model.get_weights()]
+def wrapped(student):
+    """A model whose penalties remember costs, and have a layer to train."""
+    teacher = networks.wide(Settings(channels=(2, 4, 4), units=8))
+    losses = [RepresentationTransport(), Hint()]
+    return TransferModel(
+        student, teacher, penalties=[Penalty(x, "features") for x in losses]
+    )
+
+
+@pytest.mark.parametrize("wrap", [lambda student: student, wrapped])
+def test_a_restarted_training_repeats_itself_exactly(task, few, settings, wrap):
+    student = networks.narrow(settings)
+    learner = trainee(wrap(student), student, settings)
+    start = [w + 0.01 for w in student.get_weights()]
     runs = []
     for _ in range(2):
         train(learner, start, few, task.test, settings)
-        runs.append(model.get_weights())
+        runs.append(student.get_weights())
     for first, second in zip(*runs, strict=True):
         np.testing.assert_array_equal(first, second)
 

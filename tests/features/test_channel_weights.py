@@ -59,6 +59,7 @@ def by_hand(model, at, x, y, temperature=5.0):
     return np.exp(z / temperature) / np.exp(z / temperature).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "shortcut", "joined"])
 @pytest.mark.parametrize("at", ["low", "inside", "out", "pool"])
 def test_it_is_what_one_pass_a_channel_finds(kind, at, data):
@@ -180,6 +181,8 @@ def test_what_cannot_be_read_is_refused(data):
         channel_weights(model, "backbone/out", [data], temperature=0.0)
     with pytest.raises(ValueError, match="`copies`"):
         channel_weights(model, "backbone/out", [data], copies=0)
+    with pytest.raises(ValueError, match="`loss`.*Received: loss=None"):
+        channel_weights(model, "backbone/out", [data], loss=None)
 
 
 def test_changes_are_undone_after_an_error(data):

@@ -62,6 +62,7 @@ def test_the_logged_loss_includes_it(two_networks, make_loss, data, features):
     np.testing.assert_allclose(value, task + penalty, rtol=1e-4)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("as_pair", [False, True])
 def test_no_gradient_goes_to_the_teacher(make_loss, data, as_pair):
     x = tf.constant(data[0])
@@ -129,6 +130,7 @@ def test_a_mask_goes_on_to_the_layers_behind(make_loss, rng):
     )
 
 
+@pytest.mark.slow
 def test_it_compiles_with_xla(two_networks, data):
     model, (x, y) = two_networks(), data
     model.compile("sgd", "mse", jit_compile=True)

@@ -189,6 +189,7 @@ def test_a_matrix_of_another_shape_is_refused(costs):
         loss(np.ones((2, 4)) / 4, np.ones((2, 6)) / 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [0.3, 0.01])
 def test_the_plan_has_the_predictions_as_marginals(
     make_loss, predictions, epsilon

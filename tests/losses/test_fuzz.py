@@ -67,6 +67,8 @@ def activations(draw, name):
     return *tensors, weights
 
 
+@pytest.mark.tensorflow
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_and_its_gradient_are_finite(name):
     loss = LOSSES[name]
@@ -114,6 +116,7 @@ def predictions(draw):
     return logits, C, epsilon, rho
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("are_logits", [True, False])
 def test_transport_between_classes_is_finite(are_logits):
     @settings(max_examples=25, deadline=None, derandomize=True)

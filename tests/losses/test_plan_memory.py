@@ -128,6 +128,7 @@ def test_momentum_is_saved():
     assert again.momentum == 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.compiled
 def test_the_graph_of_a_training_is_not_kept(activations):

@@ -148,6 +148,7 @@ def test_value_and_gradient_are_finite(pair, value_and_gradient, case, cost):
 @pytest.mark.parametrize(
     ("dtype", "rtol"), [("float16", 5e-3), ("bfloat16", 5e-2), ("float64", 0)]
 )
+@pytest.mark.float64
 def test_the_value_has_the_dtype_of_the_loss(pair, dtype, rtol, weights):
     teacher, student = pair()
     value = Divergence(epsilon=1.0, dtype=dtype)(teacher, student, weights)
@@ -159,6 +160,7 @@ def test_the_value_has_the_dtype_of_the_loss(pair, dtype, rtol, weights):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):

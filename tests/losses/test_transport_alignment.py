@@ -34,6 +34,7 @@ def similarity(x, y, epsilon):
     return 1 - np.sum(P * C) - epsilon * entropy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [0.05, 0.3, 2.0])
 def test_the_value_is_made_of_transport_costs_of_pot(
     alignment, layers, epsilon
@@ -72,6 +73,7 @@ def test_order_shift_sign_and_scale_change_nothing(alignment, layers, rng):
     assert abs(float(loss(student, other))) < 1e-8
 
 
+@pytest.mark.slow
 def test_it_is_symmetric_and_not_negative(alignment, rng):
     loss = alignment()
     for width in range(1, 8):
@@ -103,6 +105,7 @@ def test_a_layer_that_says_nothing_is_not_aligned(
         assert np.all(np.isfinite(np.array(gradient)))
 
 
+@pytest.mark.float64
 def test_the_gradient_is_that_of_finite_differences(
     alignment, layers, rng, value_and_gradient
 ):

@@ -26,6 +26,7 @@ def difference(run, teacher, student, direction, step=1e-5):
         ("cityblock", "pool"),
     ],
 )
+@pytest.mark.float64
 def test_the_gradient_is_that_of_finite_differences(
     pair, rng, smooth, compiled, value_and_gradient, cost, spatial
 ):
@@ -39,6 +40,7 @@ def test_the_gradient_is_that_of_finite_differences(
 
 
 @pytest.mark.parametrize("plan", ["identity", "uniform", "random"])
+@pytest.mark.float64
 def test_the_gradient_of_a_control_is_that_of_finite_differences(
     pair, rng, smooth, value_and_gradient, plan
 ):
@@ -85,6 +87,7 @@ HARD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cost", COSTS)
 @pytest.mark.parametrize("case", HARD)
 def test_value_and_gradient_are_finite_where(

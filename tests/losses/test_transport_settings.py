@@ -19,7 +19,7 @@ def test_features_of_low_precision_are_computed_in_float32(
     exactly = [ops.cast(x, "float32") for x in (teacher, student)]
     loss = Transport(epsilon=0.3)
     value, gradient = value_and_gradient(loss)(teacher, student)
-    assert value.dtype == "float32"
+    assert keras.backend.standardize_dtype(value.dtype) == "float32"
     np.testing.assert_allclose(value, loss(*exactly), rtol=1e-6)
     assert keras.backend.standardize_dtype(gradient.dtype) == dtype
     assert np.isfinite(ops.cast(gradient, "float32")).all()
@@ -51,11 +51,12 @@ def test_a_low_dtype_can_count_every_sample_and_position(rng, dtype):
     )
 
 
+@pytest.mark.float64
 def test_float64_is_kept(pair):
     teacher, student = pair(5, 6)
     loss = Transport(epsilon=0.3, dtype="float64")
-    assert loss(teacher, student).dtype == "float64"
-    assert loss.plan(teacher, student).dtype == "float64"
+    for result in (loss(teacher, student), loss.plan(teacher, student)):
+        assert keras.backend.standardize_dtype(result.dtype) == "float64"
 
 
 @pytest.mark.parametrize("plan", ["transport", "identity"])

@@ -89,7 +89,8 @@ def test_weights_of_positions_are_averaged_over_them(pair, smooth, rng):
     np.testing.assert_allclose(
         loss(teacher, student, weights),
         loss(teacher, student, weights.mean(axis=1)),
-        rtol=1e-9,
+        # Keras makes weights float32 on JAX.
+        rtol=1e-7,
     )
 
 

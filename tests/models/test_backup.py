@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 SCRIPT = pathlib.Path(__file__).with_name("backup.py")
 
@@ -19,6 +20,7 @@ def run(folder, task):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_weights_to_the_last_bit(tmp_path):
     killed = run(tmp_path, "cut off")
     assert killed.returncode == -signal.SIGKILL, killed.stderr

@@ -1,5 +1,8 @@
 """A file is loaded as a whole or not at all."""
 
+import shutil
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -151,6 +154,20 @@ def test_an_interrupted_save_leaves_the_earlier_file(
     monkeypatch.setattr(head, "save_own_variables", full)
     with pytest.raises(OSError, match="No space"):
         save(path)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_without_room_is_told_of_before_hdf5_finds_out(
+    model, tmp_path, monkeypatch
+):
+    path = tmp_path / "model.weights.h5"
+    model.save_weights(path)
+    content = path.read_bytes()
+    room = types.SimpleNamespace(free=len(content) - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
+    with pytest.raises(OSError, match="No space left"):
+        model.save_weights(path)
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
 

@@ -42,6 +42,7 @@ def run_elsewhere(code, folder):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_everything_that_is_exported_predicts_without_this_package(
     model, samples, tmp_path
 ):
@@ -72,6 +73,7 @@ def test_everything_that_is_exported_predicts_without_this_package(
             np.testing.assert_allclose(found[name], expected, rtol=1e-5)
 
 
+@pytest.mark.tensorflow
 def test_the_teacher_is_not_exported(model, samples, tmp_path):
     model.export(tmp_path / "wrapper", verbose=False)
     model.student.export(tmp_path / "student", verbose=False)
@@ -86,6 +88,7 @@ def test_the_teacher_is_not_exported(model, samples, tmp_path):
     assert 4 * model.teacher.count_params() > others + 8000
 
 
+@pytest.mark.tensorflow
 def test_the_student_is_exported_to_onnx(model, samples, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")

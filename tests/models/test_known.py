@@ -38,6 +38,7 @@ def rows(known, part):
     return {path: value[part] for path, value in known.items()}
 
 
+@pytest.mark.slow
 def test_the_teacher_does_not_run_for_what_is_known(
     model, samples, known, counter
 ):
@@ -64,6 +65,7 @@ def test_what_is_known_counts_as_what_is_computed(model, samples, known):
     assert live["p0"] > 0.0
 
 
+@pytest.mark.slow
 def test_unlabelled_samples_carry_theirs(model, samples, known, counter):
     x, y = samples
     first, others = slice(11), slice(11, None)
@@ -112,3 +114,11 @@ def test_inputs_that_happen_to_be_a_dictionary_are_inputs():
     assert parts.target is inputs
     assert parts.known is None
     assert keras.tree.is_nested(batch.joined(parts))
+
+
+def test_a_model_without_a_teacher_takes_such_data_too(
+    make_network, compiled, model, samples
+):
+    data = otreg.data.with_teacher(samples, model, batch_size=11)
+    plain = compiled(otreg.TransferModel(make_network()))
+    assert np.isfinite(plain.fit(data, verbose=0).history["loss"]).all()

@@ -72,6 +72,7 @@ def test_it_is_not_trained_and_not_in_the_student(model):
     assert not held & {id(v) for v in model.student.variables}
 
 
+@pytest.mark.slow
 def test_a_saved_model_goes_on_as_if_it_had_not_been(model, data, tmp_path):
     straight, broken = model(momentum=0.9), model(momentum=0.9)
     for each, epochs in ((straight, 4), (broken, 2)):
@@ -127,6 +128,7 @@ print("loss", history["loss"][-1])
 """
 
 
+@pytest.mark.slow
 def test_replicas_keep_one_memory():
     output = subprocess.run(
         [sys.executable, "-c", REPLICAS],

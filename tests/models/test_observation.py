@@ -44,6 +44,7 @@ def norm(tape, value, variables):
     return float(tf.linalg.global_norm(found))
 
 
+@pytest.mark.tensorflow
 def test_shares_are_those_of_gradients_by_hand(model, data):
     x, y = data
     coral = otreg.losses.Coral()

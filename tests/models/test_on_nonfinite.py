@@ -90,6 +90,7 @@ def assert_same_state(left, right, **kwargs):
         np.testing.assert_allclose(one, other, **kwargs)
 
 
+@pytest.mark.slow
 @in_every_step
 @pytest.mark.parametrize("culprit", ["teacher", "student"])
 def test_raising_keeps_all_that_was_trained_before_and_nothing_else(
@@ -113,6 +114,7 @@ def test_raising_keeps_all_that_was_trained_before_and_nothing_else(
     assert_same_state(state(good), state(broken), rtol=0)
 
 
+@pytest.mark.slow
 @in_every_step
 def test_evaluating_raises_too(steps, data):
     model = make(steps, teacher=np.inf)
@@ -177,6 +179,7 @@ class AllBut(keras.optimizers.schedules.LearningRateSchedule):
         return ops.where(ops.equal(step, BAD), 0.0, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "fault"),
     [*((x, np.nan) for x in STEPS.values()), ({}, np.inf), ({}, 1e30)],
@@ -198,6 +201,7 @@ def test_skipping_is_a_step_without_the_penalty(steps, fault, data):
     assert_same_state(found, state(without), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_raising_leaves_memories_as_they_were(data):
     # With running costs, the potentials are solved once more from them.
@@ -210,6 +214,7 @@ def test_raising_leaves_memories_as_they_were(data):
     assert_same_state(before, state(model), rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_skipping_leaves_memories_and_adapters_finite(data):
     losses = [
@@ -245,6 +250,7 @@ def test_propagating_passes_it_on(data):
     assert np.isnan(history["maps"][0])
 
 
+@pytest.mark.slow
 def test_the_answer_is_saved(data, tmp_path):
     model = make(on_nonfinite="skip")
     train(model, data)
@@ -254,6 +260,32 @@ def test_the_answer_is_saved(data, tmp_path):
     assert "maps_skipped" in loaded.evaluate(*data, verbose=0, return_dict=True)
     with pytest.raises(ValueError, match="'propagate', 'raise', 'skip'"):
         make(on_nonfinite="ignore")
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="JAX takes them for no class"
+)
+@in_every_step
+def test_labels_out_of_range_are_told_of(steps, data):
+    model = make(steps)
+    good = [array[: BAD * BATCH] for array in data]
+    with pytest.raises((ValueError, FloatingPointError)) as caught:
+        train(model, (good[0], good[1] + 2))
+    message = str(caught.value)
+    assert "labels in the range [0, " in message or (
+        "total loss is not finite at step 1" in message
+    )
+    assert all(np.isfinite(x).all() for x in state(model))
+
+
+@pytest.mark.skipif(TORCH, reason="Keras hands the data to PyTorch first")
+def test_data_without_batches_are_told_of(data):
+    model = make()
+    empty = [array[:0] for array in data]
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="at least one batch"):
+            call(*empty, verbose=0)
+    assert model.fit(*data, epochs=0, verbose=0).history == {}
 
 
 def test_the_losses_of_a_source_task_are_watched(data):
@@ -297,3 +329,12 @@ def gradient(function, *arguments):
     with tf.GradientTape() as tape:
         found = function(x, *arguments)
     return float(tape.gradient(found, x))
+
+
+def test_only_penalties_are_counted_as_skipped():
+    head = keras.layers.Dense(2)
+    task = otreg.SourceTask(head, "hidden", "mse", metrics=[])
+    model = make(source_task=task, on_nonfinite="skip")
+    names = [metric.name for metric in model.metrics]
+    assert {"maps", "source_loss"} <= set(names)
+    assert [x for x in names if x.endswith("_skipped")] == ["maps_skipped"]

@@ -34,6 +34,7 @@ def test_a_mapping_names_the_teachers_layers_and_a_path_is_a_place():
     assert only.at == "avg_pool"
 
 
+@pytest.mark.slow
 def test_they_train_and_are_logged_side_by_side(rng):
     penalties = otreg.Penalty.at_each(
         TransportAlignment(), ["stage", "features"], name="near"

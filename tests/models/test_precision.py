@@ -97,6 +97,7 @@ def test_every_exported_loss_is_here():
     assert {type(penalty.loss) for penalty in all_losses()} == exported
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POLICIES)
 def test_values_are_those_of_float32_and_training_stays_finite(
     name, policy, weights, data
@@ -153,6 +154,7 @@ np.savez(sys.argv[1], *[np.asarray(w) for w in model.get_weights()])
 """
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(tmp_path):
     found = []
     for name in ("one.npz", "two.npz"):

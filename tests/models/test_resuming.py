@@ -12,7 +12,7 @@ import pytest
 
 import keras_otreg as otreg
 
-pytestmark = pytest.mark.compiled
+pytestmark = [pytest.mark.compiled, pytest.mark.slow]
 
 SCRIPT = pathlib.Path(__file__).with_name("resume.py")
 COSTS = np.random.default_rng(1).random((3, 3)).astype("float32")

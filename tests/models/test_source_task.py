@@ -156,6 +156,7 @@ def test_sample_weights_come_in_pairs(pairs):
     assert logs["target_loss"][0] > 0.0
 
 
+@pytest.mark.slow
 def test_it_composes_with_penalties(pairs):
     loss = otreg.losses.RepresentationTransport()
     penalty = otreg.Penalty(loss, at="features", weight=2.0)
@@ -165,6 +166,7 @@ def test_it_composes_with_penalties(pairs):
     assert np.isfinite(logs["loss"]).all()
 
 
+@pytest.mark.tensorflow
 def test_one_forward_pass_over_both_batches(pairs):
     calls = []
 
@@ -184,6 +186,7 @@ def test_one_forward_pass_over_both_batches(pairs):
     assert calls == [40, 40]
 
 
+@pytest.mark.schedules
 def test_it_saves_reloads_and_goes_on(pairs, target, tmp_path):
     model = joint_model(
         transport_weight=keras.optimizers.schedules.ExponentialDecay(
@@ -237,3 +240,69 @@ def test_pairs_where_target_data_are_expected_are_refused(pairs):
     plain.compile(loss="sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match="Expected target data alone"):
         fit(plain, pairs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "units", "one_hot"),
+    [("ce", 5, False), ("not_sparse", 5, True), ("ce", 1, False)],
+)
+def test_accuracy_goes_by_shapes_not_by_the_name_of_the_loss(
+    target, rng, name, units, one_hot
+):
+    x, y = rng.normal(size=(30, 8)), rng.integers(0, max(units, 2), 30)
+    losses = keras.losses
+    kind = losses.SparseCategoricalCrossentropy
+    kind = losses.CategoricalCrossentropy if one_hot else kind
+    kind = losses.BinaryCrossentropy if units == 1 else kind
+    activation = "sigmoid" if units == 1 else "softmax"
+    model = joint_model(
+        units=units, activation=activation, loss=kind(name=name), transport=None
+    )
+    model.optimizer.learning_rate = 0.0
+    labels = np.eye(units)[y] if one_hot else y
+    data = otreg.data.paired(target, (x, labels), batch_size=20)
+    ((_, seen), (_, truth)) = next(iter(data))
+    logs = fit(model, data.take(1))
+    found = model.source_model.predict(seen, verbose=0)
+    found = (found[:, 0] > 0.5) if units == 1 else found.argmax(1)
+    truth = np.argmax(truth, -1) if one_hot else np.array(truth)
+    assert 0.0 < np.mean(found == truth) < 1.0
+    assert logs["source_accuracy"][0] == pytest.approx(
+        np.mean(found == truth), abs=0.2
+    )
+
+
+@pytest.mark.parametrize(
+    "transport", [None, otreg.losses.ClassTransport(COSTS)]
+)
+def test_losses_of_the_heads_call_count(pairs, transport):
+    logs = []
+    for strength in (0.0, 0.5):
+        keras.utils.set_random_seed(0)
+        model = joint_model(transport=transport)
+        head = model.source_task.head
+        head.activity_regularizer = keras.regularizers.L2(strength)
+        model.optimizer.learning_rate = 0.0
+        logs.append(fit(model, pairs))
+    plain, regularised = (log["source_loss"][0] for log in logs)
+    assert regularised > plain + 0.01
+
+
+def test_metrics_are_checked_where_they_are_given():
+    assert source_task(metrics="accuracy").metrics == ["accuracy"]
+    for wrong in (None, ["auc"], [keras.metrics.binary_accuracy]):
+        with pytest.raises(ValueError, match="`metrics`"):
+            source_task(metrics=wrong)
+
+
+def test_two_values_cannot_be_logged_under_one_name(pairs):
+    loss = "sparse_categorical_crossentropy"
+    ours, theirs = (
+        keras.metrics.SparseCategoricalAccuracy(name="auc") for _ in range(2)
+    )
+    task = source_task(metrics=[ours])
+    model = otreg.TransferModel(small_student(), source_task=task)
+    model.compile("adam", loss, metrics=[theirs])
+    with pytest.raises(ValueError, match="'auc'"):
+        fit(model, pairs)

@@ -129,6 +129,7 @@ def test_weights_bring_their_teacher_along(
     assert_equal(mine.get_weights(), before)
 
 
+@pytest.mark.slow
 def test_what_was_compiled_goes_on_with_the_teacher_of_the_weights(
     make_network, teacher, compiled, samples, tmp_path
 ):

@@ -127,3 +127,18 @@ def test_a_model_that_cannot_be_copied_says_what_to_do(rng):
     student(rng.normal(size=(2, 8)))
     with pytest.raises(ValueError, match="no configuration.*as `teacher=`"):
         otreg.TransferModel(student, penalties=[transport("features")])
+
+
+@pytest.mark.tensorflow
+def test_maps_of_channels_first_are_refused():
+    inputs = keras.Input((3, 8, 8))
+    maps = keras.layers.Conv2D(4, 3, data_format="channels_first", name="maps")(
+        inputs
+    )
+    last = keras.layers.Permute((2, 3, 1), name="last")(maps)
+    x = keras.layers.Flatten()(last)
+    student = keras.Model(inputs, keras.layers.Dense(2)(x))
+    loss = otreg.losses.AttentionTransfer()
+    with pytest.raises(ValueError, match="channels_first"):
+        otreg.TransferModel(student, penalties=[otreg.Penalty(loss, at="maps")])
+    otreg.TransferModel(student, penalties=[otreg.Penalty(loss, at="last")])

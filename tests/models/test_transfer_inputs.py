@@ -57,6 +57,7 @@ def transfer(make_network):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [as_dataset, as_py_dataset, as_generator])
 def test_every_form_of_input_trains_as_arrays_do(
     transfer, samples, compiled, form
@@ -70,6 +71,7 @@ def test_every_form_of_input_trains_as_arrays_do(
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{"jit_compile": True}, {"steps_per_execution": 3}, {"run_eagerly": True}],

@@ -23,6 +23,7 @@ def assert_equal_weights(left, right):
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.slow
 def test_fit_logs_the_task_and_each_penalty(
     make_network, samples, compiled, penalty
 ):
@@ -33,6 +34,7 @@ def test_fit_logs_the_task_and_each_penalty(
     assert set(history) == names | {f"val_{name}" for name in names}
 
 
+@pytest.mark.slow
 def test_total_is_task_plus_weighted_penalties(
     make_network, samples, compiled, penalty
 ):
@@ -48,6 +50,10 @@ def test_total_is_task_plus_weighted_penalties(
     np.testing.assert_allclose(logs["loss"], total, rtol=1e-5)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax",
+    reason="a step on JAX keeps nothing that the teacher writes",
+)
 def test_one_forward_pass_of_each_network_a_step(
     make_network, samples, compiled, penalty, counter_class
 ):
@@ -55,9 +61,9 @@ def test_one_forward_pass_of_each_network_a_step(
     student = make_network(counter=counters[0])
     teacher = make_network(counter=counters[1], name="teacher")
     model = compiled(otreg.TransferModel(student, teacher, [penalty]))
-    before = [int(counter.calls.numpy()) for counter in counters]
+    before = [int(counter.calls) for counter in counters]
     model.fit(*samples, batch_size=11, epochs=3, verbose=0)
-    after = [int(counter.calls.numpy()) for counter in counters]
+    after = [int(counter.calls) for counter in counters]
     assert [y - x for x, y in zip(before, after, strict=True)] == [6, 6]
 
 
@@ -67,9 +73,9 @@ def test_predict_runs_neither_teacher_nor_solver(
     counter = counter_class()
     teacher = make_network(counter=counter, name="teacher")
     model = compiled(otreg.TransferModel(make_network(), teacher, [penalty]))
-    before = int(counter.calls.numpy())
+    before = int(counter.calls)
     model.predict(samples[0], verbose=0)
-    assert int(counter.calls.numpy()) == before
+    assert int(counter.calls) == before
 
 
 def test_predict_returns_the_students_prediction(
@@ -92,17 +98,27 @@ def test_evaluate_twice_gives_equal_numbers_and_changes_no_variable(
     )
     model.fit(*samples, verbose=0)
     before = states(model), states(model.teacher)
-    optimizer = [v.numpy() for v in model.optimizer.variables]
+    optimizer = [np.array(v) for v in model.optimizer.variables]
     first = model.evaluate(*samples, verbose=0)
     second = model.evaluate(*samples, verbose=0)
     assert first == second
     after = states(model), states(model.teacher)
     keras.tree.map_structure(np.testing.assert_array_equal, before, after)
     for x, y in zip(optimizer, model.optimizer.variables, strict=True):
-        np.testing.assert_array_equal(x, y.numpy())
+        np.testing.assert_array_equal(x, np.array(y))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+COMPILED = pytest.param(
+    True,
+    marks=pytest.mark.skipif(
+        keras.backend.backend() == "torch",
+        reason="`torch.compile` takes minutes",
+    ),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jit_compile", [False, COMPILED])
 def test_weight_zero_equals_plain_fine_tuning_to_the_last_bit(
     make_network, samples, compiled, jit_compile
 ):
@@ -180,6 +196,7 @@ def test_a_wrapper_that_is_frozen_leaves_its_teacher_as_it_is(
     assert all(v.trainable for v in teacher.get_layer("head").variables)
 
 
+@pytest.mark.slow
 def test_the_penalty_keeps_the_student_closer_to_its_teacher(
     make_network, samples, compiled
 ):
@@ -226,6 +243,10 @@ def test_a_schedule_follows_the_steps_of_the_optimizer(
     make_network, samples, compiled
 ):
     weight = keras.optimizers.schedules.PiecewiseConstantDecay([3], [0.0, 50.0])
+    if keras.backend.backend() == "jax":
+        with pytest.raises(NotImplementedError, match="Expected a number"):
+            transport_at("backbone/features", weight=weight)
+        return
     penalty = transport_at("backbone/features", weight=weight)
     teacher = make_network(name="teacher")
     model = otreg.TransferModel(make_network(), teacher, [penalty])

@@ -29,6 +29,7 @@ def model(make_network, compiled):
     return compiled(model, metrics=["accuracy"])
 
 
+@pytest.mark.slow
 def test_a_saved_model_evaluates_to_the_same_numbers(model, samples, tmp_path):
     model.fit(*samples, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -38,6 +39,7 @@ def test_a_saved_model_evaluates_to_the_same_numbers(model, samples, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_training_goes_on_after_loading_as_if_never_stopped(
     model, samples, tmp_path
 ):
@@ -52,6 +54,7 @@ def test_training_goes_on_after_loading_as_if_never_stopped(
         np.testing.assert_allclose(resumed[name], values, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_and_config_rebuild_the_model(model, samples, tmp_path):
     model.fit(*samples, verbose=0)
     model.save_weights(tmp_path / "model.weights.h5")
@@ -66,6 +69,7 @@ def test_weights_and_config_rebuild_the_model(model, samples, tmp_path):
     assert rebuilt.get_config() == model.get_config()
 
 
+@pytest.mark.slow
 def test_the_students_file_loads_without_this_library(model, samples, tmp_path):
     model.fit(*samples, verbose=0)
     model.student.save(tmp_path / "student.keras")
@@ -108,6 +112,7 @@ class Subclassed(keras.Model):
         return {**super().get_config(), "width": self.width}
 
 
+@pytest.mark.slow
 def test_a_subclassed_student_is_copied_trained_saved_and_resumed(
     samples, compiled, tmp_path
 ):
@@ -139,6 +144,7 @@ def test_a_layer_called_twice_is_refused_unless_the_call_is_chosen(samples):
         otreg.TransferModel(student, penalties=[penalty])
 
 
+@pytest.mark.slow
 def test_it_exports_as_a_saved_model_of_the_students_prediction(
     model, samples, tmp_path
 ):

@@ -107,6 +107,8 @@ def all_of(solver, rho):
     return found
 
 
+@pytest.mark.tensorflow
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", SOLVERS)
 def test_a_solution_is_finite_and_its_marginals_are_as_reported(name, dtype):
@@ -135,6 +137,7 @@ def test_a_solution_is_finite_and_its_marginals_are_as_reported(name, dtype):
     check()
 
 
+@pytest.mark.tensorflow
 def test_a_row_without_mass_has_the_potential_of_a_little_mass():
     # The iteration ends as soon as the one row that has mass is right.
     C = np.array([[86.0, 9.4, 19.0, 7.7], [75.0, 83.0, 33.0, 72.0]])
@@ -167,6 +170,8 @@ def clouds(draw):
     return x * scale, y * scale, a, b, 10.0 ** draw(st.floats(-3.0, 3.0))
 
 
+@pytest.mark.tensorflow
+@pytest.mark.slow
 @pytest.mark.parametrize("name", costs.COSTS)
 def test_a_divergence_is_finite_and_not_negative(name):
     cost, solver = costs.get(name), Sinkhorn(jit_compile=False)

@@ -42,6 +42,7 @@ def test_a_large_epsilon_leaves_the_independent_plan(
     assert_allclose(P, np.outer(problem.a, problem.b), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_exchanging_the_sides_transposes_the_plan(
     solve, solver, rho, make_problem
 ):

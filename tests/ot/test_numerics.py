@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -33,12 +34,31 @@ assert_allclose = np.testing.assert_allclose
     ],
 )
 def test_numbers_are_at_least_float32(given, expected):
-    assert numerics.at_least_float32(ops.ones(3, given)).dtype == expected
+    found = numerics.at_least_float32(ops.ones(3, given))
+    assert keras.backend.standardize_dtype(found.dtype) == expected
 
 
-def test_lists_and_python_numbers_are_float32():
-    assert numerics.at_least_float32([[1, 2.5]]).dtype == "float32"
-    assert numerics.at_least_float32(1.5).dtype == "float32"
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="the tests run JAX in 64 bits"
+)
+@pytest.mark.parametrize("value", [1.5, [[1, 2.5]]])
+def test_lists_and_python_numbers_are_float32(value):
+    found = numerics.at_least_float32(value)
+    assert keras.backend.standardize_dtype(found.dtype) == "float32"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(3, 4), (2, 3, 4), (0, 3), (1024, 512), (1023, 600), (2, 1024, 512)],
+)
+def test_rows_are_summed_up_whatever_their_number(rng, shape):
+    matrix = rng.normal(size=shape)
+    weights = rng.normal(size=shape[:-1])
+    found = numerics.sum_of_rows(
+        ops.convert_to_tensor(weights), ops.convert_to_tensor(matrix)
+    )
+    expected = np.einsum("...n,...nm->...m", weights, matrix)
+    assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("epsilon", [1e-3, 1.0, 1e3])
@@ -175,6 +195,7 @@ def everything(one_graph, value_and_gradients):
     return lambda solver, problem: compiled(solver)(problem)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [1.0, 0.1, 1e-2, 1e-3])
 @pytest.mark.parametrize(
     "solver", [Sinkhorn(), ProximalPoint()], ids=["sinkhorn", "proximal_point"]

@@ -41,6 +41,7 @@ def value_of(tight):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [regularized_cost, transport_cost])
 def test_the_gradient_in_the_cost_is_the_plan(
     make_problem, solve, value_of, with_gradients, tight, rho, objective
@@ -75,6 +76,7 @@ def test_the_gradient_in_relaxed_weights_is_the_price_of_the_violation(
     assert_allclose(gradient, expected, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_its_slopes_are_those_of_finite_differences(
     make_problem, value_of, assert_slope, rng, rho
 ):
@@ -85,6 +87,7 @@ def test_its_slopes_are_those_of_finite_differences(
     assert_slope(value_of(problem), problem[:3], directions)
 
 
+@pytest.mark.slow
 def test_slopes_in_the_points_are_those_of_finite_differences(
     cost, tight, assert_slope, rng
 ):
@@ -113,6 +116,7 @@ def test_slopes_of_the_divergence_are_those_of_finite_differences(
     assert_slope(value, arguments, directions)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_the_unrolled_iterations(
     make_problem, value_of, with_gradients
 ):
@@ -148,6 +152,7 @@ def test_ten_times_the_value_has_ten_times_the_gradient(
         assert_allclose(ten, 10.0 * one, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_gradients_at_coincident_points_are_finite(cost, with_gradients, rng):
     x = rng.normal(size=(6, 3)).astype("float32")
     x[0], x[1] = 0.0, x[2]
@@ -182,6 +187,7 @@ def test_transport_cost_is_the_price_of_the_plan(make_problem, solve, tight):
     assert_allclose(transport_cost(problem, solution), expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [None, 0.5])
 def test_the_gradient_under_xla_is_that_of_the_graph(
     make_problem, with_gradients, rho

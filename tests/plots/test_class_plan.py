@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from keras_otreg.plots import class_plan
 
@@ -27,3 +28,25 @@ def test_a_target_class_without_mass_is_a_row_of_zeros():
     plan = np.array([[0.0, 1.0], [0.0, 2.0]])
     shares = class_plan(plan, "AB", "01").axes[0].images[0].get_array()
     assert np.isfinite(shares).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "names"), [((3, 2), ("AB", "01")), ((1, 2), ("A", "0"))]
+)
+def test_there_is_a_name_for_each_class_of_a_matrix(shape, names):
+    with pytest.raises(ValueError, match="names"):
+        class_plan(np.ones(shape), *names)
+
+
+@pytest.mark.parametrize(
+    "plan", [[[np.nan, 1.0]], [[-1.0, 1.0]], [1.0, 2.0], np.ones((1, 2, 1)), []]
+)
+def test_a_plan_is_a_matrix_without_negative_numbers(plan):
+    with pytest.raises(ValueError, match=r"`plan`\. Expected.* Received"):
+        class_plan(plan, "A", "01")
+
+
+def test_dollars_in_names_begin_no_formula():
+    names = ["$5_$10", "$x"], [r"\$\frac$", "$$"]
+    figure = class_plan(np.eye(2), *names)
+    assert figure.pixels().shape[-1] == 4

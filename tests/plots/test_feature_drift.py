@@ -41,3 +41,8 @@ def test_one_value_each_is_a_bar_from_input_to_output():
 def test_layers_of_unequal_values_are_refused(drift):
     with pytest.raises(ValueError, match="as many for each"):
         plots.feature_drift(drift)
+
+
+@pytest.mark.parametrize("values", [1.0, [1.0, 2.0]])
+def test_dollars_in_names_begin_no_formula(values):
+    plots.feature_drift({"$5_$10": values, "$x_$": values}).pixels()

@@ -63,3 +63,13 @@ def test_a_figure_shows_itself_in_a_notebook_and_as_pixels():
     pixels = figure.pixels()
     assert pixels.shape == (150, 300, 4)
     assert len(np.unique(pixels)) > 2
+
+
+@pytest.mark.parametrize("name", ["$5_$10", r"\$", r"a\\$b$", "$", "plain"])
+def test_a_literal_name_is_drawn_letter_by_letter(name):
+    figure = figures.new_figure(2, 1)
+    written = figure.text(0.5, 0.5, figures.literal(name))
+    expected = figure.text(0.5, 0.5, name, parse_math=False)
+    assert written._preprocess_math(written.get_text()) == (name, False)
+    boxes = [x.get_window_extent().width for x in (written, expected)]
+    assert boxes[0] == boxes[1]

@@ -67,3 +67,12 @@ def test_a_value_that_was_not_logged_in_an_epoch_is_a_gap():
     figure = plots.history({"accuracy": [0.1, "NA", 0.3]})
     values = figure.axes[0].lines[0].get_ydata()
     np.testing.assert_array_equal(np.isnan(values), [False, True, False])
+
+
+def test_values_of_some_epochs_alone_are_refused():
+    with pytest.raises(ValueError, match=r"`logs`.*'loss': 2, 'val_loss': 1"):
+        plots.history({"loss": [1, 2], "val_loss": [1]})
+
+
+def test_dollars_in_names_begin_no_formula():
+    plots.history({"$5_$10": [1, 2]}).pixels()

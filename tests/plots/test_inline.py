@@ -28,3 +28,9 @@ def test_the_same_figure_is_the_same_text():
     }
     assert len(texts) == 1
     assert 'class="picture"' in texts.pop()
+
+
+def test_a_label_may_hold_quotes():
+    text = plots.inline_svg(plots.plan(np.eye(3)), 'the "plan" of <a & b>')
+    root = ElementTree.fromstring(text)
+    assert root.get("aria-label") == 'the "plan" of <a & b>'

@@ -63,3 +63,9 @@ def test_names_that_do_not_fit_are_refused():
         plots.layer_similarity([[1.0]], "ab", "c")
     with pytest.raises(ValueError, match="pairs='x'"):
         plots.layer_similarity([[1.0]], "a", "c", pairs=[("x", "c")])
+
+
+def test_dollars_in_names_begin_no_formula():
+    names = ["$5_$10", "stem"]
+    figure = plots.layer_similarity(np.eye(2), names, names)
+    assert figure.pixels().shape[-1] == 4

@@ -51,3 +51,22 @@ def test_shares_of_a_teacher_neuron_sum_to_one(rng):
     plan[2] = 0.0
     sums = row_shares(plan).sum(axis=1)
     np.testing.assert_allclose(sums, [1.0, 1.0, 0.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "plans",
+    [
+        [[0.5, np.nan]],
+        [[0.5, -0.1]],
+        [0.5, 0.5],
+        np.ones((2, 2, 2)),
+        np.zeros((0, 3)),
+        [],
+        {},
+        {"good": np.eye(2), "bad": np.ones(3)},
+    ],
+    ids=str,
+)
+def test_what_is_no_plan_is_refused(plans):
+    with pytest.raises(ValueError, match=r"`plans`\. Expected.* Received"):
+        plot(plans)

@@ -147,4 +147,4 @@ def shift():
 @pytest.fixture
 def penalty():
     """The sum of the weight penalties of a model."""
-    return lambda model: float(sum(model.losses))
+    return lambda model: float(np.asarray(sum(model.losses)))

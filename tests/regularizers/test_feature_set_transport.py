@@ -82,6 +82,7 @@ def test_it_is_zero_at_the_reference(x):
     np.testing.assert_allclose(model.losses, [0.0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_pulls_activations_to_the_reference_under_fit(x):
     bank = np.full((5, 3), 2.0, "float32")
     model = dense(FeatureSetTransport(bank, 10.0, epsilon=0.5))
@@ -92,6 +93,7 @@ def test_it_pulls_activations_to_the_reference_under_fit(x):
     assert np.abs(activations(model, x) - 2.0).mean() < 0.5 * before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("points", "size"), [("samples", 6), ("positions", None)]
 )
@@ -145,6 +147,7 @@ def test_a_small_batch_is_finite(bank, x, size):
     assert np.isfinite(model.losses[0])
 
 
+@pytest.mark.slow
 def test_it_reloads_where_only_keras_otreg_was_imported(bank, x, tmp_path):
     model = dense(FeatureSetTransport(bank, 0.3, epsilon=0.5))
     model(x)

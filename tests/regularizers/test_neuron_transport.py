@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers, ops
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
@@ -70,15 +69,16 @@ def test_the_order_of_inputs_matters(kernels):
     assert float(NeuronTransport(start, 1.0)(start[:, :, ::-1])) > 1.0
 
 
-def test_the_gradient_pulls_each_neuron_to_the_one_it_comes_from(rng):
+def test_the_gradient_pulls_each_neuron_to_the_one_it_comes_from(
+    rng, value_and_gradients
+):
     start = rng.normal(size=(20, 6))
     order = rng.permutation(6)
     kernel = start[:, order] + 0.1 * rng.normal(size=start.shape)
-    weight = tf.Variable(kernel)
-    with tf.GradientTape() as tape:
-        value = NeuronTransport(start, 0.3, epsilon=0.02)(weight)
+    penalty = NeuronTransport(start, 0.3, epsilon=0.02)
+    _, (slope,) = value_and_gradients(penalty)(kernel)
     np.testing.assert_allclose(
-        tape.gradient(value, weight),
+        slope,
         0.3 * (kernel - start[:, order]),
         rtol=1e-2,
         atol=1e-4,
@@ -90,12 +90,11 @@ def test_the_gradient_pulls_each_neuron_to_the_one_it_comes_from(rng):
     [np.ones((3, 5)), np.zeros((3, 5)), np.eye(4), np.ones(5), np.ones(())],
     ids=["equal", "zero", "eye", "vector", "scalar"],
 )
-def test_at_the_start_value_and_gradient_are_zero(start):
-    weight = tf.Variable(start.astype("float32"))
-    with tf.GradientTape() as tape:
-        value = NeuronTransport(start, 1.0)(weight)
+def test_at_the_start_value_and_gradient_are_zero(start, value_and_gradients):
+    penalty = value_and_gradients(NeuronTransport(start, 1.0))
+    value, (slope,) = penalty(start.astype("float32"))
     np.testing.assert_allclose(value, 0.0, atol=1e-5)
-    np.testing.assert_allclose(tape.gradient(value, weight), 0.0, atol=1e-5)
+    np.testing.assert_allclose(slope, 0.0, atol=1e-5)
 
 
 def test_a_narrow_layer_can_start_from_a_wide_one(rng):
@@ -130,6 +129,7 @@ def test_the_penalty_has_the_dtype_of_the_weight(rng, dtype):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
     ("layer", "shape"),
@@ -163,6 +163,7 @@ def test_it_sits_in_a_layer_trains_and_is_saved(
     np.testing.assert_array_equal(regularizer.start, start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["nested", "conv", "depthwise", "separable", "lstm", "prelu"]
 )
@@ -191,7 +192,9 @@ def test_one_form_replaces_the_other(make, shift, penalty, first, then):
     number = len(model.losses)
     add_starting_point(model, 0.3, regularizer=then)
     assert len(model.losses) == number
-    assert penalty(model) < 1e-4
+    at_start = penalty(model)
+    shift(model.trainable_variables, 1.0)
+    assert at_start < 0.01 * penalty(model)
     assert isinstance(model.layers[1].kernel_regularizer, then)
 
 
@@ -212,3 +215,35 @@ def test_a_wrong_argument_is_refused(argument, value):
     arguments = {"start": np.ones((3, 2)), "strength": 1.0, argument: value}
     with pytest.raises(ValueError, match=rf"`{argument}`.*Received"):
         NeuronTransport(**arguments)
+
+
+@pytest.mark.parametrize("kind", ["conv", "transposed"])
+def test_a_layer_is_pulled_as_a_set_of_its_neurons(make, penalty, kind, rng):
+    model = make(kind)
+    add_starting_point(model, 1.0, regularizer=NeuronTransport)
+    kernel = model.layers[1].kernel
+    outputs, inputs = (-2, -1) if kind == "transposed" else (-1, -2)
+    kernel.assign(rng.normal(size=kernel.shape))
+    add_starting_point(model, 1.0, regularizer=NeuronTransport)
+    at_start, start = penalty(model), np.array(kernel)
+    costs = []
+    for axis in (outputs, inputs):
+        kernel.assign(np.flip(start, axis))
+        costs.append(penalty(model) - at_start)
+    assert abs(costs[0]) < 1e-3
+    assert costs[1] > 0.1
+
+
+def test_the_axis_of_neurons_is_one_of_the_weight(rng):
+    start = rng.normal(size=(3, 4, 5))
+    assert NeuronTransport(start, 1.0, axis=1).axis == -2
+    for axis in (3, -4, True, 0.0):
+        with pytest.raises(ValueError, match="axis"):
+            NeuronTransport(start, 1.0, axis=axis)
+    with pytest.raises(ValueError, match="all but axis -2"):
+        NeuronTransport(start, 1.0, axis=-2)(rng.normal(size=(3, 4, 6)))
+
+
+def test_rows_of_unequal_lengths_are_refused_as_such():
+    with pytest.raises(ValueError, match="`start`.*unequal lengths"):
+        NeuronTransport([[1, 2], [3]], 1.0)

@@ -37,3 +37,9 @@ def test_it_stands_beside_another_space(hp):
 def test_ranges_are_of_positive_numbers(hp, name, wrong):
     with pytest.raises(ValueError, match=name):
         alignment_space(hp, **{name: wrong})
+
+
+@pytest.mark.parametrize("at", [[], {}, 3, None, "", ["a", 3]])
+def test_a_place_is_needed(hp, at):
+    with pytest.raises(ValueError, match="`at`.*path of.*Received: at="):
+        alignment_space(hp, at)

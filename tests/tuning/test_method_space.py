@@ -63,3 +63,11 @@ def test_commands_know_all_methods_by_name():
     assert set(TITLES) == {*PENALTIES, *OF_WEIGHTS}
     for name in OF_WEIGHTS:
         assert Method(name, {}, None).loss() is None
+
+
+@pytest.mark.parametrize("method", ["cka", "transport", "alignment"])
+def test_a_weight_of_zero_is_refused_not_searched(method):
+    with pytest.raises(ValueError, match="weight"):
+        method_space(settled(), method, "features", weight=0.0)
+    with pytest.raises(ValueError, match="strength"):
+        strength_space(settled(), 0.0)

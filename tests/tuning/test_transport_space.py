@@ -95,3 +95,9 @@ def test_two_spaces_in_one_search_have_names_of_their_own(hp):
 def test_a_wrong_range_is_refused(hp, weight, message):
     with pytest.raises(ValueError, match=message):
         transport_space(hp, "a", weight=weight)
+
+
+@pytest.mark.parametrize("at", [[], {}, 3, None, "", ["a", 3]])
+def test_a_place_is_needed(hp, at):
+    with pytest.raises(ValueError, match="`at`.*path of.*Received: at="):
+        transport_space(hp, at)

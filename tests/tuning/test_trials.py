@@ -5,6 +5,7 @@ import keras_otreg as otreg
 from keras_otreg.tuning import objective, trials
 
 
+@pytest.mark.slow
 def test_a_search_that_was_interrupted_ends_with_the_same_table(
     search, make_hypermodel, compile_model
 ):
@@ -46,6 +47,7 @@ def test_a_trial_that_failed_is_a_row_without_a_score(
     assert (row["status"], row["score"]) == ("FAILED", None)
 
 
+@pytest.mark.slow
 def test_rows_have_the_same_keys(make_hypermodel, data, tmp_path):
     def penalties(hp):
         return otreg.tuning.transport_space(

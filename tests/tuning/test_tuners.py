@@ -33,6 +33,7 @@ def make_tuner(request, tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_best_model_evaluates_to_the_score_that_won(
     make_tuner, make_hypermodel, data, evaluated, tmp_path
@@ -80,6 +81,7 @@ def test_trials_share_one_teacher_and_leave_nothing_behind(
     assert len(teachers) == 1
 
 
+@pytest.mark.slow
 def test_a_trial_that_hyperband_takes_up_again_goes_on(
     make_hypermodel, data, tmp_path
 ):

@@ -59,3 +59,12 @@ def test_right_examples_are_of_all_classes():
     labels = np.array([0, 0, 1])
     found = examples(probabilities, labels, right=True, most=2)
     assert [x["row"] for x in found] == [0, 2]
+
+
+def test_many_pictures_are_no_trouble():
+    labels = np.zeros(4000, int)
+    odd = np.arange(4000) % 2
+    found = compared(certain(odd), certain(1 - odd), labels)
+    assert found.chance == 1.0
+    found = compared(certain(labels), certain(labels + 1), labels)
+    assert found.chance == 0.0

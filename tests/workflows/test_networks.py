@@ -2,12 +2,14 @@ import keras
 import numpy as np
 import pytest
 
+from keras_otreg import TransferModel
 from keras_otreg.data.preprocessing import preparation_for
 from keras_otreg.workflows import applications
 from keras_otreg.workflows.networks import (
     classifier,
     features_of,
     picture_shape,
+    place_of,
     with_new_head,
 )
 
@@ -35,10 +37,78 @@ def network(*ends):
             "drop",
         ),
         ([layers.ReLU(name="last")], "last"),
+        ([layers.Activation("relu", name="last")], "last"),
+        ([layers.Flatten(name="last")], "last"),
+        (
+            [
+                layers.GlobalAveragePooling2D(keepdims=True, name="pooled"),
+                layers.Conv2D(5, 1),
+                layers.Reshape((5,)),
+                layers.Softmax(),
+            ],
+            "pooled",
+        ),
+        (
+            [
+                layers.GlobalAveragePooling2D(keepdims=True),
+                layers.Conv2D(6, 1),
+                layers.Activation("relu", name="active"),
+                layers.Dropout(0.2, name="drop"),
+                layers.Conv2D(5, 1),
+                layers.Flatten(),
+                layers.Activation("softmax"),
+            ],
+            "drop",
+        ),
+        # Neurons at positions, not a number for each class.
+        ([layers.Conv2D(5, 1), layers.Flatten(name="last")], "last"),
+        ([layers.Conv2D(5, 1, name="last")], "last"),
     ],
 )
 def test_a_head_is_put_on_what_the_last_one_reads(ends, expected):
     assert features_of(network(*ends)) == expected
+
+
+def test_a_penalty_is_before_the_dropout_of_the_head():
+    ends = [
+        layers.Flatten(),
+        layers.Dense(6, name="wide"),
+        layers.ReLU(name="active"),
+        layers.Dropout(0.5),
+        layers.Dropout(0.5, name="drop"),
+        layers.Dense(5),
+    ]
+    assert features_of(network(*ends)) == "drop"
+    assert place_of(network(*ends)) == "active"
+    assert place_of(network(layers.ReLU(name="last"))) == "last"
+    # Not what it is before: the head does not see that.
+    ends[2] = layers.Activation("relu", name="active")
+    assert place_of(network(*ends)) == "active"
+
+
+def test_a_head_of_convolutions_is_replaced(rng):
+    model = network(
+        layers.GlobalAveragePooling2D(keepdims=True, name="means"),
+        layers.Dropout(0.5),
+        layers.Conv2D(5, 1, name="scores"),
+        layers.Reshape((5,)),
+        layers.Activation("softmax"),
+    )
+    assert place_of(model) == "means"
+    student = with_new_head(model, features_of(model), 3, seed=0)
+    assert student.output_shape == (None, 3)
+    assert student.get_layer("head").kernel.shape == (4, 3)
+    assert "scores" not in [layer.name for layer in student.layers]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV3Small"])
+def test_networks_of_keras_are_cut_before_their_scores(name):
+    build = getattr(keras.applications, name)
+    model = build(weights=None, input_shape=(96, 96, 3))
+    for place in (features_of(model), place_of(model)):
+        assert model.get_layer(place).output.shape == (None, 1, 1, 1024)
+    assert isinstance(model.get_layer(features_of(model)), layers.Dropout)
 
 
 def test_of_maps_a_new_head_sees_the_means():
@@ -78,8 +148,20 @@ def test_what_takes_no_pictures_is_refused():
     many = keras.Sequential([keras.Input((8, 8, 5)), layers.Flatten()])
     with pytest.raises(OSError, match="1 or 3 channels"):
         picture_shape(many, 8)
+    x = keras.Input((8, 8, 3))
+    two = keras.Model(x, [layers.Flatten()(x), layers.Conv2D(1, 1)(x)])
+    with pytest.raises(OSError, match="has 2 outputs: expected one"):
+        picture_shape(two, 8)
     free = keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(1, 1)])
     assert picture_shape(free, 96) == (96, 96, 1)
+
+
+def test_of_a_transfer_model_the_student_is_asked_for():
+    model = TransferModel(network(layers.Flatten(), layers.Dense(2)))
+    with pytest.raises(
+        OSError, match=r"student transfer_model is a .*`model\.student"
+    ):
+        picture_shape(model, 8, "student")
 
 
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "DenseNet121"])
@@ -96,13 +178,26 @@ def test_a_network_of_keras_takes_pictures_as_they_are(rng):
     build = keras.applications.MobileNetV2
     keras.utils.set_random_seed(0)
     own = build(include_top=False, weights=None, input_shape=(32, 32, 3))
-    model = applications._with_scaling(build, own.get_weights(), (32, 32, 3))
+    model = applications._of_pictures(build, own)
     x = rng.uniform(0, 255, size=(2, 32, 32, 3)).astype("float32")
     seen = preparation_for(build).function(x.copy())
     expected = np.mean(own(seen), axis=(1, 2))
     np.testing.assert_allclose(model(x), expected, rtol=1e-3, atol=1e-6)
     assert model.layers[-1].name == "avg_pool"
     assert not model.get_layer("preprocessing").trainable
+
+
+def test_a_network_that_scales_pixels_itself_is_taken_as_it_is(rng):
+    """With weights EfficientNet has a layer more than without."""
+    inputs = keras.Input((32, 32, 3))
+    seen = keras.layers.Rescaling([2.0, 3.0, 4.0])(inputs)
+    known = keras.Model(inputs, keras.layers.Conv2D(4, 3)(seen))
+    build = keras.applications.EfficientNetB0
+    model = applications._of_pictures(build, known)
+    x = rng.uniform(0, 255, size=(2, 32, 32, 3)).astype("float32")
+    expected = np.mean(known(x), axis=(1, 2))
+    np.testing.assert_allclose(model(x), expected, rtol=1e-5)
+    assert model.layers[-1].name == "avg_pool"
 
 
 def test_a_download_that_fails_is_told_with_a_way_out(monkeypatch):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.run import Run, Trained, write_table
+from keras_otreg.workflows.run import Run, Trained, settle, write_table
 
 
 def trained(value):
@@ -47,6 +47,39 @@ def test_other_settings_are_refused_once_something_is_finished(tmp_path):
         Run(tmp_path, {"seed": 2})
     assert json.loads((tmp_path / "run.json").read_text())["seed"] == 1
     assert Run(tmp_path, {"seed": 1}).facts("search", fail) == {"score": 0.5}
+
+
+def test_a_search_of_another_command_is_a_result_too(tmp_path):
+    settle(tmp_path, {"command": "tune"})
+    settle(tmp_path, {"command": "finetune"})
+    (tmp_path / "search" / "trial_0").mkdir(parents=True)
+    with pytest.raises(ValueError, match="command is 'finetune' there"):
+        settle(tmp_path, {"command": "tune"})
+    settle(tmp_path, {"command": "finetune"})
+
+
+FILES = ["run.json", "stages/head.json", "stages/head.npz", "stages/head.keras"]
+
+
+@pytest.mark.parametrize("damage", ["{", "[1]", ""])
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_damaged_is_named_with_a_way_out(tmp_path, name, damage):
+    Run(tmp_path, {"seed": 0}).stage("head", lambda: trained(1.0))
+    (tmp_path / name).write_text(damage)
+    mark = "run.json" if name == "run.json" else "head.json"
+    with pytest.raises(ValueError, match=f"Delete '.*{mark}'"):
+        Run(tmp_path, {"seed": 0}).stage("head", fail)
+
+
+@pytest.mark.parametrize("name", FILES[2:])
+def test_what_is_missing_is_made_again_as_the_message_says(tmp_path, name):
+    Run(tmp_path, {"seed": 0}).stage("head", lambda: trained(1.0))
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match="missing"):
+        Run(tmp_path, {"seed": 0}).stage("head", fail)
+    (tmp_path / "stages" / "head.json").unlink()
+    Run(tmp_path, {"seed": 0}).stage("head", lambda: trained(1.0))
+    assert (tmp_path / name).exists()
 
 
 def test_rows_may_lack_columns(tmp_path):

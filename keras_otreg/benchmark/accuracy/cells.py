@@ -5,11 +5,14 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from keras_otreg.files import whole
+from keras_otreg import checks
+from keras_otreg.files import write_csv
 
 # The files of a run: the table, and what it was made on.
 CELLS, RUN = "cells.csv", "run.json"
 TRIAL, REPORT = "trial", "report"
+NUMBERS = ("strength", "validation", "test", "entropy", "moved", "seconds")
+DECIMALS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +47,12 @@ class Cell:
     moved: float | None = None
     seconds: float = 0.0
 
+    def __post_init__(self):
+        # As in the file: what is read again leads to the same choice.
+        for name in NUMBERS[1:]:
+            if value := getattr(self, name):
+                object.__setattr__(self, name, round(value, DECIMALS))
+
     @property
     def identity(self) -> tuple:
         """What no two cells of a table have in common."""
@@ -58,7 +67,6 @@ class Cell:
 
 
 FIELDS = [field.name for field in dataclasses.fields(Cell)]
-NUMBERS = ("strength", "validation", "test", "entropy", "moved", "seconds")
 
 
 class Cells:
@@ -84,29 +92,43 @@ class Cells:
 
 
 def read_cells(path: pathlib.Path) -> list[Cell]:
-    """Reads a file that `write_cells` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [_cell(row) for row in csv.DictReader(file)]
+    """Reads a file that `write_cells` wrote.
+
+    Args:
+        path: The file. If it ends within a line, that line is left out.
+
+    Returns:
+        The cells.
+
+    Raises:
+        ValueError: If it is not such a file, in one line.
+    """
+    try:
+        *lines, _ = path.read_text(encoding="utf-8").split("\n")
+        titles, *rows = [row for row in csv.reader(lines) if row] or [[]]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise checks.entries.no_cells(path, FIELDS, str(error)) from error
+    if titles != FIELDS:
+        raise checks.entries.no_cells(path, FIELDS, titles)
+    cells = []
+    for row in rows:
+        try:
+            cells.append(_cell(row))
+        except ValueError as error:
+            raise checks.entries.no_cells(path, FIELDS, row) from error
+    return cells
 
 
 def write_cells(cells: Sequence[Cell], path: pathlib.Path) -> None:
     """Writes a row for each cell, all or nothing."""
-    with (
-        whole(path) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(FIELDS)
-        writer.writerows(
-            [_text(cell, name) for name in FIELDS] for cell in cells
-        )
+    write_csv(path, FIELDS, map(dataclasses.astuple, cells))
 
 
-def _text(cell, name):
-    value = getattr(cell, name)
-    return round(value, 5) if name in NUMBERS[1:] and value else value
-
-
-def _cell(row):
+def _cell(values):
+    row = dict(zip(FIELDS, values, strict=True))
     numbers = {k: float(row[k]) if row[k] else None for k in NUMBERS}
+    checks.one_of(row["phase"], (TRIAL, REPORT), "phase")
+    checks.non_negative(numbers["validation"], "validation")
+    if row["phase"] == REPORT:
+        checks.non_negative(numbers["test"], "test")
     return Cell(**{**row, **numbers, "seed": int(row["seed"])})

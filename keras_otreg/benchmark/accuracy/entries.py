@@ -5,7 +5,8 @@ from typing import Any
 
 from keras_otreg import checks
 
-SOURCES = ("mnist5k", "optdigits", "letters")
+# Data, and how many classes each has.
+SOURCES = {"mnist5k": 10, "optdigits": 10, "letters": 52}
 STUDENTS = ("same", "narrow")
 # What a method can ask of a task.
 NEEDS = ("same network", "same classes")
@@ -74,8 +75,11 @@ class SmallTask(Entry):
         checks.one_of(self.source, SOURCES, f"{self.name}: source")
         checks.one_of(self.target, SOURCES, f"{self.name}: target")
         checks.one_of(self.student, STUDENTS, f"{self.name}: student")
-        for field in ("source_classes", "target_classes"):
-            checks.no_or_two(getattr(self, field), f"{self.name}: {field}")
+        for field in ("source", "target"):
+            ends = getattr(self, f"{field}_classes")
+            known = SOURCES[getattr(self, field)]
+            name = f"{self.name}: {field}_classes"
+            checks.entries.first_and_last(ends, known, name)
         if self.unlabelled:
             checks.count(self.unlabelled, f"{self.name}: unlabelled")
 
@@ -131,6 +135,8 @@ class FolderTask(Entry):
         super().__post_init__()
         checks.count(self.image_size, f"{self.name}: image_size")
         checks.count(self.batch_size, f"{self.name}: batch_size")
+        if self.frozen_to is not None:
+            checks.layer_path(self.frozen_to, f"{self.name}: frozen_to")
 
     @property
     def offers(self) -> tuple[str, ...]:
@@ -181,6 +187,8 @@ class Method:
     def __post_init__(self):
         for strength in self.strengths:
             checks.positive(strength, f"{self.name}: strengths")
+        arguments = f"{self.name}: arguments"
+        checks.instance_of(self.arguments, dict, arguments, "keys and values")
         checks.one_of(self.at, PLACES, f"{self.name}: at")
         for need in self.needs:
             checks.one_of(need, NEEDS, f"{self.name}: needs")

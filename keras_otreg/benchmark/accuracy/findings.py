@@ -76,19 +76,27 @@ def _forms(comparison, found):
         if (methods[x.method].loss, methods[x.method].needs)
         == (shown.loss, shown.needs)
     ]
-    names = {x.method for x in forms}
-    done = {
-        x.task: {y.method for y in forms if y.task == x.task} for x in forms
-    }
-    common = [x for x in forms if done[x.task] == names]
-    if shown.loss and len(names) > 1 and common:
-        tasks = dict.fromkeys(x.task for x in common)
+    for tasks, names in _common_tasks(forms):
+        if not shown.loss or len(names) < 2:
+            continue
+        common = [x for x in forms if x.task in tasks and x.method in names]
         ranks = mean_ranks(common, "validation")
         listed = ", ".join(f"{x} {rank:.2f}" for x, (rank, _) in ranks.items())
         yield (
             f"Forms of {shown.loss} by their mean rank among each other on "
             f"validation data, over {', '.join(tasks)}: {listed}."
         )
+
+
+def _common_tasks(forms):
+    """Tasks with the methods that were tried on all of them, most first."""
+    done = {
+        name: tuple(x.task for x in forms if x.method == name)
+        for name in dict.fromkeys(x.method for x in forms)
+    }
+    # Ranks of unequal sets of tasks say nothing of each other.
+    for tasks in sorted({*done.values()}, key=lambda x: (-len(x), x)):
+        yield tasks, {x for x in done if set(tasks) <= set(done[x])}
 
 
 def _edges(comparison, found):

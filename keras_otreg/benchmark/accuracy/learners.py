@@ -12,18 +12,25 @@ from keras_otreg.benchmark.accuracy.problem import (
     HEAD,
     Pair,
     Problem,
-    copy_of,
     frozen_but_for_head,
 )
 from keras_otreg.data import Labelled
 from keras_otreg.demo.training import Trainee, train, trainee
 from keras_otreg.features import channel_weights
 from keras_otreg.models import Penalty, TransferModel
+from keras_otreg.models.copies import copy_of
 from keras_otreg.regularizers import (
     NeuronTransport,
     StartingPoint,
     add_starting_point,
 )
+
+# What a file may name as a `solver`, of the losses that take one.
+SOLVERS = {"Sinkhorn": ot.Sinkhorn, "ProximalPoint": ot.ProximalPoint}
+# Losses between neurons, whose plan can be looked at.
+WITH_PLAN = ("RepresentationTransport", "TransportAlignment")
+# Learners that have nothing to choose.
+WITHOUT_STRENGTH = ("plain", "frozen")
 
 
 def learner(
@@ -60,15 +67,17 @@ def penalties(
     Raises:
         ValueError: If the loss is unknown or refuses its arguments.
     """
-    kind = getattr(losses, checks.one_of(method.loss, losses.__all__, "loss"))
+    name = f"{method.name}: loss"
+    kind = getattr(losses, checks.one_of(method.loss, losses.__all__, name))
     arguments = dict(method.arguments)
     if "solver" in arguments:
-        name = checks.one_of(arguments["solver"], ot.__all__, "solver")
-        arguments["solver"] = getattr(ot, name)()
+        name = f"{method.name}: solver"
+        solver = checks.one_of(arguments["solver"], SOLVERS, name)
+        arguments["solver"] = SOLVERS[solver]()
     try:
         loss = kind(**arguments)
-    except TypeError as error:
-        raise checks.arguments(method.name, error) from error
+    except (TypeError, ValueError) as error:
+        raise checks.entries.arguments(method.name, error) from error
     return Penalty.at_each(loss, dict(pairs), weight=strength)
 
 

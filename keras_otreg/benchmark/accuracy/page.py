@@ -7,7 +7,8 @@ from keras_otreg.benchmark.accuracy import report
 from keras_otreg.benchmark.accuracy.cells import CELLS, RUN, Cells
 from keras_otreg.benchmark.accuracy.comparison import Comparison
 from keras_otreg.benchmark.accuracy.summary import summaries
-from keras_otreg.benchmark.section import write_section
+from keras_otreg.benchmark.section import origin, write_section
+from keras_otreg.files import written
 
 PICTURE = pathlib.PurePosixPath("img/accuracy.png")
 PROTOCOL = """\
@@ -36,10 +37,13 @@ def write_page(
     """
     found = summaries(comparison, Cells(folder / CELLS))
     if not found:
-        raise OSError(f"no results of these tasks and methods in {folder}")
+        raise OSError(
+            f"no results of these tasks and methods in {folder}, as "
+            f"`keras-otreg benchmark accuracy --out {folder}` writes"
+        )
     image = page.parent / PICTURE
     image.parent.mkdir(parents=True, exist_ok=True)
-    report.picture(comparison, found).savefig(image)
+    written(image, report.picture(comparison, found).savefig)
     write_section(
         page,
         "accuracy",
@@ -64,6 +68,8 @@ def _about(folder):
     if not path.exists():
         return []
     about = json.loads(path.read_text(encoding="utf-8"))
-    command = about.pop("command")
-    versions = "; ".join(f"{name} {value}" for name, value in about.items())
-    return [f"Command: `python -m keras_otreg {command}`", f"On: {versions}."]
+    # What --data was is for a person to add; it is a folder of anybody's.
+    pictures = about.pop("pictures", None)
+    command, versions = origin(about)
+    seen = [f"Pictures: {pictures}."] if pictures else []
+    return [command, *seen, f"On: {versions}."]

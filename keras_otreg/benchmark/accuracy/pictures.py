@@ -1,20 +1,35 @@
 """Transfers from ImageNet to pictures that lie in folders."""
 
 import functools
+import hashlib
+import json
 import pathlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_otreg import checks
 from keras_otreg.benchmark.accuracy.entries import FolderTask
-from keras_otreg.benchmark.accuracy.problem import HEAD, Problem, copy_of
+from keras_otreg.benchmark.accuracy.problem import HEAD, Problem
 from keras_otreg.data import Labelled, efficientnet_lite0, image_folder
 from keras_otreg.demo.settings import Settings
+from keras_otreg.models.copies import copy_of
 
 PARTS = ("train", "validation", "test")
 STAGES = ("block3_out", "block5_out", "block7_out", "top")
 PENULTIMATE = "avg_pool"
+
+
+def digest_of(data: pathlib.Path) -> str:
+    """A short text that changes with the names and sizes of files."""
+    files = sorted(
+        (path.relative_to(data).as_posix(), path.stat().st_size)
+        for part in PARTS
+        for path in (data / part).rglob("*")
+        if path.is_file()
+    )
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12]
 
 
 def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
@@ -31,7 +46,7 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
     Raises:
         ImportError: If the weights of the source network are not installed.
         OSError: If the network has no such layer.
-        ValueError: If the folders hold no pictures.
+        ValueError: If the folders hold no pictures, or too few to label.
     """
     settings = Settings(
         seed=seed,
@@ -42,6 +57,7 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
     )
     lower, upper = _halves(entry.image_size, entry.frozen_to)
     pool, validation, test = _data(data, entry.image_size, entry.frozen_to)
+    checks.entries.enough_labels(entry.labels, pool.y, entry.name)
     stages = [(x, x) for x in STAGES if x in {y.name for y in upper.layers}]
     penultimate = (PENULTIMATE, PENULTIMATE)
     return Problem(

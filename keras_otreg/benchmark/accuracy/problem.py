@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import keras
 import numpy as np
@@ -64,10 +63,3 @@ def frozen_but_for_head(model: keras.Model) -> keras.Model:
     for layer in model.layers[:-1]:
         layer.trainable = False
     return model
-
-
-def copy_of(model: keras.Model) -> Any:
-    """The same network with equal weights of its own."""
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy

@@ -12,7 +12,13 @@ from keras_otreg.benchmark.accuracy.entries import (
     Method,
     SmallTask,
 )
-from keras_otreg.benchmark.accuracy.learners import LEARNERS, penalties
+from keras_otreg.benchmark.accuracy.learners import (
+    LEARNERS,
+    WITH_PLAN,
+    WITHOUT_STRENGTH,
+    penalties,
+)
+from keras_otreg.benchmark.accuracy.strict_yaml import load
 
 PACKAGED = pathlib.Path(__file__).with_name("accuracy.yaml")
 KINDS = {"small": SmallTask, "folder": FolderTask}
@@ -32,27 +38,21 @@ def read(path: pathlib.Path = PACKAGED) -> Comparison:
         OSError: If the file cannot be read.
         ValueError: If it says something unknown, in one line.
     """
-    yaml = checks.installed("yaml", "benchmark", "Files of tasks")
-    text = path.read_text(encoding="utf-8")
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise checks.not_yaml(error) from error
-    parts = ("protocol", "tasks", "methods")
-    content = checks.entry(content, parts, ("tasks", "methods"), "the file")
-    tasks = tuple(
-        _task(name, value) for name, value in _named(content, "tasks")
+    content = checks.entries.entry(
+        load(path.read_text(encoding="utf-8")),
+        ("protocol", "tasks", "methods"),
+        ("tasks", "methods"),
+        "the file",
     )
-    methods = tuple(
-        _method(name, value) for name, value in _named(content, "methods")
-    )
+    tasks = _all(_task, content, "tasks")
+    methods = _all(_method, content, "methods")
     protocol = _made(Protocol, content.get("protocol", {}), "protocol")
     return _checked(Comparison(protocol, tasks, methods))
 
 
-def _named(content, part):
-    named = content[part]
-    return checks.entry(named, named, (), part).items()
+def _all(make, content, part):
+    named = checks.entries.named(content[part], part)
+    return tuple(make(*entry) for entry in named.items())
 
 
 def _task(name: str, value: Any) -> Entry:
@@ -64,6 +64,8 @@ def _task(name: str, value: Any) -> Entry:
 def _method(name: str, value: Any) -> Method:
     method = _made(Method, value, name, name=name)
     checks.one_of(method.uses, LEARNERS, f"{name}: uses")
+    if method.uses not in WITHOUT_STRENGTH:
+        checks.entries.some_strengths(method.strengths, name, method.uses)
     if method.uses == "penalties":
         # A loss that cannot be made is found before anything is trained.
         penalties(method, [("layer", "layer")], 1.0)
@@ -78,17 +80,22 @@ def _made(kind, value, where, **known):
         if field.default is dataclasses.MISSING
         and field.default_factory is dataclasses.MISSING
     ]
-    value = checks.entry(
+    value = checks.entries.entry(
         value, set(fields) - set(known), set(required) - set(known), where
     )
-    value = {
-        name: tuple(x) if isinstance(x, list) else x
-        for name, x in value.items()
-    }
+    value = {name: _plain(x, fields[name].type) for name, x in value.items()}
     try:
         return kind(**known, **value)
     except TypeError as error:
-        raise checks.arguments(where, error) from error
+        raise checks.entries.arguments(where, error) from error
+
+
+def _plain(value, kind):
+    """A value of a file as the entries have it."""
+    if isinstance(value, list):
+        return tuple(value)
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole and kind in (int, int | None) else value
 
 
 def _checked(comparison):
@@ -96,14 +103,21 @@ def _checked(comparison):
     protocol = comparison.protocol
     checks.count(protocol.seeds, "protocol: seeds")
     checks.count(protocol.draws, "protocol: draws")
+    checks.entries.seed(protocol.seed, "protocol: seed")
     checks.one_of(protocol.baseline, names, "protocol: baseline")
     checks.one_of(protocol.shown, names, "protocol: shown")
     for name in protocol.also:
         checks.one_of(name, names, "protocol: also")
+    shown = comparison.methods[names.index(protocol.shown)]
+    checks.entries.with_plan(
+        shown.loss if shown.uses == "penalties" else "", WITH_PLAN, shown.name
+    )
     for task in comparison.tasks:
         for name in task.methods:
             checks.one_of(name, names, f"{task.name}: methods")
-    checks.equal_trials(
+        used = [method.name for method in comparison.methods_of(task)]
+        checks.entries.with_baseline(used, protocol.baseline, task.name)
+    checks.entries.equal_trials(
         {x.name: len(x.strengths) for x in comparison.methods if x.strengths}
     )
     return comparison

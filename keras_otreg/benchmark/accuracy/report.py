@@ -12,12 +12,15 @@ from keras_otreg.benchmark.accuracy.comparison import Comparison
 from keras_otreg.benchmark.accuracy.findings import findings
 from keras_otreg.benchmark.accuracy.summary import Summary, summaries
 from keras_otreg.benchmark.accuracy.tables import rank_table, task_table
+from keras_otreg.files import whole, written
+from keras_otreg.plots.figure import literal
 
 TABLE, PICTURE = "table.md", "gains.png"
 RANKED = (
     "A rank goes from 0, the best method on a task, to 1, the worst, and is "
-    "averaged over the tasks where a method can be used. Better, level and "
-    "worse count the tasks by the interval of the paired difference."
+    "averaged over the tasks where a method can be used: compare those of "
+    "methods that share their tasks. Better, level and worse count the tasks "
+    "by the interval of the paired difference."
 )
 
 
@@ -37,12 +40,13 @@ def write(
     """
     found = summaries(comparison, Cells(folder / CELLS))
     for name, reason in skipped.items():
-        console.print(f"Skipped {name}: {reason}")
+        console.print(f"Skipped {name}: {reason}", markup=False)
     if not found:
         return
     text = "\n\n".join(as_markdown(comparison, found))
-    (folder / TABLE).write_text(f"{text}\n", encoding="utf-8")
-    picture(comparison, found).savefig(folder / PICTURE)
+    with whole(folder / TABLE) as unfinished:
+        unfinished.write_text(f"{text}\n", encoding="utf-8")
+    written(folder / PICTURE, picture(comparison, found).savefig)
     console.print(text, markup=False, soft_wrap=True)
     console.print(f"Written to {folder}: {CELLS}, {TABLE}, {PICTURE}")
 
@@ -79,7 +83,8 @@ def picture(comparison: Comparison, found: Sequence[Summary]) -> Any:
             values = np.array([x.gain.mean, x.gain.low, x.gain.high])
             # Few seeds have no interval: a point without a bar.
             values = np.where(np.isfinite(values), values, x.gain.mean)
-            panels.setdefault(x.task, {})[x.method] = values
+            panels.setdefault(x.task, {})[literal(x.method)] = values
     order = [x.name for x in comparison.tasks if x.name in panels]
-    label = f"test accuracy minus {comparison.protocol.baseline}"
-    return plots.gains({name: panels[name] for name in order}, xlabel=label)
+    label = f"test accuracy minus {literal(comparison.protocol.baseline)}"
+    named = {literal(name): panels[name] for name in order}
+    return plots.gains(named, xlabel=label)

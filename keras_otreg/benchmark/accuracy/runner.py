@@ -2,23 +2,22 @@
 
 import dataclasses
 import functools
-import json
 import pathlib
-import shlex
-import sys
 from typing import Any
 
+from keras_otreg import checks
 from keras_otreg.benchmark.accuracy import report
 from keras_otreg.benchmark.accuracy.cells import CELLS, RUN, Cells
 from keras_otreg.benchmark.accuracy.comparison import Comparison
 from keras_otreg.benchmark.accuracy.entries import Entry, FolderTask
 from keras_otreg.benchmark.accuracy.measuring import Measuring
-from keras_otreg.benchmark.accuracy.pictures import folder_problem
+from keras_otreg.benchmark.accuracy.pictures import digest_of, folder_problem
 from keras_otreg.benchmark.accuracy.problem import Problem
 from keras_otreg.benchmark.accuracy.small import small_problem
-from keras_otreg.benchmark.machine import machine
+from keras_otreg.benchmark.on_disk import read_about, write_about
 from keras_otreg.demo.progress import Stages, progress
 
+PICTURES = "digest of the pictures"
 NO_DATA = "its pictures are yours to give: --data FOLDER"
 
 
@@ -36,18 +35,39 @@ def run(
         data: Pictures for the tasks that need them, with the folders `train`,
             `validation` and `test`.
         console: A `rich.console.Console`.
+
+    Raises:
+        ValueError: If the results so far are those of other pictures; or if a
+            task cannot be done, once the others are.
     """
-    about = {"command": shlex.join(sys.argv[1:]), **machine()}
-    (folder / RUN).write_text(json.dumps(about, indent=1), encoding="utf-8")
+    _settle(folder, data)
     running = _Run(comparison, folder, data, Cells(folder / CELLS))
     total = sum(map(running.trainings, comparison.tasks))
+    skipped, failed = {}, []
     with progress(console, total) as stages:
-        skipped = {
-            task.name: reason
-            for task in comparison.tasks
-            if (reason := running.skipped(task, stages))
-        }
+        for task in comparison.tasks:
+            try:
+                reason = running.skipped(task, stages)
+            except ValueError as error:
+                failed.append(error)
+                reason = str(error)
+            if reason:
+                skipped[task.name] = reason
     report.write(comparison, folder, skipped, console)
+    if failed:
+        raise failed[0]
+
+
+def _settle(folder, data):
+    """Writes down what the results are of, beside what is known of them."""
+    path = folder / RUN
+    known = read_about(path) if path.exists() else {}
+    if data is not None:
+        found = {PICTURES: digest_of(data)}
+        if PICTURES in known:
+            checks.same_run(known, found, folder)
+        known.update(found)
+    write_about(path, **known)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_otreg import checks
 from keras_otreg.benchmark.accuracy.entries import SmallTask
 from keras_otreg.benchmark.accuracy.problem import HEAD, Problem
 from keras_otreg.data import (
@@ -39,6 +40,7 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
 
     Raises:
         ImportError: If the data are not installed.
+        ValueError: If a class has fewer samples than are to be labelled.
     """
     settings = Settings(
         seed=seed,
@@ -51,6 +53,7 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         _of_classes(x, entry.target_classes) for x in _data(entry.target)
     )
     validation, pool = few_shot(*data, VALIDATION, seed=0)
+    checks.entries.enough_labels(entry.labels, pool.y, entry.name)
     network, stages = {
         "same": (networks.wide, networks.WIDE_STAGES),
         "narrow": (networks.narrow, networks.NARROW_STAGES),

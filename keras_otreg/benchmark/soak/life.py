@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,43 +13,68 @@ from keras_otreg.demo.settings import Settings
 from keras_otreg.losses import Hint, RepresentationTransport
 from keras_otreg.models import Penalty, TransferModel
 
-KINDS = ("transfer model", "plain model")
 BATCH = 64
+EPOCHS = 120
 
 
-def started(kind: str) -> Callable[[pathlib.Path], None]:
+class Kind(NamedTuple):
+    """What lives for long.
+
+    Attributes:
+        is_wrapped: Whether it is a `TransferModel`. Else it is the student
+            alone: what it loses in a round is not this library's.
+        is_anew: Whether each round trains the model that was loaded in the
+            last one. Else all rounds train one.
+    """
+
+    is_wrapped: bool
+    is_anew: bool
+
+
+KINDS = {
+    "transfer model": Kind(True, False),
+    "plain model": Kind(False, False),
+    "transfer model, a new one each round": Kind(True, True),
+    "plain model, a new one each round": Kind(False, True),
+}
+
+
+def started(kind: Kind) -> Callable[[pathlib.Path], None]:
     """Makes a model, and a round of its life.
 
     Args:
-        kind: One of `KINDS`. The plain model is the student alone: what it
-            loses in a round is not this library's.
+        kind: One of the values of `KINDS`.
 
     Returns:
-        A function of a file to save to. It trains for an epoch, evaluates,
-        predicts, saves, and goes on with what it has loaded again: on the
-        first call the model that was made here.
+        A function of a file to save to. It trains for some epochs, evaluates,
+        predicts, saves, loads a new model, which has to predict the same, and
+        either loads its own weights again or gives way to the new model.
     """
     (x, y), (x_test, y_test) = optdigits()
-    current = [_made(kind)]
+    current = [_made(kind.is_wrapped)]
 
     def live(path):
         model = current.pop()
-        model.fit(x, y, batch_size=BATCH, verbose=0)
+        model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
         model.evaluate(x_test, y_test, batch_size=BATCH, verbose=0)
         before = model.predict(x_test, batch_size=BATCH, verbose=0)
         model.save(path)
-        model = keras.saving.load_model(path)
-        after = model.predict(x_test, batch_size=BATCH, verbose=0)
+        loaded = keras.saving.load_model(path)
+        after = loaded.predict(x_test, batch_size=BATCH, verbose=0)
         np.testing.assert_allclose(after, before, atol=1e-5)
+        if kind.is_anew:
+            model = loaded
+        else:
+            model.load_weights(path)
         current.append(model)
 
     return live
 
 
-def _made(kind):
+def _made(is_wrapped):
     student = narrow(Settings())
     model = student
-    if kind == KINDS[0]:
+    if is_wrapped:
         model = TransferModel(
             student,
             wide(Settings()),

@@ -2,18 +2,26 @@
 
 import pathlib
 
-from keras_otreg.benchmark.section import markdown_table, write_section
-from keras_otreg.benchmark.soak.life import KINDS
+from keras_otreg.benchmark.section import (
+    markdown_table,
+    origin,
+    write_section,
+)
+from keras_otreg.benchmark.soak.life import EPOCHS, KINDS
 from keras_otreg.benchmark.soak.rounds import claims
 from keras_otreg.benchmark.soak.runner import read, table_of
 
 MARKS = 6
-PROTOCOL = """\
-A round is an epoch of `fit`, `evaluate`, `predict`, `save`, `load_model` and \
-`predict` again; the next round goes on with the model that was loaded. After \
-each, garbage is collected and the process is looked at. The plain model is \
-the student in the same loop without this library: what grows there too is \
-not the wrapper's."""
+PROTOCOL = f"""\
+A round is {EPOCHS} epochs of `fit`, then `evaluate`, `predict`, `save`, \
+`load_model` and a `predict` of what was loaded. The next round goes on with \
+the same model, which loads its weights again; where it says so, with the new \
+one. After each round garbage is collected and the process is looked at. The \
+plain model is the student in the same loop without this library: what grows \
+there too is not the wrapper's: to save and to load, Keras makes optimizers to \
+compare with, and TensorFlow keeps something of each new name of a variable, \
+some 35 kB; and it keeps the graph of each training step for ever, as Keras's \
+optimizers sum gradients by a function with a gradient of its own."""
 
 
 def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
@@ -26,16 +34,16 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
     Raises:
         OSError: If there are no results of a transfer model.
     """
+    first, *others = KINDS
+    there = [kind for kind in others if table_of(kind, folder).exists()]
     paragraphs = ["## Long trainings", PROTOCOL]
-    for kind in KINDS:
-        if kind == KINDS[0] or table_of(kind, folder).exists():
-            paragraphs += _of(kind, *read(kind, folder))
+    for kind in (first, *there):
+        paragraphs += _of(kind, *read(kind, folder))
     write_section(page, "soak", paragraphs)
 
 
 def _of(kind, rounds, about):
-    command = about.pop("command")
-    versions = "; ".join(f"{name} {value}" for name, value in about.items())
+    command, versions = origin(about)
     promises = [
         ("kept" if x.kept else "**not kept**", x.text, x.measured)
         for x in claims(rounds)
@@ -49,7 +57,7 @@ def _of(kind, rounds, about):
     ]
     return [
         f"### A {kind}",
-        f"Command: `python -m keras_otreg {command}`",
+        command,
         f"On: {versions}.",
         markdown_table(("", "promise", "measured"), promises),
         markdown_table(

@@ -10,11 +10,12 @@ from keras_otreg import checks
 from keras_otreg.benchmark.on_disk import (
     read_about,
     read_csv,
+    some_results,
     write_about,
-    write_csv,
 )
-from keras_otreg.benchmark.soak.life import started
+from keras_otreg.benchmark.soak.life import KINDS, started
 from keras_otreg.benchmark.soak.rounds import Round, claims, taken
+from keras_otreg.files import write_csv
 
 
 def run(kind: str, minutes: float, folder: pathlib.Path, console: Any) -> None:
@@ -31,7 +32,7 @@ def run(kind: str, minutes: float, folder: pathlib.Path, console: Any) -> None:
     """
     process = checks.installed("psutil", "benchmark", "The soak").Process()
     write_about(about_of(kind, folder))
-    live = started(kind)
+    live = started(KINDS[kind])
     rounds: list[Round] = []
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
@@ -43,13 +44,14 @@ def run(kind: str, minutes: float, folder: pathlib.Path, console: Any) -> None:
             write_csv(table_of(kind, folder), Round._fields, rounds)
             console.print(_line(rounds[-1]))
     for claim in claims(rounds):
-        mark = "kept" if claim.kept else "[bold red]not kept[/]"
-        console.print(f"{mark}: {claim.text}: {claim.measured}")
+        mark = "kept" if claim.kept else "not kept"
+        style = None if claim.kept else "bold red"
+        console.print(f"{mark}: {claim.text}: {claim.measured}", style=style)
 
 
 def table_of(kind: str, folder: pathlib.Path) -> pathlib.Path:
     """Where the rounds of a kind of model are."""
-    return folder / f"{kind.replace(' ', '_')}.csv"
+    return folder / f"{kind.replace(',', '').replace(' ', '_')}.csv"
 
 
 def about_of(kind: str, folder: pathlib.Path) -> pathlib.Path:
@@ -63,11 +65,13 @@ def read(kind: str, folder: pathlib.Path) -> tuple[list[Round], dict[str, Any]]:
     Raises:
         OSError: If there is nothing of that kind.
     """
+    table, about = table_of(kind, folder), about_of(kind, folder)
+    some_results(folder, "soak", table.name, about.name)
     rounds = [
         Round(int(x[0]), float(x[1]), float(x[2]), int(x[3]), int(x[4]))
-        for x in read_csv(table_of(kind, folder))
+        for x in read_csv(table)
     ]
-    return rounds, read_about(about_of(kind, folder))
+    return rounds, read_about(about)
 
 
 def _line(last):

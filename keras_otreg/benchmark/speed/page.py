@@ -2,13 +2,18 @@
 
 import pathlib
 
-from keras_otreg.benchmark.section import markdown_table, write_section
+from keras_otreg.benchmark.section import (
+    markdown_table,
+    origin,
+    write_section,
+)
 from keras_otreg.benchmark.speed.report import (
     GROWTH,
     grown_times,
     read,
     tables,
 )
+from keras_otreg.files import written
 from keras_otreg.plots.growth import growth
 
 PICTURE = pathlib.PurePosixPath("img") / GROWTH
@@ -25,12 +30,11 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
         OSError: If there are no results.
     """
     rows, claims, about = read(folder)
-    command = about.pop("command")
     about.pop("quick")
-    versions = "; ".join(f"{name} {value}" for name, value in about.items())
+    command, versions = origin(about)
     paragraphs = [
         "## Speed",
-        f"Command: `python -m keras_otreg {command}`",
+        command,
         f"On: {versions}. All times of a table were taken in turn in one run; "
         "compare them with each other, not with those of another machine. "
         "Errors are recomputed in float64 from the potentials that a solver "
@@ -52,6 +56,6 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
     if len(grown) > 1:
         image = page.parent / PICTURE
         image.parent.mkdir(parents=True, exist_ok=True)
-        growth(grown).savefig(image)
+        written(image, growth(grown).savefig)
         paragraphs.append(f"![Time against the number of neurons]({PICTURE})")
     write_section(page, "speed", paragraphs)

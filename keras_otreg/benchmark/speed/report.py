@@ -7,10 +7,11 @@ from typing import Any
 from keras_otreg.benchmark.on_disk import (
     read_about,
     read_csv,
+    some_results,
     write_about,
-    write_csv,
 )
 from keras_otreg.benchmark.speed.measure import Claim, Row
+from keras_otreg.files import write_csv, written
 from keras_otreg.plots.growth import growth
 
 ROWS, CLAIMS, RUN, GROWTH = (
@@ -34,14 +35,14 @@ class Report:
         kept = self.rows if isinstance(found, Row) else self.claims
         kept.append(found)
 
-    def save(self, quick: bool) -> None:
+    def write(self, quick: bool) -> None:
         """Writes all that there is, under a temporary name first."""
         write_csv(self.folder / ROWS, Row._fields, self.rows)
         write_csv(self.folder / CLAIMS, Claim._fields, self.claims)
         write_about(self.folder / RUN, quick=quick)
         grown = grown_times(self.rows)
         if len(grown) > 1:
-            growth(grown).savefig(self.folder / GROWTH)
+            written(self.folder / GROWTH, growth(grown).savefig)
 
     def show(self, console: Any) -> None:
         """Prints the tables."""
@@ -54,8 +55,9 @@ class Report:
             console.print(table)
         table = rich.table.Table("", "promise", "measured", title="Promises")
         for claim in self.claims:
-            mark = "kept" if claim.kept else "[bold red]not kept"
-            table.add_row(mark, claim.text, claim.measured)
+            mark = "kept" if claim.kept else "not kept"
+            style = None if claim.kept else "bold red"
+            table.add_row(mark, claim.text, claim.measured, style=style)
         console.print(table)
         console.print(f"Tables and pictures are in {self.folder}.")
 
@@ -103,6 +105,7 @@ def read(folder: pathlib.Path) -> tuple[list[Row], list[Claim], dict[str, Any]]:
     Raises:
         OSError: If there is nothing in the folder.
     """
+    some_results(folder, "speed", ROWS, CLAIMS, RUN)
     rows = [
         Row(*x[:3], *(float(number) for number in x[3:7]), x[7])
         for x in read_csv(folder / ROWS)

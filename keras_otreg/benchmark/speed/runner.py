@@ -108,6 +108,6 @@ def run(
             for found in PARTS[name](quick):
                 report.add(found)
             # After each part: what is measured stays if the next one fails.
-            report.save(quick)
+            report.write(quick)
             progress.advance(task)
     report.show(console)

@@ -11,7 +11,7 @@ from keras_otreg.benchmark.speed.problems import Cloud, best_value, quality
 EPSILONS = (0.1, 0.05, 0.02, 0.005)
 # In float32 the potentials themselves are not known to 1e-6.
 TOLERANCES = ((1e-3, "float32"), (1e-6, "float64"))
-SCALINGS = (0.5, 0.8, 0.9)
+SCALINGS = (0.5, 0.8, 0.9, 0.95, 0.99)
 OURS, MISSED = "keras_otreg", "not reached"
 # OTT-JAX gives up after as many.
 ITERATIONS = 2000

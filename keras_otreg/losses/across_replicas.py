@@ -1,0 +1,32 @@
+"""What losses of a batch as a whole do where replicas share the batch."""
+
+from typing import Any
+
+from keras_otreg import replicas
+
+
+class AcrossReplicas:
+    """A loss of the whole batch of all replicas, or of that of each.
+
+    Every replica knows the value of the whole, and Keras, which adds up what
+    the replicas return, first divides by their number what it reduces to a
+    mean.
+    """
+
+    across_replicas: bool
+    reduction: Any
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there are other replicas, whose samples count."""
+        return self.across_replicas and replicas.is_shared()
+
+    def total(self, values: Any) -> Any:
+        """Adds up tensors over the replicas that count."""
+        return replicas.total(values) if self.across_replicas else values
+
+    def _as_part(self, loss):
+        """What a replica returns of a loss that all of them know."""
+        if self.reduction == "sum" and self.is_shared:
+            return loss / replicas.num_replicas()
+        return loss

@@ -1,0 +1,55 @@
+"""Networks in files, and why one of them cannot be read."""
+
+import pathlib
+import re
+import textwrap
+import zipfile
+
+import keras
+
+# How Keras words it that a file needs Python code, which it does not hold.
+OWN_CODE = re.compile(
+    r"(?:Could not (?:locate|deserialize) \w+ '|deserialization of a `)(\w+)"
+)
+LONGEST = 300
+
+
+def network_in(path: pathlib.Path, role: str) -> keras.Model:
+    """Loads a network from a file.
+
+    Args:
+        path: Of a `.keras` file.
+        role: What the network is called in an error.
+
+    Returns:
+        A built `keras.Model`.
+
+    Raises:
+        OSError: If there is none in the file.
+    """
+    if not path.is_file():
+        raise OSError(f"no {role} {path}: expected a .keras file")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        reason = _reason(path, str(error))
+        raise OSError(f"cannot read the {role} {path}: {reason}") from error
+    if not model.built:
+        raise OSError(f"cannot use the {role} {path}: it is not built")
+    return model
+
+
+def _reason(path, told):
+    """Why a file is not read, in one line; Keras shows whole configurations."""
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        return (
+            "it is no Keras model, or a part of one; expected what "
+            "`model.save` has written"
+        )
+    own = OWN_CODE.search(told)
+    if own is not None:
+        return (
+            f"it needs {own[1]}, which is Python code of its author and which "
+            "the command line cannot import. Train with the library in Python"
+        )
+    return textwrap.shorten(told, LONGEST, placeholder=" ...")

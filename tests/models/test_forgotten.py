@@ -1,0 +1,73 @@
+"""What a model leaves in the process once nobody has it any more."""
+
+import collections
+import gc
+
+import keras
+import pytest
+
+import keras_otreg as otreg
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.compiled]
+
+
+def graphs():
+    """How many graphs of TensorFlow there are, by name."""
+    from tensorflow.python.framework import func_graph
+
+    gc.collect()
+    held = [x for x in gc.get_objects() if isinstance(x, func_graph.FuncGraph)]
+    return collections.Counter(graph.name for graph in held)
+
+
+@pytest.fixture
+def lived(samples, compiled):
+    """A model is made, used, and forgotten."""
+    layers = [
+        keras.Input((8,)),
+        keras.layers.Dense(6, "relu", name="features"),
+        keras.layers.Dense(3, "softmax"),
+    ]
+
+    def live(use, model_of, **settings):
+        penalties = [
+            otreg.Penalty(
+                otreg.losses.RepresentationTransport(momentum=0.9),
+                at="features",
+            )
+        ]
+        student = keras.Sequential(layers)
+        if model_of:
+            student = otreg.TransferModel(
+                student, penalties=penalties, **settings
+            )
+        getattr(compiled(student), use)(*samples, verbose=0)
+
+    return live
+
+
+@pytest.mark.parametrize("policy", ["raise", "skip", "propagate"])
+def test_no_graph_of_an_evaluation_is_left(lived, policy):
+    lived("evaluate", True, on_nonfinite=policy)
+    before = graphs()
+    for _ in range(2):
+        lived("evaluate", True, on_nonfinite=policy)
+    assert graphs() == before
+
+
+@pytest.mark.parametrize("policy", ["raise", "skip", "propagate"])
+def test_no_more_of_a_training_is_left_than_by_keras(lived, policy):
+    # Keras's optimizer sums gradients over devices, by a function that
+    # TensorFlow never forgets, nor the graph of the step around it.
+    gained = []
+    for model_of in (False, True):
+        lived("fit", model_of, on_nonfinite=policy)
+        before = graphs()
+        for _ in range(2):
+            lived("fit", model_of, on_nonfinite=policy)
+        gained.append(graphs() - before)
+    plain, wrapped = (
+        sum(count for name, count in each.items() if "one_step" in name)
+        for each in gained
+    )
+    assert wrapped == plain > 0

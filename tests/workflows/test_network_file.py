@@ -1,0 +1,51 @@
+import keras
+import pytest
+
+from keras_otreg.workflows.network_file import network_in
+
+layers = keras.layers
+
+
+@keras.saving.register_keras_serializable("of_a_person")
+class Own(layers.Layer):
+    def call(self, x):
+        return x
+
+
+def saved(path, layer):
+    keras.Sequential([keras.Input((3,)), layer, layers.Dense(2)]).save(path)
+    return path
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04half"])
+def test_a_file_that_is_no_model_is_not_called_missing(tmp_path, content):
+    path = tmp_path / "garbage.keras"
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="it is no Keras model") as error:
+        network_in(path, "teacher")
+    assert "not found" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_a_layer_of_ones_own_is_named_and_no_more(tmp_path, monkeypatch):
+    path = saved(tmp_path / "own.keras", Own())
+    assert network_in(path, "teacher").layers[0].name == "own"
+    monkeypatch.delitem(keras.saving.get_custom_objects(), "of_a_person>Own")
+    with pytest.raises(OSError, match="it needs Own, which") as error:
+        network_in(path, "teacher")
+    assert "in Python" in str(error.value)
+    assert len(str(error.value)) < 200 + len(str(path))
+
+
+def test_a_lambda_is_named(tmp_path):
+    path = saved(tmp_path / "own.keras", layers.Lambda(lambda x: 2 * x))
+    with pytest.raises(OSError, match="it needs Lambda, which"):
+        network_in(path, "teacher")
+
+
+def test_what_keras_says_is_shortened(tmp_path):
+    path = saved(tmp_path / "own.keras", layers.Dense(1))
+    path = path.rename(tmp_path / "own.zip")
+    with pytest.raises(OSError, match="not supported") as error:
+        network_in(path, "teacher")
+    assert str(error.value).endswith(" ...")
