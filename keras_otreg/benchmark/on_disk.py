@@ -7,6 +7,7 @@ import shlex
 import sys
 from typing import Any
 
+from keras_otreg import checks
 from keras_otreg.benchmark.machine import machine
 from keras_otreg.files import whole
 
@@ -44,5 +45,10 @@ def write_about(path: pathlib.Path, **more: Any) -> None:
 
 
 def read_about(path: pathlib.Path) -> dict[str, Any]:
-    """Reads what `write_about` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Reads what `write_about` wrote.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    with checks.whole_record(path):
+        return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -26,6 +26,7 @@ from keras_otreg.checks.folders import (
     same_pictures,
     same_run,
     some_readable,
+    whole_record,
     whole_result,
 )
 from keras_otreg.checks.known import (
@@ -106,7 +107,13 @@ from keras_otreg.checks.starting_points import (
     equal_neuron_inputs,
     equal_shapes,
 )
-from keras_otreg.checks.tuning import compiled, direction, interval, untrained
+from keras_otreg.checks.tuning import (
+    compiled,
+    direction,
+    interval,
+    untrained,
+    whole_search,
+)
 from keras_otreg.checks.values import (
     count,
     finite_array,

@@ -1,7 +1,7 @@
 """Checks of files of tasks and methods, and of the table made of them."""
 
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,15 @@ def with_plan(loss: str, known: Collection[str], name: str) -> None:
             "that has a plan to look at: one that uses 'penalties' with a "
             f"loss among {sorted(known)}. Received: {name!r}, "
             f"with the loss {loss!r}"
+        )
+
+
+def some_quick(are_quick: Iterable[bool]) -> None:
+    """Raises if none of the tasks is quick."""
+    if not any(are_quick):
+        raise ValueError(
+            "Expected a task with `quick: true` for --quick. Received: none. "
+            "Add it to the task that is done soonest"
         )
 
 

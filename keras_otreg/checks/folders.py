@@ -73,6 +73,19 @@ def whole_result(path: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def whole_record(path: pathlib.Path) -> Iterator[None]:
+    """Within it what a run wrote down is read; raises if it is damaged."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise ValueError(
+            f"Expected what an earlier run wrote down in '{path}'. Received: a "
+            "file that is damaged. Without it nobody knows what the results "
+            f"beside it are of: give another --out, or delete '{path.parent}'"
+        ) from error
+
+
 def apart(first: pathlib.Path, second: pathlib.Path) -> None:
     """Raises if two folders of pictures are one."""
     if first.resolve() == second.resolve():

@@ -1,5 +1,9 @@
 """Checks of what a search is told."""
 
+import contextlib
+import json
+import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from keras_otreg.checks.values import number, one_of, positive
@@ -60,3 +64,16 @@ def compiled(student: Any) -> None:
             f"compiled model. Received: model '{student.name}', which is not "
             "compiled, and no `compile=`."
         )
+
+
+@contextlib.contextmanager
+def whole_search(folder: pathlib.Path) -> Iterator[None]:
+    """Within it an earlier search is read; raises if it is damaged."""
+    try:
+        yield
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"Expected '{folder}' to be empty, or to hold an earlier search. "
+            f"Received: a file that is damaged ({error}). Delete the folder "
+            "to search anew, or give another one"
+        ) from error

@@ -66,7 +66,8 @@ def _add_where(accuracy):
 
 
 def _run(options):
-    ready(options.out)
+    if options.page is None:
+        ready(options.out)
     from keras_otreg.benchmark import accuracy
 
     try:

@@ -47,7 +47,8 @@ def add(kinds: Any) -> None:
 
 
 def _run(options):
-    ready(options.out)
+    if options.page is None:
+        ready(options.out)
     from keras_otreg.benchmark import scaling
 
     if options.page is not None:

@@ -44,7 +44,8 @@ def add(kinds: Any) -> None:
 
 
 def _run(options):
-    ready(options.out)
+    if options.page is None:
+        ready(options.out)
     from keras_otreg.benchmark import soak
 
     if options.page is not None:
@@ -53,6 +54,5 @@ def _run(options):
     import keras
 
     keras.utils.set_random_seed(options.seed)
-    wanted = soak.Kind(not options.plain, options.anew)
-    (kind,) = (name for name, kind in soak.KINDS.items() if kind == wanted)
+    kind = soak.Kind(is_wrapped=not options.plain, is_anew=options.anew)
     soak.run(kind, options.minutes, options.out, screen(options))

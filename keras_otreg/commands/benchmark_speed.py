@@ -52,7 +52,8 @@ def add(kinds: Any) -> None:
 
 
 def _run(options):
-    ready(options.out)
+    if options.page is None:
+        ready(options.out)
     from keras_otreg.benchmark import speed
 
     if options.page is not None:

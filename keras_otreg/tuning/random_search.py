@@ -1,11 +1,15 @@
 """A whole search in one call."""
 
+import contextlib
+import io
 import pathlib
+import sys
 from typing import Any
 
 import keras
 import keras_tuner
 
+from keras_otreg import checks
 from keras_otreg.tuning.objective import objective
 from keras_otreg.tuning.trials import trials
 
@@ -32,6 +36,9 @@ def random_search(
         The rows of `trials`, and the model with the best validation accuracy;
         `None` if no trial has succeeded.
 
+    Raises:
+        ValueError: If what an earlier search left in the folder is damaged.
+
     Example:
         ```python
         rows, best = otreg.tuning.random_search(
@@ -40,15 +47,19 @@ def random_search(
         ```
     """
     folder = pathlib.Path(folder)
-    tuner = keras_tuner.RandomSearch(
-        hypermodel,
-        objective("val_accuracy"),
-        max_trials=num_trials,
-        seed=seed,
-        directory=folder.parent,
-        project_name=folder.name,
-    )
-    tuner.search(**{"verbose": 2, **fit})
+    fit = {"verbose": 2, **fit}
+    # KerasTuner prints where it found a search, before it can be told not to.
+    told = sys.stdout if fit["verbose"] else io.StringIO()
+    with checks.whole_search(folder), contextlib.redirect_stdout(told):
+        tuner = keras_tuner.RandomSearch(
+            hypermodel,
+            objective("val_accuracy"),
+            max_trials=num_trials,
+            seed=seed,
+            directory=folder.parent,
+            project_name=folder.name,
+        )
+    tuner.search(**fit)
     rows = trials(tuner)
     if all(row["score"] is None for row in rows):
         return rows, None

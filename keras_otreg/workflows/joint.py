@@ -201,8 +201,10 @@ class _Joint:
 
     def _class_plan(self):
         target = self.work.lessons.parts["train"]
+        with checks.whole_result(self._plan_file.with_name("joint.json")):
+            plan = np.load(self._plan_file)
         return plots.class_plan(
-            np.load(self._plan_file),
+            plan,
             self.source.class_names,
             target.class_names,
         )

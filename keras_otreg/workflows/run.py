@@ -52,7 +52,7 @@ def settle(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
     settings = json.loads(json.dumps(settings))
     path = folder / RUN
     if path.exists() and any(x for name in RESULTS for x in folder.glob(name)):
-        with checks.whole_result(path):
+        with checks.whole_record(path):
             known = dict(json.loads(path.read_text("utf-8")))
         checks.same_run(known, settings, folder)
     with whole(path) as unfinished:

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import pytest
@@ -126,6 +127,18 @@ def test_a_quick_comparison_chooses_nothing_and_keeps_the_seeds_few(toy):
     assert [task.name for task in quick.tasks] == ["toy"]
     assert all(len(method.strengths) < 2 for method in quick.methods)
     assert len(quick.reported_seeds(quick.tasks[0])) == 2
+
+
+def test_a_quick_comparison_keeps_what_it_cannot_do_without(toy):
+    slow = tuple(dataclasses.replace(x, quick=False) for x in toy.methods)
+    quick = accuracy.quick(dataclasses.replace(toy, methods=slow))
+    assert [x.name for x in quick.methods] == ["plain", "uniform plan"]
+
+
+def test_without_a_quick_task_there_is_no_quick_comparison(toy):
+    slow = tuple(dataclasses.replace(x, quick=False) for x in toy.tasks)
+    with pytest.raises(ValueError, match="quick: true"):
+        accuracy.quick(dataclasses.replace(toy, tasks=slow))
 
 
 def test_no_draw_is_used_both_to_choose_and_to_report(toy):

@@ -221,6 +221,17 @@ def test_results_of_other_pictures_are_refused(toy, tmp_path, console):
     assert json.loads((folder / "run.json").read_text())["notes"] == "mine"
 
 
+@pytest.mark.parametrize("damage", ["{", "[1]", ""])
+def test_a_damaged_account_of_the_results_is_named(
+    toy, tmp_path, console, damage
+):
+    none = dataclasses.replace(accuracy.only(toy, "narrow"), tasks=())
+    (tmp_path / "run.json").write_text(damage)
+    with pytest.raises(ValueError, match="run.json'.*damaged.*another --out"):
+        accuracy.run(none, tmp_path, None, console)
+    assert (tmp_path / "run.json").read_text() == damage
+
+
 def test_a_cell_is_as_it_is_read_again(tmp_path):
     cell = Cell("a", "b", "trial", 0, 1 / 3, "key", 200 / 341, seconds=1 / 7)
     write_cells([cell], tmp_path / "cells.csv")

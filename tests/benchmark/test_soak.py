@@ -65,7 +65,7 @@ def test_a_process_is_looked_at():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", soak.KINDS)
+@pytest.mark.parametrize("kind", soak.KINDS, ids=lambda x: x.name)
 def test_two_rounds_are_lived_and_kept(kind, tmp_path):
     console = rich.console.Console(file=io.StringIO(), width=120)
     soak.run(kind, 0, tmp_path, console)
@@ -96,10 +96,11 @@ def test_the_page_says_what_was_found(tmp_path):
 
 
 def test_without_results_there_is_no_page(tmp_path, capsys):
-    page = tmp_path / "results.md"
-    arguments = ["benchmark", "soak", "--out", str(tmp_path / "none")]
+    page, out = tmp_path / "results.md", tmp_path / "none"
+    arguments = ["benchmark", "soak", "--out", str(out)]
     assert command_line.main([*arguments, "--page", str(page)]) == 1
     message = capsys.readouterr().err
     assert "expected transfer_model.csv, " in message
     assert f"`keras-otreg {' '.join(arguments)}` writes" in message
     assert not page.exists()
+    assert not out.exists()

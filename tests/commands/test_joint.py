@@ -22,6 +22,10 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "Which classes lean on which" in page
     assert run(*arguments)[1].count("finished before") == 3
+    (tmp_path / "out" / "stages" / "class_plan.npy").write_bytes(b"half")
+    code, _, message = run(*arguments)
+    assert code == 1
+    assert "joint.json' to have it made again" in message
 
 
 def test_target_and_source_are_two_folders(run, folder, teacher, tmp_path):

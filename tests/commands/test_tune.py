@@ -44,6 +44,11 @@ def test_it_writes_the_best_model_and_all_trials(tune, tmp_path, capsys):
     shown = capsys.readouterr()
     assert "Trials, the best first" in shown.out
     assert "shuffle" not in shown.err
+    assert tune("--trials", "2", "--quiet") == 0
+    assert not any(capsys.readouterr())
+    (tmp_path / "out" / "search" / "oracle.json").write_text("{")
+    assert tune("--trials", "2") == 1
+    assert "search' to be empty, or to hold an" in capsys.readouterr().err
 
 
 @pytest.mark.slow

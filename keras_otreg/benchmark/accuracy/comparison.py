@@ -78,8 +78,15 @@ class Comparison:
 def quick(comparison: Comparison) -> Comparison:
     """A part of a comparison that takes minutes: fewer and shorter runs.
 
-    Nothing is chosen: each method has the middle one of its strengths.
+    Nothing is chosen: each method has the middle one of its strengths. The
+    baseline and the method whose plan is looked at are part of any.
+
+    Raises:
+        ValueError: If none of the tasks is quick.
     """
+    checks.entries.some_quick(task.quick for task in comparison.tasks)
+    protocol = comparison.protocol
+    needed = (protocol.baseline, protocol.shown)
     tasks = tuple(
         dataclasses.replace(task, steps=min(task.steps, 40), seeds=2, draws=1)
         for task in comparison.tasks
@@ -88,9 +95,9 @@ def quick(comparison: Comparison) -> Comparison:
     methods = tuple(
         dataclasses.replace(method, strengths=_middle(method.strengths))
         for method in comparison.methods
-        if method.quick
+        if method.quick or method.name in needed
     )
-    return Comparison(comparison.protocol, tasks, methods)
+    return Comparison(protocol, tasks, methods)
 
 
 def only(comparison: Comparison, name: str) -> Comparison:

@@ -30,20 +30,26 @@ class Kind(NamedTuple):
     is_wrapped: bool
     is_anew: bool
 
+    @property
+    def name(self) -> str:
+        """What it is called in titles."""
+        model = "transfer model" if self.is_wrapped else "plain model"
+        return f"{model}, a new one each round" if self.is_anew else model
 
-KINDS = {
-    "transfer model": Kind(True, False),
-    "plain model": Kind(False, False),
-    "transfer model, a new one each round": Kind(True, True),
-    "plain model, a new one each round": Kind(False, True),
-}
+
+KINDS = (
+    Kind(is_wrapped=True, is_anew=False),
+    Kind(is_wrapped=False, is_anew=False),
+    Kind(is_wrapped=True, is_anew=True),
+    Kind(is_wrapped=False, is_anew=True),
+)
 
 
 def started(kind: Kind) -> Callable[[pathlib.Path], None]:
     """Makes a model, and a round of its life.
 
     Args:
-        kind: One of the values of `KINDS`.
+        kind: Of model.
 
     Returns:
         A function of a file to save to. It trains for some epochs, evaluates,

@@ -56,7 +56,7 @@ def _of(kind, rounds, about):
         for x in (rounds[k] for k in shown)
     ]
     return [
-        f"### A {kind}",
+        f"### A {kind.name}",
         command,
         f"On: {versions}.",
         markdown_table(("", "promise", "measured"), promises),

@@ -13,16 +13,16 @@ from keras_otreg.benchmark.on_disk import (
     some_results,
     write_about,
 )
-from keras_otreg.benchmark.soak.life import KINDS, started
+from keras_otreg.benchmark.soak.life import Kind, started
 from keras_otreg.benchmark.soak.rounds import Round, claims, taken
 from keras_otreg.files import write_csv
 
 
-def run(kind: str, minutes: float, folder: pathlib.Path, console: Any) -> None:
+def run(kind: Kind, minutes: float, folder: pathlib.Path, console: Any) -> None:
     """Lives rounds of `life.started` until the time is over.
 
     Args:
-        kind: One of `life.KINDS`.
+        kind: Of model.
         minutes: How long; at least two rounds are lived.
         folder: Where the table goes, anew after each round.
         console: A `rich.console.Console`.
@@ -32,7 +32,7 @@ def run(kind: str, minutes: float, folder: pathlib.Path, console: Any) -> None:
     """
     process = checks.installed("psutil", "benchmark", "The soak").Process()
     write_about(about_of(kind, folder))
-    live = started(KINDS[kind])
+    live = started(kind)
     rounds: list[Round] = []
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
@@ -49,17 +49,19 @@ def run(kind: str, minutes: float, folder: pathlib.Path, console: Any) -> None:
         console.print(f"{mark}: {claim.text}: {claim.measured}", style=style)
 
 
-def table_of(kind: str, folder: pathlib.Path) -> pathlib.Path:
+def table_of(kind: Kind, folder: pathlib.Path) -> pathlib.Path:
     """Where the rounds of a kind of model are."""
-    return folder / f"{kind.replace(',', '').replace(' ', '_')}.csv"
+    return folder / f"{kind.name.replace(',', '').replace(' ', '_')}.csv"
 
 
-def about_of(kind: str, folder: pathlib.Path) -> pathlib.Path:
+def about_of(kind: Kind, folder: pathlib.Path) -> pathlib.Path:
     """Where it says how they came about."""
     return table_of(kind, folder).with_suffix(".json")
 
 
-def read(kind: str, folder: pathlib.Path) -> tuple[list[Round], dict[str, Any]]:
+def read(
+    kind: Kind, folder: pathlib.Path
+) -> tuple[list[Round], dict[str, Any]]:
     """Reads what `run` wrote.
 
     Raises:
