@@ -167,3 +167,16 @@ def test_forms_are_ranked_anew_where_more_of_them_were_tried(comparison):
     one, two, three = names
     assert f"over first, second: {one} 0.00, {two} 1.00." in text
     assert f"over second: {one} 0.00, {two} 0.50, {three} 1.00." in text
+
+
+def test_the_best_of_the_others_is_held_against_what_is_looked_at(comparison):
+    found = [
+        summary(f"task {k}", name, mean)
+        for k in range(5)
+        for name, mean in (("plain", 0.5), ("transport", 0.6), ("frozen", 0.7))
+    ]
+    text = " ".join(findings(comparison, found[:-1]))
+    # Not tried on all of them, frozen features are no rival.
+    assert "tried on all of them is plain" in text
+    assert "of transport minus its own is -0.600 [" in text
+    assert "less is better: it is ahead." in text

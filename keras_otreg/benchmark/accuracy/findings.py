@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from keras_otreg.benchmark.accuracy.comparison import Comparison
+from keras_otreg.benchmark.accuracy.reasons import reasons
 from keras_otreg.benchmark.accuracy.summary import (
     Summary,
     interval,
     mean_ranks,
+    ranks,
 )
 from keras_otreg.benchmark.accuracy.tables import in_words
 
@@ -14,6 +18,12 @@ VERDICTS = {
     "better": "above zero",
     "level": "on both sides of zero",
     "worse": "below zero",
+}
+# What it says of a method that another one is better, level or worse.
+BEHIND = {
+    "better": "it is behind",
+    "level": "the two cannot be told apart",
+    "worse": "it is ahead",
 }
 
 
@@ -31,7 +41,10 @@ def findings(comparison: Comparison, found: Sequence[Summary]) -> Iterator[str]:
     for x in found:
         if x.method == protocol.shown:
             group = [other for other in found if other.task == x.task]
-            yield _on_a_task(x, max(group, key=lambda other: other.test))
+            best = max(group, key=lambda other: other.test)
+            why = reasons(comparison, group) if best is not x else ()
+            yield " ".join([_on_a_task(x, best), *_sentence(why)])
+    yield from _places(comparison, found)
     yield from _forms(comparison, found)
     yield from _edges(comparison, found)
 
@@ -56,14 +69,38 @@ def _on_a_task(x: Summary, best: Summary) -> str:
     if best is x:
         return f"{x.task}: {x.method} has the highest mean of all{seen}."
     gap = interval(best.tests - x.tests)
-    told = {
-        "better": "it is behind",
-        "level": "the two cannot be told apart",
-    }.get(gap.verdict, "it is ahead")
     return (
         f"{x.task}: {best.method} has the highest mean. Minus {x.method} it "
-        f"is {in_words(gap)}: {told}{seen}."
+        f"is {in_words(gap)}: {BEHIND[gap.verdict]}{seen}."
     )
+
+
+def _sentence(clauses):
+    text = "; ".join(clauses)
+    return [f"{text[0].upper()}{text[1:]}."] if text else []
+
+
+def _places(comparison, found):
+    """How far the methods that are looked at are from the best in rank."""
+    protocol = comparison.protocol
+    by_task = ranks(found, "test")
+    for name in (protocol.shown, *protocol.also):
+        own = by_task.get(name, {})
+        rivals = {
+            other: np.array([own[x] - places[x] for x in own])
+            for other, places in by_task.items()
+            if other != name and own and set(own) <= set(places)
+        }
+        if not rivals:
+            continue
+        best = max(rivals, key=lambda other: rivals[other].mean())
+        gap = interval(rivals[best])
+        yield (
+            f"By their rank on test data over the {len(own)} tasks of {name}, "
+            f"the best of the others that were tried on all of them is {best}. "
+            f"The mean rank of {name} minus its own is {in_words(gap)}, where "
+            f"less is better: {BEHIND[gap.verdict]}."
+        )
 
 
 def _forms(comparison, found):

@@ -150,20 +150,37 @@ def mean_ranks(
 
     Args:
         found: Summaries of several tasks.
-        value: By which to rank: `"validation"`, or or `"test"`.
+        value: By which to rank: `"validation"`, or `"test"`.
 
     Returns:
-        For each method its mean rank, from 0 for the best of all on a task
-        to 1 for the worst of all, and the number of tasks; best first.
+        For each method its mean rank, as of `ranks`, and the number of tasks;
+        best first.
+    """
+    means = {
+        name: (float(np.mean([*places.values()])), len(places))
+        for name, places in ranks(found, value).items()
+    }
+    return dict(sorted(means.items(), key=lambda item: item[1][0]))
+
+
+def ranks(found: Sequence[Summary], value: str) -> dict[str, dict[str, float]]:
+    """The rank of each method on each of its tasks.
+
+    Args:
+        found: Summaries of several tasks.
+        value: By which to rank: `"validation"`, or `"test"`.
+
+    Returns:
+        For each method its rank by the name of the task, from 0 for the best
+        of all to 1 for the worst of all.
     """
     stats = checks.installed("scipy.stats", "benchmark", "Ranks")
-    ranks: dict[str, list[float]] = {}
+    shares: dict[str, dict[str, float]] = {}
     for task in dict.fromkeys(x.task for x in found):
         group = [x for x in found if x.task == task]
         places = stats.rankdata([-getattr(x, value) for x in group])
         for x, place in zip(group, places, strict=True):
             # Tasks differ in how many methods can be used there.
             share = (place - 1.0) / max(1, len(group) - 1)
-            ranks.setdefault(x.method, []).append(share)
-    means = {name: (float(np.mean(r)), len(r)) for name, r in ranks.items()}
-    return dict(sorted(means.items(), key=lambda item: item[1][0]))
+            shares.setdefault(x.method, {})[task] = float(share)
+    return shares
