@@ -29,7 +29,7 @@ def start(tmp_path):
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
 
     return run

@@ -1,12 +1,15 @@
 """The examples of docstrings, of the README and of pages run as they stand."""
 
+import functools
 import importlib
 import inspect
 import pathlib
 import re
 import textwrap
+import types
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,8 +17,11 @@ import tensorflow as tf
 import keras_otreg as otreg
 
 ROOT = pathlib.Path(otreg.__file__).parents[1]
-ROOMS = ("losses", "layers", "models", "features", "regularizers", "ot")
-ROOMS += ("class_costs", "ot.costs", "plots")
+ROOMS = ("callbacks", "class_costs", "data", "features", "layers", "losses")
+ROOMS += ("models", "ot", "ot.costs", "plots", "regularizers", "tuning")
+DOWNLOADED = ("data.load",)
+# Of a search: enough to see that an example runs.
+TRIALS = 2
 # Whose examples need no network to download, run one after the other.
 PAGES = ("concepts", "joint_transfer", "seeing")
 
@@ -34,6 +40,8 @@ def examples():
             if inspect.isfunction(value) or inspect.isclass(value):
                 for code in blocks(inspect.getdoc(value) or ""):
                     place = f"{room}.{name}"
+                    if place in DOWNLOADED:
+                        continue
                     yield pytest.param(place, module, code, id=place)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     yield from (
@@ -42,126 +50,100 @@ def examples():
     )
 
 
-def network(width=4):
-    inputs = keras.Input((8, 8, 1))
-    x = inputs
-    for name in ("block1_out", "block2_out", "block3_out", "block5_out"):
-        x = keras.layers.Conv2D(4, 3, padding="same", name=name)(x)
-    for name in ("stage1", "stage2", "stage3"):
-        x = keras.layers.Conv2D(4, 3, name=name)(x)
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    x = keras.layers.Dense(width, name="features")(x)
-    return keras.Model(inputs, keras.layers.Dense(3, "softmax", name="head")(x))
+@pytest.fixture
+def of_data(with_penalty, joint, tmp_path, monkeypatch):
+    """Folders of pictures, and ten classes of samples."""
+    rng = np.random.default_rng(0)
+    folders = ["more", *(f"clothes/{x}" for x in ("train", "validation"))]
+    for folder in folders:
+        draw(tmp_path / folder, rng)
+    load = functools.partial(otreg.data.load, data_dir=tmp_path / "sets")
+    monkeypatch.setattr(otreg.data, "load", load)
+    x = rng.random((60, 28, 28, 1)).astype("float32")
+    y = np.arange(60) % 10
+
+    def find(name):
+        if name == "data.paired":
+            source = rng.random((104, 8, 8, 1)), np.arange(104) % 52
+            names = {"model": joint, "x_source": source[0]}
+            return {**names, "y_source": source[1]}
+        if name == "data.few_shot":
+            draw(tmp_path / "other" / "clothes", rng)
+            monkeypatch.chdir(tmp_path / "other")
+        few = x[:10], y[:10]
+        if name in ("data.with_teacher", "data.with_unlabelled"):
+            names = {"x": few[0], "y": few[1]}
+        else:
+            names = {"x": x, "y": y}
+        names |= {"x_more": x, "x_valid": few[0], "y_valid": few[1]}
+        model = with_penalty(inputs=(28, 28, 1), classes=10)
+        return {**names, "model": model}
+
+    return find
 
 
-def nested():
-    inner = network()
-    backbone = keras.Model(
-        inner.input, inner.get_layer("features").output, name="backbone"
-    )
-    inputs = keras.Input((8, 8, 1))
-    return keras.Model(inputs, keras.layers.Dense(3)(backbone(inputs)))
+def draw(folder, rng):
+    """Pictures of two classes, in a folder for each."""
+    for label in ("hat", "shoe"):
+        (folder / label).mkdir(parents=True)
+        for number in range(30):
+            pixels = rng.integers(0, 256, size=(8, 8, 3))
+            path = folder / label / f"{number}.png"
+            keras.utils.save_img(path, pixels, scale=False)
 
 
 @pytest.fixture
-def given(rng, monkeypatch, tmp_path):
-    """What an example takes for granted."""
-    monkeypatch.chdir(tmp_path)
-    x = rng.normal(size=(6, 8, 8, 1)).astype("float32")
-    y = np.array([0, 1, 2, 0, 1, 2])
-    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(3)
-    activations = rng.normal(size=(6, 5)).astype("float32")
-    predictions = np.full((6, 3), 1 / 3, "float32")
-    C = rng.uniform(size=(3, 3)).astype("float32")
-    student, teacher = network(), network()
-    a = np.full(3, 1 / 3, "float32")
-    return {
-        "narrow": student,
-        "wide": network(6),
-        "backbone": nested().get_layer("backbone"),
-        "inputs": keras.Input((8, 8, 1)),
-        "shortcut": activations,
-        "bank": activations,
-        "pretrained_kernel": rng.normal(size=(5, 64)).astype("float32"),
-        "a": a,
-        "b": a,
-        "problem": otreg.ot.TransportProblem(C, a, a, 0.1),
-        "similar_problem": otreg.ot.TransportProblem(C + 0.01, a, a, 0.1),
-        "class_costs": otreg.class_costs,
-        "source_data": batches,
-        "target_data": batches,
-        "letters": [*"abc"],
-        "digits": [*"012"],
-        "steps": [1, 2],
-        "plain_accuracy": np.ones((2, 2)),
-        "transport_accuracy": np.ones((2, 2)),
-        "keras": keras,
-        "np": np,
-        "ops": keras.ops,
-        "otreg": otreg,
-        "student": student,
-        "model": student,
-        "teacher": teacher,
-        "x": x,
-        "y": y,
-        "images": x,
-        "train": batches,
-        "validation": batches,
-        "batches": batches,
-        "teacher_activations": activations,
-        "student_activations": activations,
-        "C": C,
-        "cost_matrix": C,
-        "P": C,
-        "loss": otreg.losses.RepresentationTransport(),
-        "source_predictions": predictions,
-        "target_predictions": predictions,
+def of_tuning(given, with_penalty, tmp_path, monkeypatch):
+    """A hypermodel, and tuners that try little."""
+    few = {
+        name: _tuner_of_few_trials(getattr(keras_tuner, name))
+        for name in ("BayesianOptimization", "RandomSearch")
     }
-
-
-def particular(name, given):
-    """What single examples take for granted, under the same names."""
-    if name == "features.capture":
-        return {"model": nested()}
-    if name == "features.fingerprint":
-        penalty = otreg.Penalty(otreg.losses.Coral(), at="avg_pool")
-        return {"model": otreg.TransferModel(network(), None, [penalty])}
-    if name == "models.SourceTask":
-        labelled = given["x"], given["y"]
-        return {
-            "cost_matrix": np.ones((52, 3)),
-            "target": labelled,
-            "source": labelled,
-        }
-    if name == "models.load_model":
-        teacher = network()
-        teacher.save("teacher.keras")
-        penalty = otreg.Penalty(otreg.losses.Coral(), at="avg_pool")
-        return {"model": otreg.TransferModel(network(), teacher, [penalty])}
-    if name == "layers.FeatureTap":
-        return {"x": given["shortcut"]}
-    if name == "plots.class_plan":
-        rows = np.full((6, 3), 1 / 3, "float32")
-        loss = otreg.losses.ClassTransport(given["C"])
-        return {
-            "loss": loss,
-            "source_predictions": rows,
-            "target_predictions": rows,
-        }
-    return {}
-
-
-def joint():
-    """A model that learns three classes beside 52."""
-    task = otreg.SourceTask(
-        head=keras.layers.Dense(52, activation="softmax"),
-        at="features",
-        loss="sparse_categorical_crossentropy",
-        transport=otreg.losses.ClassTransport(np.ones((52, 3), "float32")),
+    student = with_penalty().student
+    student.compile(
+        "sgd", "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
-    model = otreg.TransferModel(network(), source_task=task)
-    model.compile("adam", loss="sparse_categorical_crossentropy")
-    return model
+    student.save(tmp_path / "with_new_head.keras")
+    hypermodel = otreg.tuning.TransferHyperModel(
+        lambda hp: keras.saving.load_model("with_new_head.keras"),
+        penalties=lambda hp: [otreg.tuning.transport_space(hp, "avg_pool")],
+    )
+
+    search = otreg.tuning.random_search
+    monkeypatch.setattr(
+        otreg.tuning,
+        "random_search",
+        lambda hypermodel, folder, trials, **fit: search(
+            hypermodel, folder, min(trials, TRIALS), **fit
+        ),
+    )
+
+    def find(name):
+        names = {
+            "train": given["train"].take(1),
+            "validation": given["train"].take(1),
+            "hypermodel": hypermodel,
+            "keras_tuner": types.SimpleNamespace(
+                HyperParameters=keras_tuner.HyperParameters, **few
+            ),
+        }
+        if name == "tuning.trials":
+            names["tuner"] = few["RandomSearch"](
+                hypermodel, otreg.tuning.objective(), max_trials=TRIALS
+            )
+            data = {"x": given["train"], "validation_data": given["train"]}
+            names["tuner"].search(**data, verbose=0)
+        return names
+
+    return find
+
+
+def _tuner_of_few_trials(kind):
+    def make(hypermodel, objective, max_trials):
+        assert max_trials >= TRIALS
+        return kind(hypermodel, objective, max_trials=TRIALS)
+
+    return make
 
 
 @pytest.fixture
@@ -175,15 +157,17 @@ def eagerly():
 @pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(("name", "module", "code"), examples())
-def test_an_example_runs(name, module, code, given):
-    names = {**vars(module), **given, **particular(name, given)}
+def test_an_example_runs(name, module, code, given, particular):
+    names = {**vars(module), **given, **particular(name)}
     exec(code, names)  # noqa: S102
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("page", PAGES)
-def test_the_examples_of_a_page_run_in_their_order(page, given, rng):
+def test_the_examples_of_a_page_run_in_their_order(
+    page, given, network, joint, rng
+):
     letters = rng.normal(size=(104, 8, 8, 1)), np.arange(104) % 52
     # Of one batch: a page trains for many epochs.
     few = tf.data.Dataset.from_tensors((given["x"], given["y"]))
@@ -200,7 +184,7 @@ def test_the_examples_of_a_page_run_in_their_order(page, given, rng):
         "target": (given["x"], given["y"]),
         "target_batches": given["batches"],
         "target_validation": given["batches"],
-        "joint": joint(),
+        "joint": joint,
     }
     text = (ROOT / "docs" / "pages" / f"{page}.md").read_text(encoding="utf-8")
     for code in blocks(text):

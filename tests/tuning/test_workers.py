@@ -43,7 +43,7 @@ def started(name, port, folder):
             yield process
         finally:
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
 
 @pytest.mark.slow
@@ -56,7 +56,7 @@ def test_two_workers_share_the_trials_of_a_chief(tmp_path):
             for name in names
         }
         for name in reversed(names):
-            code = processes[name].wait(timeout=120)
+            code = processes[name].wait(timeout=600)
             assert code == 0, (tmp_path / f"{name}.log").read_text()
     result = json.loads((tmp_path / "result.json").read_text())
     rows = result["trials"]
