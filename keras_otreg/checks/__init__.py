@@ -107,6 +107,12 @@ from keras_otreg.checks.starting_points import (
     equal_neuron_inputs,
     equal_shapes,
 )
+from keras_otreg.checks.transport import (
+    potentials,
+    prices,
+    strength,
+    weights_of_costs,
+)
 from keras_otreg.checks.tuning import (
     compiled,
     direction,

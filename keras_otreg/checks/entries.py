@@ -1,7 +1,7 @@
 """Checks of files of tasks and methods, and of the table made of them."""
 
 import pathlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,26 @@ def some_quick(are_quick: Iterable[bool]) -> None:
         raise ValueError(
             "Expected a task with `quick: true` for --quick. Received: none. "
             "Add it to the task that is done soonest"
+        )
+
+
+def some_places(places: Sequence[Any], name: str, at: str) -> Sequence[Any]:
+    """Returns where a method acts, if that is anywhere."""
+    if places:
+        return places
+    raise ValueError(
+        f"Expected layers for the method {name!r} to act at. Received: at: "
+        f"{at!r}, of which a task of this kind, or what it does not freeze, "
+        "has none. Name other methods under `methods` of the task"
+    )
+
+
+def distinct(values: Sequence[Any], name: str) -> None:
+    """Raises if a value comes twice."""
+    if len(set(values)) < len(values):
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected different values. "
+            f"Received: {[*values]}"
         )
 
 

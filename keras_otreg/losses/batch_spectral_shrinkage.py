@@ -77,7 +77,10 @@ class BatchSpectralShrinkage(BatchLoss):
         present = ops.sum(ops.cast(b > 0.0, "int32"))
         features = y * column(safe_sqrt(b * ops.cast(present, b.dtype)))
         gram = features @ ops.transpose(features)
-        _, vectors = ops.eigh(frozen(gram))
+        # Of what is not finite there are no vectors, and engines end in an
+        # error of theirs; whoever handles such values is to see one.
+        is_finite = ops.all(ops.isfinite(gram))
+        _, vectors = ops.eigh(frozen(ops.where(is_finite, gram, 0.0)))
         # In ascending order; before the smallest are those that are zero
         # because there are more samples than units, or samples left out.
         first = samples - ops.minimum(present, y.shape[-1])
@@ -86,7 +89,8 @@ class BatchSpectralShrinkage(BatchLoss):
         index = ops.minimum(index, samples - 1)
         smallest = frozen(ops.take(vectors, index, axis=1))
         along = ops.transpose(smallest) @ features
-        return ops.sum(inside * ops.sum(ops.square(along), axis=-1))
+        value = ops.sum(inside * ops.sum(ops.square(along), axis=-1))
+        return ops.where(is_finite, value, float("nan"))
 
     def get_config(self):
         """Returns the constructor's arguments."""

@@ -98,15 +98,15 @@ def running_costs(
 
     Returns:
         A function of what `cost` takes, that takes the costs into the average,
-        unless they are not finite. No gradient passes
-        through it.
+        unless they are not finite or all zero. No gradient passes through it.
     """
 
     def mixed(*arguments):
         *points, past, steps = arguments
         C = cost(*points)
         mean = mean_cost(C, *_equal_weights(C))
-        known = ops.isfinite(mean)
+        # Costs of nothing but zeros have no unit.
+        known = ops.logical_and(ops.isfinite(mean), mean > 0.0)
         share = (1.0 - momentum) / (1.0 - momentum ** (steps + 1.0))
         new = past + share * (C * safe_divide(1.0, mean) - past)
         return ops.where(known, new, past), steps + ops.cast(known, steps.dtype)

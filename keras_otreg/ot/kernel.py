@@ -6,10 +6,10 @@ from keras import ops
 
 from keras_otreg.ot.numerics import (
     column,
-    matmul,
     minimum,
     row,
     safe_log,
+    sum_of_columns,
     sum_of_rows,
 )
 from keras_otreg.ot.plan import density, optimal_mass
@@ -72,7 +72,7 @@ class KernelUpdate:
         """Updates the rows, then the columns."""
         a, b, (rho_a, rho_b) = self.problem[1:3] + self.problem[4:]
         v = ops.exp(log_v)
-        sums = matmul(self.kernel, column(b * v))[..., 0]
+        sums = sum_of_columns(self.kernel, b * v)
         log_u = self._scaling(sums, self.f, rho_a)
         if rho_a is not None and rho_b is not None:
             log_u = log_u + self._translation(log_u, log_v)

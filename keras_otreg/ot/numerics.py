@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_otreg import backend
+
 # exp(80) is finite in float32, and so is its product with any weight.
 LARGEST_EXPONENT = 80.0
 LOG_OF_ZERO = -1e30
@@ -41,9 +43,34 @@ def matmul(x: Any, y: Any) -> Any:
     """Product of matrices in their own precision.
 
     On PyTorch `ops.matmul`, `ops.minimum` and `ops.maximum` make float32 of
-    float64.
+    float64. Accelerators make less than float32 of float32, in which small
+    distances are lost: they are given parts that they need not round.
     """
-    return ops.convert_to_tensor(x) @ ops.convert_to_tensor(y)
+    x, y = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
+    if not _is_rounded(x):
+        return backend.product(x, y)
+    leading_x, leading_y = _leading_half(x), _leading_half(y)
+    rest = backend.product(leading_x, y - leading_y)
+    rest = rest + backend.product(x - leading_x, leading_y)
+    return backend.product(leading_x, leading_y) + rest
+
+
+def _is_rounded(x):
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return dtype == "float32" and backend.rounds_factors()
+
+
+def _leading_half(x):
+    """The leading 11 of the 24 bits of numbers, after Veltkamp."""
+    shifted = (2.0**13 + 1.0) * x
+    return shifted - (shifted - x)
+
+
+def sum_of_columns(matrix: Any, weights: Any) -> Any:
+    """Weighted sum of the columns of `(..., n, m)`, with weights `(..., m)`."""
+    if _is_rounded(matrix):
+        return ops.sum(matrix * row(weights), axis=-1)
+    return matmul(matrix, column(weights))[..., 0]
 
 
 def sum_of_rows(weights: Any, matrix: Any) -> Any:
@@ -52,6 +79,8 @@ def sum_of_rows(weights: Any, matrix: Any) -> Any:
     Two cores are to read a large matrix at once. Compilers give each of them
     half of every row, which is slower than half of the rows.
     """
+    if _is_rounded(matrix):
+        return ops.sum(matrix * column(weights), axis=-2)
     shape = tuple(matrix.shape)
     is_large = None not in shape and math.prod(shape) >= LARGE
     if not is_large or len(shape) > 2 or shape[0] % 2:

@@ -13,6 +13,7 @@ from keras_otreg.ot.numerics import (
     row,
     safe_divide,
     safe_log,
+    sum_of_columns,
     sum_of_rows,
 )
 from keras_otreg.ot.problem import TransportProblem, prepared
@@ -81,7 +82,7 @@ def marginal_error(problem: TransportProblem, f: Any, g: Any) -> Any:
     a, b, (rho_a, rho_b) = problem.a, problem.b, problem.rho
     relative = density(problem, f, g)
     # Products, not sums: a compiler would compute the exponentials twice.
-    rows = a * matmul(relative, column(b))[..., 0]
+    rows = a * sum_of_columns(relative, b)
     columns = b * sum_of_rows(a, relative)
     return ops.sum(
         ops.abs(rows - optimal_mass(a, f, rho_a)), axis=-1

@@ -1,12 +1,13 @@
 """What is to be transported: everything that changes the optimal plan."""
 
-import numbers
 from typing import Any, NamedTuple
 
 from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.ot.numerics import at_least_float32
+
+EXPECTED = "a TransportProblem(C, a, b, epsilon)"
 
 
 class TransportProblem(NamedTuple):
@@ -39,20 +40,20 @@ class TransportProblem(NamedTuple):
 
 
 def prepared(problem: TransportProblem) -> TransportProblem:
-    """Returns the problem as tensors of one dtype, with `rho` as a pair."""
-    if isinstance(problem.epsilon, numbers.Real):
-        checks.positive(problem.epsilon, "epsilon")
+    """Returns the problem as tensors of one dtype, with `rho` as a pair.
+
+    Raises:
+        ValueError: If it is none, its shapes do not fit, or a number in it is
+            out of range. Values of tensors are not looked at.
+    """
+    checks.instance_of(problem, TransportProblem, "problem", EXPECTED)
+    checks.strength(problem.epsilon)
     C = at_least_float32(problem.C)
 
     def like_cost(value):
         return None if value is None else ops.convert_to_tensor(value, C.dtype)
 
-    is_pair = isinstance(problem.rho, (tuple, list))
-    rho = problem.rho if is_pair else (problem.rho, problem.rho)
-    return TransportProblem(
-        C,
-        like_cost(problem.a),
-        like_cost(problem.b),
-        like_cost(problem.epsilon),
-        tuple(like_cost(side) for side in rho),
-    )
+    a, b = like_cost(problem.a), like_cost(problem.b)
+    checks.weights_of_costs(C, a, b)
+    rho = tuple(map(like_cost, checks.prices(problem.rho)))
+    return TransportProblem(C, a, b, like_cost(problem.epsilon), rho)

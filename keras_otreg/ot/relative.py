@@ -5,14 +5,19 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg.ot.numerics import column, frozen, matmul, safe_divide
+from keras_otreg.ot.numerics import (
+    column,
+    frozen,
+    safe_divide,
+    sum_of_columns,
+)
 from keras_otreg.ot.objectives import sinkhorn_divergence
 from keras_otreg.ot.problem import TransportProblem
 
 
 def mean_cost(C: Any, a: Any, b: Any) -> Any:
     """Cost of the uniform plan `a b^T`, of shape `(...)`, held constant."""
-    rows = matmul(C, column(b))[..., 0]
+    rows = sum_of_columns(C, b)
     return frozen(ops.sum(a * rows, axis=-1))
 
 

@@ -47,7 +47,7 @@ class _State(NamedTuple):
 
 
 def scaled(
-    update: KernelUpdate, solver: Any, num_iterations: Any
+    update: KernelUpdate, solver: Any, num_iterations: Any, unmet: Any
 ) -> tuple[Any, Any, Any, Any]:
     """Iterates until converged, out of iterations, or due for absorption.
 
@@ -55,6 +55,7 @@ def scaled(
         update: One iteration.
         solver: Gives `max_iterations`, `tolerance` and `accelerated`.
         num_iterations: Iterations so far, of shape `(...)`.
+        unmet: Which problems have not met the tolerance, of shape `(...)`.
 
     Returns:
         Log scalings of the rows and of the columns, the last error, and the
@@ -80,14 +81,14 @@ def scaled(
         *ops.while_loop(
             goes_on,
             body,
-            tuple(_start(update, num_iterations)),
+            tuple(_start(update, num_iterations, unmet)),
             maximum_iterations=math.ceil(solver.max_iterations / PERIOD),
         )
     )
     return state.log_u, state.log_v, state.error, state.num_iterations
 
 
-def _start(update, num_iterations):
+def _start(update, num_iterations, unmet):
     unknown = ops.full_like(update.start[..., 0], float("inf"))
     return _State(
         start=update.start,
@@ -97,7 +98,7 @@ def _start(update, num_iterations):
         best=unknown,
         value=-unknown,
         error=unknown,
-        unmet=unknown > 0.0,
+        unmet=unmet,
         num_iterations=num_iterations,
         total=ops.max(num_iterations),
     )

@@ -78,6 +78,9 @@ class Sinkhorn(Configurable):
         """
         problem = frozen(prepared(problem))
         _, g = initial_potentials(problem, init)
+        if problem.rho == (None, None):
+            # Any constant in them is as good, but a large one costs digits.
+            g = g - ops.mean(g, axis=-1, keepdims=True)
         return frozen(TransportSolution(*_program(self)(problem, g)))
 
 
@@ -116,7 +119,7 @@ def _solve(solver, problem, g):
         return tuple(_absorb(solver, problem, _Outcome(*outcome)))
 
     outcome = ops.while_loop(
-        lambda *outcome: _goes_on(solver, _Outcome(*outcome)),
+        lambda *outcome: ops.any(_is_open(solver, _Outcome(*outcome))),
         body,
         tuple(start),
         maximum_iterations=solver.max_iterations,
@@ -125,7 +128,8 @@ def _solve(solver, problem, g):
     return completed(problem, f, g), g, num_iterations, error
 
 
-def _goes_on(solver, outcome):
+def _is_open(solver, outcome):
+    """Which problems are worth more iterations."""
     # Once the loop has converged, what is left is the rounding of the
     # potentials, unless the error still falls.
     worth_it = ops.logical_or(
@@ -137,14 +141,14 @@ def _goes_on(solver, outcome):
         outcome.error > solver.tolerance,
         outcome.num_iterations < solver.max_iterations,
     )
-    return ops.any(ops.logical_and(short, worth_it))
+    return ops.logical_and(short, worth_it)
 
 
 def _absorb(solver, problem, outcome):
     """Iterates on one kernel until converged, or due for absorption."""
     update = KernelUpdate(problem, outcome.g)
     log_u, log_v, error, num_iterations = scaled(
-        update, solver, outcome.num_iterations
+        update, solver, outcome.num_iterations, _is_open(solver, outcome)
     )
     f, g = update.potentials(log_u, log_v)
     honest = marginal_error(problem, f, g)

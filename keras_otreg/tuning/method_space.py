@@ -23,7 +23,7 @@ LOSSES = {
 }
 PENALTIES = (*SPACES, *LOSSES)
 # Around the default of `add_starting_point`.
-STRENGTHS = (0.001, 10.0)
+STRENGTHS = (0.001, 100.0)
 
 
 def method_space(

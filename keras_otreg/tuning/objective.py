@@ -9,6 +9,7 @@ import keras
 import keras_tuner
 
 from keras_otreg import checks, losses
+from keras_otreg.tuning.method_space import PENALTIES
 
 # Names of metrics, or how they end: `val_head_accuracy` is an accuracy.
 RISING = (
@@ -34,6 +35,7 @@ FALLING = (
     "false_negatives",
     "false_positives",
     "hinge",
+    "iterations",
     "logcosh",
     "loss",
     "mae",
@@ -41,8 +43,11 @@ FALLING = (
     "mse",
     "msle",
     "poisson",
+    "skipped",
     "transport",
 )
+# Of these more is neither better nor worse.
+NEUTRAL = ("entropy", "gradient_share", "mass", "permuted")
 
 
 def objective(
@@ -107,7 +112,16 @@ def _known_direction(name):
     name = re.sub(r"_\d+$", "", name)
     if _ends_like(name, RISING):
         return "max"
-    return "min" if _ends_like(name, (*FALLING, *_names_of_losses())) else None
+    if _ends_like(name, (*FALLING, *_names_of_losses())):
+        return "min"
+    is_minimised = _is_of_a_penalty(name) and not _ends_like(name, NEUTRAL)
+    return "min" if is_minimised else None
+
+
+def _is_of_a_penalty(name):
+    """Whether it is a loss, maybe at a layer, as `Penalty.at_each` says."""
+    parts = [*_names_of_losses(), *PENALTIES, "transport", "alignment"]
+    return any(f"_{part}_" in f"_{name}_" for part in parts)
 
 
 def _ends_like(name, known):

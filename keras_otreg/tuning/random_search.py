@@ -55,6 +55,7 @@ def random_search(
             hypermodel,
             objective("val_accuracy"),
             max_trials=num_trials,
+            max_consecutive_failed_trials=num_trials + 1,
             seed=seed,
             directory=folder.parent,
             project_name=folder.name,

@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -98,3 +100,9 @@ def test_classes_of_a_target_count_from_zero(folder):
 @pytest.mark.slow
 def test_penalties_train_in_the_wrapper(problem):
     assert isinstance(trained("transport", problem)[0].model, TransferModel)
+
+
+def test_a_method_without_a_place_is_refused(problem):
+    nowhere = dataclasses.replace(problem, places={"penultimate": []})
+    with pytest.raises(ValueError, match="'transport' to act at.*penultimate"):
+        trained("transport", nowhere)

@@ -3,11 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from keras_otreg.benchmark.accuracy.cells import Cell, Cells, write_cells
 from keras_otreg.benchmark.accuracy.findings import findings
 from keras_otreg.benchmark.accuracy.summary import (
     Summary,
     interval,
     mean_ranks,
+    summaries,
 )
 from keras_otreg.benchmark.accuracy.tables import (
     duels,
@@ -180,3 +182,36 @@ def test_the_best_of_the_others_is_held_against_what_is_looked_at(comparison):
     assert "tried on all of them is plain" in text
     assert "of transport minus its own is -0.600 [" in text
     assert "less is better: it is ahead." in text
+
+
+def test_a_choice_that_is_not_finished_counts_for_nothing(toy, tmp_path):
+    (method,) = (x for x in toy.methods if x.name == "uniform plan")
+    (plain,) = (x for x in toy.methods if x.name == "plain")
+    task = toy.tasks[0]
+
+    def cells(method, phase, seeds, strengths):
+        return [
+            Cell(
+                task.name,
+                method.name,
+                phase,
+                seed,
+                strength,
+                toy.key(task, method),
+                0.5,
+                0.5,
+            )
+            for seed in seeds
+            for strength in strengths
+        ]
+
+    seeds, first = toy.reported_seeds(task), method.strengths[:1]
+    done = [
+        *cells(plain, "report", seeds, [None]),
+        *cells(method, "report", seeds, first),
+    ]
+    path = tmp_path / "cells.csv"
+    for strengths, counted in ((first, 1), (method.strengths, 2)):
+        tried = cells(method, "trial", toy.choosing_seeds(task), strengths)
+        write_cells([*done, *tried], path)
+        assert len(summaries(toy, Cells(path))) == counted

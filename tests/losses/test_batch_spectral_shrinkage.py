@@ -25,6 +25,14 @@ def test_it_is_the_sum_of_the_smallest_squared_singular_values(rng, shape, k):
     )
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
+def test_what_is_not_finite_gives_a_value_that_is_not_finite(rng, bad):
+    features = rng.normal(size=(7, 4)).astype("float32")
+    features[2, 1] = bad
+    value = BatchSpectralShrinkage()(features, features)
+    assert not np.isfinite(np.array(value))
+
+
 @pytest.mark.parametrize("width", [3, 4, 6, 20])
 def test_weights_scale_the_samples_that_are_left(rng, width):
     features = rng.normal(size=(7, width))

@@ -142,6 +142,16 @@ def test_what_is_not_finite_is_not_kept(points, running, what):
     assert_allclose(made.g, g)
 
 
+def test_costs_of_nothing_but_zeros_have_no_part_in_the_mean(points, running):
+    x, y = (ops.cast(p, "float32") for p in points)
+    update = fixed_plan.running_costs(costs.euclidean, 0.5, *running)
+    update(0.0 * x, 0.0 * y)
+    assert float(running[1]) == 0.0
+    update(x, y)
+    update(0.0 * x, 0.0 * y)
+    assert_allclose(running[0], _relative(costs.euclidean(x, y)), rtol=1e-5)
+
+
 def test_the_last_potentials_are_a_start(points):
     solver = Sinkhorn(1, 0.0)
     full = fixed_plan.planner(costs.euclidean, EPSILON, Sinkhorn(900, 1e-9))

@@ -8,10 +8,12 @@ import pytest
 from keras import ops
 from scipy.special import logsumexp
 
+from keras_otreg import backend
 from keras_otreg.ot import (
     ProximalPoint,
     Sinkhorn,
     TransportProblem,
+    costs,
     marginals,
     numerics,
     plan_entropy,
@@ -217,3 +219,51 @@ def test_in_float32_everything_is_finite_and_the_error_honest(
         solution.marginal_error <= 2.0 * bound
         or solution.num_iterations == solver.max_iterations
     )
+
+
+def to_eleven_bits(x):
+    """As a tensor core rounds a factor."""
+    bits = np.asarray(x, "float32").view("int32")
+    return ((bits + (1 << 12)) & ~((1 << 13) - 1)).view("float32")
+
+
+@pytest.fixture
+def tensor_cores(monkeypatch):
+    """An engine that rounds the factors of products."""
+
+    def product(x, y):
+        x, y = (ops.convert_to_numpy(each) for each in (x, y))
+        return ops.convert_to_tensor(to_eleven_bits(x) @ to_eleven_bits(y))
+
+    monkeypatch.setattr(backend, "product", product)
+    monkeypatch.setattr(backend, "rounds_factors", lambda: True)
+
+
+def test_small_distances_outlive_tensor_cores(rng, tensor_cores):
+    neurons = rng.normal(size=(1, 64)) + 1e-3 * rng.normal(size=(30, 64))
+    x = neurons.astype("float32") + 1.0
+    expected = np.sum((neurons[:, None] - neurons) ** 2, axis=-1)
+    found = costs.squared_euclidean(x, x)
+    assert_allclose(found, expected, atol=0.01 * expected.mean())
+
+
+def test_products_outlive_tensor_cores(rng, tensor_cores):
+    x, y = rng.normal(size=(2, 20, 20)).astype("float32")
+    exact = x.astype("float64") @ y
+    assert np.abs(backend.product(x, y) - exact).max() > 1e-3
+    assert_allclose(numerics.matmul(x, y), exact, atol=1e-5)
+    weights = np.ones(20, "float32")
+    rows = numerics.sum_of_rows(ops.convert_to_tensor(weights), x)
+    assert_allclose(rows, x.sum(axis=0), atol=1e-5)
+    columns = numerics.sum_of_columns(ops.convert_to_tensor(x), weights)
+    assert_allclose(columns, x.sum(axis=1), atol=1e-5)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="others have no such argument"
+)
+def test_on_jax_products_ask_for_all_bits():
+    import jax
+
+    made = jax.make_jaxpr(numerics.matmul)(np.ones((2, 2)), np.ones((2, 2)))
+    assert "HIGHEST" in str(made)

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from keras_otreg.ot import (
+    Sinkhorn,
     TransportProblem,
     marginals,
     regularized_cost,
@@ -182,3 +183,28 @@ def test_a_python_epsilon_keeps_the_precision_of_the_cost(
     plain = problem._replace(epsilon=0.1, rho=0.3)
     value = regularized_cost(problem, solution)
     assert_allclose(regularized_cost(plain, solution), value, rtol=1e-12)
+
+
+def test_a_large_constant_in_a_start_costs_nothing(solve, make_problem):
+    problem = make_problem()
+    problem = TransportProblem(*(np.float32(x) for x in problem[:4]))
+    solver = Sinkhorn(tolerance=1e-4)
+    solution = solve(solver, problem)
+    far = np.asarray(solution.f) - 1e4, np.asarray(solution.g) + 1e4
+    again = solve(solver, problem, far)
+    assert again.marginal_error <= solver.tolerance
+    assert again.num_iterations <= solution.num_iterations
+
+
+def test_an_easy_problem_counts_its_own_iterations_beside_a_hard_one(
+    solve, rng
+):
+    x, y = rng.normal(size=(2, 20, 2))
+    C = np.sum((x[:, None] - y) ** 2, axis=-1)
+    a = np.full(20, 0.05)
+    solver = Sinkhorn(5000, tolerance=1e-6)
+    epsilons = np.array([1.0, 0.001]) * C.mean()
+    together = solve(solver, TransportProblem(C, np.stack([a, a]), a, epsilons))
+    alone = solve(solver, TransportProblem(C, a, a, float(epsilons[0])))
+    assert together.num_iterations[1] > 100
+    assert together.num_iterations[0] == alone.num_iterations

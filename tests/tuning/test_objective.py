@@ -68,6 +68,14 @@ OURS = {
     "target_loss",
     "source_loss",
     "source_transport",
+    "alignment",
+    "cka",
+    "transport_alignment_stage1",
+    "centered_kernel_alignment_backbone_avg_pool",
+    "transport_stage3",
+    "representation_transport_iterations",
+    "representation_transport_marginal_error",
+    "representation_transport_skipped",
 }
 
 
@@ -83,6 +91,16 @@ def test_what_is_better_when_higher_is_maximised(name):
 def test_what_is_better_when_lower_is_minimised(name):
     for logged in (name, f"val_{name}", f"val_{name}_1"):
         assert objective(logged).direction == "min"
+
+
+@pytest.mark.parametrize(
+    "reading", ["entropy", "mass", "permuted", "gradient_share"]
+)
+def test_of_what_is_neither_good_nor_bad_the_direction_is_asked(reading):
+    name = f"representation_transport_{reading}"
+    with pytest.raises(ValueError, match="direction='max'"):
+        objective(name)
+    assert objective(name, "min").direction == "min"
 
 
 def test_the_accuracy_on_the_validation_data_is_the_default():

@@ -47,6 +47,28 @@ def test_a_trial_that_failed_is_a_row_without_a_score(
     assert (row["status"], row["score"]) == ("FAILED", None)
 
 
+def test_a_search_ends_however_many_trials_have_failed(
+    make_hypermodel, data, tmp_path
+):
+    def build_student(hp):
+        # The first is built for its hyperparameters alone.
+        if built:
+            raise keras_tuner.errors.FailedTrialError("too large")
+        built.append(hp)
+        return make_student(hp)
+
+    built, hypermodel = [], make_hypermodel()
+    make_student, hypermodel.build_student = (
+        hypermodel.build_student,
+        build_student,
+    )
+    rows, best = otreg.tuning.random_search(
+        hypermodel, tmp_path / "search", 6, **data
+    )
+    assert [row["status"] for row in rows] == ["FAILED"] * 6
+    assert best is None
+
+
 @pytest.mark.slow
 def test_rows_have_the_same_keys(make_hypermodel, data, tmp_path):
     def penalties(hp):

@@ -71,7 +71,9 @@ class Comparison:
                 (method, ("strengths", "quick")),
             )
         ]
-        text = json.dumps([settings, self.protocol.seed], sort_keys=True)
+        text = json.dumps(
+            [settings, self.protocol.seed], sort_keys=True, default=str
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -45,6 +45,8 @@ class Entry:
         for field in ("seeds", "draws"):
             if getattr(self, field) is not None:
                 checks.count(getattr(self, field), f"{self.name}: {field}")
+        methods = f"{self.name}: methods"
+        checks.instance_of(self.methods, tuple, methods, "a list of names")
         checks.flag(self.quick, f"{self.name}: quick")
 
 
@@ -185,8 +187,11 @@ class Method:
     quick: bool = True
 
     def __post_init__(self):
+        strengths = f"{self.name}: strengths"
+        checks.instance_of(self.strengths, tuple, strengths, "a list")
         for strength in self.strengths:
-            checks.positive(strength, f"{self.name}: strengths")
+            checks.positive(strength, strengths)
+        checks.entries.distinct(self.strengths, strengths)
         arguments = f"{self.name}: arguments"
         checks.instance_of(self.arguments, dict, arguments, "keys and values")
         checks.one_of(self.at, PLACES, f"{self.name}: at")

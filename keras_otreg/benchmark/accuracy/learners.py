@@ -100,7 +100,10 @@ def _starting_point(kind, method, problem, strength, few, student):
 
 
 def _penalties(method, problem, strength, few, student):
-    terms = penalties(method, problem.places[method.at], strength)
+    pairs = checks.entries.some_places(
+        problem.places[method.at], method.name, method.at
+    )
+    terms = penalties(method, pairs, strength)
     return TransferModel(student, problem.teacher, terms)
 
 

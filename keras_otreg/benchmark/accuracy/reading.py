@@ -106,6 +106,9 @@ def _checked(comparison):
     checks.entries.seed(protocol.seed, "protocol: seed")
     checks.one_of(protocol.baseline, names, "protocol: baseline")
     checks.one_of(protocol.shown, names, "protocol: shown")
+    checks.instance_of(
+        protocol.also, tuple, "protocol: also", "a list of names"
+    )
     for name in protocol.also:
         checks.one_of(name, names, "protocol: also")
     shown = comparison.methods[names.index(protocol.shown)]

@@ -91,14 +91,25 @@ def _reported(comparison, task, method, cells):
         return cells.find(task.name, method.name, phase, seed, strength, key)
 
     def validation(seed, strength):
-        cell = find(TRIAL, seed, strength)
-        # Of the accuracies of an unfinished choice, this one is the largest.
-        return cell.validation if cell else np.inf
+        return find(TRIAL, seed, strength).validation
 
+    if not _is_tried(comparison, task, method, find):
+        return []
     strength = chosen(comparison, task, method, validation)
     seeds = comparison.reported_seeds(task)
     group = [find(REPORT, seed, strength) for seed in seeds]
     return [] if None in group else group
+
+
+def _is_tried(comparison, task, method, find):
+    """Whether all strengths have been tried with all draws."""
+    if len(method.strengths) < 2:
+        return True
+    return all(
+        find(TRIAL, seed, strength)
+        for seed in comparison.choosing_seeds(task)
+        for strength in method.strengths
+    )
 
 
 def _summary(group, baseline):
