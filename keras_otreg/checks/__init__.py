@@ -42,6 +42,7 @@ from keras_otreg.checks.known import (
     same_cache,
     same_passes,
     some_penalties,
+    still_held,
     whole_cache,
 )
 from keras_otreg.checks.logs import metrics, penalties

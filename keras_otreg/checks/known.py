@@ -174,6 +174,20 @@ def same_activations(
             )
 
 
+def still_held(columns: list[Any]) -> list[Any]:
+    """Returns the samples of a data set if nothing has let go of them."""
+    if all(column is not None for column in columns):
+        return columns
+    # The one error that TensorFlow keeps quiet about where nobody reads on: an
+    # iterator that is being dropped still fetches ahead.
+    raise StopIteration(
+        "Expected the data set of `with_teacher`, which holds the samples, or "
+        "one that was made of it, to be kept while it is read. Received: what "
+        "was made of it within a `tf.function`, after it is gone. Keep the "
+        "data set in a variable, or make the other outside of the function."
+    )
+
+
 def known_teacher(expected: str, received: str, at: list[str]) -> None:
     """Raises unless a teacher has the weights of the one that data know."""
     if expected != received:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
+from keras_otreg.data.rows import batches_of_rows
 from keras_otreg.data.sample_files import in_memory, is_written, read, write
 from keras_otreg.data.samples import Census, Columns, Samples, take_census
 from keras_otreg.features.fingerprint import fingerprint
@@ -80,14 +80,12 @@ def with_teacher(
         batch_size = checks.count(batch_size, "batch_size")
     known = _KnownSamples(model, data, batch_size)
     columns = known.in_memory() if cache is None else known.on_disk(cache)
-    order = tf.data.Dataset.range(len(columns[0]))
-    if shuffle:
-        order = order.shuffle(len(columns[0]), seed=seed)
-    batches = order.batch(known.samples.batch_size).map(
-        lambda rows: known.packed(_taken(columns, rows)),
-        num_parallel_calls=tf.data.AUTOTUNE,
+    batches = batches_of_rows(
+        columns,
+        known.samples.batch_size,
+        seed if shuffle else None,
+        known.packed,
     )
-    batches = batches.prefetch(tf.data.AUTOTUNE)
     remember_teacher(batches, model.teacher, known.paths)
     return batches
 
@@ -181,15 +179,3 @@ def _check_plain(spec, model):
     is_pair = batch.is_pair(x, num_inputs(model.student))
     is_joined = parts.unlabelled is not None or parts.known is not None
     checks.plain_inputs(is_pair or is_joined)
-
-
-def _taken(columns, rows):
-    """Some rows of each column, as tensors."""
-
-    def take(rows):
-        return [np.asarray(column[rows]) for column in columns]
-
-    taken = tf.numpy_function(take, [rows], [x.dtype for x in columns])
-    for tensor, column in zip(taken, columns, strict=True):
-        tensor.set_shape((None, *column.shape[1:]))
-    return taken

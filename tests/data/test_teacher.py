@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from keras_otreg.data import (
     with_teacher,
     with_unlabelled,
 )
+from keras_otreg.data.rows import ATTRIBUTE
 from keras_otreg.models import batch
 
 PATHS = ["backbone/pool", "features"]
@@ -175,6 +179,21 @@ def test_a_shuffled_data_set_is_paired_by_its_samples(samples):
     for path, expected in live(model, x).items():
         np.testing.assert_allclose(known[path], expected, atol=1e-6)
     assert len(next(iter(with_teacher(shuffled, model, batch_size=9)))[1]) == 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("disk", [False, True], ids=["memory", "disk"])
+def test_samples_and_activations_go_with_their_data_set(
+    samples, tmp_path, disk
+):
+    model = make_model()
+    data = with_teacher(samples, model, cache=tmp_path / "c" if disk else None)
+    columns = [weakref.ref(column) for column in getattr(data, ATTRIBUTE)]
+    model.fit(data, validation_data=data.take(1), epochs=2, verbose=0)
+    assert all(column() is not None for column in columns)
+    del data
+    gc.collect()
+    assert not any(column() is not None for column in columns)
 
 
 def test_a_py_dataset_is_read_too(samples):
