@@ -43,6 +43,7 @@ from keras_otreg.checks.known import (
     same_passes,
     some_penalties,
     still_held,
+    undamaged_cache,
     whole_cache,
 )
 from keras_otreg.checks.logs import metrics, penalties

@@ -1,11 +1,14 @@
 """Checks of samples that carry what a teacher returns for them."""
 
+import contextlib
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
+
+from keras_otreg.checks.folders import DAMAGE
 
 WHY = "the teacher sees each sample once, and what it returns stays with it"
 
@@ -152,6 +155,15 @@ def whole_cache(folder: pathlib.Path, problem: str | None) -> None:
             f"`with_teacher` has written. Received: {problem}. Delete the "
             "folder to have it made anew, or choose another."
         )
+
+
+@contextlib.contextmanager
+def undamaged_cache(folder: pathlib.Path) -> Iterator[None]:
+    """Within it the files of a cache are read; raises if they are damaged."""
+    try:
+        yield
+    except (*DAMAGE, AttributeError) as error:
+        whole_cache(folder, f"damaged files ({error})")
 
 
 def same_activations(
