@@ -35,6 +35,7 @@ from keras_otreg.checks.known import (
     equal_samples,
     equally_known,
     finite_passes,
+    known_precision,
     known_teacher,
     plain_inputs,
     readable_again,

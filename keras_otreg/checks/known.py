@@ -210,6 +210,19 @@ def known_teacher(expected: str, received: str, at: list[str]) -> None:
         )
 
 
+def known_precision(
+    expected: list[str], received: list[str], at: list[str]
+) -> None:
+    """Raises unless a teacher computes as the one did that data know."""
+    if expected != received:
+        raise ValueError(
+            "Expected the teacher whose activations the data carry, computed "
+            f"in {expected}. Received: a model whose teacher has the same "
+            f"weights and computes in {received} up to {at}. Call "
+            "`keras_otreg.data.with_teacher` with this model."
+        )
+
+
 def _as_array(value):
     if keras.ops.is_tensor(value):
         value = keras.ops.convert_to_numpy(value)

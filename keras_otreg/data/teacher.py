@@ -11,7 +11,7 @@ from keras_otreg import checks
 from keras_otreg.data.rows import batches_of_rows
 from keras_otreg.data.sample_files import in_memory, is_written, read, write
 from keras_otreg.data.samples import Census, Columns, Samples, take_census
-from keras_otreg.features.fingerprint import fingerprint
+from keras_otreg.features.fingerprint import fingerprint, precision_before
 from keras_otreg.models import TransferModel, batch
 from keras_otreg.models.fit_together import num_inputs
 from keras_otreg.models.frozen import FrozenNetwork
@@ -45,7 +45,8 @@ def with_teacher(
         model: The `TransferModel` to be trained. Its teacher and the layers
             that its penalties read count; any other model may take the
             result for which these are the same: `fit` and `evaluate` refuse
-            it where the teacher has other weights, unless it was mapped.
+            it where the teacher has other weights or another precision,
+            unless it was mapped.
         batch_size: If not given, that of the data set, or 32 for arrays.
         shuffle: Whether each epoch has a new order. Use `False` for
             validation data.
@@ -136,6 +137,7 @@ class _KnownSamples:
         """What the activations depend on."""
         return {
             "teacher": fingerprint(self._teacher, self.paths),
+            "precision": precision_before(self._teacher, self.paths),
             "layers": self.paths,
             "samples": self._census,
         }

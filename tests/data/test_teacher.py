@@ -261,6 +261,16 @@ def test_data_that_know_another_teacher_are_refused(samples):
             work()
 
 
+def test_a_teacher_of_another_precision_is_refused(samples, tmp_path):
+    low, full = make_model("mixed_bfloat16"), make_model()
+    known = with_teacher(samples, low, cache=tmp_path / "c")
+    with pytest.raises(ValueError, match=r"others: {'precision': \['bfloat16"):
+        with_teacher(samples, full, cache=tmp_path / "c")
+    with pytest.raises(ValueError, match=r"computed in \['bfloat16'\]"):
+        full.evaluate(known, verbose=0)
+    assert np.isfinite(make_model("mixed_bfloat16").evaluate(known)[0])
+
+
 def test_a_teacher_that_uses_its_weights_otherwise_is_refused(
     samples, tmp_path
 ):
