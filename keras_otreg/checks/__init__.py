@@ -2,6 +2,12 @@
 
 from keras_otreg.checks import entries
 from keras_otreg.checks.batches import data_set, labels, one_batch, some_batches
+from keras_otreg.checks.cached import (
+    same_activations,
+    same_cache,
+    undamaged_cache,
+    whole_cache,
+)
 from keras_otreg.checks.data import (
     classes_not_parts,
     enough_of_each,
@@ -39,13 +45,10 @@ from keras_otreg.checks.known import (
     known_teacher,
     plain_inputs,
     readable_again,
-    same_activations,
-    same_cache,
     same_passes,
     some_penalties,
+    steady_teacher,
     still_held,
-    undamaged_cache,
-    whole_cache,
 )
 from keras_otreg.checks.logs import metrics, penalties
 from keras_otreg.checks.networks import (

@@ -63,8 +63,9 @@ def with_teacher(
 
     Raises:
         ValueError: If the model has no penalties, two passes over the data
-            differ, the data cannot be read twice or have no end, samples have
-            unequal shapes, or the cache is of something else.
+            differ, the teacher is random, the data cannot be read twice or
+            have no end, samples have unequal shapes, or the cache is damaged
+            or of something else.
 
     Example:
         ```python
@@ -126,9 +127,11 @@ class _KnownSamples:
     def _pass(self) -> Iterator[Columns]:
         """All samples with what the teacher returns; checked at the end."""
         census = Census()
-        for columns in census.over(self.samples):
+        for number, columns in enumerate(census.over(self.samples)):
             x = self._unpacked(columns)[0]
             found = self._network.on_batch(x)
+            if number == 0:
+                checks.steady_teacher(found, self._network.on_batch(x))
             yield [*columns, *(found[path] for path in self.paths)]
         self._census = census.result()
         checks.same_passes(self._census, take_census(self.samples))

@@ -37,6 +37,13 @@ class Batches(keras.utils.PyDataset):
         return x + noise.astype("float32"), self.y[part]
 
 
+class AlwaysDropout(layers.Dropout):
+    """Random in inference, too."""
+
+    def call(self, inputs):
+        return super().call(inputs, training=True)
+
+
 @pytest.fixture
 def samples(rng):
     return rng.normal(size=(20, 6, 6, 1)).astype("float32"), np.arange(20) % 3
@@ -279,6 +286,26 @@ def test_a_teacher_that_uses_its_weights_otherwise_is_refused(
     model.teacher.get_layer("features").activation = keras.activations.tanh
     with pytest.raises(ValueError, match="another result from the same weig"):
         with_teacher(samples, model, cache=tmp_path / "c")
+
+
+@pytest.mark.parametrize("disk", [False, True], ids=["memory", "disk"])
+def test_a_random_teacher_is_refused_and_leaves_no_cache(
+    samples, tmp_path, disk
+):
+    image = keras.Input((6, 6, 1))
+    x = layers.Flatten(name="pixels")(image)
+    x = AlwaysDropout(0.5, name="noise")(x)
+    student = keras.Model(image, layers.Dense(3)(x))
+    penalty = otreg.Penalty(otreg.losses.Coral(), at="noise")
+    model = otreg.TransferModel(student, penalties=[penalty])
+    cache = tmp_path / "c" if disk else None
+    with pytest.raises(ValueError, match="'noise' each time.*random in infer"):
+        with_teacher(samples, model, cache=cache)
+    assert list(tmp_path.iterdir()) == []
+    # What comes before is not random.
+    penalty = otreg.Penalty(otreg.losses.Coral(), at="pixels")
+    model = otreg.TransferModel(student, penalties=[penalty])
+    assert len(with_teacher(samples, model, cache=cache)) == 1
 
 
 def test_random_data_are_refused_and_leave_no_cache(samples, tmp_path):
