@@ -96,6 +96,9 @@ REFUSED = {
     ],
     "equal_shapes": [((3, 2), (2, 3)), ((), (1,)), ((2,), (2, 1))],
     "equal_widths": [(4, 6, "identity")],
+    "cache_folder": [
+        (value, "x") for value in (5, b"a", None, "gs://bucket/c", "a\0b")
+    ],
     "entries.entry": [
         (value, {"a", "b"}, {"a"}, "x")
         for value in ({"b": 1}, {"a": 1, "c": 2}, {"a": 1, 2: 3}, None, "a")

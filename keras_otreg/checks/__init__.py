@@ -3,10 +3,12 @@
 from keras_otreg.checks import entries
 from keras_otreg.checks.batches import data_set, labels, one_batch, some_batches
 from keras_otreg.checks.cached import (
+    cache_folder,
     same_activations,
     same_cache,
     undamaged_cache,
     whole_cache,
+    writable_cache,
 )
 from keras_otreg.checks.data import (
     classes_not_parts,

@@ -1,13 +1,45 @@
 """Checks of folders with samples and what a teacher returned for them."""
 
 import contextlib
+import os
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from keras_otreg.checks.folders import DAMAGE
+
+
+def cache_folder(value: Any, name: str) -> pathlib.Path:
+    """Returns the path of a folder on this machine, wherever links lead."""
+    problem = f"of type {type(value).__name__}"
+    if isinstance(value, (str, os.PathLike)):
+        try:
+            if not re.match(r"[A-Za-z][\w+.-]*://", str(value)):
+                return pathlib.Path(value).resolve()
+            problem = "on another"
+        # Links can lead in a circle, and a name can be none.
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
+            problem = str(error)
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected the path of a folder "
+        f"on this machine, or None. Received: {name}={value!r} ({problem})"
+    )
+
+
+@contextlib.contextmanager
+def writable_cache(folder: pathlib.Path) -> Iterator[None]:
+    """Within it a cache is begun; raises if its folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"Expected '{folder}' to be a folder that can be written, and "
+            f"replaced if it is empty. Received: {error}. Choose another, such "
+            "as one within it."
+        ) from error
 
 
 def same_cache(

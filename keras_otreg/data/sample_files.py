@@ -71,21 +71,31 @@ def write(
         passing: Batches of columns.
         key: Called after the last batch: what the samples were made of.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = tempfile.TemporaryDirectory(
-        dir=folder.parent, prefix=f"{folder.name}.", suffix=".unfinished"
-    )
+    with checks.writable_cache(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = tempfile.TemporaryDirectory(
+            dir=folder.parent, prefix=f"{folder.name}.", suffix=".unfinished"
+        )
     with unfinished as outer:
         inner = pathlib.Path(outer) / folder.name
-        inner.mkdir()
+        if folder.exists():
+            # Whether it can be replaced is to be known before the pass.
+            with checks.writable_cache(folder):
+                inner.mkdir()
+                _rename(inner, folder)
+        inner.mkdir(exist_ok=True)
         columns = _write_columns(inner, passing)
         _write_index(inner / INDEX, columns, key())
-        try:
-            inner.rename(folder)
-        except OSError:
-            # Another process was faster: its samples are checked like any.
-            if not is_written(folder):
-                raise
+        _rename(inner, folder)
+
+
+def _rename(inner, folder):
+    try:
+        inner.rename(folder)
+    except OSError:
+        # Another process was faster: its samples are checked like any.
+        if not is_written(folder):
+            raise
 
 
 def read(folder: pathlib.Path, key: dict[str, Any]) -> Columns:

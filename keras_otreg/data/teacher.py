@@ -80,6 +80,8 @@ def with_teacher(
     checks.flag(shuffle, "shuffle")
     if batch_size is not None:
         batch_size = checks.count(batch_size, "batch_size")
+    if cache is not None:
+        cache = checks.cache_folder(cache, "cache")
     known = _KnownSamples(model, data, batch_size)
     columns = known.in_memory() if cache is None else known.on_disk(cache)
     batches = batches_of_rows(
@@ -108,7 +110,6 @@ class _KnownSamples:
         return in_memory(self._pass())
 
     def on_disk(self, folder) -> Columns:
-        folder = pathlib.Path(folder)
         if not is_written(folder):
             write(folder, self._pass(), self._key)
             return read(folder, self._key())

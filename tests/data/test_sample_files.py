@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import pathlib
@@ -129,6 +130,35 @@ def test_a_cache_of_an_older_version_is_refused(batches, folder):
     index.write_text(json.dumps({"columns": columns, "key": KEY}))
     with pytest.raises(ValueError, match=r"as of an older version.*Delete"):
         read(folder, KEY)
+
+
+def untouched():
+    pytest.fail("the pass began")
+    yield
+
+
+def test_an_empty_folder_is_filled(batches, folder):
+    folder.mkdir(parents=True)
+    write(folder, batches, lambda: KEY)
+    assert len(read(folder, KEY)) == 3
+    assert [path.name for path in folder.parent.iterdir()] == ["here"]
+
+
+def test_what_cannot_be_written_is_refused_before_the_pass(
+    folder, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="can be written, and.*file"):
+        write(tmp_path / "file" / "here", untouched(), lambda: KEY)
+
+    def busy(*_):
+        raise OSError(errno.EBUSY, "a disk is mounted there")
+
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(pathlib.Path, "rename", busy)
+    with pytest.raises(ValueError, match="a disk is mounted there"):
+        write(folder, untouched(), lambda: KEY)
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_files_are_on_disk_before_they_have_their_name(

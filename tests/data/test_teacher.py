@@ -234,6 +234,27 @@ def test_a_cache_is_read_and_not_made_again(samples, tmp_path):
     assert before == {f: f.stat().st_mtime_ns for f in folder.iterdir()}
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_cache_may_be_a_link_to_a_folder(samples, tmp_path, is_there):
+    target, link = tmp_path / "elsewhere" / "c", tmp_path / "link"
+    if is_there:
+        target.mkdir(parents=True)
+    link.symlink_to(target)
+    model = make_model()
+    for _ in range(2):
+        assert len(with_teacher(samples, model, cache=link)) == 1
+    assert link.is_symlink()
+    assert (target / "index.json").is_file()
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_cache_that_is_no_folder_of_this_machine_is_refused(samples):
+    model = make_model()
+    for cache in (5, b"folder", "gs://bucket/c", True, ["c"], "a\0b"):
+        with pytest.raises(ValueError, match="argument `cache`.*this machine"):
+            with_teacher(samples, model, cache=cache)
+
+
 def test_a_cache_of_something_else_is_refused(samples, tmp_path):
     folder = tmp_path / "c"
     model = make_model()
