@@ -118,11 +118,19 @@ def readable_again(data: Any, kinds: tuple[type, ...]) -> Any:
     if arrays and known and len(rows) in (1, 2, 3):
         array_samples(rows)
         return rows
+    received = type(data).__name__
+    if isinstance(data, (tuple, list)):
+        kinds = [type(x).__name__ for x in data[:4]]
+        received += f" of {len(data)}: {', '.join(kinds)}"
+    if isinstance(data, list):
+        received += (
+            ". In a list, several inputs cannot be told from inputs and "
+            "labels: write (x, y), or ([x_1, x_2],) for inputs alone"
+        )
     raise ValueError(
         "Expected arrays x, (x, y) or (x, y, sample_weight), a batched "
         "`tf.data.Dataset` or a `keras.utils.PyDataset`, because the data are "
-        "read more than once. Received: an object of type "
-        f"{type(data).__name__}"
+        f"read more than once. Received: an object of type {received}."
     )
 
 

@@ -78,6 +78,7 @@ def with_teacher(
     )
     checks.some_penalties(model)
     checks.flag(shuffle, "shuffle")
+    seed = checks.count(seed, "seed", least=0)
     if batch_size is not None:
         batch_size = checks.count(batch_size, "batch_size")
     if cache is not None:

@@ -404,6 +404,29 @@ def test_what_is_joined_already_is_refused(samples):
         with_unlabelled(samples, carried)
 
 
+def test_labels_and_weights_may_be_none_as_for_keras(samples):
+    x, y = samples
+    model = make_model()
+    rows = tf.data.Dataset.from_tensor_slices
+    for data, length in (
+        ((x, None), 1),
+        ((x, None, None), 1),
+        ((x, y, None), 2),
+        (rows(samples).batch(6).map(lambda x, y: (x, y, None)), 2),
+        (rows(samples).batch(6).map(lambda x, y: (x, None)), 1),
+    ):
+        assert len(next(iter(with_teacher(data, model)))) == length
+    with pytest.raises(ValueError, match="tuple of 3: ndarray, NoneType, nd"):
+        with_teacher((x, None, y), model)
+
+
+def test_a_seed_is_a_whole_number(samples):
+    model = make_model()
+    for seed in (None, -1, 0.5, "1", True):
+        with pytest.raises(ValueError, match="argument `seed`"):
+            with_teacher(samples, model, seed=seed)
+
+
 def test_what_cannot_be_read_twice_is_refused(samples):
     x, y = samples
     model = make_model()
@@ -412,6 +435,8 @@ def test_what_cannot_be_read_twice_is_refused(samples):
     for data in (generator, [x, y], (x, y.tolist()), "folder", None):
         with pytest.raises(ValueError, match="read more than once. Received"):
             with_teacher(data, model)
+    with pytest.raises(ValueError, match="list of 2: ndarray, ndarray. In a l"):
+        with_teacher([x, y], model)
     with pytest.raises(ValueError, match="Leave out its `repeat"):
         with_teacher(rows.batch(5).repeat(), model)
     with pytest.raises(ValueError, match="Batch the data set"):
