@@ -3,6 +3,7 @@
 from keras_otreg.checks import entries
 from keras_otreg.checks.batches import data_set, labels, one_batch, some_batches
 from keras_otreg.checks.cached import (
+    as_written,
     cache_folder,
     same_activations,
     same_cache,

@@ -69,6 +69,18 @@ def whole_cache(folder: pathlib.Path, problem: str | None) -> None:
         )
 
 
+class _Damage(ValueError):
+    """What is wrong with a file, for the message that names its folder."""
+
+
+def as_written(found: str, expected: str | None, name: str) -> None:
+    """Raises unless a file of a cache has the digest that was noted."""
+    if expected is None:
+        raise _Damage(f"no digest in '{name}', as of an older version")
+    if found != expected:
+        raise _Damage(f"'{name}' is not what was written")
+
+
 @contextlib.contextmanager
 def undamaged_cache(folder: pathlib.Path) -> Iterator[None]:
     """Within it the files of a cache are read; raises if they are damaged."""

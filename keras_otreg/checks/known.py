@@ -120,8 +120,8 @@ def readable_again(data: Any, kinds: tuple[type, ...]) -> Any:
         return rows
     received = type(data).__name__
     if isinstance(data, (tuple, list)):
-        kinds = [type(x).__name__ for x in data[:4]]
-        received += f" of {len(data)}: {', '.join(kinds)}"
+        parts = ", ".join(type(x).__name__ for x in data[:4])
+        received += f" of {len(data)}: {parts}"
     if isinstance(data, list):
         received += (
             ". In a list, several inputs cannot be told from inputs and "

@@ -32,8 +32,7 @@ class _Column(NamedTuple):
         with path.open("rb") as file:
             while piece := file.read(PIECE):
                 found.update(piece)
-        if found.hexdigest() != self.digest:
-            raise ValueError(f"'{path.name}' is not what was written")
+        checks.as_written(found.hexdigest(), self.digest, path.name)
         return np.memmap(path, self.dtype, mode="r", shape=tuple(self.shape))
 
 
@@ -127,10 +126,7 @@ def _read_index(path):
     """The columns that are there, and what they were made of."""
     content = json.loads(path.read_text(encoding="utf-8"))
     digest = content.pop("digest", None)
-    if digest is None:
-        raise ValueError(f"no digest in '{path.name}', as of an older version")
-    if digest != _digest(content):
-        raise ValueError(f"'{path.name}' is not what was written")
+    checks.as_written(_digest(content), digest, path.name)
     return [_Column(*x) for x in content["columns"]], content["key"]
 
 
