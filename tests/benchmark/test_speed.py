@@ -1,5 +1,6 @@
 """The benchmark of speed: what it measures is checked, never how fast."""
 
+import json
 import math
 
 import numpy as np
@@ -10,12 +11,14 @@ from keras_otreg import __main__ as command_line
 from keras_otreg.benchmark.speed import (
     PARTS,
     problems,
+    runner,
     solvers,
     to_tolerance,
     write_page,
 )
 from keras_otreg.benchmark.speed.measure import Claim, Row, interleaved
-from keras_otreg.benchmark.speed.report import Report, read, tables
+from keras_otreg.benchmark.speed.record import EARLIER, claims, read, rows
+from keras_otreg.benchmark.speed.report import Report, tables
 from keras_otreg.commands import benchmark_speed
 
 pytestmark = pytest.mark.compiled
@@ -31,11 +34,30 @@ CLAIMS = [Claim("faster", "3 times", True), Claim("smaller", "twice", False)]
 
 @pytest.fixture
 def report(tmp_path):
-    made = Report(tmp_path / "out")
+    made = Report(tmp_path / "out", PARTS)
     made.folder.mkdir()
-    for found in (*ROWS, *CLAIMS):
-        made.add(found)
+    made.put("memory", [ROWS[3], CLAIMS[1]])
+    made.put("tolerance", ROWS[2:3])
+    made.put("growth", [*ROWS[:2], CLAIMS[0]])
     return made
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """What each part of a run measures, and which ones were."""
+    ran = []
+
+    def part(name):
+        def measure(quick):
+            ran.append(name)
+            yield Row(f"{name}, title", "case", "new", 1.0)
+            yield Claim(f"{name} is fast", "new", True)
+
+        return measure
+
+    for name in PARTS:
+        monkeypatch.setitem(runner.PARTS, name, part(name))
+    return ran
 
 
 def test_the_command_knows_every_part():
@@ -118,14 +140,14 @@ def test_a_peer_counts_where_it_arrived():
 
 def test_what_is_saved_is_read_again(report):
     report.write(quick=True)
-    rows, claims, about = read(report.folder)
-    assert claims == CLAIMS
-    assert len(rows) == len(ROWS)
-    for a, b in zip(rows, ROWS, strict=True):
+    found = read(report.folder)
+    assert list(found.found) == ["memory", "tolerance", "growth"]
+    assert claims(found.found) == CLAIMS[::-1]
+    for a, b in zip(rows(found.found), [*ROWS[3:1:-1], *ROWS[:2]], strict=True):
         for x, y in zip(a, b, strict=True):
             assert x == y or (math.isnan(x) and math.isnan(y))
-    assert about["quick"] is True
-    assert "tensorflow" in " ".join(about)
+    assert found.about["quick"] is True
+    assert "tensorflow" in " ".join(found.about)
     assert not list(report.folder.glob("*.part"))
     assert not list(report.folder.glob("unfinished-*"))
     assert (report.folder / "growth.png").stat().st_size > 1000
@@ -150,6 +172,46 @@ def test_a_section_of_the_page_is_replaced_and_the_rest_stays(report, tmp_path):
     assert text.count("## Speed") == 1
     assert "| **not kept** | smaller | twice |" in text
     assert (tmp_path / "img" / "growth.png").exists()
+
+
+def test_one_part_leaves_what_the_others_measured(report, parts, tmp_path):
+    report.write(quick=True)
+    before = read(report.folder)
+    console = rich.console.Console(quiet=True)
+    runner.run(["batch", "memory", "batch"], True, report.folder, console)
+    assert parts == ["batch", "memory"]
+    after = read(report.folder)
+    assert list(after.found) == ["memory", "tolerance", "growth", "batch"]
+    assert [x.text for x in claims(after.found)] == [
+        "memory is fast",
+        "faster",
+        "batch is fast",
+    ]
+    assert after.found["growth"][2] == before.found["growth"][2]
+    assert set(after.about[EARLIER]) == {"tolerance", "growth"}
+    page = tmp_path / "results.md"
+    write_page(report.folder, page)
+    assert "Measured earlier: tolerance, growth. Command: " in page.read_text()
+
+
+def test_all_parts_begin_anew(report, parts):
+    report.write(quick=True)
+    console = rich.console.Console(quiet=True)
+    runner.run(PARTS, False, report.folder, console)
+    found = read(report.folder)
+    assert list(found.found) == parts == list(PARTS)
+    assert EARLIER not in found.about
+
+
+@pytest.mark.parametrize("key", ["quick", "numpy"])
+def test_results_of_something_else_are_not_mixed(report, parts, key):
+    report.write(quick=True)
+    run = report.folder / "run.json"
+    run.write_text(json.dumps({**json.loads(run.read_text()), key: "other"}))
+    console = rich.console.Console(quiet=True)
+    with pytest.raises(ValueError, match=f"{key} is 'other' there"):
+        runner.run(["memory"], True, report.folder, console)
+    assert not parts
 
 
 def test_without_results_there_is_no_page(tmp_path, capsys):

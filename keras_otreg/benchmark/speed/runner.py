@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from keras_otreg import checks
+from keras_otreg.benchmark.machine import machine
 from keras_otreg.benchmark.speed import (
     fine_tuning,
     fixed_work,
     processes,
     profile,
+    record,
     scaling,
     to_tolerance,
     training_step,
@@ -84,18 +86,23 @@ def run(
     Args:
         names: Of the parts, among `PARTS`.
         quick: Whether small problems and few repeats will do.
-        out: A folder, for `speed.csv`, `claims.csv` and pictures.
+        out: A folder, for `speed.csv`, `claims.csv` and pictures. Unless all
+            parts are measured, the others' results in it stay.
         console: A `rich.console.Console`.
 
     Raises:
         ImportError: If a library to compare with is not installed.
+        OSError: If the folder holds some of the tables only.
+        ValueError: If what is to stay there is damaged, or was measured on
+            something else.
     """
     for library in LIBRARIES:
         checks.installed(library, "benchmark", "Comparing with others")
     import rich.progress
 
-    report = Report(out)
-    names = list(names)
+    names = list(dict.fromkeys(names))
+    earlier = _to_stay(out, quick) if set(names) != set(PARTS) else None
+    report = Report(out, PARTS, earlier)
     with rich.progress.Progress(
         *rich.progress.Progress.get_default_columns(),
         rich.progress.TimeElapsedColumn(),
@@ -105,9 +112,17 @@ def run(
         task = progress.add_task("", total=len(names))
         for name in names:
             progress.update(task, description=name)
-            for found in PARTS[name](quick):
-                report.add(found)
+            report.put(name, PARTS[name](quick))
             # After each part: what is measured stays if the next one fails.
             report.write(quick)
             progress.advance(task)
     report.show(console)
+
+
+def _to_stay(out, quick):
+    """What other parts have left in a folder."""
+    if not record.is_there(out):
+        return None
+    earlier = record.read(out)
+    checks.same_run(earlier.about, {"quick": quick, **machine()}, out)
+    return earlier
