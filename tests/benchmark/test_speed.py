@@ -224,6 +224,57 @@ def test_without_results_there_is_no_page(tmp_path, capsys):
     assert not page.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("run.json", '{"command": "benchmark speed"}'),
+        ("run.json", '{"quick": false}'),
+        ("run.json", "{"),
+        ("speed.csv", ""),
+        ("speed.csv", "only,part,case\r\n"),
+        ("claims.csv", ""),
+        ("claims.csv", "only,text,measured,kept\r\nstep,fast,twice,Tr"),
+        ("claims.csv", "only,text,measured,kept\r\nstep,fast"),
+    ],
+)
+def test_damaged_results_are_named_with_the_way_out(
+    report, tmp_path, capsys, name, text
+):
+    report.write(quick=True)
+    (report.folder / name).write_text(text)
+    page = tmp_path / "results.md"
+    command = ["benchmark", "speed", "--out", str(report.folder)]
+    assert command_line.main([*command, "--page", str(page)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"'{report.folder / name}'. Received: a file that is da" in line
+    assert "give another --out, or delete" in line
+    assert not page.exists()
+
+
+def test_claims_of_a_part_without_rows_are_damage(report):
+    report.put("step", CLAIMS)
+    report.write(quick=True)
+    with pytest.raises(ValueError, match="speed.csv'. Received: a file that"):
+        read(report.folder)
+
+
+@pytest.mark.parametrize("lost", ["begin", "end"])
+def test_a_page_that_lost_a_mark_stays_as_it_is(report, tmp_path, capsys, lost):
+    report.write(quick=True)
+    page = tmp_path / "results.md"
+    write_page(report.folder, page)
+    begin, end = (x for x in page.read_text().splitlines() if "<!--" in x)
+    mark = begin if lost == "begin" else end
+    page.write_text(page.read_text().replace(mark, ""))
+    before = page.read_text()
+    command = ["benchmark", "speed", "--out", str(report.folder)]
+    assert command_line.main([*command, "--page", str(page)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"in '{page}', once each" in line
+    assert "Delete what is left of that section" in line
+    assert page.read_text() == before
+
+
 def test_an_unknown_part_is_refused_in_one_line(capsys):
     with pytest.raises(SystemExit) as exit_:
         command_line.main(["benchmark", "speed", "--only", "everything"])

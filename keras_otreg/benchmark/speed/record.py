@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from keras_otreg import checks
 from keras_otreg.benchmark.on_disk import (
     read_about,
     read_csv,
@@ -17,6 +18,7 @@ ROWS, CLAIMS, RUN = FILES = "speed.csv", "claims.csv", "run.json"
 # The first column: the part by its name for `--only`.
 ONLY = "only"
 EARLIER = "measured earlier"
+KEPT = {"True": True, "False": False}
 
 Found = dict[str, list[Row | Claim]]
 
@@ -81,14 +83,33 @@ def read(folder: pathlib.Path) -> Record:
 
     Raises:
         OSError: If there is nothing in the folder.
+        ValueError: If it is damaged.
     """
     some_results(folder, "speed", *FILES)
+    about = read_about(folder / RUN, "quick")
     found: Found = {}
-    for part, *x in read_csv(folder / ROWS):
-        numbers = (float(number) for number in x[3:7])
-        found.setdefault(part, []).append(Row(*x[:3], *numbers, x[7]))
-    for part, text, measured, kept in read_csv(folder / CLAIMS):
-        found[part].append(Claim(text, measured, kept == "True"))
-    about = read_about(folder / RUN)
-    commands = dict.fromkeys(found, about["command"])
-    return Record(found, {**commands, **about.get(EARLIER, {})}, about)
+    for part, row in read_csv(folder / ROWS, (ONLY, *Row._fields), _row):
+        found.setdefault(part, []).append(row)
+    head = (ONLY, *Claim._fields)
+    stated = read_csv(folder / CLAIMS, head, _claim, may_be_empty=True)
+    with checks.whole_record(folder / ROWS):
+        checks.all_there(found, [part for part, _ in stated])
+    for part, claim in stated:
+        found[part].append(claim)
+    with checks.whole_record(folder / RUN):
+        commands = {
+            **dict.fromkeys(found, about["command"]),
+            **about.get(EARLIER, {}),
+        }
+    return Record(found, commands, about)
+
+
+def _row(line):
+    part, *words, note = line
+    numbers = (float(number) for number in words[3:])
+    return part, Row(*words[:3], *numbers, note)
+
+
+def _claim(line):
+    part, text, measured, kept = line
+    return part, Claim(text, measured, KEPT[kept])
