@@ -8,8 +8,11 @@ import pytest
 import rich.console
 
 from keras_otreg import __main__ as command_line
+from keras_otreg.benchmark.machine import cache_bytes
 from keras_otreg.benchmark.speed import (
     PARTS,
+    fixed_work,
+    floor,
     problems,
     runner,
     solvers,
@@ -136,6 +139,76 @@ def test_a_peer_counts_where_it_arrived():
     missed = ours[0]._replace(note="not reached")
     found = to_tolerance.claims([missed, *ours[1:], *peers])
     assert not any(claim.kept for claim in found)
+
+
+def test_caches_that_cores_share_count_once(tmp_path):
+    for cpu, level, cores, size in (
+        (0, 2, "0", "2048K"),
+        (0, 3, "0-1", "32768K"),
+        (1, 3, "0-1", "32768K"),
+        (2, 3, "2-3", "32768K"),
+    ):
+        folder = tmp_path / f"cpu{cpu}" / "cache" / f"index{level}"
+        folder.mkdir(parents=True)
+        (folder / "level").write_text(f"{level}\n")
+        (folder / "shared_cpu_list").write_text(f"{cores}\n")
+        (folder / "size").write_text(f"{size}\n")
+    assert cache_bytes(tmp_path) == 64 * 2**20
+    (folder / "size").write_text("many\n")
+    assert cache_bytes(tmp_path) is None
+    assert cache_bytes(tmp_path / "none") is None
+
+
+def test_bare_products_are_the_same_however_they_are_made():
+    works = floor.matmul_pairs(problems.noise(20, 0.1), 3)
+    first, *others = (work() for work in works.values())
+    assert len(others) == 3
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-5)
+
+
+def test_memory_is_read_by_the_fastest_way(monkeypatch):
+    monkeypatch.setattr(floor, "cache", lambda: 3 * floor.LEAST_READ // 4)
+    works, bytes_read = floor.reading()
+    assert bytes_read == 3 * floor.LEAST_READ // 2
+    assert len(works) == 3
+    times = {name: k + 2.0 for k, name in enumerate(works)}
+    times["ours"] = 1.0
+    assert floor.seconds_per_byte(times, 4) == 0.5
+    assert times == {"ours": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("cache", "floor_name", "measured"),
+    [
+        (
+            64,
+            "two bare products",
+            "2.00 times two bare products, XLA: 64 MiB fit in the cache of "
+            "64 MiB",
+        ),
+        (
+            32,
+            "reading the kernel",
+            "0.50 times reading the kernel: 64 MiB do not fit in the cache of "
+            "32 MiB",
+        ),
+    ],
+)
+def test_the_floor_follows_the_cache(cache, floor_name, measured):
+    times = {
+        "keras_otreg": 2.0,
+        "OTT-JAX, log": 9.0,
+        "OTT-JAX, kernel": 9.0,
+        "POT TensorFlow": 9.0,
+        "two bare products": 3.0,
+        "two bare products, XLA": 1.0,
+        "reading the kernel": 4.0,
+    }
+    *_, claim = fixed_work.claims(4096, times, cache * 2**20)
+    assert claim.text.endswith(f"within 1.5 times {floor_name}")
+    assert claim.measured == measured
+    assert claim.kept == (cache == 32)
 
 
 def test_what_is_saved_is_read_again(report):

@@ -23,9 +23,9 @@ def measure(sizes: list[int], repeats: int) -> Iterator[Row | Claim]:
     """Times the parts of a penalty, each beside its floor."""
     read, bytes_read = floor.reading()
     for size in sizes:
-        works = {**_works(noise(size, EPSILON)), "reading": read}
+        works = {**_works(noise(size, EPSILON)), **read}
         times = interleaved(works, repeats)
-        one_pass = times["reading"] * 4 * size**2 / bytes_read
+        one_pass = 4 * size**2 * floor.seconds_per_byte(times, bytes_read)
         for name, seconds in _parts(times).items():
             least = 1000 * one_pass * PASSES[name]
             note = f"memory read {PASSES[name]} times: {least:.2g} ms"
