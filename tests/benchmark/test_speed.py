@@ -14,7 +14,9 @@ from keras_otreg.benchmark.speed import (
     fixed_work,
     floor,
     problems,
+    profile,
     runner,
+    scaling,
     solvers,
     to_tolerance,
     write_page,
@@ -139,6 +141,26 @@ def test_a_peer_counts_where_it_arrived():
     missed = ours[0]._replace(note="not reached")
     found = to_tolerance.claims([missed, *ours[1:], *peers])
     assert not any(claim.kept for claim in found)
+
+
+def test_growth_and_profile_print_their_errors_beside_the_time():
+    for measured in (scaling.grown([16, 32], 1), profile.measure([32], 1)):
+        found = [x for x in measured if isinstance(x, Row)]
+        for row in found:
+            gap, error = row.value_gap, row.marginal_error
+            assert math.isnan(gap) or abs(gap) < 1e-3
+            assert math.isnan(error) or 0 < error < 1
+            assert not (math.isnan(gap) and math.isnan(error))
+
+
+def test_many_small_problems_are_judged_whoever_solves_them():
+    small = scaling.small_problems(3, 12)
+    best = problems.best_values(small)
+    for solver in (scaling.one_batch, scaling.one_by_one):
+        found = problems.qualities(small, *solver(small)())
+        assert found.marginal_error.shape == found.value.shape == (3,)
+        assert np.all(found.marginal_error < 2e-3)
+        np.testing.assert_allclose(found.value, best, rtol=1e-3)
 
 
 def test_caches_that_cores_share_count_once(tmp_path):

@@ -36,8 +36,9 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
         f"On: {versions}. All times of a table were taken in turn in one run; "
         "compare them with each other, not with those of another machine. "
         "Errors are recomputed in float64 from the potentials that a solver "
-        "returns; the value gap is how far its dual value is from the best "
-        "known.",
+        "returns; the gap is how far its dual value is from the best known. In "
+        "the profile the gap is that of single costs, of a mean of 1, or of "
+        "the value of the same plan.",
         "### Promises",
         markdown_table(
             ("", "promise", "measured"),
