@@ -19,6 +19,7 @@ from keras_otreg.benchmark.speed import (
     scaling,
     solvers,
     to_tolerance,
+    warm_starts,
     write_page,
 )
 from keras_otreg.benchmark.speed.measure import Claim, Row, interleaved
@@ -137,10 +138,35 @@ def test_a_peer_counts_where_it_arrived():
         "it arrived in 2 of 3 runs; 2.00 times at least, median 3.0"
     )
     assert first.kept
-    assert second.measured == "it arrived in 0 of 1 runs"
+    assert second.measured == (
+        "it never arrived, in 1 runs: nothing to compare with"
+    )
+    assert second.kept is None
     missed = ours[0]._replace(note="not reached")
     found = to_tolerance.claims([missed, *ours[1:], *peers])
-    assert not any(claim.kept for claim in found)
+    assert [claim.kept for claim in found] == [False, False]
+
+
+def test_a_claim_without_a_comparison_is_open(report, tmp_path):
+    report.put("tolerance", [ROWS[2], Claim("faster", "never arrived", None)])
+    report.write(quick=True)
+    (*_, claim) = read(report.folder).found["tolerance"]
+    assert claim == Claim("faster", "never arrived", None)
+    page = tmp_path / "results.md"
+    write_page(report.folder, page)
+    assert "| **open** | faster | never arrived |" in page.read_text()
+
+
+def test_warm_starts_are_told_beside_the_same_solver_started_cold():
+    medians = dict.fromkeys(warm_starts.METHODS, 20.0)
+    medians.update(
+        {"plain, cold": 35.5, "running costs, cold": 11.5, warm_starts.WARM: 4}
+    )
+    _, claim = warm_starts.claims(medians)
+    assert claim.measured == (
+        "8.9 times; 2.9 times fewer than the same solver started cold"
+    )
+    assert claim.kept
 
 
 def test_growth_and_profile_print_their_errors_beside_the_time():

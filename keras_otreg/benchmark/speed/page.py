@@ -42,10 +42,7 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
         "### Promises",
         markdown_table(
             ("", "promise", "measured"),
-            [
-                ("kept" if c.kept else "**not kept**", c.text, c.measured)
-                for c in claims(found)
-            ],
+            [(_marked(c), c.text, c.measured) for c in claims(found)],
         ),
     ]
     for part, (head, lines) in tables(rows(found)).items():
@@ -58,6 +55,10 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
         written(image, growth(grown).savefig)
         paragraphs.append(f"![Time against the number of neurons]({PICTURE})")
     write_section(page, "speed", paragraphs)
+
+
+def _marked(claim):
+    return claim.verdict if claim.kept else f"**{claim.verdict}**"
 
 
 def _earlier(commands):

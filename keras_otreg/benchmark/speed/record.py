@@ -18,7 +18,8 @@ ROWS, CLAIMS, RUN = FILES = "speed.csv", "claims.csv", "run.json"
 # The first column: the part by its name for `--only`.
 ONLY = "only"
 EARLIER = "measured earlier"
-KEPT = {"True": True, "False": False}
+# An open claim is `None`, which a table writes as nothing.
+KEPT = {"True": True, "False": False, "": None}
 
 Found = dict[str, list[Row | Claim]]
 

@@ -62,9 +62,10 @@ class Report:
             console.print(table)
         table = rich.table.Table("", "promise", "measured", title="Promises")
         for claim in claims(self.found):
-            mark = "kept" if claim.kept else "not kept"
-            style = None if claim.kept else "bold red"
-            table.add_row(mark, claim.text, claim.measured, style=style)
+            style = "bold red" if claim.kept is False else None
+            table.add_row(
+                claim.verdict, claim.text, claim.measured, style=style
+            )
         console.print(table)
         console.print(f"Tables and pictures are in {self.folder}.")
 
