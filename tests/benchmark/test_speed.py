@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import rich.console
+import tensorflow as tf
 
 from keras_otreg import __main__ as command_line
 from keras_otreg.benchmark.machine import cache_bytes
@@ -19,6 +20,7 @@ from keras_otreg.benchmark.speed import (
     scaling,
     solvers,
     to_tolerance,
+    training_step,
     warm_starts,
     write_page,
 )
@@ -187,6 +189,12 @@ def test_many_small_problems_are_judged_whoever_solves_them():
         assert found.marginal_error.shape == found.value.shape == (3,)
         assert np.all(found.marginal_error < 2e-3)
         np.testing.assert_allclose(found.value, best, rtol=1e-3)
+
+
+def test_each_step_is_over_another_batch_as_in_fit():
+    data = tf.data.Dataset.range(6).batch(2).map(lambda x: (x, 10 * x))
+    step = training_step.over(data, lambda x, y: (x[0].numpy(), y[0].numpy()))
+    assert [step() for _ in range(4)] == [(0, 0), (2, 20), (4, 40), (0, 0)]
 
 
 def test_caches_that_cores_share_count_once(tmp_path):
