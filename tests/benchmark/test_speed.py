@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -323,12 +324,29 @@ def test_one_part_leaves_what_the_others_measured(report, parts, tmp_path):
     assert "Measured earlier: tolerance, growth. Command: " in page.read_text()
 
 
+def test_only_the_libraries_of_the_parts_are_needed(
+    tmp_path, parts, monkeypatch
+):
+    for library in ("torch", "ott", "geomloss", "jax", "ot"):
+        monkeypatch.setitem(sys.modules, library, None)
+    console = rich.console.Console(quiet=True)
+    runner.run(["start-up", "step"], True, tmp_path, console)
+    assert parts == ["start-up", "step"]
+    with pytest.raises(ImportError, match="benchmark"):
+        runner.run(["start-up", "tolerance"], True, tmp_path, console)
+    assert parts == ["start-up", "step"]
+
+
 def test_all_parts_begin_anew(report, parts):
     report.write(quick=True)
     console = rich.console.Console(quiet=True)
     runner.run(PARTS, False, report.folder, console)
     found = read(report.folder)
-    assert list(found.found) == parts == list(PARTS)
+    assert list(found.found) == list(PARTS)
+    # After it, TensorFlow is not what it was.
+    *others, last = parts
+    assert last == "fixed-work"
+    assert others == [name for name in PARTS if name != last]
     assert EARLIER not in found.about
 
 

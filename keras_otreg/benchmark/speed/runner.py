@@ -23,7 +23,15 @@ from keras_otreg.benchmark.speed.problems import cloud, noise
 from keras_otreg.benchmark.speed.report import Report
 
 Part = Callable[[bool], Iterator[Row | Claim]]
-LIBRARIES = ("jax", "ott", "ot", "geomloss", "torch", "rich", "matplotlib")
+# What parts compare with, or draw with.
+LIBRARIES = {
+    "fixed-work": ("jax", "ott", "ot"),
+    "tolerance": ("jax", "ott", "geomloss", "torch"),
+    "growth": ("matplotlib",),
+    "batch": ("ot",),
+}
+# For POT it changes for good how TensorFlow's tensors behave.
+LAST = "fixed-work"
 # A late step of the run: the networks differ by then.
 STEPS, LATE = 40, 35
 PICTURE = 64
@@ -96,11 +104,10 @@ def run(
         ValueError: If what is to stay there is damaged, or was measured on
             something else.
     """
-    for library in LIBRARIES:
-        checks.installed(library, "benchmark", "Comparing with others")
+    names = sorted(dict.fromkeys(names), key=lambda name: name == LAST)
+    _check_installed(names)
     import rich.progress
 
-    names = list(dict.fromkeys(names))
     earlier = _to_stay(out, quick) if set(names) != set(PARTS) else None
     report = Report(out, PARTS, earlier)
     with rich.progress.Progress(
@@ -117,6 +124,13 @@ def run(
             report.write(quick)
             progress.advance(task)
     report.show(console)
+
+
+def _check_installed(names):
+    """Raises if a library that some parts need is not there."""
+    needed = [x for name in names for x in LIBRARIES.get(name, ())]
+    for library in dict.fromkeys(["rich", *needed]):
+        checks.installed(library, "benchmark", "Comparing with others")
 
 
 def _to_stay(out, quick):
