@@ -27,16 +27,20 @@ from keras_otreg.checks.data import (
     unprepared,
 )
 from keras_otreg.checks.folders import (
+    all_there,
     apart,
     enough_pictures,
+    equal_titles,
     known_classes,
     outside,
     part_to_train_on,
     same_pictures,
     same_run,
+    some_lines,
     some_readable,
     whole_record,
     whole_result,
+    whole_section,
 )
 from keras_otreg.checks.known import (
     array_samples,
