@@ -76,7 +76,8 @@ def in_its_place(
         Where to write it. What is not one local file, or is to be asked about
         first, is left as it was given.
     """
-    path = pathlib.Path(filepath) if _is_local(filepath) else None
+    # Through a link to what it leads to, as Keras writes.
+    path = pathlib.Path(filepath).resolve() if _is_local(filepath) else None
     is_one = suffix is not None and str(filepath).endswith(suffix)
     if path is None or not is_one or (path.exists() and not overwrite):
         yield filepath

@@ -88,6 +88,7 @@ from keras_otreg.checks.pictures import (
     some_values,
 )
 from keras_otreg.checks.saved import (
+    no_file_of_keras_2,
     one_teacher,
     random_states,
     same_teacher,

@@ -14,6 +14,16 @@ def undamaged(path: Any, is_damaged: bool) -> None:
         )
 
 
+def no_file_of_keras_2(path: Any) -> None:
+    """Raises if a model is to be saved in a format that loses its teacher."""
+    if str(path).endswith((".h5", ".hdf5")):
+        raise ValueError(
+            "Expected the path of a .keras file. Received: "
+            f"'{path}', of a format of Keras 2, which cannot hold a teacher. "
+            "Save as .keras, or the student alone: `model.student.save(path)`."
+        )
+
+
 def same_teacher(received: str, expected: str) -> None:
     """Raises unless a teacher has the fingerprint that a file holds."""
     if received != expected:

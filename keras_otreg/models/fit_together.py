@@ -48,10 +48,7 @@ def check_layers(
     """
     if teacher is not None:
         checks.built_model(teacher, "teacher")
-        trained = {id(v): v.path for v in student.trainable_variables}
-        checks.separate_weights(
-            [trained[id(v)] for v in teacher.variables if id(v) in trained]
-        )
+    check_apart(student, teacher)
     for penalty in penalties:
         find_layer(student, penalty.at)
         find_layer(teacher, penalty.teacher_at)
@@ -73,6 +70,19 @@ def check_layers(
         if memory is not None:
             companions.memories[penalty.name] = memory
     return companions
+
+
+def check_apart(student: keras.Model, teacher: keras.Model | None) -> None:
+    """Makes sure that a teacher stays as it is while a student is trained.
+
+    Raises:
+        ValueError: If the teacher shares trained weights with the student.
+    """
+    if teacher is not None:
+        trained = {id(v): v.path for v in student.trainable_variables}
+        checks.separate_weights(
+            [trained[id(v)] for v in teacher.variables if id(v) in trained]
+        )
 
 
 def _check_layout(model, path, spec):

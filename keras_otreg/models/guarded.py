@@ -10,6 +10,7 @@ import keras
 from keras_otreg import checks, control
 from keras_otreg.features.walk import walk
 from keras_otreg.models import batch
+from keras_otreg.models.fit_together import check_apart
 from keras_otreg.models.known import check_teacher
 from keras_otreg.models.nonfinite import POLICIES, STOPPED
 from keras_otreg.models.terms import reported, weighted_sum
@@ -83,6 +84,8 @@ class Guarded:
         """Trains the model; see `keras.Model.fit`."""
         call = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
         check_teacher(self._frozen, call.arguments.values())
+        # Layers may have been unfrozen since.
+        check_apart(self.student, self.teacher)
         with self._reporting(call.arguments):
             history = super().fit(*call.args[1:], **call.kwargs)
         checks.some_batches(history.history or not history.epoch)
@@ -173,7 +176,8 @@ class Guarded:
             own = keras.tree.flatten(callbacks or [])
             arguments["callbacks"] = [*own, watch]
         elif not any(isinstance(x, _Watch) for x in callbacks.callbacks):
-            callbacks.append(watch)
+            watch.set_model(self)
+            callbacks.callbacks.append(watch)
 
     def _report(self, cause=None):
         """Raises if something was not finite since the last reset."""

@@ -1,7 +1,6 @@
 """How a model with a teacher is written to files, and read from them."""
 
 import contextlib
-import math
 from typing import Any
 
 import keras
@@ -11,11 +10,10 @@ from keras import ops
 from keras_otreg import backend, checks, files
 from keras_otreg.models import apart
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
+from keras_otreg.models.room import room_for
 from keras_otreg.saving import Composed
 
 WEIGHTS = ".weights.h5"
-# What HDF5 needs beside each array, in bytes: names, groups and gaps.
-ROOM = 16384
 # What a file of weights holds beside those of layers: how far random numbers
 # have got, and the fingerprint of the teacher, which is in the file or apart.
 RANDOM, TEACHER, APART = "random_state_", "teacher", "teacher_apart"
@@ -47,6 +45,7 @@ class Saved(Composed):
                 given, the attribute `include_teacher` of the model decides.
             **kwargs: See `keras.Model.save`.
         """
+        checks.no_file_of_keras_2(filepath)
         with (
             self._teacher_in_file(include_teacher),
             files.in_its_place(filepath, overwrite, ".keras") as path,
@@ -67,9 +66,7 @@ class Saved(Composed):
             filepath: See `keras.Model.save_weights`.
             overwrite: See `keras.Model.save_weights`.
             max_shard_size: See `keras.Model.save_weights`.
-            include_teacher: Whether the file holds the teacher's weights too.
-                If not, only a model with an equal teacher can load it. If not
-                given, the attribute `include_teacher` of the model decides.
+            include_teacher: As of `save`; only an equal teacher fits later.
         """
         suffix = WEIGHTS if max_shard_size is None else None
         with (
@@ -77,7 +74,7 @@ class Saved(Composed):
             files.in_its_place(filepath, overwrite, suffix) as path,
         ):
             if path is not filepath:
-                files.make_sure_of_room(path, self._size_in_file())
+                files.make_sure_of_room(path, room_for(self._owners()))
             super().save_weights(path, overwrite, max_shard_size)
             if path is not filepath:
                 files.seal(path)
@@ -103,7 +100,11 @@ class Saved(Composed):
             self._frozen.shown(),
             self._all_or_nothing(),
         ):
+            self._refused = None
             super().load_weights(filepath, skip_mismatch, **kwargs)
+            # A teacher of other weights is no mismatch that could be skipped.
+            if self._refused is not None:
+                raise self._refused
 
     def save_own_variables(self, store: Any) -> None:
         """Saves what is in no layer; Keras calls it first of all."""
@@ -122,8 +123,7 @@ class Saved(Composed):
         own = {key: store[key] for key in keys if key.isdecimal()}
         super().load_own_variables(own)
         if APART in keys:
-            received = self._teacher_fingerprint(is_apart=True)
-            checks.same_teacher(received, bytes(store[APART]).hex())
+            self._expect_teacher(bytes(store[APART]).hex())
             self._frozen.is_hidden = True
         elif TEACHER in keys and not self._frozen.is_ours:
             self._take_teacher(bytes(store[TEACHER]).hex())
@@ -133,20 +133,41 @@ class Saved(Composed):
         for i, state in enumerate(states):
             state.assign(store[f"{RANDOM}{i}"])
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, and the policy of precision."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "student": serialize(self.student),
+            "teacher": self._teacher_config(),
+            "penalties": [serialize(penalty) for penalty in self.penalties],
+            "source_task": serialize(self.source_task),
+            "on_nonfinite": self.on_nonfinite,
+            "name": self.name,
+            "dtype": serialize(self.dtype_policy),
+        }
+
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "Saved":
         """Builds the model that `get_config` described."""
+        config = cls.rebuilt(config, custom_objects)
+        policy = config.pop("dtype", None)
+        model = cls._of_config(config)
+        # Keras forgets that of a student; loss scaling depends on it.
+        model.dtype_policy = policy or model.dtype_policy
+        return model
+
+    @classmethod
+    def _of_config(cls, config):
         given = apart.given_teacher()
         expected = apart.fingerprint_in(config["teacher"])
         checks.one_teacher(expected is not None, given is not None)
         if expected is None:
-            model = super().from_config(config, custom_objects)
+            model = cls(**config)
             model._frozen.is_ours = True
             return model
-        others = {k: v for k, v in config.items() if k != "teacher"}
-        model = cls(**cls.rebuilt(others, custom_objects), teacher=given)
+        model = cls(**{**config, "teacher": given})
         received = model._teacher_fingerprint(is_apart=True)
         checks.same_teacher(received, expected)
         return model
@@ -166,17 +187,11 @@ class Saved(Composed):
             stack.enter_context(apart.teacher_apart())
         return stack
 
-    def _size_in_file(self):
-        """Bytes that weights take in a file of HDF5, at most."""
-        networks = [self]
-        if self.teacher is not None and not apart.is_apart():
-            networks.append(self.teacher)
-        sizes = [
-            math.prod(variable.shape) * (8 if "64" in variable.dtype else 4)
-            for network in networks
-            for variable in network.variables
-        ]
-        return sum(sizes) + ROOM * (len(sizes) + 1)
+    def _owners(self):
+        """What a file of weights is about."""
+        teacher = None if apart.is_apart() else self.teacher
+        optimizer = getattr(self, "optimizer", None)
+        return [x for x in (self, teacher, optimizer) if x is not None]
 
     def _teacher_config(self):
         if self.teacher is not None and apart.is_apart():
@@ -189,6 +204,14 @@ class Saved(Composed):
             return "none"
         paths = {penalty.teacher_at for penalty in self.penalties}
         return self._frozen.fingerprint(sorted(paths) if is_apart else [])
+
+    def _expect_teacher(self, fingerprint):
+        received = self._teacher_fingerprint(is_apart=True)
+        try:
+            checks.same_teacher(received, fingerprint)
+        except ValueError as error:
+            self._refused = error
+            raise
 
     def _take_teacher(self, fingerprint):
         """Gets ready to load a teacher; the caller's must stay as it is."""

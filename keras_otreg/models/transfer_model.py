@@ -120,6 +120,11 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         task = self._joint.task
         return SourceModel(self.student, task.at, task.head)
 
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the student's outputs, for losses that are given by them."""
+        return self.student.output_names
+
     def build(self, input_shape: Any = None) -> None:
         """Has nothing to do: the student is built."""
         self.built = True
@@ -177,18 +182,6 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         # Without source data there is nothing to say of the source task.
         joint = [*self._joint.names, *(m.name for m in self._source_metrics)]
         return {name: logs[name] for name in logs if name not in joint}
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "student": serialize(self.student),
-            "teacher": self._teacher_config(),
-            "penalties": [serialize(penalty) for penalty in self.penalties],
-            "source_task": serialize(self.source_task),
-            "on_nonfinite": self.on_nonfinite,
-            "name": self.name,
-        }
 
     def _add_source_task(self):
         task = checks.instance_of(

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg import backend
+from keras_otreg import products
 
 # exp(80) is finite in float32, and so is its product with any weight.
 LARGEST_EXPONENT = 80.0
@@ -48,16 +48,16 @@ def matmul(x: Any, y: Any) -> Any:
     """
     x, y = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
     if not _is_rounded(x):
-        return backend.product(x, y)
+        return products.product(x, y)
     leading_x, leading_y = _leading_half(x), _leading_half(y)
-    rest = backend.product(leading_x, y - leading_y)
-    rest = rest + backend.product(x - leading_x, leading_y)
-    return backend.product(leading_x, leading_y) + rest
+    rest = products.product(leading_x, y - leading_y)
+    rest = rest + products.product(x - leading_x, leading_y)
+    return products.product(leading_x, leading_y) + rest
 
 
 def _is_rounded(x):
     dtype = keras.backend.standardize_dtype(x.dtype)
-    return dtype == "float32" and backend.rounds_factors()
+    return dtype == "float32" and products.rounds_factors()
 
 
 def _leading_half(x):

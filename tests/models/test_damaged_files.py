@@ -216,3 +216,21 @@ def test_a_second_backup_stands_in_for_a_damaged_one(model, samples, tmp_path):
     # The third epoch again, from the end of the second.
     for x, y in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+
+
+def test_room_is_made_for_the_state_of_the_optimizer_too(
+    make_network, compiled, tmp_path, monkeypatch
+):
+    loss = otreg.losses.CenteredKernelAlignment()
+    penalty = otreg.Penalty(loss, at="backbone/features")
+    model = compiled(
+        otreg.TransferModel(make_network(300), penalties=[penalty])
+    )
+    model.save_weights(tmp_path / "before.weights.h5")
+    model.optimizer.build(model.trainable_variables)
+    path = tmp_path / "after.weights.h5"
+    model.save_weights(path)
+    room = types.SimpleNamespace(free=path.stat().st_size - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
+    with pytest.raises(OSError, match="No space"):
+        model.save_weights(tmp_path / "more.weights.h5")

@@ -223,3 +223,15 @@ def test_a_config_alone_has_new_weights_and_a_file_brings_the_old(
         assert other.evaluate(*samples, verbose=0) == expected
         assert other.student is not model.student
         assert other.teacher is not model.teacher
+
+
+def test_skipping_mismatches_does_not_skip_the_teacher(
+    model, teacher, compiled, make_network, tmp_path
+):
+    path = tmp_path / "small.weights.h5"
+    model.save_weights(path, include_teacher=False)
+    other = make_model(make_network(), compiled, changed(teacher, "features"))
+    before = other.student.get_weights()
+    with pytest.raises(ValueError, match="Expected the teacher with which"):
+        other.load_weights(path, skip_mismatch=True)
+    assert_equal(other.student.get_weights(), before)

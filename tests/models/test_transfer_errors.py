@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 
 import keras_otreg as otreg
@@ -142,3 +143,24 @@ def test_maps_of_channels_first_are_refused():
     with pytest.raises(ValueError, match="channels_first"):
         otreg.TransferModel(student, penalties=[otreg.Penalty(loss, at="maps")])
     otreg.TransferModel(student, penalties=[otreg.Penalty(loss, at="last")])
+
+
+def test_layers_of_the_teacher_that_are_unfrozen_later_are_noticed():
+    backbone = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(5, name="features")],
+        name="backbone",
+    )
+    backbone.trainable = False
+    inputs = keras.Input((4,))
+    student = keras.Model(inputs, keras.layers.Dense(1)(backbone(inputs)))
+    penalty = otreg.Penalty(
+        otreg.losses.Coral(), at="backbone/features", teacher_at="features"
+    )
+    model = otreg.TransferModel(student, backbone, [penalty])
+    x, y = np.ones((8, 4)), np.ones((8, 1))
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(x, y, verbose=0)
+    backbone.trainable = True
+    model.compile("sgd", "mse", run_eagerly=True)
+    with pytest.raises(ValueError, match="weights"):
+        model.fit(x, y, verbose=0)

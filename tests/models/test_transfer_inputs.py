@@ -223,3 +223,56 @@ def test_a_generic_keras_loss_is_weighted_sample_by_sample(compiled, rng):
     errors = np.square(both[0] - both[1]).mean(axis=(1, 2, 3))
     expected = (errors * weight).sum() / weight.sum()
     np.testing.assert_allclose(logs["maps"], expected, rtol=1e-5)
+
+
+def two_headed(wrapped):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(5, name="features")(inputs)
+    heads = [
+        keras.layers.Dense(2, "softmax", name="label")(x),
+        keras.layers.Dense(1, name="value")(x),
+    ]
+    student = keras.Model(inputs, heads)
+    if not wrapped:
+        return student
+    penalty = otreg.Penalty(otreg.losses.Hint(), at="features", weight=0.0)
+    return otreg.TransferModel(student, penalties=[penalty])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {
+            "loss": {
+                "label": "sparse_categorical_crossentropy",
+                "value": "mse",
+            },
+            "metrics": {"label": "accuracy"},
+            "loss_weights": {"label": 1.0, "value": 0.5},
+        },
+        {"loss": ["sparse_categorical_crossentropy", "mse"]},
+    ],
+    ids=["by name", "in order"],
+)
+def test_outputs_have_losses_by_their_names_as_in_keras(how):
+    x, y = np.ones((8, 4)), {"label": np.ones(8, int), "value": np.ones(8)}
+    if isinstance(how["loss"], list):
+        y = [*y.values()]
+    logs = []
+    for wrapped in (False, True):
+        model = two_headed(wrapped)
+        model.compile("sgd", **how)
+        logs.append(model.fit(x, y, verbose=0).history)
+    logs[1].pop("hint")
+    assert logs[0].keys() == logs[1].keys()
+    for name, values in logs[0].items():
+        np.testing.assert_allclose(logs[1][name], values, rtol=1e-5)
+
+
+def test_a_list_of_callbacks_that_keras_made_is_taken(samples, transfer):
+    model = transfer()
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=True)
+    callbacks = keras.callbacks.CallbackList([], add_history=True, model=model)
+    history = model.fit(*samples, callbacks=callbacks, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()

@@ -198,3 +198,39 @@ def test_the_distillers_own_test_of_saving(samples, tmp_path):
     options = {"shuffle": False, "verbose": 0, "epochs": 2}
     history = model.fit(*samples, **options).history
     assert loaded.fit(*samples, **options).history == history
+
+
+def test_a_model_keeps_its_precision_and_with_it_its_optimizer(
+    make_network, compiled, samples, tmp_path
+):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        penalty = otreg.Penalty(otreg.losses.Hint(), at="backbone/features")
+        model = otreg.TransferModel(make_network(), penalties=[penalty])
+        compiled(model, run_eagerly=True).fit(*samples, verbose=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations)
+    histories = [
+        m.fit(*samples, shuffle=False, verbose=0) for m in (model, loaded)
+    ]
+    assert histories[0].history == histories[1].history
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
+def test_a_format_that_loses_the_teacher_is_refused(model, tmp_path, name):
+    with pytest.raises(ValueError, match="Expected the path of a .keras file"):
+        model.save(tmp_path / name)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_link_stays_a_link(model, tmp_path):
+    there, link = tmp_path / "there.keras", tmp_path / "link.keras"
+    there.touch()
+    link.symlink_to(there)
+    model.save(link)
+    assert link.is_symlink()
+    assert there.stat().st_size > 0
