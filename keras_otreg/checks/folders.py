@@ -24,8 +24,8 @@ def known_classes(
     unknown = sorted(set(received) - set(known))
     if unknown:
         raise ValueError(
-            f"Expected the classes of the folder train, {sorted(known)}, in "
-            f"the folder {part}. Received: {unknown} beside them"
+            f"Expected the classes of the training pictures, {sorted(known)}, "
+            f"in the folder {part}. Received: {unknown} beside them"
         )
 
 

@@ -51,6 +51,26 @@ def test_pictures_come_in_batches_with_the_numbers_of_their_classes(folder):
         np.testing.assert_allclose(x[:, 4, 4], expected)
 
 
+def test_labels_are_those_of_classes_that_are_known(folder):
+    names = ["blue", "red", "green"]
+    data = image_folder(folder, (8, 8), class_names=names, shuffle=False)
+    assert data.class_names == names
+    for x, y in data:
+        assert y.dtype == "int32"
+        expected = np.array([HUES[names[i]] for i in y])
+        np.testing.assert_allclose(x[:, 4, 4], expected)
+    for path in (folder / "green").iterdir():
+        path.unlink()
+    (folder / "green").rmdir()
+    data = image_folder(folder, (8, 8), class_names=names)
+    np.testing.assert_array_equal(labels(data), np.ones(5))
+
+
+def test_classes_that_are_not_known_are_named(folder):
+    with pytest.raises(ValueError, match=r"\['red'\] beside them"):
+        image_folder(folder, class_names=["green", "blue"])
+
+
 def test_a_seed_gives_the_order_and_each_epoch_another(folder):
     data = image_folder(folder, (8, 8), seed=1)
     first, second = labels(data), labels(data)
