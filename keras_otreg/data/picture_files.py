@@ -101,7 +101,8 @@ def picture_parts(
     for gone, part in enumerate(missing):
         # A fifth of all, of which some may be gone already.
         share = HELD_OUT / (1.0 - gone * HELD_OUT)
-        least = 3 - gone
+        # Of the pictures of a class, one is left to train on.
+        least = 1 + len(missing) - gone
         found["train"], found[part] = _set_aside(
             found["train"], share, least, part, seed
         )

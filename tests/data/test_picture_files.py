@@ -99,6 +99,14 @@ def test_too_few_pictures_to_set_some_aside_are_counted(tmp_path, rng):
         picture_parts(tmp_path)
 
 
+def test_two_pictures_are_enough_to_set_one_aside(tmp_path, rng):
+    for part in ("train", "test"):
+        write(tmp_path / part, {"cats": 2, "dogs": 2}, rng)
+    parts = picture_parts(tmp_path)
+    for part in ("train", "validation"):
+        assert parts[part].counts() == {"cats": 1, "dogs": 1}
+
+
 def test_a_folder_of_one_class_is_refused(tmp_path, rng):
     write(tmp_path, {"cats": 9}, rng)
     with pytest.raises(ValueError, match="at least two classes"):
