@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from keras_otreg import checks
 
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+
 
 def image_folder(
     path: str | pathlib.Path,
@@ -119,7 +121,7 @@ def _renumbered(samples, numbers):
 
 
 def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
-    """The pictures that can be read; a warning names all other files.
+    """The pictures that can be read; a warning names what else there is.
 
     Args:
         path: The folder of the folders of classes.
@@ -136,13 +138,9 @@ def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
     )
     found = tried.ignore_errors().as_numpy_iterator()
     readable = [file.decode() for file, _ in found]
-    left_out = _others(path, readable)
+    left_out = _left_out(path, readable)
     if left_out:
-        warnings.warn(
-            "Left out files that cannot be read as pictures: "
-            + ", ".join(left_out),
-            stacklevel=3,
-        )
+        warnings.warn(f"Left out {'; '.join(left_out)}", stacklevel=3)
     return readable
 
 
@@ -152,13 +150,28 @@ def decoded(file: Any) -> Any:
     return tf.io.decode_image(content, channels=3, expand_animations=False)
 
 
-def _others(path: pathlib.Path, readable: list[str]) -> list[str]:
-    """Files in the folders of classes, but not these, nor hidden ones."""
+def _left_out(path: pathlib.Path, readable: list[str]) -> list[str]:
+    """What a folder holds beside these pictures, but for hidden files."""
     known = set(map(pathlib.Path, readable))
-    return [
-        str(file)
-        for file in sorted(path.glob("*/**/*"))
-        if file.is_file()
-        and file not in known
-        and not any(x.startswith(".") for x in file.relative_to(path).parts)
+    used = {path / file.relative_to(path).parts[0] for file in known}
+    seen = [
+        file
+        for file in sorted([*path.glob("*"), *path.glob("*/**/*")])
+        if not any(x.startswith(".") for x in file.relative_to(path).parts)
     ]
+    # A link to a file that is gone is no folder either.
+    others = [x for x in seen if not x.is_dir() and x not in known]
+    found = {
+        "files that cannot be read as pictures": [
+            x for x in others if x.parent != path
+        ],
+        "pictures outside of the folders of classes": [
+            x
+            for x in others
+            if x.parent == path and x.suffix.lower() in SUFFIXES
+        ],
+        "folders without pictures": [
+            x for x in seen if x.parent == path and x.is_dir() and x not in used
+        ],
+    }
+    return [f"{k}: {', '.join(map(str, x))}" for k, x in found.items() if x]

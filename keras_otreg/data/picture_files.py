@@ -8,9 +8,8 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.data.few_shot import rows_of_each
-from keras_otreg.data.image_folder import readable_files
+from keras_otreg.data.image_folder import SUFFIXES, readable_files
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 # What folders of a part may be called, in small letters or capitals.
 PARTS = {
     "train": ("train", "training"),
@@ -121,7 +120,7 @@ def picture_files(
 
     Returns:
         The `PictureFiles` that can be read, in the order of their names; a
-        warning names the others.
+        warning names what else is there.
 
     Raises:
         ValueError: If there are no pictures of at least two classes, or of

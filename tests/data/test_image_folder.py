@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.data import image_folder
+from keras_otreg.data import image_folder, picture_files
 
 HUES = {"green": (0, 200, 0), "red": (200, 0, 0)}
 
@@ -108,6 +108,23 @@ def test_files_of_another_kind_are_named_too(folder):
         f"pictures: {folder}/red/notes.txt, {folder}/red/photo.webp"
     )
     assert len(data.file_paths) == 10
+
+
+@pytest.mark.parametrize("read", [image_folder, picture_files])
+def test_one_warning_names_all_that_is_no_picture_of_a_class(folder, read):
+    (folder / "red" / "gone.png").symlink_to(folder / "nowhere.png")
+    write(folder / "stray.png", 90)
+    (folder / "blue").mkdir()
+    with pytest.warns(UserWarning, match="Left out") as found:
+        data = read(folder)
+    assert str(found[0].message) == (
+        f"Left out files that cannot be read as pictures: {folder}/red/gone.png"
+        f"; pictures outside of the folders of classes: {folder}/stray.png; "
+        f"folders without pictures: {folder}/blue"
+    )
+    assert len(found) == 1
+    paths = data.file_paths if read is image_folder else data.paths
+    assert len(paths) == 10
 
 
 def test_parts_are_not_taken_for_classes(folder):
