@@ -11,6 +11,8 @@ from keras_otreg.plots.figure import (
     DASHES,
     axes_in_rows,
     colors,
+    legend_name,
+    literal,
     new_figure,
     tidy,
 )
@@ -54,7 +56,8 @@ def learning_curves(
     for axes, (title, curves) in zip(places, panels.items(), strict=True):
         axes.sharey(places[0])
         _draw(axes, curves, np.asarray(steps))
-        axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+        axes.set_title(literal(title))
+        axes.set(xlabel=literal(xlabel), ylabel=literal(ylabel))
         tidy(axes)
         axes.legend(loc="lower right", frameon=False, fontsize="small")
     return figure
@@ -67,7 +70,9 @@ def _draw(axes, curves, steps):
     ):
         values = np.asarray(values)
         mean, deviation = values.mean(axis=0), values.std(axis=0)
-        axes.plot(steps, mean, color=color, linestyle=dash, label=name)
+        axes.plot(
+            steps, mean, color=color, linestyle=dash, label=legend_name(name)
+        )
         axes.fill_between(
             steps,
             mean - deviation,

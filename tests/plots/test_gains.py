@@ -16,3 +16,8 @@ def test_bars_are_the_intervals_and_their_colours_tell_the_sides_apart():
     ends = [tuple(bar.get_xdata()) for bar in bars]
     assert ends == [x[1:] for x in FOUND.values()]
     assert len({bar.get_color() for bar in bars}) == 3
+
+
+def test_dollars_in_names_begin_no_formula():
+    name = r"a$\foo$"
+    plots.gains({name: {name: FOUND["good"]}}, xlabel=name).pixels()

@@ -47,3 +47,15 @@ def test_a_figure_can_be_written_without_a_screen(panels, tmp_path):
     path = tmp_path / "curves.png"
     learning_curves(panels, STEPS).savefig(path)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_dollars_in_names_begin_no_formula(panels):
+    name = r"a$\foo$"
+    panels = {name: {name: panels["panel 0"]["plain"]}}
+    learning_curves(panels, STEPS, xlabel=name, ylabel=name).pixels()
+
+
+def test_a_name_that_begins_with_a_line_is_in_the_legend(panels):
+    panels = {"panel": {"_plain": panels["panel 0"]["plain"]}}
+    (text,) = learning_curves(panels, STEPS).axes[0].get_legend().get_texts()
+    assert text.get_text().strip() == "_plain"

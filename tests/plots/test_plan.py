@@ -4,6 +4,8 @@ import pytest
 from keras_otreg.plots import plan as plot
 from keras_otreg.plots.plan import row_shares
 
+NAME = r"a$\foo$"
+
 
 def drawn(figure, panel=0):
     return np.asarray(figure.axes[panel].images[0].get_array())
@@ -70,3 +72,11 @@ def test_shares_of_a_teacher_neuron_sum_to_one(rng):
 def test_what_is_no_plan_is_refused(plans):
     with pytest.raises(ValueError, match=r"`plans`\. Expected.* Received"):
         plot(plans)
+
+
+def test_dollars_in_names_begin_no_formula():
+    figure = plot({NAME: np.eye(2)}, aligned=[NAME], points=NAME)
+    figure.pixels()
+    assert figure.axes[0].title._preprocess_math(
+        figure.axes[0].get_title()
+    ) == (NAME, False)
