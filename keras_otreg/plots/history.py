@@ -67,11 +67,22 @@ def history(
         axes.xaxis.get_major_locator().set_params(integer=True)
         tidy(axes)
     if any(name.startswith("val_") for name in values):
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside upper right", ncols=2, frameon=False
-        )
+        _legend(figure)
     return figure
+
+
+def _legend(figure):
+    """Names each kind of curve once, in whichever panel it is."""
+    lines = {
+        line.get_label(): line for axes in figure.axes for line in axes.lines
+    }
+    figure.legend(
+        lines.values(),
+        lines.keys(),
+        loc="outside upper right",
+        ncols=2,
+        frameon=False,
+    )
 
 
 def _draw(axes, epochs, values, label, color, dash):

@@ -23,6 +23,12 @@ def test_each_metric_is_a_panel_with_both_curves_over_epochs_from_one():
     assert names == ["training", "validation"]
 
 
+def test_the_legend_names_what_is_in_any_panel():
+    figure = plots.history(LOGS, metrics=["entropy", "loss"])
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["training", "validation"]
+
+
 def test_only_what_is_asked_for_is_drawn():
     figure = plots.history(LOGS, metrics=["entropy"])
     assert list(panels(figure)) == ["entropy"]
