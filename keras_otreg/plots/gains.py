@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_otreg import checks
 from keras_otreg.plots.figure import axes_in_rows, colors, literal, new_figure
 
 
@@ -30,6 +31,7 @@ def gains(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If there are no panels, or no columns.
 
     Example:
         ```python
@@ -37,7 +39,8 @@ def gains(
         gains({"my task": found}).savefig("gains.png")
         ```
     """
-    columns = min(columns, len(panels))
+    checks.some_values(panels, "panels", "panel")
+    columns = min(checks.count(columns, "columns"), len(panels))
     rows = math.ceil(len(panels) / columns)
     tallest = max(map(len, panels.values()))
     figure = new_figure(0.5 + 4.0 * columns, rows * (1.0 + 0.22 * tallest))

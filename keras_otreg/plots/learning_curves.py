@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_otreg import checks
 from keras_otreg.plots.figure import (
     DASHES,
     axes_in_rows,
@@ -42,6 +43,7 @@ def learning_curves(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If there are no panels, or no columns.
 
     Example:
         ```python
@@ -49,7 +51,8 @@ def learning_curves(
         learning_curves({"ResNet50": curves}, steps).savefig("curves.png")
         ```
     """
-    columns = min(columns, len(panels))
+    checks.some_values(panels, "panels", "panel")
+    columns = min(checks.count(columns, "columns"), len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = new_figure(0.5 + 3.0 * columns, 0.5 + 2.75 * rows)
     places = axes_in_rows(figure, len(panels), columns)

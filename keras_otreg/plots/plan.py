@@ -32,7 +32,8 @@ def plan(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If a plan is no matrix of finite numbers of at least 0.
+        ValueError: If a plan is no matrix of finite numbers of at least 0, or
+            that of an aligned panel is not square.
 
     Example:
         ```python
@@ -44,6 +45,8 @@ def plan(
         plans = {"": plans}
     checks.some_values(plans, "plans", "panel")
     plans = {k: checks.plan(P, "plans") for k, P in plans.items()}
+    for title in set(aligned).intersection(plans):
+        checks.square(plans[title].shape, "plans")
     points = literal(points)
     figure = new_figure(1.0 + 4.0 * len(plans), 5.0)
     all_axes = figure.subplots(1, len(plans), squeeze=False)[0]

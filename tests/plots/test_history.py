@@ -67,10 +67,13 @@ def test_nothing_cannot_be_drawn(tmp_path):
         plots.history(tmp_path / "log.csv")
     with pytest.raises(ValueError, match="a History, a mapping or a path"):
         plots.history(3)
+    with pytest.raises(ValueError, match="`columns`"):
+        plots.history(LOGS, columns=0)
 
 
-def test_a_value_that_was_not_logged_in_an_epoch_is_a_gap():
-    figure = plots.history({"accuracy": [0.1, "NA", 0.3]})
+@pytest.mark.parametrize("gap", ["NA", "", None])
+def test_a_value_that_was_not_logged_in_an_epoch_is_a_gap(gap):
+    figure = plots.history({"accuracy": [0.1, gap, 0.3]})
     values = figure.axes[0].lines[0].get_ydata()
     np.testing.assert_array_equal(np.isnan(values), [False, True, False])
 

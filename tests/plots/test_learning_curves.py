@@ -59,3 +59,9 @@ def test_a_name_that_begins_with_a_line_is_in_the_legend(panels):
     panels = {"panel": {"_plain": panels["panel 0"]["plain"]}}
     (text,) = learning_curves(panels, STEPS).axes[0].get_legend().get_texts()
     assert text.get_text().strip() == "_plain"
+
+
+def test_nothing_and_no_columns_cannot_be_drawn(panels):
+    for found, columns in (({}, 3), (panels, 0)):
+        with pytest.raises(ValueError, match="Expected.* Received"):
+            learning_curves(found, STEPS, columns=columns)

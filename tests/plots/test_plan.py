@@ -55,6 +55,14 @@ def test_shares_of_a_teacher_neuron_sum_to_one(rng):
     np.testing.assert_allclose(sums, [1.0, 1.0, 0.0, 1.0, 1.0])
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (2, 3)])
+def test_only_a_square_plan_can_be_aligned(shape):
+    plans = {"other": np.ones(shape)}
+    plot(plans)
+    with pytest.raises(ValueError, match=r"`plans`\. Expected a square plan"):
+        plot(plans, aligned=["other"])
+
+
 @pytest.mark.parametrize(
     "plans",
     [
