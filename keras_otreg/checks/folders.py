@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ DAMAGE = (
     KeyError,
     EOFError,
     zipfile.BadZipFile,
+    zlib.error,
 )
 
 
