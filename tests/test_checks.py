@@ -98,6 +98,9 @@ REFUSED = {
     ],
     "equal_shapes": [((3, 2), (2, 3)), ((), (1,)), ((2,), (2, 1))],
     "equal_widths": [(4, 6, "identity")],
+    "cache_folder": [
+        (value, "x") for value in (5, b"a", None, "gs://bucket/c", "a\0b")
+    ],
     "entries.entry": [
         (value, {"a", "b"}, {"a"}, "x")
         for value in ({"b": 1}, {"a": 1, "c": 2}, {"a": 1, 2: 3}, None, "a")
@@ -227,3 +230,23 @@ def test_what_cannot_be_unpacked_is_damaged():
         checks.whole_result(path),
     ):
         zlib.decompress(b"no array")
+
+
+def test_a_teacher_may_round_otherwise_and_no_more():
+    value = np.linspace(-1.0, 1.0, 12).astype("float32").reshape(3, 4)
+    holes = np.where(value > 0.9, np.nan, value)
+    for first, second in (
+        (value, value * np.float32(1 + 1e-6)),
+        (value.astype("bfloat16"), (value * 1.01).astype("bfloat16")),
+        (holes, holes.copy()),
+        (0 * value, 0 * value),
+    ):
+        checks.steady_teacher({"a": first}, {"a": second})
+    for first, second in (
+        (value, value * 1.01),
+        (value.astype("bfloat16"), (value * 1.1).astype("bfloat16")),
+        (value, holes),
+        (0 * value, value),
+    ):
+        with pytest.raises(ValueError, match="'a' each time.*Received: two"):
+            checks.steady_teacher({"a": first}, {"a": second})

@@ -36,6 +36,33 @@ def machine() -> dict[str, str]:
     return found
 
 
+SYSTEM = pathlib.Path("/sys/devices/system/cpu")
+
+
+def cache_bytes(system: pathlib.Path = SYSTEM) -> int | None:
+    """Bytes of the last caches before memory, of all cores together.
+
+    Args:
+        system: Where Linux tells of its processors.
+
+    Returns:
+        `None` where that is unknown.
+    """
+    found: dict[int, dict[str, int]] = {}
+    try:
+        for cache in system.glob("cpu[0-9]*/cache/index*"):
+            level, cores, size = (
+                (cache / name).read_text().strip()
+                for name in ("level", "shared_cpu_list", "size")
+            )
+            kibibytes = int(size.removesuffix("K"))
+            # Cores that share a cache all tell of it.
+            found.setdefault(int(level), {})[cores] = 1024 * kibibytes
+    except (OSError, ValueError):
+        return None
+    return sum(found[max(found)].values()) if found else None
+
+
 def _processor():
     listing = pathlib.Path("/proc/cpuinfo")
     lines = listing.read_text().splitlines() if listing.exists() else []

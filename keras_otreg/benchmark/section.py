@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from keras_otreg import checks
 from keras_otreg.files import whole
 
 
@@ -16,10 +17,14 @@ def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
         name: Of the section. `python -m keras_otreg benchmark NAME --page`
             is what wrote it.
         paragraphs: What it is to say.
+
+    Raises:
+        ValueError: If one of the marks around the section is lost.
     """
     begin = f"<!-- {name}: written by `benchmark {name} --page` -->"
     end = f"<!-- {name}: end -->"
     text = page.read_text(encoding="utf-8") if page.exists() else "# Results\n"
+    checks.whole_section(text, begin, end, page)
     before, after = f"{text.rstrip()}\n\n", "\n"
     if begin in text:
         before, rest = text.split(begin)

@@ -2,6 +2,15 @@
 
 from keras_otreg.checks import entries
 from keras_otreg.checks.batches import data_set, labels, one_batch, some_batches
+from keras_otreg.checks.cached import (
+    as_written,
+    cache_folder,
+    same_activations,
+    same_cache,
+    undamaged_cache,
+    whole_cache,
+    writable_cache,
+)
 from keras_otreg.checks.data import (
     classes_not_parts,
     enough_of_each,
@@ -18,16 +27,20 @@ from keras_otreg.checks.data import (
     unprepared,
 )
 from keras_otreg.checks.folders import (
+    all_there,
     apart,
     enough_pictures,
+    equal_titles,
     known_classes,
     outside,
     part_to_train_on,
     same_pictures,
     same_run,
+    some_lines,
     some_readable,
     whole_record,
     whole_result,
+    whole_section,
 )
 from keras_otreg.checks.known import (
     array_samples,
@@ -35,14 +48,14 @@ from keras_otreg.checks.known import (
     equal_samples,
     equally_known,
     finite_passes,
+    known_precision,
     known_teacher,
     plain_inputs,
     readable_again,
-    same_activations,
-    same_cache,
     same_passes,
     some_penalties,
-    whole_cache,
+    steady_teacher,
+    still_held,
 )
 from keras_otreg.checks.logs import metrics, penalties
 from keras_otreg.checks.networks import (

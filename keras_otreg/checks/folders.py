@@ -88,6 +88,42 @@ def whole_record(path: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
+def equal_titles(titles: Sequence[str], expected: Sequence[str]) -> None:
+    """Raises if the columns of a table are others, or in another order."""
+    if list(titles) != list(expected):
+        raise ValueError(
+            f"Expected columns {list(expected)}. Received: {list(titles)}"
+        )
+
+
+def some_lines(lines: Sequence[Any], may_be_empty: bool) -> None:
+    """Raises if a table is empty that may not be."""
+    if not lines and not may_be_empty:
+        raise ValueError("Expected a table of some lines. Received: no line")
+
+
+def all_there(known: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raises if something is not written down."""
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise ValueError(
+            f"Expected {list(names)} to be written down. Received: a record "
+            f"without {missing}"
+        )
+
+
+def whole_section(text: str, begin: str, end: str, page: pathlib.Path) -> None:
+    """Raises unless a page has both marks of a section once, or neither."""
+    counts = text.count(begin), text.count(end)
+    if counts not in ((0, 0), (1, 1)) or text.find(begin) > text.find(end):
+        raise ValueError(
+            f"Expected '{begin}' and, below it, '{end}' in '{page}', once "
+            f"each, or neither. Received: {counts[0]} and {counts[1]} of them, "
+            "or in another order. Delete what is left of that section and of "
+            "its marks, to have it written at the end of the page"
+        )
+
+
 def apart(first: pathlib.Path, second: pathlib.Path) -> None:
     """Raises if two folders of pictures are one."""
     if first.resolve() == second.resolve():

@@ -88,6 +88,14 @@ def without_lists(structure: Any) -> Any:
     return structure
 
 
+def without_nones(batch: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same without labels and weights that are `None`, as for Keras."""
+    length = len(batch)
+    while length > 1 and batch[length - 1] is None:
+        length -= 1
+    return batch[:length]
+
+
 def _size(batch_size, default, name):
     return default if batch_size is None else checks.count(batch_size, name)
 

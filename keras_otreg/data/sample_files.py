@@ -1,11 +1,13 @@
 """Samples in memory, or in a folder: many rows, read in any order."""
 
 import contextlib
+import hashlib
 import json
+import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +15,25 @@ from keras_otreg import checks
 from keras_otreg.data.samples import Columns
 
 INDEX = "index.json"
+# Of a file, in bytes, that is looked at in one go.
+PIECE = 1 << 20
+
+
+class _Column(NamedTuple):
+    """What the index tells of a file of samples."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    digest: str
+
+    def opened(self, path):
+        """The samples, in the file; raises if it holds something else."""
+        found = hashlib.blake2b()
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                found.update(piece)
+        checks.as_written(found.hexdigest(), self.digest, path.name)
+        return np.memmap(path, self.dtype, mode="r", shape=tuple(self.shape))
 
 
 def in_memory(passing: Iterable[Columns]) -> Columns:
@@ -49,49 +70,73 @@ def write(
         passing: Batches of columns.
         key: Called after the last batch: what the samples were made of.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = tempfile.TemporaryDirectory(
-        dir=folder.parent, prefix=f"{folder.name}.", suffix=".unfinished"
-    )
+    with checks.writable_cache(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = tempfile.TemporaryDirectory(
+            dir=folder.parent, prefix=f"{folder.name}.", suffix=".unfinished"
+        )
     with unfinished as outer:
         inner = pathlib.Path(outer) / folder.name
-        inner.mkdir()
-        index = {"columns": _write_columns(inner, passing), "key": key()}
-        (inner / INDEX).write_text(json.dumps(index))
-        try:
-            inner.rename(folder)
-        except OSError:
-            # Another process was faster: its samples are checked like any.
-            if not is_written(folder):
-                raise
+        if folder.exists():
+            # Whether it can be replaced is to be known before the pass.
+            with checks.writable_cache(folder):
+                inner.mkdir()
+                _rename(inner, folder)
+        inner.mkdir(exist_ok=True)
+        columns = _write_columns(inner, passing)
+        _write_index(inner / INDEX, columns, key())
+        _rename(inner, folder)
+
+
+def _rename(inner, folder):
+    try:
+        inner.rename(folder)
+    except OSError:
+        # Another process was faster: its samples are checked like any.
+        if not is_written(folder):
+            raise
 
 
 def read(folder: pathlib.Path, key: dict[str, Any]) -> Columns:
-    """Opens what `write` has written, without reading it into memory.
+    """Opens what `write` has written, after a look at every byte of it.
+
+    The arrays that are returned are read from disk as they are used.
 
     Raises:
         ValueError: If the samples were made of something else than the key
             says, or files are damaged.
     """
-    try:
-        index = json.loads((folder / INDEX).read_text())
-        found = index["key"]
-        described = [(np.dtype(d), tuple(s)) for d, s in index["columns"]]
-        sizes = [_file(folder, k).stat().st_size for k in range(len(described))]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        checks.whole_cache(folder, f"damaged files ({error})")
+    with checks.undamaged_cache(folder):
+        columns, found = _read_index(folder / INDEX)
     checks.same_cache(folder, found, key)
-    expected = [int(np.prod(s)) * d.itemsize for d, s in described]
-    damaged = sizes != expected
-    checks.whole_cache(folder, "files of wrong sizes" if damaged else None)
-    return [
-        np.memmap(_file(folder, k), dtype, mode="r", shape=shape)
-        for k, (dtype, shape) in enumerate(described)
-    ]
+    with checks.undamaged_cache(folder):
+        return [
+            column.opened(_file(folder, k)) for k, column in enumerate(columns)
+        ]
+
+
+def _write_index(path, columns, key):
+    content = {"columns": columns, "key": key}
+    with path.open("w", encoding="utf-8") as file:
+        json.dump({**content, "digest": _digest(content)}, file)
+        _put_on_disk(file)
+
+
+def _read_index(path):
+    """The columns that are there, and what they were made of."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    digest = content.pop("digest", None)
+    checks.as_written(_digest(content), digest, path.name)
+    return [_Column(*x) for x in content["columns"]], content["key"]
+
+
+def _digest(content):
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.blake2b(text.encode()).hexdigest()
 
 
 def _write_columns(folder, passing):
-    """Writes the columns, a file each; returns their dtypes and shapes."""
+    """Writes the columns, a file each; returns what the index is to tell."""
     shapes, length = None, 0
     with contextlib.ExitStack() as stack:
         for columns in passing:
@@ -100,12 +145,28 @@ def _write_columns(folder, passing):
                     stack.enter_context(_file(folder, k).open("wb"))
                     for k in range(len(columns))
                 ]
+                digests = [hashlib.blake2b() for _ in files]
             shapes = checks.equal_samples(_shapes(columns), shapes)
             length += len(columns[0])
-            for file, column in zip(files, columns, strict=True):
-                file.write(column.tobytes())
-    checks.some_batches(shapes)
-    return [(dtype, (length, *shape)) for dtype, shape in shapes]
+            for file, digest, column in zip(
+                files, digests, columns, strict=True
+            ):
+                content = column.tobytes()
+                file.write(content)
+                digest.update(content)
+        checks.some_batches(shapes)
+        for file in files:
+            _put_on_disk(file)
+    return [
+        _Column(dtype, (length, *shape), digest.hexdigest())
+        for (dtype, shape), digest in zip(shapes, digests, strict=True)
+    ]
+
+
+def _put_on_disk(file):
+    # Nothing may be given its name before it is there to stay.
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _shapes(columns):

@@ -13,6 +13,7 @@ from keras_otreg.data.batches import (
     BATCHED,
     DEFAULT_BATCH_SIZE,
     without_lists,
+    without_nones,
 )
 from keras_otreg.features.batches import batches
 
@@ -38,6 +39,8 @@ class Samples:
         if isinstance(data, tf.data.Dataset):
             infinite = data.cardinality() == tf.data.INFINITE_CARDINALITY
             checks.finite_passes(bool(infinite))
+        if isinstance(data, tuple):
+            data = without_nones(data)
         self._data = checks.readable_again(data, BATCHED)
         self.batch_size = batch_size
         self.structure = None
@@ -46,6 +49,7 @@ class Samples:
         for batch in self._batches():
             # In a tf.data.Dataset, a list would be stacked.
             batch = without_lists(batch if _is_several(batch) else (batch,))
+            batch = without_nones(batch)
             columns = checks.array_samples(batch)
             if self.structure is None:
                 self.structure = keras.tree.map_structure(lambda _: 0, batch)

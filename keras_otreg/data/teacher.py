@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
+from keras_otreg.data.rows import batches_of_rows
 from keras_otreg.data.sample_files import in_memory, is_written, read, write
 from keras_otreg.data.samples import Census, Columns, Samples, take_census
-from keras_otreg.features.fingerprint import fingerprint
+from keras_otreg.features.fingerprint import fingerprint, precision_before
 from keras_otreg.models import TransferModel, batch
 from keras_otreg.models.fit_together import num_inputs
 from keras_otreg.models.frozen import FrozenNetwork
@@ -45,7 +45,8 @@ def with_teacher(
         model: The `TransferModel` to be trained. Its teacher and the layers
             that its penalties read count; any other model may take the
             result for which these are the same: `fit` and `evaluate` refuse
-            it where the teacher has other weights, unless it was mapped.
+            it where the teacher has other weights or another precision,
+            unless it was mapped.
         batch_size: If not given, that of the data set, or 32 for arrays.
         shuffle: Whether each epoch has a new order. Use `False` for
             validation data.
@@ -62,8 +63,9 @@ def with_teacher(
 
     Raises:
         ValueError: If the model has no penalties, two passes over the data
-            differ, the data cannot be read twice or have no end, samples have
-            unequal shapes, or the cache is of something else.
+            differ, the teacher is random, the data cannot be read twice or
+            have no end, samples have unequal shapes, or the cache is damaged
+            or of something else.
 
     Example:
         ```python
@@ -76,18 +78,19 @@ def with_teacher(
     )
     checks.some_penalties(model)
     checks.flag(shuffle, "shuffle")
+    seed = checks.count(seed, "seed", least=0)
     if batch_size is not None:
         batch_size = checks.count(batch_size, "batch_size")
+    if cache is not None:
+        cache = checks.cache_folder(cache, "cache")
     known = _KnownSamples(model, data, batch_size)
     columns = known.in_memory() if cache is None else known.on_disk(cache)
-    order = tf.data.Dataset.range(len(columns[0]))
-    if shuffle:
-        order = order.shuffle(len(columns[0]), seed=seed)
-    batches = order.batch(known.samples.batch_size).map(
-        lambda rows: known.packed(_taken(columns, rows)),
-        num_parallel_calls=tf.data.AUTOTUNE,
+    batches = batches_of_rows(
+        columns,
+        known.samples.batch_size,
+        seed if shuffle else None,
+        known.packed,
     )
-    batches = batches.prefetch(tf.data.AUTOTUNE)
     remember_teacher(batches, model.teacher, known.paths)
     return batches
 
@@ -108,7 +111,6 @@ class _KnownSamples:
         return in_memory(self._pass())
 
     def on_disk(self, folder) -> Columns:
-        folder = pathlib.Path(folder)
         if not is_written(folder):
             write(folder, self._pass(), self._key)
             return read(folder, self._key())
@@ -127,9 +129,11 @@ class _KnownSamples:
     def _pass(self) -> Iterator[Columns]:
         """All samples with what the teacher returns; checked at the end."""
         census = Census()
-        for columns in census.over(self.samples):
+        for number, columns in enumerate(census.over(self.samples)):
             x = self._unpacked(columns)[0]
             found = self._network.on_batch(x)
+            if number == 0:
+                checks.steady_teacher(found, self._network.on_batch(x))
             yield [*columns, *(found[path] for path in self.paths)]
         self._census = census.result()
         checks.same_passes(self._census, take_census(self.samples))
@@ -138,6 +142,7 @@ class _KnownSamples:
         """What the activations depend on."""
         return {
             "teacher": fingerprint(self._teacher, self.paths),
+            "precision": precision_before(self._teacher, self.paths),
             "layers": self.paths,
             "samples": self._census,
         }
@@ -181,15 +186,3 @@ def _check_plain(spec, model):
     is_pair = batch.is_pair(x, num_inputs(model.student))
     is_joined = parts.unlabelled is not None or parts.known is not None
     checks.plain_inputs(is_pair or is_joined)
-
-
-def _taken(columns, rows):
-    """Some rows of each column, as tensors."""
-
-    def take(rows):
-        return [np.asarray(column[rows]) for column in columns]
-
-    taken = tf.numpy_function(take, [rows], [x.dtype for x in columns])
-    for tensor, column in zip(taken, columns, strict=True):
-        tensor.set_shape((None, *column.shape[1:]))
-    return taken

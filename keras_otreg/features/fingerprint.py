@@ -11,7 +11,7 @@ from keras import ops
 from keras_otreg import checks
 from keras_otreg.features.recording import changing, recording
 from keras_otreg.features.taps import input_spec
-from keras_otreg.features.walk import find_layer, walk
+from keras_otreg.features.walk import children, find_layer, walk
 
 
 def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
@@ -91,18 +91,48 @@ def weights_before(model: keras.Model, at: Iterable[str]) -> list[Any]:
     paths = list(at)
     if not paths:
         return model.weights
-    last = [find_layer(model, path) for path in paths]
-    inputs = input_spec(model)
-    if inputs is None:
+    done = _done_before(model, paths)
+    if done is None:
         return model.weights
-    before = _Before(model, last)
-    before.compute_output_spec(inputs)
     early: set[int] = set()
     late: set[int] = set()
     for _, layer in walk(model):
         inside = [layer, *(x for _, x in walk(layer))]
-        if id(layer) in before.done:
+        if id(layer) in done:
             early.update(id(weight) for weight in layer.weights)
-        elif not any(id(x) in before.done for x in inside):
+        elif not any(id(x) in done for x in inside):
             late.update(id(weight) for weight in layer.weights)
     return [x for x in model.weights if id(x) not in late - early]
+
+
+def precision_before(model: keras.Model, at: Iterable[str]) -> list[str]:
+    """The types of number that some activations are computed in.
+
+    Args:
+        model: A built `keras.Model`.
+        at: Paths of layers. In a model whose input shape is not on record,
+            all layers count.
+
+    Returns:
+        Names such as `"bfloat16"`, in the order of the alphabet.
+
+    Raises:
+        ValueError: If a path is unknown.
+    """
+    done = _done_before(model, list(at))
+    # A layer of layers computes nothing itself.
+    layers = [layer for _, layer in walk(model) if not children(layer)]
+    return sorted(
+        {x.compute_dtype for x in layers if done is None or id(x) in done}
+    )
+
+
+def _done_before(model, paths):
+    """Which layers return before the last of some; `None` if unknown."""
+    last = [find_layer(model, path) for path in paths]
+    inputs = input_spec(model)
+    if inputs is None:
+        return None
+    before = _Before(model, last)
+    before.compute_output_spec(inputs)
+    return before.done

@@ -7,7 +7,11 @@ from typing import Any
 import keras
 
 from keras_otreg import checks
-from keras_otreg.features.fingerprint import fingerprint_of, weights_before
+from keras_otreg.features.fingerprint import (
+    fingerprint_of,
+    precision_before,
+    weights_before,
+)
 from keras_otreg.features.taps import capture
 from keras_otreg.models import batch
 from keras_otreg.models.copies import copy_of
@@ -33,6 +37,7 @@ class FrozenNetwork:
         self.is_ours = is_ours
         self.is_hidden = False
         self._weights: dict[tuple[str, ...], list[Any]] = {}
+        self._precisions: dict[tuple[str, ...], list[str]] = {}
 
     def fingerprint(self, paths: list[str]) -> str:
         """A short name for the weights that some activations depend on."""
@@ -41,6 +46,13 @@ class FrozenNetwork:
             # Which they are takes longer to find out than what they hold.
             self._weights[key] = weights_before(self.model, paths)
         return fingerprint_of(self._weights[key])
+
+    def precision(self, paths: list[str]) -> list[str]:
+        """The types of number that some activations are computed in."""
+        key = tuple(paths)
+        if key not in self._precisions:
+            self._precisions[key] = precision_before(self.model, paths)
+        return self._precisions[key]
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:

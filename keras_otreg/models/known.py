@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_otreg import checks
-from keras_otreg.features.fingerprint import fingerprint
+from keras_otreg.features.fingerprint import fingerprint, precision_before
 from keras_otreg.models.frozen import FrozenNetwork
 
 # Of data sets, until they are mapped to others.
@@ -15,7 +15,8 @@ ATTRIBUTE = "keras_otreg_teacher"
 
 def remember_teacher(dataset: Any, teacher: keras.Model, at: list[str]) -> None:
     """Notes on a data set which teacher it knows, at which layers."""
-    setattr(dataset, ATTRIBUTE, (fingerprint(teacher, at), at))
+    known = fingerprint(teacher, at), precision_before(teacher, at), at
+    setattr(dataset, ATTRIBUTE, known)
 
 
 def check_teacher(teacher: FrozenNetwork, data: Iterable[Any]) -> None:
@@ -27,5 +28,6 @@ def check_teacher(teacher: FrozenNetwork, data: Iterable[Any]) -> None:
     """
     for dataset in data if teacher.model is not None else ():
         if known := getattr(dataset, ATTRIBUTE, None):
-            name, at = known
+            name, precision, at = known
             checks.known_teacher(name, teacher.fingerprint(at), at)
+            checks.known_precision(precision, teacher.precision(at), at)

@@ -22,8 +22,8 @@ LOSSES = {
     "bss": (losses.BatchSpectralShrinkage, (0.001, 10.0)),
 }
 PENALTIES = (*SPACES, *LOSSES)
-# Around the default of `add_starting_point`.
-STRENGTHS = (0.001, 100.0)
+# The default of `add_starting_point` is in the middle.
+STRENGTHS = (0.0001, 100.0)
 
 
 def method_space(

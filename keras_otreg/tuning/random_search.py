@@ -60,6 +60,7 @@ def random_search(
             directory=folder.parent,
             project_name=folder.name,
         )
+    _in_order(tuner.oracle)
     tuner.search(**fit)
     rows = trials(tuner)
     if all(row["score"] is None for row in rows):
@@ -73,3 +74,12 @@ def _reading(folder):
         return checks.whole_search(folder)
     # What is raised is of the hypermodel, which is built.
     return contextlib.nullcontext()
+
+
+def _in_order(oracle):
+    """Of equal scores the first trial is the best, after a restart as well.
+
+    KerasTuner finds earlier trials in the order of its files.
+    """
+    known = sorted(oracle.trials.items(), key=lambda item: int(item[0]))
+    oracle.trials = dict(known)

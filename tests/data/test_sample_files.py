@@ -1,3 +1,8 @@
+import errno
+import json
+import os
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -87,17 +92,89 @@ def test_damaged_files_and_strange_folders_are_refused(batches, folder):
     write(folder, batches, lambda: KEY)
     column = folder / "column_1.bin"
     content = column.read_bytes()
-    column.write_bytes(content[:-8])
-    with pytest.raises(ValueError, match="files of wrong sizes"):
-        read(folder, KEY)
+    changed = bytes([content[0] ^ 1])
+    for damaged in (content[:-8], changed + content[1:], content + changed):
+        column.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"'column_1.bin' is not what was"):
+            read(folder, KEY)
+    column.write_bytes(content)
+    assert len(read(folder, KEY)) == 3
     column.unlink()
-    with pytest.raises(ValueError, match="damaged files"):
-        read(folder, KEY)
-    (folder / "index.json").write_text("{")
     with pytest.raises(ValueError, match="damaged files"):
         read(folder, KEY)
     with pytest.raises(ValueError, match=r"no 'index.json' in what is there"):
         is_written(folder.parent)
+
+
+def test_an_index_that_is_not_as_it_was_written_is_refused(batches, folder):
+    write(folder, batches, lambda: KEY)
+    index = folder / "index.json"
+    content = json.loads(index.read_text())
+    fewer = {**content, "columns": content["columns"][:-1]}
+    other = {**content, "key": None}
+    for damaged in ("{", "", "null", '"text"', "[]", "{}", "7", fewer, other):
+        is_text = isinstance(damaged, str)
+        index.write_text(damaged if is_text else json.dumps(damaged))
+        with pytest.raises(ValueError, match=r"damaged files \(.+Delete the"):
+            read(folder, KEY)
+    index.write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"damaged files \("):
+        read(folder, KEY)
+
+
+def test_a_cache_of_an_older_version_is_refused(batches, folder):
+    write(folder, batches, lambda: KEY)
+    index = folder / "index.json"
+    content = json.loads(index.read_text())
+    columns = [column[:2] for column in content["columns"]]
+    index.write_text(json.dumps({"columns": columns, "key": KEY}))
+    with pytest.raises(ValueError, match=r"as of an older version.*Delete"):
+        read(folder, KEY)
+
+
+def untouched():
+    pytest.fail("the pass began")
+    yield
+
+
+def test_an_empty_folder_is_filled(batches, folder):
+    folder.mkdir(parents=True)
+    write(folder, batches, lambda: KEY)
+    assert len(read(folder, KEY)) == 3
+    assert [path.name for path in folder.parent.iterdir()] == ["here"]
+
+
+def test_what_cannot_be_written_is_refused_before_the_pass(
+    folder, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="can be written, and.*file"):
+        write(tmp_path / "file" / "here", untouched(), lambda: KEY)
+
+    def busy(*_):
+        raise OSError(errno.EBUSY, "a disk is mounted there")
+
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(pathlib.Path, "rename", busy)
+    with pytest.raises(ValueError, match="a disk is mounted there"):
+        write(folder, untouched(), lambda: KEY)
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_files_are_on_disk_before_they_have_their_name(
+    batches, folder, monkeypatch
+):
+    done = []
+    for module, name in ((os, "fsync"), (pathlib.Path, "rename")):
+        real = getattr(module, name)
+
+        def noted(*args, real=real, name=name):
+            done.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(module, name, noted)
+    write(folder, batches, lambda: KEY)
+    assert done[:5] == ["fsync"] * 4 + ["rename"]
 
 
 @pytest.mark.parametrize("store", [in_memory, "write"])

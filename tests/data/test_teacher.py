@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from keras_otreg.data import (
     with_teacher,
     with_unlabelled,
 )
+from keras_otreg.data.rows import ATTRIBUTE
 from keras_otreg.models import batch
 
 PATHS = ["backbone/pool", "features"]
@@ -31,6 +35,13 @@ class Batches(keras.utils.PyDataset):
         x = self.x[part]
         noise = self.noise * np.random.default_rng().normal(size=x.shape)
         return x + noise.astype("float32"), self.y[part]
+
+
+class AlwaysDropout(layers.Dropout):
+    """Random in inference, too."""
+
+    def call(self, inputs):
+        return super().call(inputs, training=True)
 
 
 @pytest.fixture
@@ -177,6 +188,21 @@ def test_a_shuffled_data_set_is_paired_by_its_samples(samples):
     assert len(next(iter(with_teacher(shuffled, model, batch_size=9)))[1]) == 9
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("disk", [False, True], ids=["memory", "disk"])
+def test_samples_and_activations_go_with_their_data_set(
+    samples, tmp_path, disk
+):
+    model = make_model()
+    data = with_teacher(samples, model, cache=tmp_path / "c" if disk else None)
+    columns = [weakref.ref(column) for column in getattr(data, ATTRIBUTE)]
+    model.fit(data, validation_data=data.take(1), epochs=2, verbose=0)
+    assert all(column() is not None for column in columns)
+    del data
+    gc.collect()
+    assert not any(column() is not None for column in columns)
+
+
 def test_a_py_dataset_is_read_too(samples):
     x, known = known_of(with_teacher(Batches(*samples), make_model()))
     np.testing.assert_array_equal(np.sort(x, 0), np.sort(samples[0], 0))
@@ -206,6 +232,27 @@ def test_a_cache_is_read_and_not_made_again(samples, tmp_path):
     for path, expected in live(model, x).items():
         np.testing.assert_allclose(known[path], expected, atol=1e-6)
     assert before == {f: f.stat().st_mtime_ns for f in folder.iterdir()}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_cache_may_be_a_link_to_a_folder(samples, tmp_path, is_there):
+    target, link = tmp_path / "elsewhere" / "c", tmp_path / "link"
+    if is_there:
+        target.mkdir(parents=True)
+    link.symlink_to(target)
+    model = make_model()
+    for _ in range(2):
+        assert len(with_teacher(samples, model, cache=link)) == 1
+    assert link.is_symlink()
+    assert (target / "index.json").is_file()
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_cache_that_is_no_folder_of_this_machine_is_refused(samples):
+    model = make_model()
+    for cache in (5, b"folder", "gs://bucket/c", True, ["c"], "a\0b"):
+        with pytest.raises(ValueError, match="argument `cache`.*this machine"):
+            with_teacher(samples, model, cache=cache)
 
 
 def test_a_cache_of_something_else_is_refused(samples, tmp_path):
@@ -242,6 +289,16 @@ def test_data_that_know_another_teacher_are_refused(samples):
             work()
 
 
+def test_a_teacher_of_another_precision_is_refused(samples, tmp_path):
+    low, full = make_model("mixed_bfloat16"), make_model()
+    known = with_teacher(samples, low, cache=tmp_path / "c")
+    with pytest.raises(ValueError, match=r"others: {'precision': \['bfloat16"):
+        with_teacher(samples, full, cache=tmp_path / "c")
+    with pytest.raises(ValueError, match=r"computed in \['bfloat16'\]"):
+        full.evaluate(known, verbose=0)
+    assert np.isfinite(make_model("mixed_bfloat16").evaluate(known)[0])
+
+
 def test_a_teacher_that_uses_its_weights_otherwise_is_refused(
     samples, tmp_path
 ):
@@ -250,6 +307,26 @@ def test_a_teacher_that_uses_its_weights_otherwise_is_refused(
     model.teacher.get_layer("features").activation = keras.activations.tanh
     with pytest.raises(ValueError, match="another result from the same weig"):
         with_teacher(samples, model, cache=tmp_path / "c")
+
+
+@pytest.mark.parametrize("disk", [False, True], ids=["memory", "disk"])
+def test_a_random_teacher_is_refused_and_leaves_no_cache(
+    samples, tmp_path, disk
+):
+    image = keras.Input((6, 6, 1))
+    x = layers.Flatten(name="pixels")(image)
+    x = AlwaysDropout(0.5, name="noise")(x)
+    student = keras.Model(image, layers.Dense(3)(x))
+    penalty = otreg.Penalty(otreg.losses.Coral(), at="noise")
+    model = otreg.TransferModel(student, penalties=[penalty])
+    cache = tmp_path / "c" if disk else None
+    with pytest.raises(ValueError, match="'noise' each time.*random in infer"):
+        with_teacher(samples, model, cache=cache)
+    assert list(tmp_path.iterdir()) == []
+    # What comes before is not random.
+    penalty = otreg.Penalty(otreg.losses.Coral(), at="pixels")
+    model = otreg.TransferModel(student, penalties=[penalty])
+    assert len(with_teacher(samples, model, cache=cache)) == 1
 
 
 def test_random_data_are_refused_and_leave_no_cache(samples, tmp_path):
@@ -327,6 +404,29 @@ def test_what_is_joined_already_is_refused(samples):
         with_unlabelled(samples, carried)
 
 
+def test_labels_and_weights_may_be_none_as_for_keras(samples):
+    x, y = samples
+    model = make_model()
+    rows = tf.data.Dataset.from_tensor_slices
+    for data, length in (
+        ((x, None), 1),
+        ((x, None, None), 1),
+        ((x, y, None), 2),
+        (rows(samples).batch(6).map(lambda x, y: (x, y, None)), 2),
+        (rows(samples).batch(6).map(lambda x, y: (x, None)), 1),
+    ):
+        assert len(next(iter(with_teacher(data, model)))) == length
+    with pytest.raises(ValueError, match="tuple of 3: ndarray, NoneType, nd"):
+        with_teacher((x, None, y), model)
+
+
+def test_a_seed_is_a_whole_number(samples):
+    model = make_model()
+    for seed in (None, -1, 0.5, "1", True):
+        with pytest.raises(ValueError, match="argument `seed`"):
+            with_teacher(samples, model, seed=seed)
+
+
 def test_what_cannot_be_read_twice_is_refused(samples):
     x, y = samples
     model = make_model()
@@ -335,6 +435,8 @@ def test_what_cannot_be_read_twice_is_refused(samples):
     for data in (generator, [x, y], (x, y.tolist()), "folder", None):
         with pytest.raises(ValueError, match="read more than once. Received"):
             with_teacher(data, model)
+    with pytest.raises(ValueError, match="list of 2: ndarray, ndarray. In a l"):
+        with_teacher([x, y], model)
     with pytest.raises(ValueError, match="Leave out its `repeat"):
         with_teacher(rows.batch(5).repeat(), model)
     with pytest.raises(ValueError, match="Batch the data set"):

@@ -4,6 +4,7 @@ import pytest
 from keras import layers
 
 from keras_otreg.features import fingerprint
+from keras_otreg.features.fingerprint import precision_before
 
 
 def changed(layer):
@@ -63,3 +64,21 @@ def test_shapes_and_random_states_are_told_apart_from_weights():
 def test_an_unknown_path_is_refused(functional):
     with pytest.raises(ValueError, match="no layer at path 'hiden'"):
         fingerprint(functional, ["hiden"])
+
+
+def test_precision_is_that_of_the_layers_before():
+    image = keras.Input((3,))
+    x = layers.Dense(2, dtype="mixed_bfloat16", name="early")(image)
+    inner = keras.Model(image, layers.Activation("relu", dtype="float32")(x))
+    x = layers.Dense(2, dtype="float64", name="late")(inner(image))
+    model = keras.Model(image, x)
+    path = f"{inner.name}/early"
+    assert precision_before(model, [path]) == ["bfloat16"]
+    assert precision_before(model, [inner.name]) == ["bfloat16", "float32"]
+    assert precision_before(model, ["late"]) == [
+        "bfloat16",
+        "float32",
+        "float64",
+    ]
+    with pytest.raises(ValueError, match="no layer"):
+        precision_before(model, ["unknown"])

@@ -1,4 +1,5 @@
 import keras_tuner
+import numpy as np
 import pytest
 
 import keras_otreg as otreg
@@ -45,6 +46,33 @@ def test_a_trial_that_failed_is_a_row_without_a_score(
     tuner.search(**data)
     (row,) = trials(tuner)
     assert (row["status"], row["score"]) == ("FAILED", None)
+
+
+def test_of_equal_scores_the_first_stays_the_best(
+    make_hypermodel, data, tmp_path, monkeypatch
+):
+    class Disordered(keras_tuner.RandomSearch):
+        """Finds its trials as a disk may give them."""
+
+        def reload(self):
+            super().reload()
+            self.oracle.trials = dict(reversed(self.oracle.trials.items()))
+
+        def run_trial(self, *arguments, **settings):
+            super().run_trial(*arguments, **settings)
+            return {"val_accuracy": 0.5}
+
+    monkeypatch.setattr(keras_tuner, "RandomSearch", Disordered)
+    folder = tmp_path / "search"
+    first, best = [
+        otreg.tuning.random_search(make_hypermodel(), folder, 2, **data)
+        for _ in range(2)
+    ]
+    assert first[0] == best[0]
+    for one, other in zip(
+        first[1].get_weights(), best[1].get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_search_ends_however_many_trials_have_failed(

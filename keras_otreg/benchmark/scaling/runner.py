@@ -62,15 +62,18 @@ def read(
         OSError: If there is nothing in the folder.
     """
     some_results(folder, "scaling", COSTS, TABLE, RUN)
-    costs = [
-        Cost(part, int(batch), float(seconds), int(size))
-        for part, batch, seconds, size in read_csv(folder / COSTS)
-    ]
-    lines = [
-        Simulated(int(x[0]), int(x[1]), *map(float, x[2:]))
-        for x in read_csv(folder / TABLE)
-    ]
-    return costs, lines, read_about(folder / RUN)
+    costs = read_csv(
+        folder / COSTS,
+        Cost._fields,
+        lambda x: Cost(x[0], int(x[1]), float(x[2]), int(x[3])),
+    )
+    lines = read_csv(
+        folder / TABLE,
+        Simulated._fields,
+        lambda x: Simulated(int(x[0]), int(x[1]), *map(float, x[2:])),
+    )
+    about = read_about(folder / RUN, "quick", *Network._fields)
+    return costs, lines, about
 
 
 HEAD = (

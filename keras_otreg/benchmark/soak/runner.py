@@ -69,10 +69,13 @@ def read(
     """
     table, about = table_of(kind, folder), about_of(kind, folder)
     some_results(folder, "soak", table.name, about.name)
-    rounds = [
-        Round(int(x[0]), float(x[1]), float(x[2]), int(x[3]), int(x[4]))
-        for x in read_csv(table)
-    ]
+    rounds = read_csv(
+        table,
+        Round._fields,
+        lambda x: Round(
+            int(x[0]), float(x[1]), float(x[2]), int(x[3]), int(x[4])
+        ),
+    )
     return rounds, read_about(about)
 
 

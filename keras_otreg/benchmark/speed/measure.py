@@ -40,12 +40,17 @@ class Claim(NamedTuple):
     Attributes:
         text: The promise.
         measured: In words and numbers.
-        kept: Whether it holds here.
+        kept: Whether it holds here; `None` if there is nothing to tell from.
     """
 
     text: str
     measured: str
-    kept: bool
+    kept: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        return {True: "kept", False: "not kept", None: "open"}[self.kept]
 
 
 def interleaved(

@@ -1,6 +1,6 @@
 """Transport problems to measure solvers on."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,12 +43,12 @@ class Quality(NamedTuple):
     """How good some potentials are.
 
     Attributes:
-        marginal_error: L1 error of both marginals.
+        marginal_error: L1 error of both marginals; of each problem of a batch.
         value: The dual value.
     """
 
-    marginal_error: float
-    value: float
+    marginal_error: Any
+    value: Any
 
 
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -76,16 +76,26 @@ def noise(size: int, epsilon: float) -> Cloud:
 
 def quality(of: Cloud, f: np.ndarray, g: np.ndarray) -> Quality:
     """Judges potentials in float64, whoever found them."""
-    problem = of.problem("float64")
+    found = qualities(of.problem("float64"), f, g)
+    return Quality(*(float(x) for x in found))
+
+
+def qualities(problem: TransportProblem, f: Any, g: Any) -> Quality:
+    """Judges potentials of one problem or of a batch, which is in float64."""
     f, g = (np.asarray(p, "float64") for p in (f, g))
     solution = TransportSolution(f, g, None, None)
     return Quality(
-        float(marginal_error(problem, f, g)),
-        float(regularized_cost(problem, solution)),
+        np.asarray(marginal_error(problem, f, g)),
+        np.asarray(regularized_cost(problem, solution)),
     )
 
 
 def best_value(of: Cloud) -> float:
     """The optimum to ten digits: the reference of all values."""
-    solution = Sinkhorn(3000, 1e-9)(of.problem("float64"))
-    return quality(of, solution.f, solution.g).value
+    return float(best_values(of.problem("float64")))
+
+
+def best_values(problem: TransportProblem) -> np.ndarray:
+    """The optimum of each problem, which are in float64."""
+    solution = Sinkhorn(3000, 1e-9)(problem)
+    return qualities(problem, solution.f, solution.g).value

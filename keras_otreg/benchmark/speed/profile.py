@@ -1,6 +1,9 @@
 """Where the time of one penalty goes, and the least that it could be."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
 
 from keras_otreg.benchmark.speed import floor
 from keras_otreg.benchmark.speed.measure import Claim, Row, interleaved
@@ -23,16 +26,19 @@ def measure(sizes: list[int], repeats: int) -> Iterator[Row | Claim]:
     """Times the parts of a penalty, each beside its floor."""
     read, bytes_read = floor.reading()
     for size in sizes:
-        works = {**_works(noise(size, EPSILON)), "reading": read}
-        times = interleaved(works, repeats)
-        one_pass = times["reading"] * 4 * size**2 / bytes_read
+        of = noise(size, EPSILON)
+        works = parts_in_turn(of)
+        times = interleaved({**works, **read}, repeats)
+        known = errors(of, works)
+        one_pass = 4 * size**2 * floor.seconds_per_byte(times, bytes_read)
         for name, seconds in _parts(times).items():
             least = 1000 * one_pass * PASSES[name]
             note = f"memory read {PASSES[name]} times: {least:.2g} ms"
-            yield Row(PART, f"{size} neurons", name, seconds, note=note)
+            case = f"{size} neurons"
+            yield Row(PART, case, name, seconds, note=note, **known[name])
 
 
-def _works(of: Cloud):
+def parts_in_turn(of: Cloud) -> dict[str, Callable[[], Any]]:
     """Works that have more and more of a penalty in them."""
     import tensorflow as tf
 
@@ -60,6 +66,36 @@ def _works(of: Cloud):
         name: lambda function=function: function(x, y)
         for name, function in functions.items()
     }
+
+
+def errors(
+    of: Cloud, works: dict[str, Callable[[], Any]]
+) -> dict[str, dict[str, float]]:
+    """How far each part is from float64, by the columns of a `Row`."""
+    C, weights = of.costs("float64"), of.weights
+    plans = {name: _float64(works[name]()) for name in ("few", "many")}
+    marginal = {
+        name: sum(
+            float(np.sum(np.abs(P.sum(axis) - w)))
+            for axis, w in zip((1, 0), weights, strict=True)
+        )
+        for name, P in plans.items()
+    }
+    paid = np.sum(plans["few"] * C)
+    return {
+        "costs": {
+            "value_gap": float(np.max(np.abs(_float64(works["costs"]()) - C)))
+        },
+        "an iteration": {"marginal_error": marginal["many"]},
+        "start, error and plan": {"marginal_error": marginal["few"]},
+        "value and gradient": {
+            "value_gap": float(1 - _float64(works["gradient"]()[0]) / paid)
+        },
+    }
+
+
+def _float64(x):
+    return np.asarray(x, "float64")
 
 
 def _parts(times):

@@ -2,62 +2,70 @@
 
 import math
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
-from keras_otreg.benchmark.on_disk import (
-    read_about,
-    read_csv,
-    some_results,
-    write_about,
-)
+from keras_otreg.benchmark.speed import record
 from keras_otreg.benchmark.speed.measure import Claim, Row
-from keras_otreg.files import write_csv, written
+from keras_otreg.benchmark.speed.record import Found, Record, claims, rows
+from keras_otreg.files import written
 from keras_otreg.plots.growth import growth
 
-ROWS, CLAIMS, RUN, GROWTH = (
-    "speed.csv",
-    "claims.csv",
-    "run.json",
-    "growth.png",
-)
+GROWTH = "growth.png"
 
 
 class Report:
-    """Collects rows and claims, and writes them into a folder."""
+    """Collects what parts have measured, and writes it into a folder.
 
-    def __init__(self, folder: pathlib.Path):
+    Args:
+        folder: Where to.
+        order: The names of all parts.
+        earlier: What the folder holds, if it is to stay there.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        order: Iterable[str],
+        earlier: Record | None = None,
+    ):
         self.folder = folder
-        self.rows: list[Row] = []
-        self.claims: list[Claim] = []
+        self._order = list(order)
+        self._found: Found = dict(earlier.found) if earlier else {}
+        self._earlier = dict(earlier.commands) if earlier else {}
 
-    def add(self, found: Row | Claim) -> None:
-        """Takes what a part has measured."""
-        kept = self.rows if isinstance(found, Row) else self.claims
-        kept.append(found)
+    @property
+    def found(self) -> Found:
+        """By part, in the order of the parts."""
+        return {x: self._found[x] for x in self._order if x in self._found}
+
+    def put(self, part: str, found: Iterable[Row | Claim]) -> None:
+        """Takes all that a part has measured, in place of what was there."""
+        self._found[part] = list(found)
+        self._earlier.pop(part, None)
 
     def write(self, quick: bool) -> None:
         """Writes all that there is, under a temporary name first."""
-        write_csv(self.folder / ROWS, Row._fields, self.rows)
-        write_csv(self.folder / CLAIMS, Claim._fields, self.claims)
-        write_about(self.folder / RUN, quick=quick)
-        grown = grown_times(self.rows)
-        if len(grown) > 1:
+        record.write(self.folder, self.found, quick, self._earlier)
+        grown = grown_times(rows(self.found))
+        if len(grown) > 1 and "growth" not in self._earlier:
             written(self.folder / GROWTH, growth(grown).savefig)
 
     def show(self, console: Any) -> None:
         """Prints the tables."""
         import rich.table
 
-        for part, (head, lines) in tables(self.rows).items():
+        for part, (head, lines) in tables(rows(self.found)).items():
             table = rich.table.Table(*head, title=part)
             for line in lines:
                 table.add_row(*line)
             console.print(table)
         table = rich.table.Table("", "promise", "measured", title="Promises")
-        for claim in self.claims:
-            mark = "kept" if claim.kept else "not kept"
-            style = None if claim.kept else "bold red"
-            table.add_row(mark, claim.text, claim.measured, style=style)
+        for claim in claims(self.found):
+            style = "bold red" if claim.kept is False else None
+            table.add_row(
+                claim.verdict, claim.text, claim.measured, style=style
+            )
         console.print(table)
         console.print(f"Tables and pictures are in {self.folder}.")
 
@@ -97,24 +105,6 @@ def grown_times(rows: list[Row]) -> dict[int, float]:
         for row in rows
         if row.part == "growth with size"
     }
-
-
-def read(folder: pathlib.Path) -> tuple[list[Row], list[Claim], dict[str, Any]]:
-    """Reads what a `Report` wrote.
-
-    Raises:
-        OSError: If there is nothing in the folder.
-    """
-    some_results(folder, "speed", ROWS, CLAIMS, RUN)
-    rows = [
-        Row(*x[:3], *(float(number) for number in x[3:7]), x[7])
-        for x in read_csv(folder / ROWS)
-    ]
-    claims = [
-        Claim(text, measured, kept == "True")
-        for text, measured, kept in read_csv(folder / CLAIMS)
-    ]
-    return rows, claims, read_about(folder / RUN)
 
 
 def _time(seconds):

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from keras_otreg import checks
+from keras_otreg.benchmark.machine import machine
 from keras_otreg.benchmark.speed import (
     fine_tuning,
     fixed_work,
     processes,
     profile,
+    record,
     scaling,
     to_tolerance,
     training_step,
@@ -21,7 +23,15 @@ from keras_otreg.benchmark.speed.problems import cloud, noise
 from keras_otreg.benchmark.speed.report import Report
 
 Part = Callable[[bool], Iterator[Row | Claim]]
-LIBRARIES = ("jax", "ott", "ot", "geomloss", "torch", "rich", "matplotlib")
+# What parts compare with, or draw with.
+LIBRARIES = {
+    "fixed-work": ("jax", "ott", "ot"),
+    "tolerance": ("jax", "ott", "geomloss", "torch"),
+    "growth": ("matplotlib",),
+    "batch": ("ot",),
+}
+# For POT it changes for good how TensorFlow's tensors behave.
+LAST = "fixed-work"
 # A late step of the run: the networks differ by then.
 STEPS, LATE = 40, 35
 PICTURE = 64
@@ -84,18 +94,22 @@ def run(
     Args:
         names: Of the parts, among `PARTS`.
         quick: Whether small problems and few repeats will do.
-        out: A folder, for `speed.csv`, `claims.csv` and pictures.
+        out: A folder, for `speed.csv`, `claims.csv` and pictures. Unless all
+            parts are measured, the others' results in it stay.
         console: A `rich.console.Console`.
 
     Raises:
         ImportError: If a library to compare with is not installed.
+        OSError: If the folder holds some of the tables only.
+        ValueError: If what is to stay there is damaged, or was measured on
+            something else.
     """
-    for library in LIBRARIES:
-        checks.installed(library, "benchmark", "Comparing with others")
+    names = sorted(dict.fromkeys(names), key=lambda name: name == LAST)
+    _check_installed(names)
     import rich.progress
 
-    report = Report(out)
-    names = list(names)
+    earlier = _to_stay(out, quick) if set(names) != set(PARTS) else None
+    report = Report(out, PARTS, earlier)
     with rich.progress.Progress(
         *rich.progress.Progress.get_default_columns(),
         rich.progress.TimeElapsedColumn(),
@@ -105,9 +119,24 @@ def run(
         task = progress.add_task("", total=len(names))
         for name in names:
             progress.update(task, description=name)
-            for found in PARTS[name](quick):
-                report.add(found)
+            report.put(name, PARTS[name](quick))
             # After each part: what is measured stays if the next one fails.
             report.write(quick)
             progress.advance(task)
     report.show(console)
+
+
+def _check_installed(names):
+    """Raises if a library that some parts need is not there."""
+    needed = [x for name in names for x in LIBRARIES.get(name, ())]
+    for library in dict.fromkeys(["rich", *needed]):
+        checks.installed(library, "benchmark", "Comparing with others")
+
+
+def _to_stay(out, quick):
+    """What other parts have left in a folder."""
+    if not record.is_there(out):
+        return None
+    earlier = record.read(out)
+    checks.same_run(earlier.about, {"quick": quick, **machine()}, out)
+    return earlier

@@ -1,7 +1,8 @@
 """What the regulariser costs a step of training."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,11 +13,15 @@ from keras_otreg.data import with_teacher
 
 PART = "training step"
 TRACINGS = 3
+# Steps are over different ones, each read when it is its turn.
+BATCHES = 4
+
+Work = Callable[[], Any]
 
 
 def measure(batch: int, size: int, repeats: int) -> Iterator[Row | Claim]:
     """Times steps of EfficientNet-Lite0, plain, wrapped and distilled."""
-    x, y = fine_tuning.pictures(batch, size)
+    x, y = fine_tuning.pictures(BATCHES * batch, size)
     classes = int(y.max()) + 1
     plain = fine_tuning.network(size, classes)
     fine_tuning.compile_(plain)
@@ -24,23 +29,45 @@ def measure(batch: int, size: int, repeats: int) -> Iterator[Row | Claim]:
     cached = fine_tuning.compiled(fine_tuning.network(size, classes))
     teacher = wrapped.teacher
     forward = tf.function(lambda x: teacher(x, training=False), autograph=False)
-    (stored,) = with_teacher((x, y), cached, batch_size=batch)
+    distilled = _distiller(teacher, size, classes)
+    data = _batches(x, y, batch)
     works = {
-        "plain": lambda: plain.train_on_batch(x, y),
-        "teacher alone": lambda: forward(x),
-        "wrapped": lambda: wrapped.train_on_batch(x, y),
-        "wrapped, cached": lambda: cached.train_on_batch(*stored),
-        "keras Distiller": _distiller(teacher, size, classes, x, y),
+        "plain": over(data, plain.train_on_batch),
+        "teacher alone": over(data, lambda x, y: forward(x)),
+        "wrapped": over(data, wrapped.train_on_batch),
+        "wrapped, cached": over(
+            with_teacher((x, y), cached, batch_size=batch),
+            cached.train_on_batch,
+        ),
+        "keras Distiller": over(data, distilled.train_on_batch),
     }
     times = interleaved(works, repeats, patience=30.0)
     case = f"EfficientNet-Lite0, {size} pixels, batch {batch}"
     for name, seconds in times.items():
         yield Row(PART, case, name, seconds)
-    first = _first_steps(x, y, size, classes)
+    first = _first_steps(x[:batch], y[:batch], size, classes)
     tracing = {name: first[name] - times[name] for name in first}
     for name, seconds in tracing.items():
         yield Row(PART, case, f"{name}, tracing", seconds)
     yield from _claims(times, tracing)
+
+
+def over(data: tf.data.Dataset, step: Callable[..., Any]) -> Work:
+    """Makes a work of the next step over some data, as `fit` would take it.
+
+    Args:
+        data: Batches, of which there is always another.
+        step: Takes what is in a batch.
+    """
+    batches = iter(data.repeat())
+    return lambda: step(*next(batches))
+
+
+def _batches(x, y, size):
+    """What `with_teacher` does with arrays, without a teacher."""
+    data = tf.data.Dataset.from_tensor_slices((x, y))
+    data = data.shuffle(len(x), seed=0).batch(size)
+    return data.prefetch(tf.data.AUTOTUNE)
 
 
 def _first_steps(x, y, size, classes):
@@ -87,7 +114,7 @@ def _claims(times, tracing):
         )
 
 
-def _distiller(teacher, size, classes, x, y):
+def _distiller(teacher, size, classes):
     distiller = keras.distillation.Distiller(
         teacher=teacher,
         student=fine_tuning.network(size, classes),
@@ -98,4 +125,4 @@ def _distiller(teacher, size, classes, x, y):
         ),
     )
     fine_tuning.compile_(distiller)
-    return lambda: distiller.train_on_batch(x, y)
+    return distiller

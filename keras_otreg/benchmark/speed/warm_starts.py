@@ -13,7 +13,11 @@ from keras_otreg.ot import Sinkhorn
 TOLERANCE, MAX_ITERATIONS = 1e-2, 1000
 SETTLED = 20
 PART = f"iterations to {TOLERANCE:g} in training"
-COLD, WARM = "plain, cold", "running costs, warm (default)"
+COLD, SAME, WARM = (
+    "plain, cold",
+    "running costs, cold",
+    "running costs, warm (default)",
+)
 # Momentum, whether accelerated, whether from the last potentials. The first
 # three are on the costs of each batch.
 METHODS = {
@@ -21,7 +25,7 @@ METHODS = {
     "accelerated, cold": (0.0, True, False),
     "accelerated, warm": (0.0, True, True),
     "running costs, plain, cold": (0.9, False, False),
-    "running costs, cold": (0.9, True, False),
+    SAME: (0.9, True, False),
     WARM: (0.9, True, True),
 }
 
@@ -73,6 +77,7 @@ def claims(medians: dict[str, float]) -> Iterator[Claim]:
     )
     yield Claim(
         f"{PART}, by default: 5 times fewer than a plain cold start",
-        f"{medians[COLD] / warm:.1f} times",
+        f"{medians[COLD] / warm:.1f} times; {medians[SAME] / warm:.1f} times "
+        "fewer than the same solver started cold",
         medians[COLD] >= 5 * warm,
     )
