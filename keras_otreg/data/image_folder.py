@@ -59,8 +59,8 @@ def image_folder(
         ```python
         train = otreg.data.image_folder("clothes/train", (128, 128))
         head = keras.layers.Dense(len(train.class_names))
-        test = otreg.data.image_folder(
-            "clothes/test",
+        validation = otreg.data.image_folder(
+            "clothes/validation",
             (128, 128),
             class_names=train.class_names,
             shuffle=False,
