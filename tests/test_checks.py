@@ -5,6 +5,8 @@ An error says what is wrong, what was expected and what was received.
 
 import dataclasses
 import operator
+import pathlib
+import zlib
 
 import keras
 import numpy as np
@@ -219,6 +221,15 @@ def test_one_penalty_is_a_list_of_penalties():
 def test_a_built_model_comes_back():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     assert checks.built_model(model, "student") is model
+
+
+def test_what_cannot_be_unpacked_is_damaged():
+    path = pathlib.Path("stages/head.json")
+    with (
+        pytest.raises(ValueError, match="damaged or missing"),
+        checks.whole_result(path),
+    ):
+        zlib.decompress(b"no array")
 
 
 def test_a_teacher_may_round_otherwise_and_no_more():

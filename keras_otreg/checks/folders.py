@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ DAMAGE = (
     KeyError,
     EOFError,
     zipfile.BadZipFile,
+    zlib.error,
 )
 
 
@@ -24,8 +26,8 @@ def known_classes(
     unknown = sorted(set(received) - set(known))
     if unknown:
         raise ValueError(
-            f"Expected the classes of the folder train, {sorted(known)}, in "
-            f"the folder {part}. Received: {unknown} beside them"
+            f"Expected the classes of the training pictures, {sorted(known)}, "
+            f"in the folder {part}. Received: {unknown} beside them"
         )
 
 

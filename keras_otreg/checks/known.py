@@ -58,11 +58,11 @@ def plain_inputs(is_joined: bool) -> None:
         )
 
 
-def finite_passes(is_infinite: bool) -> None:
+def finite_passes(is_infinite: bool, why: str = WHY) -> None:
     """Raises if one pass over some data has no end."""
     if is_infinite:
         raise ValueError(
-            f"Expected data whose passes end, because {WHY}. Received: an "
+            f"Expected data whose passes end, because {why}. Received: an "
             "infinite data set. Leave out its `repeat()`; `fit(epochs=...)` "
             "repeats."
         )

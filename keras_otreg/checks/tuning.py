@@ -1,11 +1,11 @@
 """Checks of what a search is told."""
 
 import contextlib
-import json
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from keras_otreg.checks.folders import DAMAGE
 from keras_otreg.checks.values import number, one_of, positive
 
 DIRECTIONS = ("max", "min")
@@ -70,10 +70,11 @@ def compiled(student: Any) -> None:
 def whole_search(folder: pathlib.Path) -> Iterator[None]:
     """Within it an earlier search is read; raises if it is damaged."""
     try:
+        (folder / "oracle.json").stat()
         yield
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (*DAMAGE, AttributeError, RuntimeError) as error:
         raise ValueError(
             f"Expected '{folder}' to be empty, or to hold an earlier search. "
-            f"Received: a file that is damaged ({error}). Delete the folder "
-            "to search anew, or give another one"
+            f"Received: a file that is damaged or missing ({error!r}). Delete "
+            "the folder to search anew, or give another one"
         ) from error

@@ -55,7 +55,7 @@ def few_shot(
 
     Raises:
         ValueError: If a class has fewer than `per_class` samples, or labels
-            are no whole numbers.
+            are no whole numbers, or a data set has no end.
 
     Example:
         ```python
@@ -121,6 +121,10 @@ def _of_pair(data: tuple, per_class: int, seed: int = 0):
 @few_shot.register(keras.utils.PyDataset)
 def _of_data_set(data: Any, per_class: int, seed: int = 0):
     batches = finite_batches(data, None, seed, "few-shot")
+    checks.finite_passes(
+        batches.cardinality() == tf.data.INFINITE_CARDINALITY,
+        "all of them are read before some are drawn",
+    )
     if batches.element_spec[1].shape.rank == 0:
         batches = batches.batch(DEFAULT_BATCH_SIZE)
     pairs = [batch[:2] for batch in batches.as_numpy_iterator()]

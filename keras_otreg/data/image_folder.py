@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from keras_otreg import checks
 
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+
 
 def image_folder(
     path: str | pathlib.Path,
     image_size: tuple[int, int] = (224, 224),
     batch_size: int = 32,
     *,
+    class_names: Sequence[str] | None = None,
     shuffle: bool = True,
     seed: int = 0,
     crop_to_aspect_ratio: bool = False,
@@ -31,6 +34,9 @@ def image_folder(
             The names of the inner folders, in order, are the classes.
         image_size: `(height, width)` that pictures are resized to.
         batch_size: Pictures in a batch.
+        class_names: The classes, in the order of their labels, such as those
+            of the training pictures: a class that has no folder here keeps its
+            label. The names of the inner folders if not given.
         shuffle: Whether each epoch has a new order. Otherwise the pictures
             come in the order of their names.
         seed: Seed of the orders.
@@ -45,24 +51,30 @@ def image_folder(
 
     Raises:
         ValueError: If there is no such folder, or no pictures of at least two
-            classes in it, or if its folders are called `train` and
-            `validation` or the like; if a size is none.
+            classes in it, or of classes that are not known, or if its
+            folders are called `train` and `validation` or the like; if a size
+            is none.
 
     Example:
         ```python
         train = otreg.data.image_folder("clothes/train", (128, 128))
         head = keras.layers.Dense(len(train.class_names))
+        validation = otreg.data.image_folder(
+            "clothes/validation",
+            (128, 128),
+            class_names=train.class_names,
+            shuffle=False,
+        )
         ```
     """
     image_size = checks.height_and_width(image_size)
     batch_size = checks.count(batch_size, "batch_size")
     checks.count(seed, "seed", least=0)
     path = checks.folder(path, "path")
-    folders = [x.name for x in path.iterdir() if x.is_dir()]
-    checks.several_classes(folders, path)
-    checks.classes_not_parts(folders, path)
+    folders = _classes_of(path, class_names)
     samples = keras.utils.image_dataset_from_directory(
         str(path),
+        class_names=folders,
         batch_size=None,
         image_size=image_size,
         shuffle=shuffle,
@@ -72,9 +84,14 @@ def image_folder(
     )
     names, files = samples.class_names, samples.file_paths
     readable = readable_files(path, files)
-    checks.several_classes(
-        (pathlib.Path(x).relative_to(path).parts[0] for x in readable), path
-    )
+    if class_names is None:
+        checks.several_classes(
+            (pathlib.Path(x).relative_to(path).parts[0] for x in readable), path
+        )
+    else:
+        checks.some_readable(readable, path)
+        names = list(class_names)
+        samples = _renumbered(samples, [names.index(name) for name in folders])
     if len(readable) < len(files):
         length = tf.data.experimental.assert_cardinality(len(readable))
         samples = samples.ignore_errors().apply(length)
@@ -83,8 +100,28 @@ def image_folder(
     return batches
 
 
+def _classes_of(path, class_names):
+    """The names of the folders, if they may be those of classes."""
+    folders = sorted(
+        x.name
+        for x in path.iterdir()
+        if x.is_dir() and not x.name.startswith(".")
+    )
+    if class_names is None:
+        checks.several_classes(folders, path)
+        checks.classes_not_parts(folders, path)
+    else:
+        checks.known_classes(folders, class_names, path.name)
+    return folders
+
+
+def _renumbered(samples, numbers):
+    numbers = tf.constant(numbers, "int32")
+    return samples.map(lambda x, y: (x, tf.gather(numbers, y)))
+
+
 def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
-    """The pictures that can be read; a warning names all other files.
+    """The pictures that can be read; a warning names what else there is.
 
     Args:
         path: The folder of the folders of classes.
@@ -101,13 +138,9 @@ def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
     )
     found = tried.ignore_errors().as_numpy_iterator()
     readable = [file.decode() for file, _ in found]
-    left_out = _others(path, readable)
+    left_out = _left_out(path, readable)
     if left_out:
-        warnings.warn(
-            "Left out files that cannot be read as pictures: "
-            + ", ".join(left_out),
-            stacklevel=3,
-        )
+        warnings.warn(f"Left out {'; '.join(left_out)}", stacklevel=3)
     return readable
 
 
@@ -117,13 +150,28 @@ def decoded(file: Any) -> Any:
     return tf.io.decode_image(content, channels=3, expand_animations=False)
 
 
-def _others(path: pathlib.Path, readable: list[str]) -> list[str]:
-    """Files in the folders of classes, but not these, nor hidden ones."""
+def _left_out(path: pathlib.Path, readable: list[str]) -> list[str]:
+    """What a folder holds beside these pictures, but for hidden files."""
     known = set(map(pathlib.Path, readable))
-    return [
-        str(file)
-        for file in sorted(path.glob("*/**/*"))
-        if file.is_file()
-        and file not in known
-        and not any(x.startswith(".") for x in file.relative_to(path).parts)
+    used = {path / file.relative_to(path).parts[0] for file in known}
+    seen = [
+        file
+        for file in sorted([*path.glob("*"), *path.glob("*/**/*")])
+        if not any(x.startswith(".") for x in file.relative_to(path).parts)
     ]
+    # A link to a file that is gone is no folder either.
+    others = [x for x in seen if not x.is_dir() and x not in known]
+    found = {
+        "files that cannot be read as pictures": [
+            x for x in others if x.parent != path
+        ],
+        "pictures outside of the folders of classes": [
+            x
+            for x in others
+            if x.parent == path and x.suffix.lower() in SUFFIXES
+        ],
+        "folders without pictures": [
+            x for x in seen if x.parent == path and x.is_dir() and x not in used
+        ],
+    }
+    return [f"{k}: {', '.join(map(str, x))}" for k, x in found.items() if x]

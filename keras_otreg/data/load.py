@@ -212,6 +212,8 @@ def _augmenting(layers):
     if layers is None:
         return None
     layers = list(layers) if isinstance(layers, (list, tuple)) else [layers]
+    if not layers:
+        return None
     for layer in layers:
         checks.instance_of(
             layer,

@@ -8,10 +8,9 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.data.few_shot import rows_of_each
-from keras_otreg.data.image_folder import readable_files
+from keras_otreg.data.image_folder import SUFFIXES, readable_files
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
-# What folders of a part may be called.
+# What folders of a part may be called, in small letters or capitals.
 PARTS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val"),
@@ -101,7 +100,8 @@ def picture_parts(
     for gone, part in enumerate(missing):
         # A fifth of all, of which some may be gone already.
         share = HELD_OUT / (1.0 - gone * HELD_OUT)
-        least = 3 - gone
+        # Of the pictures of a class, one is left to train on.
+        least = 1 + len(missing) - gone
         found["train"], found[part] = _set_aside(
             found["train"], share, least, part, seed
         )
@@ -120,11 +120,12 @@ def picture_files(
 
     Returns:
         The `PictureFiles` that can be read, in the order of their names; a
-        warning names the others.
+        warning names what else is there.
 
     Raises:
         ValueError: If there are no pictures of at least two classes, or of
-            classes that are not known.
+            classes that are not known, or if the inner folders are called
+            `train` and `validation` or the like.
 
     Example:
         ```python
@@ -142,6 +143,7 @@ def picture_files(
     classes = dict(named)
     if class_names is None:
         checks.several_classes(classes.values(), folder)
+        checks.classes_not_parts(set(classes.values()), folder)
     paths = readable_files(folder, list(classes)) if classes else []
     checks.some_readable(paths, folder)
     found = {classes[path] for path in paths}
@@ -187,9 +189,10 @@ def draw_pictures(
 
 def _places(folder: pathlib.Path) -> Mapping[str, pathlib.Path]:
     """Where the parts are that a folder has."""
+    inner = {x.name.lower(): x for x in sorted(folder.iterdir()) if x.is_dir()}
     found = {}
     for part, names in PARTS.items():
-        there = [folder / name for name in names if (folder / name).is_dir()]
+        there = [inner[name] for name in names if name in inner]
         if there:
             found[part] = there[0]
     return found

@@ -41,15 +41,21 @@ def class_plan(
     checks.class_names((source_names, target_names), plan.shape)
     shares = row_shares(plan.T)
     order = np.lexsort((-shares.max(axis=0), shares.argmax(axis=0)))
-    width = min(16.0, 2.0 + 0.2 * len(source_names))
-    figure = new_figure(width, min(12.0, 1.5 + 0.3 * len(target_names)))
+    longest = max(map(len, source_names))
+    figure = new_figure(
+        min(
+            16.0,
+            2.0 + 0.08 * max(map(len, target_names)) + 0.2 * len(source_names),
+        ),
+        min(12.0, 1.5 + 0.08 * longest + 0.3 * len(target_names)),
+    )
     axes = figure.subplots()
     image = axes.imshow(
         shares[:, order], cmap=heat_colors(figure), vmin=0.0, aspect="auto"
     )
     name_ticks(axes.xaxis, [source_names[k] for k in order])
     name_ticks(axes.yaxis, target_names)
-    if max(map(len, source_names)) > 2:
+    if longest > 2:
         axes.tick_params(axis="x", rotation=90)
     axes.set(xlabel="source class", ylabel="target class")
     figure.colorbar(image, ax=axes, label="share of the target class")

@@ -10,6 +10,7 @@ from keras_otreg.plots.figure import (
     MARKERS,
     colors,
     depth_colors,
+    legend_name,
     literal,
     new_figure,
     tidy,
@@ -57,7 +58,7 @@ def feature_drift(
     """
     values = {name: np.asarray(x, "float64") for name, x in drift.items()}
     checks.equal_series({name: x.shape for name, x in values.items()})
-    values = {literal(name): x for name, x in values.items()}
+    label = literal(label)
     if next(iter(values.values())).ndim == 0:
         return _bars(values, label)
     return _lines(values, epochs, label)
@@ -67,7 +68,9 @@ def _bars(values, label):
     figure = new_figure(5.0, 1.0 + 0.3 * len(values))
     axes = figure.subplots()
     bars = axes.barh(
-        list(values), list(values.values()), color=colors(figure)[1]
+        list(map(literal, values)),
+        list(values.values()),
+        color=colors(figure)[1],
     )
     axes.bar_label(bars, fmt=" %.3g", fontsize="small")
     # From input to output, from top to bottom.
@@ -87,7 +90,12 @@ def _lines(values, epochs, label):
         steps = np.arange(1, len(series) + 1) if epochs is None else epochs
         marker = MARKERS[k % len(MARKERS)]
         axes.plot(
-            steps, series, color=palette[k], marker=marker, ms=4, label=name
+            steps,
+            series,
+            color=palette[k],
+            marker=marker,
+            ms=4,
+            label=legend_name(name),
         )
     axes.set(xlabel="epoch", ylabel=label)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))

@@ -91,6 +91,11 @@ def literal(name: str) -> str:
     return name.replace("$", r"\$")
 
 
+def legend_name(name: str) -> str:
+    """A name for a legend, which leaves out what begins with a `_`."""
+    return literal(f" {name}" if name.startswith("_") else name)
+
+
 def name_ticks(axis: Any, names: Sequence[str], most: int = 60) -> None:
     """Names the places 0, 1, ... of an axis; of very many only some."""
     step = max(1, math.ceil(len(names) / most))

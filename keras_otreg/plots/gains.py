@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_otreg.plots.figure import axes_in_rows, colors, new_figure
+from keras_otreg import checks
+from keras_otreg.plots.figure import axes_in_rows, colors, literal, new_figure
 
 
 def gains(
@@ -30,6 +31,7 @@ def gains(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If there are no panels, or no columns.
 
     Example:
         ```python
@@ -37,7 +39,8 @@ def gains(
         gains({"my task": found}).savefig("gains.png")
         ```
     """
-    columns = min(columns, len(panels))
+    checks.some_values(panels, "panels", "panel")
+    columns = min(checks.count(columns, "columns"), len(panels))
     rows = math.ceil(len(panels) / columns)
     tallest = max(map(len, panels.values()))
     figure = new_figure(0.5 + 4.0 * columns, rows * (1.0 + 0.22 * tallest))
@@ -52,8 +55,8 @@ def gains(
             color = palette[1 if low > 0.0 else 2 if high < 0.0 else 0]
             axes.plot([low, high], [height, height], color=color)
             axes.plot(mean, height, "o", color=color, markersize=4)
-        axes.set_yticks(heights, list(found), fontsize="small")
-        axes.set(title=title, xlabel=xlabel)
+        axes.set_yticks(heights, map(literal, found), fontsize="small")
+        axes.set(title=literal(title), xlabel=literal(xlabel))
         axes.grid(axis="x", alpha=0.3, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -37,8 +37,9 @@ def history(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If a metric was not logged, or not in each epoch; a file
-            of `CSVLogger` may have gaps.
+        ValueError: If a metric was not logged, or not in each epoch, but for
+            gaps, which are `None` or as in a file of `CSVLogger`; if there are
+            no columns.
 
     Example:
         ```python
@@ -49,6 +50,7 @@ def history(
         otreg.plots.history(logs, metrics=["loss", "accuracy"])
         ```
     """
+    columns = checks.count(columns, "columns")
     epochs, values = _read(logs)
     known = dict.fromkeys(name.removeprefix("val_") for name in values)
     names = list(known) if metrics is None else list(metrics)
@@ -67,11 +69,22 @@ def history(
         axes.xaxis.get_major_locator().set_params(integer=True)
         tidy(axes)
     if any(name.startswith("val_") for name in values):
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside upper right", ncols=2, frameon=False
-        )
+        _legend(figure)
     return figure
+
+
+def _legend(figure):
+    """Names each kind of curve once, in whichever panel it is."""
+    lines = {
+        line.get_label(): line for axes in figure.axes for line in axes.lines
+    }
+    figure.legend(
+        lines.values(),
+        lines.keys(),
+        loc="outside upper right",
+        ncols=2,
+        frameon=False,
+    )
 
 
 def _draw(axes, epochs, values, label, color, dash):
@@ -110,4 +123,6 @@ def _read(logs):
 
 
 def _numbers(column):
-    return np.array([np.nan if x in ("", "NA") else float(x) for x in column])
+    return np.array(
+        [np.nan if x in ("", "NA", None) else float(x) for x in column]
+    )

@@ -10,6 +10,7 @@ from keras_otreg.plots.figure import (
     colors,
     heat_colors,
     lightness,
+    literal,
     name_ticks,
     new_figure,
 )
@@ -80,14 +81,15 @@ def layer_similarity(
     name_ticks(axes.yaxis, rows)
     name_ticks(axes.xaxis, columns)
     axes.tick_params(axis="x", rotation=90 if longest > 3 else 0)
-    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.set(xlabel=literal(xlabel), ylabel=literal(ylabel))
+    axes.set_title(literal(title or ""))
     if values.size <= MOST_NUMBERS:
         _write_numbers(axes, image, values)
     for row, column in pairs:
         checks.one_of(row, rows, "pairs")
         checks.one_of(column, columns, "pairs")
         _frame(axes, columns.index(column), rows.index(row))
-    figure.colorbar(image, ax=axes, label=label)
+    figure.colorbar(image, ax=axes, label=literal(label))
     return figure
 
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_otreg import checks
 from keras_otreg.plots.figure import (
     DASHES,
     axes_in_rows,
     colors,
+    legend_name,
+    literal,
     new_figure,
     tidy,
 )
@@ -40,6 +43,7 @@ def learning_curves(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If there are no panels, or no columns.
 
     Example:
         ```python
@@ -47,14 +51,16 @@ def learning_curves(
         learning_curves({"ResNet50": curves}, steps).savefig("curves.png")
         ```
     """
-    columns = min(columns, len(panels))
+    checks.some_values(panels, "panels", "panel")
+    columns = min(checks.count(columns, "columns"), len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = new_figure(0.5 + 3.0 * columns, 0.5 + 2.75 * rows)
     places = axes_in_rows(figure, len(panels), columns)
     for axes, (title, curves) in zip(places, panels.items(), strict=True):
         axes.sharey(places[0])
         _draw(axes, curves, np.asarray(steps))
-        axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+        axes.set_title(literal(title))
+        axes.set(xlabel=literal(xlabel), ylabel=literal(ylabel))
         tidy(axes)
         axes.legend(loc="lower right", frameon=False, fontsize="small")
     return figure
@@ -67,7 +73,9 @@ def _draw(axes, curves, steps):
     ):
         values = np.asarray(values)
         mean, deviation = values.mean(axis=0), values.std(axis=0)
-        axes.plot(steps, mean, color=color, linestyle=dash, label=name)
+        axes.plot(
+            steps, mean, color=color, linestyle=dash, label=legend_name(name)
+        )
         axes.fill_between(
             steps,
             mean - deviation,

@@ -43,7 +43,7 @@ def matches(
     Raises:
         ImportError: If matplotlib is not installed.
         ValueError: If the shapes do not belong together, or the plan is no
-            matrix of finite numbers of at least 0.
+            matrix of finite numbers of at least 0, of which some are above.
 
     Example:
         ```python
@@ -60,6 +60,7 @@ def matches(
     checks.same_samples(x.T.shape, y.T.shape)
     shares = row_shares(checks.plan(plan, shape=(len(x), len(y))))
     pairs = _pairs(shares, checks.count(count, "count"))
+    checks.some_values(pairs, "plan", "pair of neurons")
     if pictures is None:
         figure = new_figure(7.5, 2.6 * -(-len(pairs) // 3))
         places = axes_in_rows(figure, len(pairs), 3)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.plots.figure import heat_colors, new_figure
+from keras_otreg.plots.figure import heat_colors, literal, new_figure
 
 
 def plan(
@@ -32,7 +32,8 @@ def plan(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If a plan is no matrix of finite numbers of at least 0.
+        ValueError: If a plan is no matrix of finite numbers of at least 0, or
+            that of an aligned panel is not square.
 
     Example:
         ```python
@@ -44,6 +45,9 @@ def plan(
         plans = {"": plans}
     checks.some_values(plans, "plans", "panel")
     plans = {k: checks.plan(P, "plans") for k, P in plans.items()}
+    for title in set(aligned).intersection(plans):
+        checks.square(plans[title].shape, "plans")
+    points = literal(points)
     figure = new_figure(1.0 + 4.0 * len(plans), 5.0)
     all_axes = figure.subplots(1, len(plans), squeeze=False)[0]
     for axes, (title, P) in zip(all_axes, plans.items(), strict=True):
@@ -59,7 +63,7 @@ def plan(
         )
         for axis in (axes.xaxis, axes.yaxis):
             axis.get_major_locator().set_params(integer=True)
-        axes.set_title(title)
+        axes.set_title(literal(title))
         axes.set_xlabel(f"student {points}, sharpest first")
         axes.set_ylabel(f"teacher {points}")
     figure.colorbar(

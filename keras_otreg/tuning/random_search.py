@@ -50,7 +50,7 @@ def random_search(
     fit = {"verbose": 2, **fit}
     # KerasTuner prints where it found a search, before it can be told not to.
     told = sys.stdout if fit["verbose"] else io.StringIO()
-    with checks.whole_search(folder), contextlib.redirect_stdout(told):
+    with _reading(folder), contextlib.redirect_stdout(told):
         tuner = keras_tuner.RandomSearch(
             hypermodel,
             objective("val_accuracy"),
@@ -66,6 +66,14 @@ def random_search(
     if all(row["score"] is None for row in rows):
         return rows, None
     return rows, tuner.get_best_models()[0]
+
+
+def _reading(folder):
+    """A check, if KerasTuner is about to read an earlier search."""
+    if any(folder.glob("tuner*.json")):
+        return checks.whole_search(folder)
+    # What is raised is of the hypermodel, which is built.
+    return contextlib.nullcontext()
 
 
 def _in_order(oracle):

@@ -1,3 +1,5 @@
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -84,6 +86,17 @@ def test_batches_repeat_the_few_pictures_and_their_mirror_images(folder):
         assert batch.shape == (4, 32, 32, 3)
         for picture in batch:
             assert any(np.array_equal(picture, other) for other in known)
+
+
+def test_a_part_that_lacks_a_class_keeps_the_labels_of_the_others(
+    folder, tmp_path
+):
+    shutil.copytree(folder, tmp_path / "photos")
+    shutil.rmtree(tmp_path / "photos" / "validation" / "night")
+    photos = problem(tmp_path / "photos", None)
+    np.testing.assert_array_equal(photos.pool.y, [0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(photos.validation.y, [1, 1, 1])
+    assert photos.validation.x.mean() > 100.0
 
 
 def test_stages_are_those_that_are_trained(folder):

@@ -94,6 +94,11 @@ def test_a_data_set_needs_labels_and_samples(pool):
         few_shot((x, y[:-1]), 1)
 
 
+def test_data_without_an_end_are_refused(pool):
+    with pytest.raises(ValueError, match="Expected data whose passes end"):
+        few_shot(as_batches(pool).repeat(), 1)
+
+
 def test_one_hot_labels_are_refused_with_the_remedy(pool):
     x, y = pool
     with pytest.raises(ValueError, match=r"argmax.*\(9, 3\)"):

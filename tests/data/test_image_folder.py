@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.data import image_folder
+from keras_otreg.data import image_folder, picture_files
 
 HUES = {"green": (0, 200, 0), "red": (200, 0, 0)}
 
@@ -51,6 +51,26 @@ def test_pictures_come_in_batches_with_the_numbers_of_their_classes(folder):
         np.testing.assert_allclose(x[:, 4, 4], expected)
 
 
+def test_labels_are_those_of_classes_that_are_known(folder):
+    names = ["blue", "red", "green"]
+    data = image_folder(folder, (8, 8), class_names=names, shuffle=False)
+    assert data.class_names == names
+    for x, y in data:
+        assert y.dtype == "int32"
+        expected = np.array([HUES[names[i]] for i in y])
+        np.testing.assert_allclose(x[:, 4, 4], expected)
+    for path in (folder / "green").iterdir():
+        path.unlink()
+    (folder / "green").rmdir()
+    data = image_folder(folder, (8, 8), class_names=names)
+    np.testing.assert_array_equal(labels(data), np.ones(5))
+
+
+def test_classes_that_are_not_known_are_named(folder):
+    with pytest.raises(ValueError, match=r"\['red'\] beside them"):
+        image_folder(folder, class_names=["green", "blue"])
+
+
 def test_a_seed_gives_the_order_and_each_epoch_another(folder):
     data = image_folder(folder, (8, 8), seed=1)
     first, second = labels(data), labels(data)
@@ -88,6 +108,23 @@ def test_files_of_another_kind_are_named_too(folder):
         f"pictures: {folder}/red/notes.txt, {folder}/red/photo.webp"
     )
     assert len(data.file_paths) == 10
+
+
+@pytest.mark.parametrize("read", [image_folder, picture_files])
+def test_one_warning_names_all_that_is_no_picture_of_a_class(folder, read):
+    (folder / "red" / "gone.png").symlink_to(folder / "nowhere.png")
+    write(folder / "stray.png", 90)
+    (folder / "blue").mkdir()
+    with pytest.warns(UserWarning, match="Left out") as found:
+        data = read(folder)
+    assert str(found[0].message) == (
+        f"Left out files that cannot be read as pictures: {folder}/red/gone.png"
+        f"; pictures outside of the folders of classes: {folder}/stray.png; "
+        f"folders without pictures: {folder}/blue"
+    )
+    assert len(found) == 1
+    paths = data.file_paths if read is image_folder else data.paths
+    assert len(paths) == 10
 
 
 def test_parts_are_not_taken_for_classes(folder):

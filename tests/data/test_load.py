@@ -161,6 +161,14 @@ def test_only_training_pictures_are_augmented_before_they_are_prepared(loaded):
     assert sorted(read(data.validation)[0]) == list(range(101, 116))
 
 
+def test_no_layers_are_no_augmentation(loaded):
+    first, second = (
+        next(iter(loaded("complete", augmentation=x).validation))[0]
+        for x in ([], None)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
 def test_augmentation_is_another_in_each_epoch(loaded):
     bright = keras.layers.RandomBrightness(0.5)
     data = loaded("complete", augmentation=bright)

@@ -54,6 +54,23 @@ def test_parts_that_are_there_are_taken_as_they_are(tmp_path, rng):
         assert all(f"/{name}/" in path for path in parts[part].paths)
 
 
+@pytest.mark.parametrize(
+    "names", [("Train", "Valid", "TEST"), ("train", "Test")]
+)
+def test_parts_may_be_named_in_capitals(tmp_path, rng, names):
+    for number, name in enumerate(names):
+        write(tmp_path / name, {"cats": 5 + number, "dogs": 5}, rng)
+    parts = picture_parts(tmp_path)
+    assert parts["train"].class_names == ["cats", "dogs"]
+    assert parts["test"].counts()["cats"] == 4 + len(names)
+
+
+def test_parts_are_not_taken_for_classes(tmp_path, rng):
+    write(tmp_path, {"Train": 3, "Validation": 3}, rng)
+    with pytest.raises(ValueError, match=r"Validation'.*parts of a data set"):
+        picture_files(tmp_path)
+
+
 def test_only_what_is_missing_is_set_aside(tmp_path, rng):
     write(tmp_path / "train", {"cats": 10, "dogs": 10}, rng)
     write(tmp_path / "test", {"dogs": 2}, rng)
@@ -80,6 +97,14 @@ def test_too_few_pictures_to_set_some_aside_are_counted(tmp_path, rng):
     write(tmp_path, {"cats": 2, "dogs": 9}, rng)
     with pytest.raises(ValueError, match="cats has 2"):
         picture_parts(tmp_path)
+
+
+def test_two_pictures_are_enough_to_set_one_aside(tmp_path, rng):
+    for part in ("train", "test"):
+        write(tmp_path / part, {"cats": 2, "dogs": 2}, rng)
+    parts = picture_parts(tmp_path)
+    for part in ("train", "validation"):
+        assert parts[part].counts() == {"cats": 1, "dogs": 1}
 
 
 def test_a_folder_of_one_class_is_refused(tmp_path, rng):

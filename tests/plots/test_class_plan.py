@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,22 @@ def test_there_is_a_name_for_each_class_of_a_matrix(shape, names):
 def test_a_plan_is_a_matrix_without_negative_numbers(plan):
     with pytest.raises(ValueError, match=r"`plan`\. Expected.* Received"):
         class_plan(plan, "A", "01")
+
+
+def test_few_classes_with_long_names_find_room():
+    names = [f"a rather long name of class {k}" for k in range(3)]
+    figure = class_plan(np.eye(3), names, names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.draw_without_rendering()
+    height, width = figure.pixels().shape[:2]
+    for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        for label in axis.get_ticklabels():
+            box = label.get_window_extent()
+            assert box.x0 >= 0
+            assert box.y0 >= 0
+    box = figure.axes[0].get_window_extent()
+    assert min(box.width / width, box.height / height) > 0.2
 
 
 def test_dollars_in_names_begin_no_formula():

@@ -45,4 +45,12 @@ def test_layers_of_unequal_values_are_refused(drift):
 
 @pytest.mark.parametrize("values", [1.0, [1.0, 2.0]])
 def test_dollars_in_names_begin_no_formula(values):
-    plots.feature_drift({"$5_$10": values, "$x_$": values}).pixels()
+    names = "$5_$10", "$x_$"
+    drift = dict.fromkeys(names, values)
+    plots.feature_drift(drift, label=r"a$\foo$").pixels()
+
+
+def test_a_layer_that_begins_with_a_line_is_in_the_legend():
+    figure = plots.feature_drift({"_stem": [0.0, 0.1], "head": [1.0, 2.0]})
+    names = [text.get_text().strip() for text in figure.legends[0].get_texts()]
+    assert names == ["_stem", "head"]

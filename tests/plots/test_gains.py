@@ -1,3 +1,5 @@
+import pytest
+
 from keras_otreg import plots
 
 FOUND = {"good": (0.2, 0.1, 0.3), "bad": (-0.2, -0.3, -0.1), "so": (0, -1, 1)}
@@ -16,3 +18,14 @@ def test_bars_are_the_intervals_and_their_colours_tell_the_sides_apart():
     ends = [tuple(bar.get_xdata()) for bar in bars]
     assert ends == [x[1:] for x in FOUND.values()]
     assert len({bar.get_color() for bar in bars}) == 3
+
+
+def test_dollars_in_names_begin_no_formula():
+    name = r"a$\foo$"
+    plots.gains({name: {name: FOUND["good"]}}, xlabel=name).pixels()
+
+
+@pytest.mark.parametrize(("panels", "columns"), [({}, 3), ({"task": FOUND}, 0)])
+def test_nothing_and_no_columns_cannot_be_drawn(panels, columns):
+    with pytest.raises(ValueError, match="Expected.* Received"):
+        plots.gains(panels, columns=columns)

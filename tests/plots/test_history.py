@@ -23,6 +23,12 @@ def test_each_metric_is_a_panel_with_both_curves_over_epochs_from_one():
     assert names == ["training", "validation"]
 
 
+def test_the_legend_names_what_is_in_any_panel():
+    figure = plots.history(LOGS, metrics=["entropy", "loss"])
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["training", "validation"]
+
+
 def test_only_what_is_asked_for_is_drawn():
     figure = plots.history(LOGS, metrics=["entropy"])
     assert list(panels(figure)) == ["entropy"]
@@ -61,10 +67,13 @@ def test_nothing_cannot_be_drawn(tmp_path):
         plots.history(tmp_path / "log.csv")
     with pytest.raises(ValueError, match="a History, a mapping or a path"):
         plots.history(3)
+    with pytest.raises(ValueError, match="`columns`"):
+        plots.history(LOGS, columns=0)
 
 
-def test_a_value_that_was_not_logged_in_an_epoch_is_a_gap():
-    figure = plots.history({"accuracy": [0.1, "NA", 0.3]})
+@pytest.mark.parametrize("gap", ["NA", "", None])
+def test_a_value_that_was_not_logged_in_an_epoch_is_a_gap(gap):
+    figure = plots.history({"accuracy": [0.1, gap, 0.3]})
     values = figure.axes[0].lines[0].get_ydata()
     np.testing.assert_array_equal(np.isnan(values), [False, True, False])
 

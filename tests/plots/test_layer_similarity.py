@@ -66,6 +66,14 @@ def test_names_that_do_not_fit_are_refused():
 
 
 def test_dollars_in_names_begin_no_formula():
-    names = ["$5_$10", "stem"]
-    figure = plots.layer_similarity(np.eye(2), names, names)
+    names, other = ["$5_$10", "stem"], r"a$\foo$"
+    figure = plots.layer_similarity(
+        np.eye(2),
+        names,
+        names,
+        title=other,
+        label=other,
+        ylabel=other,
+        xlabel=other,
+    )
     assert figure.pixels().shape[-1] == 4

@@ -47,3 +47,21 @@ def test_a_figure_can_be_written_without_a_screen(panels, tmp_path):
     path = tmp_path / "curves.png"
     learning_curves(panels, STEPS).savefig(path)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_dollars_in_names_begin_no_formula(panels):
+    name = r"a$\foo$"
+    panels = {name: {name: panels["panel 0"]["plain"]}}
+    learning_curves(panels, STEPS, xlabel=name, ylabel=name).pixels()
+
+
+def test_a_name_that_begins_with_a_line_is_in_the_legend(panels):
+    panels = {"panel": {"_plain": panels["panel 0"]["plain"]}}
+    (text,) = learning_curves(panels, STEPS).axes[0].get_legend().get_texts()
+    assert text.get_text().strip() == "_plain"
+
+
+def test_nothing_and_no_columns_cannot_be_drawn(panels):
+    for found, columns in (({}, 3), (panels, 0)):
+        with pytest.raises(ValueError, match="Expected.* Received"):
+            learning_curves(found, STEPS, columns=columns)

@@ -74,6 +74,6 @@ def test_what_does_not_belong_together_is_refused(plan, layers):
         plots.matches(plan, *layers, pictures=np.zeros((4, 2, 2)))
     with pytest.raises(ValueError, match="count"):
         plots.matches(plan, *layers, count=0)
-    for wrong in (plan[0], -plan, plan * np.nan, plan[:0]):
+    for wrong in (plan[0], -plan, plan * np.nan, plan[:0], 0 * plan):
         with pytest.raises(ValueError, match=r"`plan`\. Expected.* Received"):
             plots.matches(wrong, *layers)

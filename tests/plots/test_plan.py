@@ -4,6 +4,8 @@ import pytest
 from keras_otreg.plots import plan as plot
 from keras_otreg.plots.plan import row_shares
 
+NAME = r"a$\foo$"
+
 
 def drawn(figure, panel=0):
     return np.asarray(figure.axes[panel].images[0].get_array())
@@ -53,6 +55,14 @@ def test_shares_of_a_teacher_neuron_sum_to_one(rng):
     np.testing.assert_allclose(sums, [1.0, 1.0, 0.0, 1.0, 1.0])
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (2, 3)])
+def test_only_a_square_plan_can_be_aligned(shape):
+    plans = {"other": np.ones(shape)}
+    plot(plans)
+    with pytest.raises(ValueError, match=r"`plans`\. Expected a square plan"):
+        plot(plans, aligned=["other"])
+
+
 @pytest.mark.parametrize(
     "plans",
     [
@@ -70,3 +80,11 @@ def test_shares_of_a_teacher_neuron_sum_to_one(rng):
 def test_what_is_no_plan_is_refused(plans):
     with pytest.raises(ValueError, match=r"`plans`\. Expected.* Received"):
         plot(plans)
+
+
+def test_dollars_in_names_begin_no_formula():
+    figure = plot({NAME: np.eye(2)}, aligned=[NAME], points=NAME)
+    figure.pixels()
+    assert figure.axes[0].title._preprocess_math(
+        figure.axes[0].get_title()
+    ) == (NAME, False)

@@ -97,6 +97,35 @@ def test_a_search_ends_however_many_trials_have_failed(
     assert best is None
 
 
+@pytest.mark.parametrize("pattern", ["oracle.json", "trial_*/trial.json"])
+def test_a_damaged_search_is_named_with_a_way_out(
+    make_hypermodel, data, tmp_path, pattern
+):
+    def search():
+        otreg.tuning.random_search(
+            make_hypermodel(), tmp_path / "search", 1, **data
+        )
+
+    search()
+    (path,) = (tmp_path / "search").glob(pattern)
+    for damage in ("[]", "{}", '{"trial_id"', '{"ongoing_trials": 3}'):
+        path.write_text(damage)
+        with pytest.raises(ValueError, match="search'.*Delete the folder"):
+            search()
+    if pattern == "oracle.json":
+        path.unlink()
+        with pytest.raises(ValueError, match="missing.*Delete the folder"):
+            search()
+
+
+def test_an_error_of_a_new_search_is_not_taken_for_damage(
+    make_hypermodel, data, tmp_path
+):
+    hypermodel = make_hypermodel(penalties=lambda hp: hp["missing"])
+    with pytest.raises(KeyError, match="missing"):
+        otreg.tuning.random_search(hypermodel, tmp_path / "new", 1, **data)
+
+
 @pytest.mark.slow
 def test_rows_have_the_same_keys(make_hypermodel, data, tmp_path):
     def penalties(hp):

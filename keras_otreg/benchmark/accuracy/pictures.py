@@ -98,14 +98,22 @@ def _data(
 ) -> tuple[Labelled, ...]:
     """What the upper layers see, of each picture and its mirror image."""
     lower, _ = _halves(size, frozen_to)
-    return tuple(_seen(path / part, size, lower) for part in PARTS)
+    names, seen = None, []
+    for part in PARTS:
+        batches = image_folder(
+            path / part, (size, size), 64, class_names=names, shuffle=False
+        )
+        # A part that lacks a class has the labels of the training pictures.
+        names = batches.class_names
+        seen.append(_seen(batches, lower))
+    return tuple(seen)
 
 
-def _seen(path, size, lower):
+def _seen(batches, lower):
     found, labels = [], []
-    for pictures, y in image_folder(path, (size, size), 64, shuffle=False):
+    for pictures, y in batches:
         both = tf.stack([pictures, tf.reverse(pictures, [2])], axis=1)
-        flat = tf.reshape(both, (-1, size, size, 3))
+        flat = tf.reshape(both, (-1, *pictures.shape[1:]))
         if lower is None:
             seen = np.rint(flat).astype("uint8")
         else:

@@ -13,7 +13,6 @@ from keras_otreg.benchmark.accuracy.findings import findings
 from keras_otreg.benchmark.accuracy.summary import Summary, summaries
 from keras_otreg.benchmark.accuracy.tables import rank_table, task_table
 from keras_otreg.files import whole, written
-from keras_otreg.plots.figure import literal
 
 TABLE, PICTURE = "table.md", "gains.png"
 RANKED = (
@@ -83,8 +82,7 @@ def picture(comparison: Comparison, found: Sequence[Summary]) -> Any:
             values = np.array([x.gain.mean, x.gain.low, x.gain.high])
             # Few seeds have no interval: a point without a bar.
             values = np.where(np.isfinite(values), values, x.gain.mean)
-            panels.setdefault(x.task, {})[literal(x.method)] = values
+            panels.setdefault(x.task, {})[x.method] = values
     order = [x.name for x in comparison.tasks if x.name in panels]
-    label = f"test accuracy minus {literal(comparison.protocol.baseline)}"
-    named = {literal(name): panels[name] for name in order}
-    return plots.gains(named, xlabel=label)
+    label = f"test accuracy minus {comparison.protocol.baseline}"
+    return plots.gains({x: panels[x] for x in order}, xlabel=label)
