@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_otreg.features.taps import activation_specs
 from keras_otreg.features.walk import walk
-from keras_otreg.workflows.networks import place_of
+from keras_otreg.workflows.heads import place_of
 
 layers = keras.layers
 # Where branches meet, or a block says that it ends.

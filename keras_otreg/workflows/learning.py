@@ -11,10 +11,8 @@ import numpy as np
 from keras_otreg.data import PictureFiles, read_pictures
 from keras_otreg.models.copies import copy_of
 from keras_otreg.workflows.findings import accuracy
-from keras_otreg.workflows.networks import (
-    HEAD,
-    without_batch_statistics,
-)
+from keras_otreg.workflows.heads import head_of
+from keras_otreg.workflows.networks import without_batch_statistics
 from keras_otreg.workflows.run import Trained
 
 LOSS = "sparse_categorical_crossentropy"
@@ -147,7 +145,7 @@ class Lessons:
         """
         begin = time.perf_counter()
         keras.utils.set_random_seed(self.settings.seed)
-        head = student.get_layer(HEAD)
+        head = head_of(student)
         body = keras.Model(student.input, head.input)
         x, y = _seen(body, self.still["train"])
         known = _seen(body, self.still["validation"], mirrored=False)
