@@ -65,6 +65,7 @@ class Lessons:
         stages: Any,
     ):
         self.parts = parts
+        self.shape = shape
         self.settings = settings
         self._stages = stages
         self._reading = {
