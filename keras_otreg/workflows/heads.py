@@ -16,22 +16,66 @@ ENDS = (
     keras.layers.Reshape,
     keras.layers.Softmax,
 )
+# Without an attribute that says so.
+ACTIVATIONS = (
+    keras.layers.ELU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.ReLU,
+    keras.layers.Softmax,
+)
+# These leave numbers as they are.
+SHAPES = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Reshape)
+POOLINGS = (
+    keras.layers.AveragePooling2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.MaxPooling2D,
+)
 
 
 def features_of(model: keras.Model) -> str:
     """The layer whose output goes into a new head, if none is named.
 
-    It is `avg_pool` where there is one, else what the last layer of neurons
-    reads, which may be a convolution of one pixel, or, in a network without a
-    head, the last layer.
+    It is `avg_pool` where that is the last pooling, else what the last layer
+    of neurons reads, which may be a convolution of one pixel, also before a
+    pooling, or, in a network without a head, the last layer. It is never
+    behind a softmax.
     """
-    names = [layer.name for layer in model.layers]
-    if FEATURES in names:
+    chain = model.layers
+    last = _last_but(chain, ENDS)
+    is_head = _is_head(model, last)
+    scores = None if is_head else _scores_of(model)
+    if scores is not None:
+        return chain[max(0, scores - 1)].name
+    poolings = [x.name for x in chain if isinstance(x, POOLINGS)]
+    if poolings and poolings[-1] == FEATURES:
         return FEATURES
-    last = len(names) - 1
-    while isinstance(model.layers[last], ENDS) and last > 0:
+    return chain[max(0, last - 1) if is_head else -1].name
+
+
+def _last_but(chain, kinds):
+    """The place of the last layer that is of none of some kinds."""
+    last = len(chain) - 1
+    while isinstance(chain[last], kinds) and last > 0:
         last -= 1
-    return names[max(0, last - 1) if _is_head(model, last) else -1]
+    return last
+
+
+def _scores_of(model):
+    """What gives a number per class to a softmax, or the softmax itself."""
+    place = _last_but(model.layers, (*ENDS, *ACTIVATIONS, *POOLINGS))
+    ends = enumerate(model.layers[place:], place)
+    softmax = next((k for k, layer in ends if _is_softmax(layer)), None)
+    filters = getattr(model.layers[place], "filters", None)
+    is_scores = filters is not None and filters == model.output_shape[-1]
+    return place if softmax is not None and is_scores else softmax
+
+
+def _is_softmax(layer):
+    activation = getattr(layer, "activation", None)
+    is_one = activation is keras.activations.softmax
+    return is_one or isinstance(layer, keras.layers.Softmax)
 
 
 def _is_head(model, place):
@@ -131,7 +175,8 @@ def classifier(
 
     Returns:
         The same network if it predicts so many classes, with a softmax behind
-        it if it predicts logits; else the network under a new head.
+        it if it predicts logits; else, as of a sigmoid, the network under a
+        new head.
     """
     if model.output_shape != (None, classes):
         return with_new_head(model, features_of(model), classes, seed)
@@ -143,6 +188,18 @@ def classifier(
     found = copy.predict_on_batch(noise.astype("float32"))
     if found.min() >= 0.0 and np.allclose(found.sum(axis=-1), 1.0, atol=1e-3):
         return copy
+    if not _is_linear(copy):
+        return with_new_head(model, features_of(model), classes, seed)
     (inputs,) = copy.inputs
     softmax = keras.layers.Softmax(name=_unused(copy, "probabilities"))
     return keras.Model(inputs, softmax(copy.outputs[0]), name=model.name)
+
+
+def _is_linear(layer):
+    """Whether what a network predicts has no activation, as logits have."""
+    while isinstance(layer, keras.Model):
+        ends = (x for x in reversed(layer.layers) if not isinstance(x, SHAPES))
+        layer = next(ends, None)
+    activation = getattr(layer, "activation", None)
+    is_none = activation in (None, keras.activations.linear)
+    return is_none and not isinstance(layer, ACTIVATIONS)

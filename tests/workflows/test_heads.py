@@ -58,6 +58,51 @@ def network(*ends):
             ],
             "drop",
         ),
+        # Of scores at positions the mean is taken.
+        (
+            [
+                layers.ReLU(name="read"),
+                layers.Conv2D(5, 1),
+                layers.ReLU(),
+                layers.GlobalAveragePooling2D(name="avg_pool"),
+                layers.Softmax(),
+            ],
+            "read",
+        ),
+        (
+            [
+                layers.ReLU(name="read"),
+                layers.Conv2D(5, 1, activation="softmax"),
+                layers.GlobalAveragePooling2D(),
+            ],
+            "read",
+        ),
+        # Not a head, but a softmax.
+        (
+            [
+                layers.GlobalAveragePooling2D(),
+                layers.BatchNormalization(name="norm"),
+                layers.Softmax(),
+            ],
+            "norm",
+        ),
+        # The name alone says nothing.
+        (
+            [
+                layers.AveragePooling2D(2, name="avg_pool"),
+                layers.GlobalAveragePooling2D(name="last"),
+                layers.Dense(5),
+            ],
+            "last",
+        ),
+        (
+            [
+                layers.Conv2D(4, 1, name="avg_pool"),
+                layers.Flatten(name="flat"),
+                layers.Dense(5),
+            ],
+            "flat",
+        ),
         # Neurons at positions, not a number for each class.
         ([layers.Conv2D(5, 1), layers.Flatten(name="last")], "last"),
         ([layers.Conv2D(5, 1, name="last")], "last"),
@@ -131,6 +176,22 @@ def test_a_head_that_fits_is_kept():
     other = classifier(model, 4, 0, "student")
     assert other.output_shape == (None, 4)
     assert model.output_shape == (None, 3)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [layers.Dense(3, "sigmoid")],
+        [layers.Dense(3, "sigmoid"), layers.Reshape((3,))],
+        [layers.Dense(3), layers.ReLU(name="read")],
+        [layers.Dense(3), layers.Activation("tanh")],
+    ],
+)
+def test_what_is_no_logits_gets_a_new_head(end):
+    place = "flat" if end[-1].name == "read" else "read"
+    model = network(layers.Flatten(name=place), *end)
+    found = classifier(model, 3, 0, "student")
+    assert [x.name for x in found.layers[-2:]] == ["read", HEAD]
 
 
 def test_logits_get_a_softmax():
