@@ -148,6 +148,8 @@ def _story(wish, work: Project, method: Method, student: keras.Model) -> Story:
             **wish.settings.shown(),
             "trials": wish.trials or "none: the defaults",
         },
+        # A strength that was searched is not to be searched once more.
+        search=None if wish.trials else "--tune 10",
     )
 
 

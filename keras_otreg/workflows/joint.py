@@ -141,6 +141,7 @@ class _Joint:
                 **wish.settings.shown(),
             },
             class_plan=self._class_plan(),
+            strengths=("--transport-weight", "--source-weight"),
         )
 
     def _learnt(self, start):

@@ -85,7 +85,8 @@ def _context(story: Story, shape: tuple[int, int, int]) -> dict[str, Any]:
 def _advice(story):
     titles = story.name, story.plain
     reached = tuple(story.accuracy(x, "validation") for x in titles)
-    return advice(story.name, *(story.results[x] for x in titles), reached)
+    results = (story.results[x] for x in titles)
+    return advice(story.name, *results, reached, story.strengths, story.search)
 
 
 def _versions():
