@@ -26,8 +26,8 @@ def add(commands: Any) -> None:
 def _run(options):
     from keras_otreg.features import summary
     from keras_otreg.features.summary import summary_rows
+    from keras_otreg.workflows.heads import features_of, place_of
     from keras_otreg.workflows.network_file import network_in
-    from keras_otreg.workflows.networks import features_of, place_of
 
     model = network_in(options.model, "model")
     if options.quiet:

@@ -9,15 +9,12 @@ import keras
 from keras_otreg import checks
 from keras_otreg.workflows.findings import accuracy
 from keras_otreg.workflows.finetune import few_pictures
+from keras_otreg.workflows.heads import classifier, place_of
 from keras_otreg.workflows.layers import main_layers
 from keras_otreg.workflows.learning import Settings
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.network_file import network_in
-from keras_otreg.workflows.networks import (
-    classifier,
-    picture_shape,
-    place_of,
-)
+from keras_otreg.workflows.networks import picture_shape
 from keras_otreg.workflows.places import known_layers
 from keras_otreg.workflows.project import Project, facts, project
 from keras_otreg.workflows.story import Story

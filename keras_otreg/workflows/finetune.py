@@ -8,6 +8,7 @@ import keras
 
 from keras_otreg.data import PictureFiles, draw_pictures, picture_parts
 from keras_otreg.models.copies import copy_of
+from keras_otreg.workflows.heads import features_of, place_of, with_new_head
 from keras_otreg.workflows.learning import (
     HEAD_EPOCHS,
     Settings,
@@ -16,11 +17,8 @@ from keras_otreg.workflows.learning import (
 )
 from keras_otreg.workflows.methods import Method, default_place
 from keras_otreg.workflows.networks import (
-    features_of,
     picture_shape,
-    place_of,
     teacher_named,
-    with_new_head,
     without_batch_statistics,
 )
 from keras_otreg.workflows.places import known_layers
@@ -150,6 +148,8 @@ def _story(wish, work: Project, method: Method, student: keras.Model) -> Story:
             **wish.settings.shown(),
             "trials": wish.trials or "none: the defaults",
         },
+        # A strength that was searched is not to be searched once more.
+        search=None if wish.trials else "--tune 10",
     )
 
 

@@ -16,13 +16,9 @@ from keras_otreg.data import (
 from keras_otreg.files import whole
 from keras_otreg.models import SourceTask, TransferModel
 from keras_otreg.workflows.finetune import few_pictures
+from keras_otreg.workflows.heads import features_of, with_new_head
 from keras_otreg.workflows.learning import HEAD_EPOCHS, LOSS, Settings
-from keras_otreg.workflows.networks import (
-    features_of,
-    picture_shape,
-    teacher_named,
-    with_new_head,
-)
+from keras_otreg.workflows.networks import picture_shape, teacher_named
 from keras_otreg.workflows.project import (
     HEAD_ONLY,
     PLAIN,
@@ -145,6 +141,7 @@ class _Joint:
                 **wish.settings.shown(),
             },
             class_plan=self._class_plan(),
+            strengths=("--transport-weight", "--source-weight"),
         )
 
     def _learnt(self, start):

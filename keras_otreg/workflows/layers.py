@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_otreg.features.taps import activation_specs
 from keras_otreg.features.walk import walk
-from keras_otreg.workflows.networks import place_of
+from keras_otreg.workflows.heads import place_of
 
 layers = keras.layers
 # Where branches meet, or a block says that it ends.
@@ -15,12 +15,15 @@ ENDS = (
     layers.Concatenate,
     layers.Identity,
     layers.Maximum,
-    layers.Multiply,
+    keras.Model,
+)
+POOLINGS = (
     layers.GlobalAveragePooling1D,
     layers.GlobalAveragePooling2D,
     layers.GlobalMaxPooling2D,
-    keras.Model,
 )
+# Of channels, inside a block.
+GATES = layers.Multiply
 # Layers of neurons, where they have an activation themselves.
 NEURONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU)
 FEWEST = 3
@@ -29,9 +32,10 @@ FEWEST = 3
 def main_layers(model: keras.Model, most: int) -> list[str]:
     """Paths of the layers that end the parts of a network.
 
-    Those are where branches meet, and poolings of all positions; in a plain
-    chain of layers, all behind which there is an activation. What comes behind
-    the layer that the head reads does not count.
+    Those are where branches meet, and poolings of all positions, but not the
+    gates of channels inside a block; in a plain chain of layers, all behind
+    which there is an activation. What comes behind the layer that the head
+    reads does not count.
 
     Args:
         model: A built `keras.Model`.
@@ -42,16 +46,40 @@ def main_layers(model: keras.Model, most: int) -> list[str]:
     """
     specs = activation_specs(model) or {}
     last = place_of(model)
-    usable = []
-    for path, layer in walk(model):
-        if len(specs.get(path, ())) == 1 and _has_neurons(specs[path][0]):
-            usable.append((path, layer))
-        if path == last:
-            break
-    found = [p for p, x in usable if isinstance(x, ENDS) or p == last]
+    usable = _usable(model, specs, last)
+    gates = [k for k, (_, x) in enumerate(usable) if isinstance(x, GATES)]
+    # One before a gate is a part of it.
+    pooled = usable[gates[-1] :] if gates else usable
+    ends = {p for p, x in usable if isinstance(x, ENDS) or p == last}
+    ends |= {p for p, x in pooled if isinstance(x, POOLINGS)}
+    found = [path for path, _ in usable if path in ends]
     if len(found) < FEWEST:
         found = [p for p, x in usable if _is_active(x) or p == last]
     return thinned(found, most)
+
+
+def _usable(model, specs, last):
+    """Layers that are called once and have neurons, up to the last one."""
+    usable, inner = [], set()
+    for path, layer in _innermost_first(model):
+        if len(specs.get(path, ())) == 1 and _has_neurons(specs[path][0]):
+            usable.append((path, layer))
+            if isinstance(layer, keras.Model):
+                # Its last layer returns the same.
+                inner.add(f"{path}/{layer.layers[-1].name}")
+        if path == last:
+            break
+    return [(path, layer) for path, layer in usable if path not in inner]
+
+
+def _innermost_first(model):
+    """Yields what `walk` does, but networks behind what is inside them."""
+    around = []
+    for path, layer in walk(model):
+        while around and not path.startswith(f"{around[-1][0]}/"):
+            yield around.pop()
+        around.append((path, layer))
+    yield from reversed(around)
 
 
 def thinned(paths: list[str], most: int) -> list[str]:
@@ -65,7 +93,7 @@ def thinned(paths: list[str], most: int) -> list[str]:
 
 def _is_active(layer):
     activation = getattr(layer, "activation", keras.activations.linear)
-    own = isinstance(layer, NEURONS)
+    own = isinstance(layer, (*NEURONS, keras.Model))
     return own or activation is not keras.activations.linear
 
 

@@ -10,11 +10,9 @@ import numpy as np
 
 from keras_otreg.data import PictureFiles, read_pictures
 from keras_otreg.models.copies import copy_of
-from keras_otreg.workflows.findings import accuracy
-from keras_otreg.workflows.networks import (
-    HEAD,
-    without_batch_statistics,
-)
+from keras_otreg.workflows.findings import is_right
+from keras_otreg.workflows.heads import head_of
+from keras_otreg.workflows.networks import without_batch_statistics
 from keras_otreg.workflows.run import Trained
 
 LOSS = "sparse_categorical_crossentropy"
@@ -67,6 +65,7 @@ class Lessons:
         stages: Any,
     ):
         self.parts = parts
+        self.shape = shape
         self.settings = settings
         self._stages = stages
         self._reading = {
@@ -131,14 +130,18 @@ class Lessons:
         seconds = time.perf_counter() - begin
         best = best_epoch(history)
         found = copy_of(start, student)
-        if history[best - 1]["val_accuracy"] < self._reached(start):
+        if not self._is_better(history[best - 1]["val_accuracy"], start):
             best, found = 0, start
         return Trained(found, history, best, seconds, self.predictions(found))
 
-    def _reached(self, model):
-        """Validation accuracy of a network."""
+    def _is_better(self, reached, model):
+        """Whether an accuracy is of more validation pictures than a network's.
+
+        Accuracies that Keras logs are rounded; pictures are counted.
+        """
+        labels = self.parts["validation"].labels
         found = model.predict(self.still["validation"], verbose=0)
-        return accuracy(found, self.parts["validation"].labels)
+        return round(reached * len(labels)) > int(is_right(found, labels).sum())
 
     def learn_head(self, title: str, student: keras.Model) -> Trained:
         """Trains the last layer of a network, of which the rest stays.
@@ -147,7 +150,7 @@ class Lessons:
         """
         begin = time.perf_counter()
         keras.utils.set_random_seed(self.settings.seed)
-        head = student.get_layer(HEAD)
+        head = head_of(student)
         body = keras.Model(student.input, head.input)
         x, y = _seen(body, self.still["train"])
         known = _seen(body, self.still["validation"], mirrored=False)

@@ -20,8 +20,8 @@ from keras_otreg.tuning import (
     settled,
     strength_space,
 )
+from keras_otreg.workflows.heads import head_of
 from keras_otreg.workflows.names import TITLES
-from keras_otreg.workflows.networks import HEAD
 
 STARTING_POINTS = {"l2-sp": StartingPoint, "neuron-transport": NeuronTransport}
 # What is worth telling of a loss.
@@ -123,7 +123,8 @@ class Method:
         if kind is None:
             return student
         strength = strength_space(hp, self._weight)
-        return add_starting_point(student, strength, [HEAD], regularizer=kind)
+        head = [head_of(student).name]
+        return add_starting_point(student, strength, head, regularizer=kind)
 
     def _penalties(self, hp):
         if self.name in STARTING_POINTS:

@@ -6,6 +6,7 @@ import textwrap
 import zipfile
 
 import keras
+import numpy as np
 
 # How Keras words it that a file needs Python code, which it does not hold.
 OWN_CODE = re.compile(
@@ -36,7 +37,21 @@ def network_in(path: pathlib.Path, role: str) -> keras.Model:
         raise OSError(f"cannot read the {role} {path}: {reason}") from error
     if not model.built:
         raise OSError(f"cannot use the {role} {path}: it is not built")
+    broken = _broken(model)
+    if broken is not None:
+        raise OSError(
+            f"cannot use the {role} {path}: {broken} holds NaN or infinity, "
+            "as after a training that diverged"
+        )
     return model
+
+
+def _broken(model):
+    """Path of the first weight that is not finite, if there is one."""
+    for weight in model.weights:
+        if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
+            return weight.path
+    return None
 
 
 def _reason(path, told):

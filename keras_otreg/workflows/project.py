@@ -105,7 +105,7 @@ class Project:
             for row in result.history
         ]
         write_table(folder / HISTORY, rows)
-        write_report(folder / REPORT, story)
+        write_report(folder / REPORT, story, self.lessons.shape)
 
     def neurons(
         self,

@@ -35,12 +35,15 @@ def check_report() -> None:
         checks.installed(package, EXTRA, "Reports")
 
 
-def write_report(path: pathlib.Path, story: Story) -> None:
+def write_report(
+    path: pathlib.Path, story: Story, shape: tuple[int, int, int]
+) -> None:
     """Writes a page that needs no other file.
 
     Args:
         path: Of the page.
         story: What it tells.
+        shape: Height, width and channels of the pictures, as they were seen.
     """
     jinja2 = checks.installed("jinja2", EXTRA, "Reports")
     environment = jinja2.Environment(
@@ -51,12 +54,12 @@ def write_report(path: pathlib.Path, story: Story) -> None:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    page = environment.get_template(TEMPLATE).render(_context(story))
+    page = environment.get_template(TEMPLATE).render(_context(story, shape))
     with whole(path) as unfinished:
         unfinished.write_text(page, "utf-8")
 
 
-def _context(story: Story) -> dict[str, Any]:
+def _context(story: Story, shape: tuple[int, int, int]) -> dict[str, Any]:
     test = story.parts["test"]
     counts = confusion(story.predictions, test.labels, len(test.class_names))
     return {
@@ -64,8 +67,8 @@ def _context(story: Story) -> dict[str, Any]:
         "sentence": sentence(story.compared(), story.name, story.plain),
         "advice": _advice(story),
         "settings": {**story.settings, **_versions()},
-        "size": story.results[story.name].model.input_shape[1:3],
-        "channels": story.results[story.name].model.input_shape[3],
+        "size": tuple(shape[:2]),
+        "channels": shape[2],
         "rows": story.rows(),
         "comparison": story.compared(),
         "names": test.class_names,
@@ -82,7 +85,8 @@ def _context(story: Story) -> dict[str, Any]:
 def _advice(story):
     titles = story.name, story.plain
     reached = tuple(story.accuracy(x, "validation") for x in titles)
-    return advice(story.name, *(story.results[x] for x in titles), reached)
+    results = (story.results[x] for x in titles)
+    return advice(story.name, *results, reached, story.strengths, story.search)
 
 
 def _versions():

@@ -1,7 +1,7 @@
 """What a report tells."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class Story:
         settings: Names and values.
         class_plan: A figure of which classes lean on which, if there is one.
         others: Titles and test accuracies of networks not trained here.
+        strengths: Options of the command that say how strongly it acts.
+        search: An option that has the strength searched, with its value.
     """
 
     title: str
@@ -41,6 +43,8 @@ class Story:
     others: Mapping[str, Mapping[str, Any]] = dataclasses.field(
         default_factory=dict
     )
+    strengths: Sequence[str] = ("--weight",)
+    search: str | None = None
 
     @property
     def name(self) -> str:

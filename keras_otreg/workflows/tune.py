@@ -8,14 +8,9 @@ from typing import Any
 from keras_otreg import tuning
 from keras_otreg.data import PictureFiles, read_pictures
 from keras_otreg.workflows.finetune import few_pictures
+from keras_otreg.workflows.heads import features_of, place_of, with_new_head
 from keras_otreg.workflows.learning import compile_for
-from keras_otreg.workflows.networks import (
-    features_of,
-    picture_shape,
-    place_of,
-    teacher_named,
-    with_new_head,
-)
+from keras_otreg.workflows.networks import picture_shape, teacher_named
 from keras_otreg.workflows.places import known_layers
 from keras_otreg.workflows.project import facts
 from keras_otreg.workflows.run import SEARCH, settle

@@ -1,5 +1,7 @@
 """What results mean, in words."""
 
+from collections.abc import Sequence
+
 from keras_otreg.workflows.findings import Comparison
 from keras_otreg.workflows.run import Trained
 
@@ -36,7 +38,12 @@ def sentence(found: Comparison, name: str, plain: str) -> str:
 
 
 def advice(
-    name: str, found: Trained, plain: Trained, reached: tuple[float, float]
+    name: str,
+    found: Trained,
+    plain: Trained,
+    reached: tuple[float, float],
+    strengths: Sequence[str],
+    search: str | None,
 ) -> list[str]:
     """What to try next.
 
@@ -45,20 +52,23 @@ def advice(
         found: The result.
         plain: What it is compared with.
         reached: Validation accuracies of the two.
+        strengths: Options of the command that say how strongly it acts.
+        search: An option that has it searched, with its value.
     """
+    weight = " or ".join(strengths)
     lines = []
     if found.best == 0:
         lines.append(
             f"No epoch of {name} was better in validation than its start, so "
             "the start was kept. Try a smaller --learning-rate, or a larger "
-            "--weight."
+            f"{weight}."
         )
     elif found.best == len(found.history):
         lines.append("The last epoch was the best one: try more --epochs.")
     if reached[1] > reached[0] + CLEAR:
         lines.append(
             "What it is compared with is ahead in validation. A pull is only "
-            "as good as its teacher: try a smaller --weight, or search one "
-            "with --tune 10."
+            f"as good as its teacher: try a smaller {weight}"
+            + (f", or search one with {search}." if search else ".")
         )
     return lines

@@ -31,6 +31,7 @@ def test_the_student_becomes_a_classifier(compress, tmp_path):
     assert model.get_layer("logits").units == 2
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "instead of" in page
+    assert "--tune" not in page
 
 
 @pytest.mark.slow

@@ -151,6 +151,18 @@ def test_a_layer_for_a_method_that_knows_none_is_refused(finetune, capsys):
     assert "not for --method l2-sp" in capsys.readouterr().err
 
 
+def test_a_teacher_that_has_diverged_is_refused_at_once(
+    finetune, teacher, tmp_path
+):
+    model = keras.saving.load_model(teacher)
+    model.set_weights([x * np.nan for x in model.get_weights()])
+    model.save(teacher)
+    code, _, error = finetune()
+    assert code == 1
+    assert "holds NaN" in error
+    assert not list(tmp_path.glob("out/*"))
+
+
 def test_a_folder_that_is_not_there_is_named(run, teacher):
     code, _, error = run(
         "finetune", "nowhere", "--teacher", "efficientnet-lite0"

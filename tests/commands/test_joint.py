@@ -1,5 +1,7 @@
 """The command `joint`, on folders of small pictures."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -21,6 +23,8 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     np.testing.assert_allclose(plan.sum(), 1.0, rtol=1e-3)
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "Which classes lean on which" in page
+    # It has no such options.
+    assert not re.search(r"(?<!-)(--weight|--tune)", page)
     assert run(*arguments)[1].count("finished before") == 3
     (tmp_path / "out" / "stages" / "class_plan.npy").write_bytes(b"half")
     code, _, message = run(*arguments)

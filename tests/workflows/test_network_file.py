@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 
 from keras_otreg.workflows.network_file import network_in
@@ -49,3 +50,17 @@ def test_what_keras_says_is_shortened(tmp_path):
     with pytest.raises(OSError, match="not supported") as error:
         network_in(path, "teacher")
     assert str(error.value).endswith(" ...")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value, dtype):
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(2, name="own", dtype=dtype)]
+    )
+    model.save(tmp_path / "whole.keras")
+    assert network_in(tmp_path / "whole.keras", "teacher").built
+    model.set_weights([np.full((3, 2), value), np.zeros(2)])
+    model.save(tmp_path / "broken.keras")
+    with pytest.raises(OSError, match="own/kernel holds NaN or infinity"):
+        network_in(tmp_path / "broken.keras", "teacher")

@@ -95,3 +95,43 @@ def test_thinning_keeps_the_last_and_the_order():
     assert len(found) == 3
     assert found[-1] == "h"
     assert found == sorted(found)
+
+
+def test_inside_another_network_parts_are_found_too():
+    inside = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", name="stem")(inside)
+    for k in range(3):
+        x = layers.Add(name=f"block{k}")([x, layers.Conv2D(4, 1)(x)])
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    backbone = keras.Model(inside, x, name="net")
+    inputs = keras.Input((8, 8, 3))
+    outputs = layers.Dense(5, name="head")(backbone(inputs))
+    expected = [f"net/block{k}" for k in range(3)]
+    model = keras.Model(inputs, outputs)
+    # The pooling returns what the network inside does.
+    assert main_layers(model, 8) == [*expected, "net"]
+
+
+def test_inside_another_network_a_chain_is_one_too():
+    stem = (layers.Conv2D(4, 3, activation="relu", name=x) for x in "ab")
+    backbone = keras.Sequential(
+        [keras.Input((8, 8, 3)), *stem, layers.Flatten()], name="net"
+    )
+    ends = backbone, layers.Dense(6, "relu", name="wide"), layers.Dense(5)
+    model = keras.Sequential([keras.Input((8, 8, 3)), *ends])
+    expected = ["net/a", "net/b", "net", "wide"]
+    assert main_layers(model, 8) == expected
+
+
+def test_a_gate_of_channels_ends_no_block():
+    inputs = keras.Input((8, 8, 4))
+    x = inputs
+    for k in range(3):
+        seen = layers.GlobalAveragePooling2D(name=f"squeeze{k}")(x)
+        seen = layers.Reshape((1, 1, 4))(seen)
+        gate = layers.Conv2D(4, 1, activation="sigmoid", name=f"gate{k}")(seen)
+        inner = layers.Multiply(name=f"excite{k}")([x, gate])
+        x = layers.Add(name=f"block{k}")([x, inner])
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(inputs, layers.Dense(5, name="head")(x))
+    assert main_layers(model, 8) == ["block0", "block1", "block2", "pool"]

@@ -1,0 +1,205 @@
+"""Where a network ends, and new heads for other classes."""
+
+import keras
+import numpy as np
+
+from keras_otreg.models.copies import copy_of
+from keras_otreg.workflows.networks import picture_shape
+
+FEATURES = "avg_pool"
+HEAD = "head"
+# What may come behind the layer of neurons that a classifier ends with.
+ENDS = (
+    keras.layers.Activation,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Softmax,
+)
+# Without an attribute that says so.
+ACTIVATIONS = (
+    keras.layers.ELU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.ReLU,
+    keras.layers.Softmax,
+)
+# These leave numbers as they are.
+SHAPES = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Reshape)
+POOLINGS = (
+    keras.layers.AveragePooling2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.MaxPooling2D,
+)
+
+
+def features_of(model: keras.Model) -> str:
+    """The layer whose output goes into a new head, if none is named.
+
+    It is `avg_pool` where that is the last pooling, else what the last layer
+    of neurons reads, which may be a convolution of one pixel, also before a
+    pooling, or, in a network without a head, the last layer. It is never
+    behind a softmax.
+    """
+    chain = model.layers
+    last = _last_but(chain, ENDS)
+    is_head = _is_head(model, last)
+    scores = None if is_head else _scores_of(model)
+    if scores is not None:
+        return chain[max(0, scores - 1)].name
+    poolings = [x.name for x in chain if isinstance(x, POOLINGS)]
+    if poolings and poolings[-1] == FEATURES:
+        return FEATURES
+    return chain[max(0, last - 1) if is_head else -1].name
+
+
+def _last_but(chain, kinds):
+    """The place of the last layer that is of none of some kinds."""
+    last = len(chain) - 1
+    while isinstance(chain[last], kinds) and last > 0:
+        last -= 1
+    return last
+
+
+def _scores_of(model):
+    """What gives a number per class to a softmax, or the softmax itself."""
+    place = _last_but(model.layers, (*ENDS, *ACTIVATIONS, *POOLINGS))
+    ends = enumerate(model.layers[place:], place)
+    softmax = next((k for k, layer in ends if _is_softmax(layer)), None)
+    filters = getattr(model.layers[place], "filters", None)
+    is_scores = filters is not None and filters == model.output_shape[-1]
+    return place if softmax is not None and is_scores else softmax
+
+
+def _is_softmax(layer):
+    activation = getattr(layer, "activation", None)
+    is_one = activation is keras.activations.softmax
+    return is_one or isinstance(layer, keras.layers.Softmax)
+
+
+def _is_head(model, place):
+    """Whether a layer returns what a network returns: a number per class."""
+    layer = model.layers[place]
+    if isinstance(layer, keras.layers.Dense):
+        return True
+    is_pixel = getattr(layer, "kernel_size", None) == (1, 1)
+    if isinstance(layer, keras.layers.Conv2D) and is_pixel:
+        return getattr(model, "output_shape", ())[1:] == (layer.filters,)
+    return False
+
+
+def place_of(model: keras.Model) -> str:
+    """The layer of neurons that the head reads, for a penalty.
+
+    In training a dropout between them shows the head only some.
+    """
+    names = [layer.name for layer in model.layers]
+    place = names.index(features_of(model))
+    while isinstance(model.layers[place], keras.layers.Dropout) and place > 0:
+        place -= 1
+    return names[place]
+
+
+def with_new_head(
+    teacher: keras.Model, at: str, classes: int, seed: int
+) -> keras.Model:
+    """A copy of a network up to a layer, with a head for other classes.
+
+    Args:
+        teacher: A Functional or Sequential model; it is not changed.
+        at: Name of a layer of it. Of maps, the head sees the means.
+        classes: Of the new task.
+        seed: Of the head's initial weights: the same gives the same.
+
+    Returns:
+        A model that predicts probabilities of the classes.
+
+    Raises:
+        OSError: If the teacher has no such layer, or cannot be cut there.
+    """
+    names = [layer.name for layer in teacher.layers]
+    if at not in names:
+        raise OSError(f"the teacher has no layer {at!r}; it has {names}")
+    try:
+        # Of a model its own `output` is a tensor inside of it.
+        tensor = keras.Operation.output.fget(teacher.get_layer(at))
+        body = keras.Model(teacher.inputs, tensor)
+    except Exception as error:
+        raise OSError(
+            f"the teacher {teacher.name} cannot be cut at {at!r}: expected a "
+            "Functional or a Sequential model. Received: "
+            f"{type(teacher).__name__}"
+        ) from error
+    copy = copy_of(body)
+    outputs = copy.outputs[0]
+    if len(outputs.shape) == 4:
+        name = _unused(copy, "pooled")
+        outputs = keras.layers.GlobalAveragePooling2D(name=name)(outputs)
+    elif len(outputs.shape) > 2:
+        outputs = keras.layers.Flatten(name=_unused(copy, "flat"))(outputs)
+    head = keras.layers.Dense(
+        classes,
+        "softmax",
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        name=_unused(copy, HEAD),
+    )
+    # Not a list of one: that is another structure than a tensor.
+    (inputs,) = copy.inputs
+    return keras.Model(inputs, head(outputs), name="student")
+
+
+def head_of(student: keras.Model) -> keras.layers.Layer:
+    """The head of what `with_new_head` has made."""
+    return student.layers[-1]
+
+
+def _unused(model, name):
+    """A name that no layer of a network has."""
+    names = {layer.name for layer in model.layers}
+    while name in names:
+        name = f"new_{name}"
+    return name
+
+
+def classifier(
+    model: keras.Model, classes: int, seed: int, role: str
+) -> keras.Model:
+    """A copy of a network that predicts probabilities of some classes.
+
+    Args:
+        model: A network, with a head for other classes or for these.
+        classes: How many.
+        seed: Of a new head, if it needs one.
+        role: What the network is called in an error.
+
+    Returns:
+        The same network if it predicts so many classes, with a softmax behind
+        it if it predicts logits; else, as of a sigmoid, the network under a
+        new head.
+    """
+    if model.output_shape != (None, classes):
+        return with_new_head(model, features_of(model), classes, seed)
+    copy = copy_of(model)
+    height, width, channels = picture_shape(model, 32, role)
+    noise = np.random.default_rng(0).uniform(
+        0.0, 255.0, size=(8, height, width, channels)
+    )
+    found = copy.predict_on_batch(noise.astype("float32"))
+    if found.min() >= 0.0 and np.allclose(found.sum(axis=-1), 1.0, atol=1e-3):
+        return copy
+    if not _is_linear(copy):
+        return with_new_head(model, features_of(model), classes, seed)
+    (inputs,) = copy.inputs
+    softmax = keras.layers.Softmax(name=_unused(copy, "probabilities"))
+    return keras.Model(inputs, softmax(copy.outputs[0]), name=model.name)
+
+
+def _is_linear(layer):
+    """Whether what a network predicts has no activation, as logits have."""
+    while isinstance(layer, keras.Model):
+        ends = (x for x in reversed(layer.layers) if not isinstance(x, SHAPES))
+        layer = next(ends, None)
+    activation = getattr(layer, "activation", None)
+    is_none = activation in (None, keras.activations.linear)
+    return is_none and not isinstance(layer, ACTIVATIONS)

@@ -1,0 +1,84 @@
+"""The page is written without a training here."""
+
+import html
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from keras_otreg.data import picture_parts, read_pictures
+from keras_otreg.workflows.report import write_report
+from keras_otreg.workflows.run import Trained
+from keras_otreg.workflows.story import Story
+
+layers = keras.layers
+SIZE = (6, 8)
+
+
+@pytest.fixture
+def parts(tmp_path, rng):
+    for label in ("a", "b"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for k in range(8):
+            pixels = rng.integers(0, 256, size=(17, 21, 3))
+            path = tmp_path / "data" / label / f"{k}.png"
+            keras.utils.save_img(path, pixels, scale=False)
+    return picture_parts(tmp_path / "data", seed=0)
+
+
+def sharp(channels):
+    """A network of pictures of any size that every pixel counts for."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((None, None, channels)),
+            layers.Rescaling(1 / 32),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(2, "softmax"),
+        ]
+    )
+
+
+def story(parts, model, shape):
+    predictions = {
+        part: model.predict(
+            read_pictures(parts[part], shape[:2], channels=shape[2]), verbose=0
+        )
+        for part in ("validation", "test")
+    }
+    history = [{"epoch": 1, "val_accuracy": 0.5, "accuracy": 0.5}]
+    trained = Trained(model, history, 1, 1.0, predictions)
+    names = ("plain", "result")
+    return Story(
+        "title",
+        "lead",
+        {x: trained for x in names},
+        "plain",
+        parts,
+        None,
+        None,
+        {},
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_its_lines_of_python_see_a_picture_as_the_run_did(
+    parts, tmp_path, monkeypatch, capsys, channels
+):
+    shape = (*SIZE, channels)
+    told = story(parts, sharp(channels), shape)
+    write_report(tmp_path / "report.html", told, shape)
+    told.results["result"].model.save(tmp_path / "model.keras")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    (lines,) = re.findall("<pre><code>(.*?)</code></pre>", page, re.DOTALL)
+    lines = html.unescape(lines).replace("picture.jpg", parts["test"].paths[0])
+    monkeypatch.chdir(tmp_path)
+    known = {}
+    exec(lines, known)  # noqa: S102
+    np.testing.assert_allclose(
+        known["probabilities"], told.predictions[0], atol=0.01
+    )
+    assert known["names"] == ["a", "b"]
+    assert "0." in capsys.readouterr().out
