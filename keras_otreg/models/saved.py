@@ -41,8 +41,8 @@ class Saved(Composed):
             overwrite: See `keras.Model.save`.
             zipped: See `keras.Model.save`.
             include_teacher: Whether the file holds the teacher too. If not,
-                `keras_otreg.load_model(filepath, teacher)` loads it. If not
-                given, the attribute `include_teacher` of the model decides.
+                `keras_otreg.load_model(filepath, teacher)` loads it. By
+                default, what the attribute `include_teacher` says.
             **kwargs: See `keras.Model.save`.
         """
         checks.no_file_of_keras_2(filepath)
@@ -102,7 +102,7 @@ class Saved(Composed):
         ):
             self._refused = None
             super().load_weights(filepath, skip_mismatch, **kwargs)
-            # A teacher of other weights is no mismatch that could be skipped.
+            # A teacher of other weights is no mismatch to skip.
             if self._refused is not None:
                 raise self._refused
 
@@ -188,10 +188,9 @@ class Saved(Composed):
         return stack
 
     def _owners(self):
-        """What a file of weights is about."""
         teacher = None if apart.is_apart() else self.teacher
-        optimizer = getattr(self, "optimizer", None)
-        return [x for x in (self, teacher, optimizer) if x is not None]
+        all_of_them = self, teacher, getattr(self, "optimizer", None)
+        return [x for x in all_of_them if x is not None]
 
     def _teacher_config(self):
         if self.teacher is not None and apart.is_apart():

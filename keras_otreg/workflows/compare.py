@@ -13,7 +13,6 @@ from keras_otreg import plots
 from keras_otreg.data import picture_parts, read_pictures
 from keras_otreg.demo.progress import progress
 from keras_otreg.files import written
-from keras_otreg.plots.figure import literal
 from keras_otreg.workflows.layers import main_layers
 from keras_otreg.workflows.network_file import network_in
 from keras_otreg.workflows.networks import picture_shape
@@ -195,7 +194,7 @@ def _write(wish, found):
             found.columns,
             pairs=pairs,
             label=name,
-            ylabel=literal(wish.names[0]),
-            xlabel=literal(wish.names[1]),
+            ylabel=wish.names[0],
+            xlabel=wish.names[1],
         )
         written(wish.out / file, figure.savefig)

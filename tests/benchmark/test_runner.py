@@ -241,7 +241,7 @@ def test_a_cell_is_as_it_is_read_again(tmp_path):
 def test_of_equally_good_strengths_the_first_is_chosen(toy):
     task = toy.tasks[0]
     method = dataclasses.replace(
-        next(toy.methods_of(task)), strengths=[1.0, 10.0]
+        next(toy.methods_of(task)), strengths=(1.0, 10.0)
     )
     # As many right answers of 341 in two draws, each rounded to the file.
     right = {1.0: [200, 204], 10.0: [202, 202]}
