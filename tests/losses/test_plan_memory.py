@@ -92,8 +92,11 @@ def test_a_step_that_is_not_finite_is_forgotten(activations):
     student[0, 0] = np.nan
     assert np.isnan(loss.remembering(memory)(teacher, student))
     for old, new in zip(before, memory.variables, strict=True):
-        # Solved once more, from the costs of before.
-        assert_allclose(new, old, rtol=1e-5)
+        # Solved once more, from the costs of before: up to a constant in the
+        # potentials, which changes nothing.
+        new = np.array(new)
+        constant = np.mean(new - old) if new.ndim == 1 else 0.0
+        assert_allclose(new - constant, old, rtol=1e-5)
 
 
 @pytest.mark.parametrize("plan", ["uniform", "random"])
