@@ -24,6 +24,12 @@ def heeded() -> Iterator[None]:
             if came.is_set():
                 raise KeyboardInterrupt from error
             raise
+        finally:
+            # Python remembers that code made of a string, such as that of a
+            # dataclass, was interrupted, and kills itself at the end of a
+            # `python -m` instead of giving the exit code. The next such code
+            # that goes well lets it forget.
+            exec("")
 
 
 @contextlib.contextmanager

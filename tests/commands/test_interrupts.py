@@ -152,6 +152,26 @@ def test_an_interrupted_training_can_be_saved_and_goes_on(tmp_path):
     assert np.isfinite(history["loss"]).all()
 
 
+MODULE = """
+import importlib.util, sys
+place = importlib.util.spec_from_file_location("interrupts", sys.argv[1])
+interrupts = importlib.util.module_from_spec(place)
+place.loader.exec_module(interrupts)
+try:
+    with interrupts.heeded():
+        exec("raise KeyboardInterrupt")
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_code_that_was_made_of_a_string_changes_no_exit_code(tmp_path):
+    (tmp_path / "interrupted.py").write_text(MODULE)
+    arguments = ("-m", "interrupted", interrupts.__file__)
+    ended = subprocess.run([sys.executable, *arguments], cwd=tmp_path)
+    assert ended.returncode == 130
+
+
 class Deaf:
     """Falls to Ctrl-C where no error can leave."""
 
