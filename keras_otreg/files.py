@@ -104,7 +104,7 @@ def seal(path: pathlib.Path) -> None:
 
     Only for files whose readers stop where their content ends, like HDF5's.
     """
-    seal = MARK + _checksum(path, path.stat().st_size)
+    seal = MARK + checksum(path)
     with path.open("ab") as file:
         file.write(seal)
 
@@ -126,7 +126,7 @@ def is_damaged(filepath: Any) -> bool:
     with path.open("rb") as file:
         file.seek(content)
         seal = file.read()
-    return seal.startswith(MARK) and seal != MARK + _checksum(path, content)
+    return seal.startswith(MARK) and seal != MARK + checksum(path, content)
 
 
 def _is_local(filepath):
@@ -143,9 +143,10 @@ def _is_whole_archive(path):
         return False
 
 
-def _checksum(path, size):
-    """SHA-256 of the first `size` bytes of a file."""
+def checksum(path: pathlib.Path, size: int | None = None) -> bytes:
+    """SHA-256 of a file, or of so many of its first bytes."""
     found = hashlib.sha256()
+    size = path.stat().st_size if size is None else size
     with path.open("rb") as file:
         while size > 0:
             piece = file.read(min(size, 1 << 20))

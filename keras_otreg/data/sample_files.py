@@ -13,10 +13,9 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.data.samples import Columns
+from keras_otreg.files import checksum
 
 INDEX = "index.json"
-# Of a file, in bytes, that is looked at in one go.
-PIECE = 1 << 20
 
 
 class _Column(NamedTuple):
@@ -28,11 +27,7 @@ class _Column(NamedTuple):
 
     def opened(self, path):
         """The samples, in the file; raises if it holds something else."""
-        found = hashlib.blake2b()
-        with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                found.update(piece)
-        checks.as_written(found.hexdigest(), self.digest, path.name)
+        checks.as_written(checksum(path).hex(), self.digest, path.name)
         return np.memmap(path, self.dtype, mode="r", shape=tuple(self.shape))
 
 
@@ -132,7 +127,7 @@ def _read_index(path):
 
 def _digest(content):
     text = json.dumps(content, sort_keys=True)
-    return hashlib.blake2b(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _write_columns(folder, passing):
@@ -145,7 +140,7 @@ def _write_columns(folder, passing):
                     stack.enter_context(_file(folder, k).open("wb"))
                     for k in range(len(columns))
                 ]
-                digests = [hashlib.blake2b() for _ in files]
+                digests = [hashlib.sha256() for _ in files]
             shapes = checks.equal_samples(_shapes(columns), shapes)
             length += len(columns[0])
             for file, digest, column in zip(

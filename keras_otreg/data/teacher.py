@@ -11,7 +11,6 @@ from keras_otreg import checks
 from keras_otreg.data.rows import batches_of_rows
 from keras_otreg.data.sample_files import in_memory, is_written, read, write
 from keras_otreg.data.samples import Census, Columns, Samples, take_census
-from keras_otreg.features.fingerprint import fingerprint, precision_before
 from keras_otreg.models import TransferModel, batch
 from keras_otreg.models.fit_together import num_inputs
 from keras_otreg.models.frozen import FrozenNetwork
@@ -91,7 +90,7 @@ def with_teacher(
         seed if shuffle else None,
         known.packed,
     )
-    remember_teacher(batches, model.teacher, known.paths)
+    remember_teacher(batches, known.teacher, known.paths)
     return batches
 
 
@@ -103,8 +102,8 @@ class _KnownSamples:
             _check_plain(data.element_spec, model)
         self.paths = sorted({p.teacher_at for p in model.penalties})
         self.samples = Samples(data, batch_size)
-        self._teacher = model.teacher
-        self._network = _Activations(model.teacher, self.paths)
+        self.teacher = FrozenNetwork(model.teacher)
+        self._network = _Activations(self.teacher, self.paths)
         self._census = None
 
     def in_memory(self) -> Columns:
@@ -141,8 +140,8 @@ class _KnownSamples:
     def _key(self):
         """What the activations depend on."""
         return {
-            "teacher": fingerprint(self._teacher, self.paths),
-            "precision": precision_before(self._teacher, self.paths),
+            "teacher": self.teacher.fingerprint(self.paths),
+            "precision": self.teacher.precision(self.paths),
             "layers": self.paths,
             "samples": self._census,
         }
@@ -161,11 +160,10 @@ class _KnownSamples:
 class _Activations(keras.Model):
     """What some layers of a network return, for Keras to compile."""
 
-    def __init__(self, network, paths):
-        super().__init__(
-            name="activations", dtype=network.dtype_policy, autocast=False
-        )
-        self._frozen = FrozenNetwork(network)
+    def __init__(self, frozen, paths):
+        policy = frozen.model.dtype_policy
+        super().__init__(name="activations", dtype=policy, autocast=False)
+        self._frozen = frozen
         self._paths = paths
         self.built = True
 

@@ -36,23 +36,28 @@ class FrozenNetwork:
         self.model = model
         self.is_ours = is_ours
         self.is_hidden = False
-        self._weights: dict[tuple[str, ...], list[Any]] = {}
-        self._precisions: dict[tuple[str, ...], list[str]] = {}
+        self._known: dict[tuple[str, ...], tuple[Any, list[str]]] = {}
 
     def fingerprint(self, paths: list[str]) -> str:
         """A short name for the weights that some activations depend on."""
-        key = tuple(paths)
-        if key not in self._weights:
-            # Which they are takes longer to find out than what they hold.
-            self._weights[key] = weights_before(self.model, paths)
-        return fingerprint_of(self._weights[key])
+        return fingerprint_of(self._before(paths)[0])
 
     def precision(self, paths: list[str]) -> list[str]:
         """The types of number that some activations are computed in."""
+        return self._before(paths)[1]
+
+    def _before(self, paths):
+        """Weights and precision up to some layers, found out once.
+
+        Which weights they are takes longer to find out than what they hold.
+        """
         key = tuple(paths)
-        if key not in self._precisions:
-            self._precisions[key] = precision_before(self.model, paths)
-        return self._precisions[key]
+        if key not in self._known:
+            self._known[key] = (
+                weights_before(self.model, paths),
+                precision_before(self.model, paths),
+            )
+        return self._known[key]
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:

@@ -3,19 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-import keras
-
 from keras_otreg import checks
-from keras_otreg.features.fingerprint import fingerprint, precision_before
 from keras_otreg.models.frozen import FrozenNetwork
 
 # Of data sets, until they are mapped to others.
 ATTRIBUTE = "keras_otreg_teacher"
 
 
-def remember_teacher(dataset: Any, teacher: keras.Model, at: list[str]) -> None:
+def remember_teacher(
+    dataset: Any, teacher: FrozenNetwork, at: list[str]
+) -> None:
     """Notes on a data set which teacher it knows, at which layers."""
-    known = fingerprint(teacher, at), precision_before(teacher, at), at
+    known = teacher.fingerprint(at), teacher.precision(at), at
     setattr(dataset, ATTRIBUTE, known)
 
 

@@ -100,11 +100,11 @@ class Saved(Composed):
             self._frozen.shown(),
             self._all_or_nothing(),
         ):
-            self._refused = None
+            self._expected = None
             super().load_weights(filepath, skip_mismatch, **kwargs)
-            # A teacher of other weights is no mismatch to skip.
-            if self._refused is not None:
-                raise self._refused
+            if skip_mismatch and self._expected is not None:
+                # A teacher of other weights is no mismatch to skip.
+                self._check_teacher(self._expected)
 
     def save_own_variables(self, store: Any) -> None:
         """Saves what is in no layer; Keras calls it first of all."""
@@ -123,7 +123,8 @@ class Saved(Composed):
         own = {key: store[key] for key in keys if key.isdecimal()}
         super().load_own_variables(own)
         if APART in keys:
-            self._expect_teacher(bytes(store[APART]).hex())
+            self._expected = bytes(store[APART]).hex()
+            self._check_teacher(self._expected)
             self._frozen.is_hidden = True
         elif TEACHER in keys and not self._frozen.is_ours:
             self._take_teacher(bytes(store[TEACHER]).hex())
@@ -168,8 +169,7 @@ class Saved(Composed):
             model._frozen.is_ours = True
             return model
         model = cls(**{**config, "teacher": given})
-        received = model._teacher_fingerprint(is_apart=True)
-        checks.same_teacher(received, expected)
+        model._check_teacher(expected)
         return model
 
     def __dir__(self) -> list[str]:
@@ -204,13 +204,9 @@ class Saved(Composed):
         paths = {penalty.teacher_at for penalty in self.penalties}
         return self._frozen.fingerprint(sorted(paths) if is_apart else [])
 
-    def _expect_teacher(self, fingerprint):
+    def _check_teacher(self, fingerprint):
         received = self._teacher_fingerprint(is_apart=True)
-        try:
-            checks.same_teacher(received, fingerprint)
-        except ValueError as error:
-            self._refused = error
-            raise
+        checks.same_teacher(received, fingerprint)
 
     def _take_teacher(self, fingerprint):
         """Gets ready to load a teacher; the caller's must stay as it is."""

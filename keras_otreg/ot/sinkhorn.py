@@ -78,7 +78,7 @@ class Sinkhorn(Configurable):
         """
         problem = frozen(prepared(problem))
         _, g = initial_potentials(problem, init)
-        if problem.rho == (None, None):
+        if init is not None and all(x is None for x in problem.rho):
             # Any constant in them is as good, but a large one costs digits.
             g = g - ops.mean(g, axis=-1, keepdims=True)
         return frozen(TransportSolution(*_program(self)(problem, g)))

@@ -44,7 +44,6 @@ FALLING = (
     "msle",
     "poisson",
     "skipped",
-    "transport",
 )
 # Of these more is neither better nor worse.
 NEUTRAL = ("entropy", "gradient_share", "mass", "permuted")
@@ -112,16 +111,14 @@ def _known_direction(name):
     name = re.sub(r"_\d+$", "", name)
     if _ends_like(name, RISING):
         return "max"
-    if _ends_like(name, (*FALLING, *_names_of_losses())):
-        return "min"
-    is_minimised = _is_of_a_penalty(name) and not _ends_like(name, NEUTRAL)
-    return "min" if is_minimised else None
+    is_loss = _is_of_a_loss(name) and not _ends_like(name, NEUTRAL)
+    return "min" if is_loss or _ends_like(name, FALLING) else None
 
 
-def _is_of_a_penalty(name):
+def _is_of_a_loss(name):
     """Whether it is a loss, maybe at a layer, as `Penalty.at_each` says."""
-    parts = [*_names_of_losses(), *PENALTIES, "transport", "alignment"]
-    return any(f"_{part}_" in f"_{name}_" for part in parts)
+    known = (*_names_of_losses(), *PENALTIES)
+    return any(f"_{loss}_" in f"_{name}_" for loss in known)
 
 
 def _ends_like(name, known):

@@ -28,7 +28,7 @@ def chosen(
         One of the method's strengths; the first of equally good ones, the
         only one untried, `None` if there are none.
     """
-    if len(method.strengths) < 2:
+    if not method.has_choice:
         return next(iter(method.strengths), None)
     seeds = comparison.choosing_seeds(task)
     means = [

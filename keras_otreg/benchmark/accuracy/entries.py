@@ -198,3 +198,8 @@ class Method:
         for need in self.needs:
             checks.one_of(need, NEEDS, f"{self.name}: needs")
         checks.flag(self.quick, f"{self.name}: quick")
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether its strength is chosen, by trials."""
+        return len(self.strengths) > 1

@@ -138,8 +138,8 @@ def _common_tasks(forms):
 
 def _edges(comparison, found):
     """Grids that the best strength may lie outside of."""
-    grids = {x.name: x.strengths for x in comparison.methods}
-    chosen = [x for x in found if len(grids[x.method]) > 1]
+    grids = {x.name: x.strengths for x in comparison.methods if x.has_choice}
+    chosen = [x for x in found if x.method in grids]
     ends = [
         x.method
         for x in chosen

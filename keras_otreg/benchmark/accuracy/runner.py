@@ -81,10 +81,10 @@ class _Run:
         """How many cells a task has."""
         draws = len(self.comparison.choosing_seeds(task))
         seeds = len(self.comparison.reported_seeds(task))
-        counts = [
-            len(method.strengths) for method in self.comparison.methods_of(task)
-        ]
-        return sum(seeds + draws * (n if n > 1 else 0) for n in counts)
+        return sum(
+            seeds + draws * len(method.strengths) * method.has_choice
+            for method in self.comparison.methods_of(task)
+        )
 
     def skipped(self, task: Entry, stages: Stages) -> str | None:
         """Measures a task, or says why it cannot be."""

@@ -103,9 +103,7 @@ def _reported(comparison, task, method, cells):
 
 def _is_tried(comparison, task, method, find):
     """Whether all strengths have been tried with all draws."""
-    if len(method.strengths) < 2:
-        return True
-    return all(
+    return not method.has_choice or all(
         find(TRIAL, seed, strength)
         for seed in comparison.choosing_seeds(task)
         for strength in method.strengths
