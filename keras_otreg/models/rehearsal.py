@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_otreg import replicas
+from keras_otreg import backend, replicas
 
 
 class Rehearsed:
@@ -35,6 +35,18 @@ class Rehearsed:
         """The logs of a step; see `keras.Model.compute_metrics`."""
         logs = super().compute_metrics(*args, **kwargs)  # type: ignore[misc]
         return replicas.logged(logs)
+
+    def make_train_function(self: Any, force: bool = False) -> Any:
+        """Makes the step of training; see `keras.Model.make_train_function`.
+
+        A step that makes the variables of the optimizer is traced twice by
+        TensorFlow: here they are made before.
+        """
+        optimizer = self.optimizer if self.compiled else None
+        if optimizer is not None and not optimizer.built:
+            with backend.scope_of(self):
+                optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)  # type: ignore[misc]
 
     def _symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         self._is_rehearsal = True

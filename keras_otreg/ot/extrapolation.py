@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_otreg.ot.numerics import column, safe_divide
+from keras_otreg.ot.numerics import column, inner, safe_divide
 
 # A difference that the others explain up to this share is only rounding.
 SMALLEST_SHARE = 1e-6
@@ -48,24 +48,24 @@ def extrapolated(last: Step, differences: list[Step], weights: Any) -> Any:
         Jacobi iterative method" (2016), for extrapolating only now and then.
     """
 
-    def inner(x, y):
-        return ops.sum(weights * x * y, axis=-1, keepdims=True)
+    def weighted(x, y):
+        return column(inner(weights * x, y))
 
     point, residual = last
     basis: list[tuple[Step, Any]] = []
     for change in differences:
-        size = inner(change.residual, change.residual)
+        size = weighted(change.residual, change.residual)
         for known, known_size in basis:
             share = safe_divide(
-                inner(change.residual, known.residual), known_size
+                weighted(change.residual, known.residual), known_size
             )
             change = Step(
                 change.point - share * known.point,
                 change.residual - share * known.residual,
             )
-        left = inner(change.residual, change.residual)
+        left = weighted(change.residual, change.residual)
         left = ops.where(left > SMALLEST_SHARE * size, left, 0.0)
-        share = safe_divide(inner(residual, change.residual), left)
+        share = safe_divide(weighted(residual, change.residual), left)
         point = point - share * change.point
         residual = residual - share * change.residual
         basis.append((change, left))

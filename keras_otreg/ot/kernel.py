@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_otreg.ot.numerics import (
     column,
+    inner,
     minimum,
     row,
     safe_log,
@@ -86,7 +87,7 @@ class KernelUpdate:
             log_u,
             self._scaling(sums, self.g, rho_b),
             error=ops.sum(ops.abs(columns - optimal), axis=-1),
-            value=value - ops.sum(columns, axis=-1),
+            value=value - inner(b * v, sums),
         )
 
     def potentials(self, log_u: Any, log_v: Any) -> tuple[Any, Any]:
@@ -106,7 +107,7 @@ class KernelUpdate:
         if rho is not None:
             moved = conjugate(potential + self.epsilon * log_scaling, rho)
             log_scaling = moved / self.epsilon
-        return ops.sum(weights * log_scaling, axis=-1)
+        return inner(weights, log_scaling)
 
     def _translation(self, log_u, log_v):
         constant = translation(self.problem, *self.potentials(log_u, log_v))

@@ -92,6 +92,17 @@ def sum_of_rows(weights: Any, matrix: Any) -> Any:
     )
 
 
+def inner(x: Any, y: Any) -> Any:
+    """Sum of the products of two tensors of shape `(..., n)`.
+
+    Of one problem a product is a single program, where a sum takes three; of
+    many it is the slower.
+    """
+    if len(x.shape) > 1 or len(y.shape) > 1 or _is_rounded(x):
+        return ops.sum(x * y, axis=-1)
+    return matmul(row(x), column(y))[0, 0]
+
+
 def minimum(x: Any, y: Any) -> Any:
     """The smaller of a tensor and another or a number, as exact as they are."""
     return ops.where(y < x, y, x)
