@@ -70,4 +70,5 @@ def test_no_more_of_a_training_is_left_than_by_keras(lived, policy):
         sum(count for name, count in each.items() if "one_step" in name)
         for each in gained
     )
-    assert wrapped == plain > 0
+    # A step that is traced twice, as the plain one is, leaves two.
+    assert 0 < wrapped <= plain
