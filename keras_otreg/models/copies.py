@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_otreg.features.walk import walk
+from keras_otreg.models.layer_names import names_of, take_names
 
 
 def copy_of(
@@ -24,6 +25,7 @@ def copy_of(
     copy = keras.models.clone_model(model)
     if not copy.built:
         copy.build_from_config(model.get_build_config())
+    take_names(copy, names_of(model))
     take_state(copy, model if weights is None else weights)
     return copy
 

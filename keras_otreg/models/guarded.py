@@ -32,7 +32,7 @@ class Guarded:
 
         Those of the penalties, of which there are so many, come first.
         """
-        self.on_nonfinite = checks.one_of(
+        self._on_nonfinite = checks.one_of(
             on_nonfinite, POLICIES, "on_nonfinite"
         )
         self._means = [keras.metrics.Mean(name=name) for name in names]
@@ -41,6 +41,11 @@ class Guarded:
         self._policy = kind(names, penalties)
         # For Keras to track.
         self._policy_metrics = self._policy.metrics
+
+    @property
+    def on_nonfinite(self) -> str:
+        """What is done about NaN and infinity, as given to the constructor."""
+        return self._on_nonfinite
 
     def _guarded_sum(self, total, terms, inputs, step, training):
         """The total loss of a step; logs its terms."""

@@ -10,6 +10,7 @@ from keras import ops
 from keras_otreg import backend, checks, files
 from keras_otreg.models import apart
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
+from keras_otreg.models.layer_names import names_by_part, take_names
 from keras_otreg.models.room import room_for
 from keras_otreg.saving import Composed
 
@@ -143,6 +144,7 @@ class Saved(Composed):
             "penalties": [serialize(penalty) for penalty in self.penalties],
             "source_task": serialize(self.source_task),
             "on_nonfinite": self.on_nonfinite,
+            "layer_names": names_by_part(self),
             "name": self.name,
             "dtype": serialize(self.dtype_policy),
         }
@@ -154,6 +156,8 @@ class Saved(Composed):
         """Builds the model that `get_config` described."""
         config = cls.rebuilt(config, custom_objects)
         policy = config.pop("dtype", None)
+        for part, names in config.pop("layer_names", {}).items():
+            take_names(config[part], names)
         model = cls._of_config(config)
         # Keras forgets that of a student; loss scaling depends on it.
         model.dtype_policy = policy or model.dtype_policy

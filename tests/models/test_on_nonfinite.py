@@ -331,6 +331,12 @@ def gradient(function, *arguments):
     return float(tape.gradient(found, x))
 
 
+def test_what_is_done_cannot_be_changed_later():
+    model = make()
+    with pytest.raises(AttributeError, match="on_nonfinite"):
+        model.on_nonfinite = "skip"
+
+
 def test_only_penalties_are_counted_as_skipped():
     head = keras.layers.Dense(2)
     task = otreg.SourceTask(head, "hidden", "mse", metrics=[])
