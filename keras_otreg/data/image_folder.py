@@ -1,5 +1,6 @@
 """Pictures of one's own, in a folder for each class."""
 
+import os
 import pathlib
 import warnings
 from collections.abc import Sequence
@@ -128,9 +129,11 @@ def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
         files: Paths of pictures in it, in any order.
 
     Returns:
-        Those that TensorFlow can decode, in the same order.
+        Those that TensorFlow can decode and whose names are UTF-8, in the
+        same order.
     """
-    tried = tf.data.Dataset.from_tensor_slices(list(files))
+    named = [file for file in files if _shown(file) == file]
+    tried = tf.data.Dataset.from_tensor_slices(tf.constant(named, tf.string))
     # TensorFlow would not decode a picture of which nothing is asked.
     tried = tried.map(
         lambda file: (file, tf.shape(decoded(file))),
@@ -174,4 +177,9 @@ def _left_out(path: pathlib.Path, readable: list[str]) -> list[str]:
             x for x in seen if x.parent == path and x.is_dir() and x not in used
         ],
     }
-    return [f"{k}: {', '.join(map(str, x))}" for k, x in found.items() if x]
+    return [f"{k}: {', '.join(map(_shown, x))}" for k, x in found.items() if x]
+
+
+def _shown(path):
+    """A path that can be printed; another one if it is no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,5 +1,8 @@
 """Which pictures there are in a folder, and which are for what."""
 
+import os
+import pathlib
+
 import keras
 import numpy as np
 import pytest
@@ -111,6 +114,19 @@ def test_a_folder_of_one_class_is_refused(tmp_path, rng):
     write(tmp_path, {"cats": 9}, rng)
     with pytest.raises(ValueError, match="at least two classes"):
         picture_files(tmp_path)
+
+
+def test_a_file_whose_name_is_no_text_is_left_out(folder):
+    picture = next((folder / "cats").iterdir()).read_bytes()
+    name = os.fsdecode(os.fsencode(folder / "cats") + b"/caf\xe9.png")
+    try:
+        pathlib.Path(name).write_bytes(picture)
+    except OSError:
+        pytest.skip("the file system has no such names")
+    with pytest.warns(UserWarning, match=r"caf\\xe9\.png"):
+        files = picture_files(folder)
+    assert files.counts() == {"cats": 10, "dogs": 15}
+    assert len(next(iter(read_pictures(files, (4, 4))))[0]) == 25
 
 
 def test_unreadable_hidden_and_other_files_are_left_out(folder):
