@@ -1,12 +1,9 @@
-import keras
 import pytest
 
 import keras_otreg as otreg
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="only there it is traced"
-)
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_a_step_is_traced_once(make_network, samples, compiled, jit_compile):
     class Counted(otreg.TransferModel):
