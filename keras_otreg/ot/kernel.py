@@ -10,6 +10,7 @@ from keras_otreg.ot.numerics import (
     minimum,
     row,
     safe_log,
+    smallest,
     sum_of_columns,
     sum_of_rows,
 )
@@ -62,9 +63,9 @@ class KernelUpdate:
         self.epsilon = column(problem.epsilon)
         log_a, log_b = safe_log(problem.a), safe_log(problem.b)
         # What the potentials tend to as epsilon falls, on the points of mass.
-        self.f = ops.min(problem.C - row(g + self.epsilon * log_b), axis=-1)
+        self.f = smallest(problem.C - row(g + self.epsilon * log_b), axis=-1)
         rows = column(self.f + self.epsilon * log_a)
-        self.g = ops.min(problem.C - rows, axis=-2)
+        self.g = smallest(problem.C - rows, axis=-2)
         start = (g - self.g) / self.epsilon
         self.start = minimum(start, LARGEST_START)
         self.kernel = density(problem, self.f, self.g)

@@ -63,6 +63,16 @@ def test_rows_are_summed_up_whatever_their_number(rng, shape):
     assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("axis", [-1, -2])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 5), (5, 2), (3, 4, 7), (7, 6)])
+def test_the_smallest_is_found_wherever_it_is(rng, shape, axis):
+    numbers = rng.normal(size=shape)
+    for _ in range(shape[axis]):
+        numbers = np.roll(numbers, 1, axis)
+        found = numerics.smallest(ops.convert_to_tensor(numbers), axis)
+        np.testing.assert_array_equal(found, numbers.min(axis))
+
+
 @pytest.mark.parametrize("epsilon", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("axis", [-1, -2])
 def test_softmin_is_the_weighted_log_sum_exp(rng, epsilon, axis):
