@@ -22,7 +22,8 @@ class CenteredKernelAlignment(BatchLoss):
     CKA is `|Y^T X|^2 / (|X^T X| |Y^T Y|)`, in the Frobenius norm, of
     activations centred over the samples. It compares how samples are alike in
     either layer, so the widths may differ; rotating, shifting or scaling all
-    units of a layer together changes nothing. It is in [0, 1].
+    units of a layer together changes nothing. It is in [0, 1]. Next to a layer
+    that is constant over the batch any other is unaligned, and the loss is 1.
 
     Args:
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
@@ -71,8 +72,10 @@ class CenteredKernelAlignment(BatchLoss):
         checks.same_samples(x.shape, y.shape)
         # One minus the cosine of two Gram matrices is half the squared
         # distance of their directions, which does not cancel where they meet.
-        difference = _direction(x, a) - _direction(y, b)
-        return 0.5 * ops.sum(ops.square(difference))
+        one, other = _direction(x, a), _direction(y, b)
+        distance = ops.sum(ops.square(one - other))
+        is_constant = [ops.logical_not(ops.any(d != 0.0)) for d in (one, other)]
+        return ops.where(ops.logical_xor(*is_constant), 1.0, 0.5 * distance)
 
 
 def _direction(points, weights):

@@ -33,7 +33,8 @@ class TransportAlignment(BatchLoss, TransportLoss):
     costs one minus their squared correlation. With `S` one minus the optimal
     transport cost, the loss is `1 - S(x, y) / sqrt(S(x, x) S(y, y))`. It is
     zero between equal layers, and permuting neurons, shifting each of them, or
-    scaling a layer, with any sign, changes nothing.
+    scaling a layer, with any sign, changes nothing. Next to a layer that is
+    constant over the batch any other is unaligned, and the loss is 1.
 
     `epsilon` says how much the single neuron matters. Towards 0 each one has
     to find a partner. Towards infinity only what the layer spans together
@@ -95,12 +96,13 @@ class TransportAlignment(BatchLoss, TransportLoss):
     def value(self, x, a, y, b):
         """One minus the alignment of two layers over weighted samples."""
         checks.same_samples(x.shape, y.shape)
-        (of_x, of_y, between), weight = self._covariances(x, a, y, b)
+        of_x, of_y, between = self._covariances(x, a, y, b)
         of_teacher = frozen(self._similarity(of_x, of_x, of_x))
         norm = safe_sqrt(of_teacher * self._similarity(of_y, of_y, of_y))
         aligned = safe_divide(self._similarity(between, of_x, of_y), norm)
-        # Of samples that all weigh nothing there is nothing to say.
-        return ops.where(weight > 0.0, 1.0 - aligned, 0.0)
+        # Of a single sample, or none that weighs, there is nothing to say.
+        variance = ops.trace(of_x) + ops.trace(of_y)
+        return ops.where(variance > 0.0, 1.0 - aligned, 0.0)
 
     def plan(self, teacher: Any, student: Any) -> Any:
         """How much of each teacher neuron goes to each student neuron.
@@ -116,7 +118,7 @@ class TransportAlignment(BatchLoss, TransportLoss):
 
     def solved(self, teacher, student, sample_weight=None):
         """The plan between the neurons."""
-        (of_x, of_y, between), _ = self._covariances(
+        of_x, of_y, between = self._covariances(
             *self.samples(teacher, sample_weight),
             *self.samples(student, sample_weight),
         )
@@ -127,16 +129,15 @@ class TransportAlignment(BatchLoss, TransportLoss):
         return {**super().get_config(), "epsilon": self.epsilon}
 
     def _covariances(self, x, a, y, b):
-        """Those in each layer and between the two, and the weight of all."""
-        *means, weight = self.total([mean_of(x, a), mean_of(y, b), ops.sum(a)])
+        """Those in each layer and between the two."""
         # About the mean a covariance has no slope in it.
-        means = frozen(means)
+        means = frozen(self.total([mean_of(x, a), mean_of(y, b)]))
         x = column(safe_sqrt(a)) * (x - means[0])
         y = column(safe_sqrt(b)) * (y - means[1])
         pairs = (x, x), (y, y), (x, y)
         return self.total(
             [matmul(ops.transpose(one), other) for one, other in pairs]
-        ), weight
+        )
 
     def _similarity(self, between, of_x, of_y):
         problem = self._problem(between, of_x, of_y)

@@ -37,6 +37,17 @@ def test_rotating_shifting_and_scaling_change_nothing(loss, rng):
     assert abs(float(loss(x, 7.0 * x @ rotation + 5.0))) < 1e-12
 
 
+def test_a_layer_that_says_nothing_is_not_aligned(loss, rng):
+    x, constant = rng.normal(size=(7, 4)), np.full((7, 2), 0.1)
+    for layers, expected in (
+        ((x, constant), 1.0),
+        ((constant, x), 1.0),
+        ((constant, constant), 0.0),
+        ((x[:1], x[1:2]), 0.0),
+    ):
+        np.testing.assert_allclose(loss(*layers), expected, atol=1e-12)
+
+
 def test_small_differences_are_precise_in_float32(rng):
     # One minus a cosine would be rounding here.
     x, move = rng.normal(size=(2, 32, 8))
