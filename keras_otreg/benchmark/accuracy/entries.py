@@ -110,10 +110,15 @@ class SmallTask(Entry):
             "narrow": "another network, a quarter as wide",
         }[self.student]
         more = f", {self.unlabelled} unlabelled samples in each step"
+        seen = (
+            " The teacher knows the labels of all digits but those of test, "
+            "and so of those that strengths are chosen on."
+        )
         return (
             f"From {source} to {target}, {self.labels} labels a class"
             f"{more if self.unlabelled else ''}. The student is {student}; "
             f"{self.steps} steps on all labelled samples."
+            f"{seen if source == target else ''}"
         )
 
 
