@@ -93,6 +93,7 @@ from keras_otreg.checks.saved import (
     random_states,
     same_teacher,
     undamaged,
+    whole_optimizer,
 )
 from keras_otreg.checks.shapes import (
     channel_weights,

@@ -61,3 +61,13 @@ def random_states(received: int, expected: int) -> None:
             f"Dropout, as the model has. Received: a file that holds "
             f"{received}. Build the model as it was when it was saved."
         )
+
+
+def whole_optimizer(received: int, expected: int) -> None:
+    """Raises unless a file holds all that it said of an optimizer."""
+    if received != expected:
+        raise ValueError(
+            f"Expected the {expected} arrays of the optimizer that the file "
+            f"says it holds. Received: {received}. The file is damaged: load "
+            "an earlier one."
+        )

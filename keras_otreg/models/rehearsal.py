@@ -4,7 +4,8 @@ from typing import Any
 
 import keras
 
-from keras_otreg import backend, replicas
+from keras_otreg import replicas
+from keras_otreg.models import optimizer_state
 
 
 class Rehearsed:
@@ -42,10 +43,7 @@ class Rehearsed:
         A step that makes the variables of the optimizer is traced twice by
         TensorFlow: here they are made before.
         """
-        optimizer = self.optimizer if self.compiled else None
-        if optimizer is not None and not optimizer.built:
-            with backend.scope_of(self):
-                optimizer.build(self.trainable_variables)
+        optimizer_state.build(self)
         return super().make_train_function(force)  # type: ignore[misc]
 
     def _symbolic_build(self, *args: Any, **kwargs: Any) -> None:

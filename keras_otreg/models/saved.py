@@ -8,15 +8,15 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import backend, checks, files
-from keras_otreg.models import apart
+from keras_otreg.models import apart, optimizer_state
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
 from keras_otreg.models.layer_names import names_by_part, take_names
 from keras_otreg.models.room import room_for
 from keras_otreg.saving import Composed
 
 WEIGHTS = ".weights.h5"
-# What a file of weights holds beside those of layers: how far random numbers
-# have got, and the fingerprint of the teacher, which is in the file or apart.
+# Beside weights a file holds how far random numbers have got, and the
+# fingerprint of the teacher, which is in the file or apart.
 RANDOM, TEACHER, APART = "random_state_", "teacher", "teacher_apart"
 
 
@@ -112,9 +112,10 @@ class Saved(Composed):
         super().save_own_variables(store)
         self._frozen.is_hidden = apart.is_apart()
         if self.teacher is not None:
-            name = self._teacher_fingerprint(apart.is_apart())
+            name = bytes.fromhex(self._teacher_fingerprint(apart.is_apart()))
             key = APART if apart.is_apart() else TEACHER
-            store[key] = np.frombuffer(bytes.fromhex(name), "uint8")
+            store[key] = np.frombuffer(name, "uint8")
+        optimizer_state.note(self, store)
         for i, state in enumerate(self._random_states()):
             store[f"{RANDOM}{i}"] = state
 
@@ -123,6 +124,7 @@ class Saved(Composed):
         keys = list(store.keys())
         own = {key: store[key] for key in keys if key.isdecimal()}
         super().load_own_variables(own)
+        optimizer_state.expect(self, store)
         if APART in keys:
             self._expected = bytes(store[APART]).hex()
             self._check_teacher(self._expected)
@@ -130,7 +132,7 @@ class Saved(Composed):
         elif TEACHER in keys and not self._frozen.is_ours:
             self._take_teacher(bytes(store[TEACHER]).hex())
         states = self._random_states()
-        found = [store[key] for key in keys if key.startswith(RANDOM)]
+        found = [key for key in keys if key.startswith(RANDOM)]
         checks.random_states(len(found), len(states))
         for i, state in enumerate(states):
             state.assign(store[f"{RANDOM}{i}"])
@@ -193,8 +195,8 @@ class Saved(Composed):
 
     def _owners(self):
         teacher = None if apart.is_apart() else self.teacher
-        all_of_them = self, teacher, getattr(self, "optimizer", None)
-        return [x for x in all_of_them if x is not None]
+        owners = self, teacher, getattr(self, "optimizer", None)
+        return [x for x in owners if x is not None]
 
     def _teacher_config(self):
         if self.teacher is not None and apart.is_apart():
@@ -235,10 +237,8 @@ class Saved(Composed):
         frozen, variables = self._frozen, list(self.variables)
         if frozen.is_ours:
             variables += self.teacher.variables
+        optimizer_state.build(self)  # Else Keras leaves out its state.
         if self.compiled and self.optimizer is not None:
-            if not self.optimizer.built:
-                # Else Keras leaves out the state of the optimizer.
-                self.optimizer.build(self.trainable_variables)
             variables += self.optimizer.variables
         values = [np.array(ops.convert_to_numpy(x)) for x in variables]
         try:

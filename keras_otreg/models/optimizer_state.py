@@ -1,0 +1,57 @@
+"""The state of an optimizer: there before it is used, and whole in files."""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from keras_otreg import backend, checks
+
+# In a file of weights: how many arrays of the optimizer it holds.
+COUNT = "optimizer_arrays"
+
+
+def build(model: Any) -> None:
+    """Makes the variables of the optimizer of a model, if it has none yet."""
+    optimizer = model.optimizer if model.compiled else None
+    if optimizer is not None and not optimizer.built:
+        with backend.scope_of(model):
+            optimizer.build(model.trainable_variables)
+
+
+def note(model: Any, store: Any) -> None:
+    """Notes in a file how much of the optimizer of a model it will hold."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and optimizer.built:
+        counted = _Counted()
+        optimizer.save_own_variables(counted)
+        store[COUNT] = np.array(len(counted.names))
+
+
+def expect(model: Any, store: Any) -> None:
+    """Lets the optimizer of a model refuse less than a file said it holds.
+
+    Keras would warn, and leave the optimizer as it is.
+    """
+    optimizer, names = getattr(model, "optimizer", None), list(store.keys())
+    if optimizer is not None and COUNT in names:
+        count = int(np.array(store[COUNT]))
+        vars(optimizer)["load_own_variables"] = functools.partial(
+            _load_whole, optimizer, count
+        )
+
+
+def _load_whole(optimizer, count, store):
+    del vars(optimizer)["load_own_variables"]
+    checks.whole_optimizer(len(store.keys()), count)
+    optimizer.load_own_variables(store)
+
+
+class _Counted:
+    """Counts what is stored in it."""
+
+    def __init__(self):
+        self.names: set[str] = set()
+
+    def __setitem__(self, name, array):
+        self.names.add(name)
