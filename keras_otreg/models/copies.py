@@ -26,6 +26,7 @@ def copy_of(
     if not copy.built:
         copy.build_from_config(model.get_build_config())
     take_names(copy, names_of(model))
+    _take_optional_inputs(copy, model)
     take_state(copy, model if weights is None else weights)
     return copy
 
@@ -38,10 +39,7 @@ def take_state(model: keras.Model, other: keras.Model) -> None:
         other: One of the same layers.
     """
     model.set_weights(other.get_weights())
-    pairs = zip(
-        walk(model, into_loops=True), walk(other, into_loops=True), strict=True
-    )
-    for (_, layer), (_, known) in pairs:
+    for layer, known in _pairs(model, other):
         if _keeps_more(layer, "load_own_variables"):
             store: dict[str, object] = {}
             known.save_own_variables(store)
@@ -54,6 +52,19 @@ def take_state(model: keras.Model, other: keras.Model) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 known.save_assets(folder)
                 layer.load_assets(folder)
+
+
+def _pairs(model, other):
+    both = [walk(network, into_loops=True) for network in (model, other)]
+    return [(x, y) for (_, x), (_, y) in zip(*both, strict=True)]
+
+
+def _take_optional_inputs(copy, model):
+    """Lets inputs be `None` in a copy too, which Keras forgets in a clone."""
+    for part, known in [(copy, model), *_pairs(copy, model)]:
+        for layer in known.layers if isinstance(known, keras.Model) else ():
+            if isinstance(layer, keras.layers.InputLayer) and layer.optional:
+                part.get_layer(layer.name).optional = True
 
 
 def _keeps_more(layer, method):

@@ -74,3 +74,32 @@ def test_the_teacher_that_is_a_copy_has_adapted_too(rng):
     np.testing.assert_array_equal(
         teacher.predict_on_batch(x), student.predict_on_batch(x)
     )
+
+
+@keras.saving.register_keras_serializable("tests")
+class AddIfGiven(layers.Layer):
+    def call(self, x, more=None):
+        return x if more is None else x + more
+
+    def compute_output_spec(self, x, more=None):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_copy_can_do_without_an_optional_input(rng, is_nested):
+    def network(rest):
+        x = keras.Input((4,), name="x")
+        more = keras.Input((4,), name="more", optional=True)
+        return keras.Model([x, more], rest(x, more))
+
+    inner = network(lambda *x: layers.Dense(2, name="f")(AddIfGiven()(*x)))
+    model = network(lambda *x: inner(list(x))) if is_nested else inner
+    x, y = rng.normal(size=(6, 4)), rng.normal(size=(6, 2))
+    np.testing.assert_array_equal(
+        copy_of(model).predict([x, None], verbose=0),
+        model.predict([x, None], verbose=0),
+    )
+    at = f"{inner.name}/f" if is_nested else "f"
+    wrapper = TransferModel(model, penalties=[Penalty(Hint(), at=at)])
+    wrapper.compile("sgd", "mse")
+    wrapper.fit([x, None], y, verbose=0)
