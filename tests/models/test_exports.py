@@ -42,6 +42,7 @@ def run_elsewhere(code, folder):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.tensorflow
 @pytest.mark.slow
 def test_everything_that_is_exported_predicts_without_this_package(
     model, samples, tmp_path

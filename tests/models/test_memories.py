@@ -128,6 +128,7 @@ print("loss", history["loss"][-1])
 """
 
 
+@pytest.mark.tensorflow
 @pytest.mark.slow
 def test_replicas_keep_one_memory():
     output = subprocess.run(
