@@ -32,6 +32,7 @@ from keras_otreg.checks.folders import (
     enough_pictures,
     equal_titles,
     known_classes,
+    names_of_text,
     outside,
     part_to_train_on,
     same_pictures,

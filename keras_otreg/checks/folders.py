@@ -52,6 +52,16 @@ def enough_pictures(
         )
 
 
+def names_of_text(odd: Sequence[str]) -> None:
+    """Raises if there are files whose names are not UTF-8."""
+    if odd:
+        raise ValueError(
+            f"Expected files whose names are text in UTF-8. Received: "
+            f"{', '.join(odd)}. Rename them, or read the folder by "
+            "`picture_files`, which leaves them out."
+        )
+
+
 def some_readable(paths: Sequence[str], folder: pathlib.Path) -> None:
     """Raises if none of the pictures of a folder can be read."""
     if not paths:

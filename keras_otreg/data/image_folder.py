@@ -53,8 +53,8 @@ def image_folder(
     Raises:
         ValueError: If there is no such folder, or no pictures of at least two
             classes in it, or of classes that are not known, or if its
-            folders are called `train` and `validation` or the like; if a size
-            is none.
+            folders are called `train` and `validation` or the like; if a name
+            is not UTF-8, as Keras needs it; if a size is none.
 
     Example:
         ```python
@@ -73,6 +73,8 @@ def image_folder(
     checks.count(seed, "seed", least=0)
     path = checks.folder(path, "path")
     folders = _classes_of(path, class_names)
+    odd = [x for x in path.glob("*/**/*") if _shown(x) != str(x)]
+    checks.names_of_text([_shown(x) for x in odd])
     samples = keras.utils.image_dataset_from_directory(
         str(path),
         class_names=folders,

@@ -90,6 +90,8 @@ def picture_parts(
     places = _places(folder)
     if "train" not in places:
         checks.part_to_train_on(places, folder)
+    if places.keys() <= {"train"} and not _has_folders(places.get("train")):
+        # Of a folder of classes, of which one may be called train.
         places = {"train": folder}
     found = {"train": picture_files(places["train"])}
     names = found["train"].class_names
@@ -196,6 +198,10 @@ def _places(folder: pathlib.Path) -> Mapping[str, pathlib.Path]:
         if there:
             found[part] = there[0]
     return found
+
+
+def _has_folders(path: pathlib.Path | None) -> bool:
+    return path is not None and any(x.is_dir() for x in path.iterdir())
 
 
 def _set_aside(files, share, least, part, seed):

@@ -82,7 +82,9 @@ def sum_of_rows(weights: Any, matrix: Any) -> Any:
     if _is_rounded(matrix):
         return ops.sum(matrix * column(weights), axis=-2)
     shape = tuple(matrix.shape)
-    is_large = None not in shape and math.prod(shape) >= LARGE
+    # A size is unknown as `None`, or as a symbol of JAX.
+    is_known = all(isinstance(size, int) for size in shape)
+    is_large = is_known and math.prod(shape) >= LARGE
     if not is_large or len(shape) > 2 or shape[0] % 2:
         return matmul(row(weights), matrix)[..., 0, :]
     n, m = shape
@@ -115,7 +117,7 @@ def smallest(x: Any, axis: int) -> Any:
     halves, which overlap by one where there is a middle, they write out alone.
     """
     size = x.shape[axis]
-    if size is None:
+    if not isinstance(size, int):
         return ops.min(x, axis=axis)
     half = (size + 1) // 2
     first, last = slice(0, half), slice(size - half, size)

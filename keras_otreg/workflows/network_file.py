@@ -23,7 +23,7 @@ def network_in(path: pathlib.Path, role: str) -> keras.Model:
         role: What the network is called in an error.
 
     Returns:
-        A built `keras.Model`.
+        A built `keras.Model`. If it has one output, that is a tensor.
 
     Raises:
         OSError: If there is none in the file.
@@ -43,7 +43,15 @@ def network_in(path: pathlib.Path, role: str) -> keras.Model:
             f"cannot use the {role} {path}: {broken} holds NaN or infinity, "
             "as after a training that diverged"
         )
-    return model
+    return _without_names(model)
+
+
+def _without_names(model):
+    """The same network, if its only output is under a name the tensor alone."""
+    outputs = getattr(model, "outputs", None) or []
+    if len(outputs) != 1 or not keras.tree.is_nested(model.output):
+        return model
+    return keras.Model(model.input, outputs[0], name=model.name)
 
 
 def _broken(model):

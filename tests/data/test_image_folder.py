@@ -1,3 +1,4 @@
+import os
 import pathlib
 import warnings
 
@@ -131,6 +132,16 @@ def test_parts_are_not_taken_for_classes(folder):
     (folder / "green").rename(folder / "train")
     (folder / "red").rename(folder / "Validation")
     with pytest.raises(ValueError, match=r"parts of a data set.*Validation'"):
+        image_folder(folder)
+
+
+def test_a_file_whose_name_is_no_text_is_named(folder):
+    name = os.fsdecode(os.fsencode(folder / "red") + b"/caf\xe9.png")
+    try:
+        write(pathlib.Path(name), 90)
+    except OSError:
+        pytest.skip("the file system has no such names")
+    with pytest.raises(ValueError, match=r"UTF-8.*caf\\xe9\.png.*Rename"):
         image_folder(folder)
 
 

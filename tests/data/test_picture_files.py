@@ -74,6 +74,12 @@ def test_parts_are_not_taken_for_classes(tmp_path, rng):
         picture_files(tmp_path)
 
 
+def test_a_class_may_be_called_train(tmp_path, rng):
+    write(tmp_path, {"bus": 10, "train": 10}, rng)
+    parts = picture_parts(tmp_path)
+    assert parts["train"].counts() == {"bus": 6, "train": 6}
+
+
 def test_only_what_is_missing_is_set_aside(tmp_path, rng):
     write(tmp_path / "train", {"cats": 10, "dogs": 10}, rng)
     write(tmp_path / "test", {"dogs": 2}, rng)

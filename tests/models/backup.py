@@ -12,6 +12,12 @@ import keras_otreg as otreg
 
 # On PyTorch Keras saves where random numbers have got only for a seed.
 SEED = 5 if keras.backend.backend() == "torch" else None
+# On JAX Keras shows losses no number of the step.
+WEIGHT = (
+    3.0
+    if keras.backend.backend() == "jax"
+    else keras.optimizers.schedules.CosineDecay(3.0, 12)
+)
 
 
 class PowerCut(keras.callbacks.Callback):
@@ -35,7 +41,7 @@ def build():
             otreg.Penalty(
                 otreg.losses.RepresentationTransport(momentum=0.5),
                 at="features",
-                weight=keras.optimizers.schedules.CosineDecay(3.0, 12),
+                weight=WEIGHT,
             )
         ],
     )

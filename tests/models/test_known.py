@@ -34,10 +34,17 @@ def known(model, samples):
     return {path: np.array(value) for path, value in found.items()}
 
 
+counts = pytest.mark.skipif(
+    keras.backend.backend() == "jax",
+    reason="in a compiled step of JAX a frozen network keeps no count",
+)
+
+
 def rows(known, part):
     return {path: value[part] for path, value in known.items()}
 
 
+@counts
 @pytest.mark.slow
 def test_the_teacher_does_not_run_for_what_is_known(
     model, samples, known, counter
@@ -65,6 +72,7 @@ def test_what_is_known_counts_as_what_is_computed(model, samples, known):
     assert live["p0"] > 0.0
 
 
+@counts
 @pytest.mark.slow
 def test_unlabelled_samples_carry_theirs(model, samples, known, counter):
     x, y = samples

@@ -106,12 +106,14 @@ def test_raising_keeps_all_that_was_trained_before_and_nothing_else(
     assert "on_nonfinite='skip'" in message
     good = make(steps)
     train(good, [array[: BAD * BATCH] for array in data])
-    assert_same_state(state(good), state(broken), rtol=0)
+    # JAX compiles the two networks apart, and rounds them apart.
+    rtol = 1e-5 if keras.backend.backend() == "jax" else 0
+    assert_same_state(state(good), state(broken), rtol=rtol)
     # It goes on where it was.
     rest = [array[(BAD + 1) * BATCH :] for array in data]
     for model in (good, broken):
         train(model, rest)
-    assert_same_state(state(good), state(broken), rtol=0)
+    assert_same_state(state(good), state(broken), rtol=rtol)
 
 
 @pytest.mark.slow

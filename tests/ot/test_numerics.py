@@ -73,6 +73,18 @@ def test_the_smallest_is_found_wherever_it_is(rng, shape, axis):
         np.testing.assert_array_equal(found, numbers.min(axis))
 
 
+def test_sizes_may_be_unknown_while_a_model_is_built(rng):
+    def found(x):
+        sums = numerics.sum_of_rows(ops.sum(x, axis=-1), x)
+        return sums + numerics.smallest(x, axis=-2)
+
+    inputs = keras.Input((None, None))
+    model = keras.Model(inputs, keras.layers.Lambda(found)(inputs))
+    x = rng.normal(size=(2, 3, 4)).astype("float32")
+    expected = np.einsum("kn,knm->km", x.sum(axis=-1), x) + x.min(axis=-2)
+    assert_allclose(model.predict_on_batch(x), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("epsilon", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("axis", [-1, -2])
 def test_softmin_is_the_weighted_log_sum_exp(rng, epsilon, axis):
