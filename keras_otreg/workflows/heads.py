@@ -40,10 +40,16 @@ def features_of(model: keras.Model) -> str:
     It is `avg_pool` where that is the last pooling, else what the last layer
     of neurons reads, which may be a convolution of one pixel, also before a
     pooling, or, in a network without a head, the last layer. It is never
-    behind a softmax.
+    behind a softmax: where the last layer is a network that ends with one, it
+    is a path into that network.
     """
     chain = model.layers
     last = _last_but(chain, ENDS)
+    if _ends_with_softmax(chain[last]):
+        own = features_of(chain[last])
+        is_first = own in _first_layers(chain[last])
+        before = chain[max(0, last - 1)].name
+        return before if is_first else f"{chain[last].name}/{own}"
     is_head = _is_head(model, last)
     scores = None if is_head else _scores_of(model)
     if scores is not None:
@@ -52,6 +58,21 @@ def features_of(model: keras.Model) -> str:
     if poolings and poolings[-1] == FEATURES:
         return FEATURES
     return chain[max(0, last - 1) if is_head else -1].name
+
+
+def _ends_with_softmax(layer):
+    """Whether a layer is a network that returns probabilities of classes."""
+    if not isinstance(layer, keras.Model) or not getattr(layer, "layers", ()):
+        return False
+    last = layer.layers[_last_but(layer.layers, ENDS)]
+    return _scores_of(layer) is not None or _ends_with_softmax(last)
+
+
+def _first_layers(model):
+    """Names of layers behind which there is all of a network, or nearly."""
+    chain = model.layers
+    inputs = [x.name for x in chain if isinstance(x, keras.layers.InputLayer)]
+    return inputs or [chain[0].name]
 
 
 def _last_but(chain, kinds):
@@ -94,11 +115,14 @@ def place_of(model: keras.Model) -> str:
 
     In training a dropout between them shows the head only some.
     """
+    *inner, name = features_of(model).split("/")
+    for one in inner:
+        model = model.get_layer(one)
     names = [layer.name for layer in model.layers]
-    place = names.index(features_of(model))
+    place = names.index(name)
     while isinstance(model.layers[place], keras.layers.Dropout) and place > 0:
         place -= 1
-    return names[place]
+    return "/".join([*inner, names[place]])
 
 
 def with_new_head(
@@ -108,7 +132,8 @@ def with_new_head(
 
     Args:
         teacher: A Functional or Sequential model; it is not changed.
-        at: Name of a layer of it. Of maps, the head sees the means.
+        at: A layer of it, also of a network in it, as `features_of` tells.
+            Of maps, the head sees the means.
         classes: Of the new task.
         seed: Of the head's initial weights: the same gives the same.
 
@@ -119,12 +144,10 @@ def with_new_head(
         OSError: If the teacher has no such layer, or cannot be cut there.
     """
     names = [layer.name for layer in teacher.layers]
-    if at not in names:
+    if at.partition("/")[0] not in names:
         raise OSError(f"the teacher has no layer {at!r}; it has {names}")
     try:
-        # Of a model its own `output` is a tensor inside of it.
-        tensor = keras.Operation.output.fget(teacher.get_layer(at))
-        body = keras.Model(teacher.inputs, tensor)
+        body = _cut(teacher, at)
     except Exception as error:
         raise OSError(
             f"the teacher {teacher.name} cannot be cut at {at!r}: expected a "
@@ -147,6 +170,18 @@ def with_new_head(
     # Not a list of one: that is another structure than a tensor.
     (inputs,) = copy.inputs
     return keras.Model(inputs, head(outputs), name="student")
+
+
+def _cut(model, path):
+    """A network up to a layer, which may be one of a network in it."""
+    name, _, rest = path.partition("/")
+    layer = model.get_layer(name)
+    # Of a model its own `input` and `output` are tensors inside of it.
+    if not rest:
+        tensor = keras.Operation.output.fget(layer)
+    else:
+        tensor = _cut(layer, rest)(keras.Operation.input.fget(layer))
+    return keras.Model(model.inputs, tensor, name=model.name)
 
 
 def head_of(student: keras.Model) -> keras.layers.Layer:

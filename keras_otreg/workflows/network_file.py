@@ -49,7 +49,9 @@ def network_in(path: pathlib.Path, role: str) -> keras.Model:
 def _without_names(model):
     """The same network, if its only output is under a name the tensor alone."""
     outputs = getattr(model, "outputs", None) or []
-    if len(outputs) != 1 or not keras.tree.is_nested(model.output):
+    if len(outputs) != 1 or isinstance(model, keras.Sequential):
+        return model
+    if not keras.tree.is_nested(model.output):
         return model
     return keras.Model(model.input, outputs[0], name=model.name)
 

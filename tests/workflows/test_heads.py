@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_otreg.features import capture
 from keras_otreg.workflows.heads import (
     HEAD,
     classifier,
@@ -235,6 +236,40 @@ def test_a_network_is_cut_behind_another_one_in_it(
     np.testing.assert_allclose(
         student(x), student.layers[-1](seen), rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ([layers.Dense(5, "softmax")], "inner/gap"),
+        ([layers.Dense(5), layers.Softmax()], "inner/gap"),
+        ([layers.Dropout(0.1), layers.Dense(5, "softmax")], "inner/gap"),
+        ([layers.Dense(5, "relu")], "inner"),
+    ],
+)
+def test_a_network_is_cut_before_the_softmax_of_one_in_it(ends, expected, rng):
+    pooling = layers.GlobalAveragePooling2D(name="gap")
+    inner = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(4, 3), pooling, *ends],
+        name="inner",
+    )
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Rescaling(0.5), inner]
+    )
+    assert place_of(model) == expected
+    student = with_new_head(model, features_of(model), 3, seed=0)
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    _, seen = capture(model, x, [expected])
+    np.testing.assert_allclose(
+        student(x), student.layers[-1](seen[expected]), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_an_inner_network_that_is_a_head_is_replaced():
+    head = keras.Sequential([layers.Dense(5, "softmax")], name="top")
+    pooling = layers.GlobalAveragePooling2D(name="gap")
+    chain = [keras.Input((8, 8, 3)), layers.Conv2D(4, 3), pooling, head]
+    assert features_of(keras.Sequential(chain)) == "gap"
 
 
 def test_names_that_a_network_has_are_not_taken_again():

@@ -64,3 +64,16 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, value, dtype):
     model.save(tmp_path / "broken.keras")
     with pytest.raises(OSError, match="own/kernel holds NaN or infinity"):
         network_in(tmp_path / "broken.keras", "teacher")
+
+
+def test_a_single_output_loses_its_name(tmp_path):
+    inputs = keras.Input((3,))
+    outputs = layers.Dense(2, name="scores")(inputs)
+    for structure in ({"scores": outputs}, [outputs], outputs):
+        model = keras.Model(inputs, structure)
+        model.save(tmp_path / "named.keras")
+        x = np.ones((4, 3))
+        np.testing.assert_array_equal(
+            network_in(tmp_path / "named.keras", "model").predict_on_batch(x),
+            keras.Model(inputs, outputs).predict_on_batch(x),
+        )
