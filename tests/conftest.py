@@ -50,6 +50,8 @@ def fresh_session():
     """Layer names start from zero in every test."""
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
+    # A command that was told to be quiet leaves it off.
+    keras.config.enable_interactive_logging()
 
 
 @pytest.fixture(autouse=True)

@@ -226,7 +226,11 @@ def add_common(
 
 def screen(options: argparse.Namespace) -> Any:
     """The `rich.console.Console` of a command, silent if that is wanted."""
+    import keras
     import rich.console
 
+    if options.quiet:
+        # Or Keras would draw bars of its own, as of a download.
+        keras.config.disable_interactive_logging()
     # A path or a name of the user's is no markup, whatever is in it.
     return rich.console.Console(quiet=options.quiet, markup=False, emoji=False)

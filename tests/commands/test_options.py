@@ -2,6 +2,7 @@
 
 import argparse
 
+import keras
 import pytest
 import rich.table
 
@@ -22,6 +23,12 @@ def test_a_name_is_shown_as_it_is(name, capsys):
         assert f"{words} {name}" in shown
 
 
-def test_silence_is_kept(capsys):
+def test_silence_is_kept(capsys, tmp_path):
     screen(argparse.Namespace(quiet=True)).print("nothing")
+    (tmp_path / "weights").write_bytes(bytes(10**5))
+    keras.utils.get_file(
+        "weights",
+        (tmp_path / "weights").as_uri(),
+        cache_dir=tmp_path / "cache",
+    )
     assert not capsys.readouterr().out
