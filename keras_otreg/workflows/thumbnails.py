@@ -6,16 +6,22 @@ import io
 
 import keras
 
+from keras_otreg.data.image_folder import decoded
+
 SIZE = 104
 
 
 @functools.lru_cache(maxsize=4096)
 def thumbnail(path: str) -> str:
     """A picture as the value of `src`, square, its margins cut off."""
-    # Some pictures have no colours, or more than three channels.
-    picture = keras.utils.load_img(
-        path, color_mode="rgb", target_size=(SIZE, SIZE), keep_aspect_ratio=True
+    # As networks are shown it: Pillow makes white of 16 bits a channel.
+    pixels = keras.ops.image.resize(
+        decoded(path).numpy(),
+        (SIZE, SIZE),
+        crop_to_aspect_ratio=True,
+        antialias=True,
     )
+    picture = keras.utils.array_to_img(pixels, scale=False)
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=82)
     code = base64.b64encode(buffer.getvalue()).decode("ascii")
