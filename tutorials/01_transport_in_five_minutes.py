@@ -50,7 +50,7 @@ for axes, epsilon in zip(panels, (0.01, 0.5, 100.0), strict=True):
     axes.set_axis_off()
     print(
         f"epsilon {epsilon:6}: cost {float((P * np.asarray(C)).sum()):.3f}, "
-        f"entropy {entropy:.2f}, rows sum to {P.sum(1).round(4).min()}"
+        f"entropy {entropy:.2f}, rows sum to {P.sum(1).min():.4f}"
     )
 
 # %% [markdown]

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Move from `keras.distillation`
+# # Move from keras.distillation
 #
 # Keras has a `Distiller`. The losses of this library work inside it, its losses
 # have a counterpart here, and `TransferModel` does what it cannot.

@@ -33,8 +33,12 @@ def expect(model: Any, store: Any) -> None:
 
     Keras would warn, and leave the optimizer as it is.
     """
-    optimizer, names = getattr(model, "optimizer", None), list(store.keys())
-    if optimizer is not None and COUNT in names:
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return
+    # Left over from a file that was not loaded to its end.
+    vars(optimizer).pop("load_own_variables", None)
+    if COUNT in list(store.keys()):
         count = int(np.array(store[COUNT]))
         vars(optimizer)["load_own_variables"] = functools.partial(
             _load_whole, optimizer, count
