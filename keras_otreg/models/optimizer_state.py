@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_otreg import backend, checks
@@ -20,12 +21,16 @@ def build(model: Any) -> None:
 
 
 def note(model: Any, store: Any) -> None:
-    """Notes in a file how much of the optimizer of a model it will hold."""
+    """Notes in a file how much of the optimizer of a model it will hold.
+
+    Of one that saves in a way of its own nothing is noted.
+    """
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and optimizer.built:
-        counted = _Counted()
-        optimizer.save_own_variables(counted)
-        store[COUNT] = np.array(len(counted.names))
+    if optimizer is None or not optimizer.built:
+        return
+    usual = keras.optimizers.Optimizer.save_own_variables
+    if type(optimizer).save_own_variables is usual:
+        store[COUNT] = np.array(len(optimizer.variables))
 
 
 def expect(model: Any, store: Any) -> None:
@@ -49,13 +54,3 @@ def _load_whole(optimizer, count, store):
     del vars(optimizer)["load_own_variables"]
     checks.whole_optimizer(len(store.keys()), count)
     optimizer.load_own_variables(store)
-
-
-class _Counted:
-    """Counts what is stored in it."""
-
-    def __init__(self):
-        self.names: set[str] = set()
-
-    def __setitem__(self, name, array):
-        self.names.add(name)
