@@ -14,6 +14,8 @@ LOG = re.compile(
 
 def on_page_content(html, **kwargs):
     """Leaves warnings of Python where they are."""
+    if "jupyter-wrapper" not in html:
+        return html
     page = BeautifulSoup(html, "html.parser")
     for block in page.select(STREAMS):
         lines = block.pre.get_text().splitlines(keepends=True)
@@ -22,4 +24,4 @@ def on_page_content(html, **kwargs):
             block.parent.decompose()
         elif kept != lines:
             block.pre.string = "".join(kept)
-    return str(page) if page.select(".jupyter-wrapper") else html
+    return str(page)

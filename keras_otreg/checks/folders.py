@@ -53,7 +53,7 @@ def enough_pictures(
 
 
 def names_of_text(odd: Sequence[str]) -> None:
-    """Raises if there are files whose names are not UTF-8."""
+    """Raises if there are pictures whose names are not UTF-8."""
     if odd:
         raise ValueError(
             f"Expected files whose names are text in UTF-8. Received: "

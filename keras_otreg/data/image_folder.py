@@ -53,8 +53,8 @@ def image_folder(
     Raises:
         ValueError: If there is no such folder, or no pictures of at least two
             classes in it, or of classes that are not known, or if its
-            folders are called `train` and `validation` or the like; if a name
-            is not UTF-8, as Keras needs it; if a size is none.
+            folders are called `train` and `validation` or the like; if the name
+            of a picture is not UTF-8, as Keras needs it; if a size is none.
 
     Example:
         ```python
@@ -73,8 +73,8 @@ def image_folder(
     checks.count(seed, "seed", least=0)
     path = checks.folder(path, "path")
     folders = _classes_of(path, class_names)
-    odd = [x for x in path.glob("*/**/*") if _shown(x) != str(x)]
-    checks.names_of_text([_shown(x) for x in odd])
+    pictures = [x for x in path.glob("*/**/*") if x.suffix.lower() in SUFFIXES]
+    checks.names_of_text([_shown(x) for x in pictures if not _is_text(x)])
     samples = keras.utils.image_dataset_from_directory(
         str(path),
         class_names=folders,
@@ -134,7 +134,7 @@ def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
         Those that TensorFlow can decode and whose names are UTF-8, in the
         same order.
     """
-    named = [file for file in files if _shown(file) == file]
+    named = [file for file in files if _is_text(file)]
     tried = tf.data.Dataset.from_tensor_slices(tf.constant(named, tf.string))
     # TensorFlow would not decode a picture of which nothing is asked.
     tried = tried.map(
@@ -180,6 +180,11 @@ def _left_out(path: pathlib.Path, readable: list[str]) -> list[str]:
         ],
     }
     return [f"{k}: {', '.join(map(_shown, x))}" for k, x in found.items() if x]
+
+
+def _is_text(path):
+    """Whether a path is UTF-8, as TensorFlow takes it."""
+    return _shown(path) == str(path)
 
 
 def _shown(path):

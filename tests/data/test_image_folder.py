@@ -135,12 +135,25 @@ def test_parts_are_not_taken_for_classes(folder):
         image_folder(folder)
 
 
-def test_a_file_whose_name_is_no_text_is_named(folder):
-    name = os.fsdecode(os.fsencode(folder / "red") + b"/caf\xe9.png")
+def oddly_named(folder, suffix):
+    """A path that is no UTF-8."""
+    name = b"/caf\xe9" + os.fsencode(suffix)
+    path = pathlib.Path(os.fsdecode(os.fsencode(folder) + name))
     try:
-        write(pathlib.Path(name), 90)
+        path.touch()
     except OSError:
         pytest.skip("the file system has no such names")
+    return path
+
+
+def test_a_name_that_is_no_text_matters_only_of_a_picture(folder):
+    oddly_named(folder / "red", ".txt")
+    with pytest.warns(UserWarning, match=r"Left out.*caf\\xe9\.txt"):
+        assert len(image_folder(folder).file_paths) == 10
+
+
+def test_a_picture_whose_name_is_no_text_is_named(folder):
+    write(oddly_named(folder / "red", ".png"), 90)
     with pytest.raises(ValueError, match=r"UTF-8.*caf\\xe9\.png.*Rename"):
         image_folder(folder)
 
