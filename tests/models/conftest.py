@@ -2,6 +2,8 @@ import keras
 import numpy as np
 import pytest
 
+import keras_otreg as otreg
+
 
 @keras.saving.register_keras_serializable(package="tests")
 class CallCounter(keras.layers.Layer):
@@ -58,6 +60,19 @@ def compiled():
         return model
 
     return compile_model
+
+
+@pytest.fixture
+def model(make_network, compiled, samples):
+    """A small wrapper, trained, for tests that need no other."""
+    loss = otreg.losses.CenteredKernelAlignment()
+    penalty = otreg.Penalty(loss, at="backbone/features")
+    model = compiled(
+        otreg.TransferModel(make_network(), penalties=[penalty]),
+        run_eagerly=True,
+    )
+    model.fit(*samples, verbose=0)
+    return model
 
 
 @pytest.fixture

@@ -11,18 +11,6 @@ import keras_otreg as otreg
 
 
 @pytest.fixture
-def model(make_network, compiled, samples):
-    loss = otreg.losses.CenteredKernelAlignment()
-    penalty = otreg.Penalty(loss, at="backbone/features")
-    model = compiled(
-        otreg.TransferModel(make_network(), penalties=[penalty]),
-        run_eagerly=True,
-    )
-    model.fit(*samples, verbose=0)
-    return model
-
-
-@pytest.fixture
 def everything():
     """All that a file of weights can change in a model."""
 

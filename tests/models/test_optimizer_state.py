@@ -10,18 +10,6 @@ import pytest
 import keras_otreg as otreg
 
 
-@pytest.fixture
-def model(make_network, compiled, samples):
-    loss = otreg.losses.CenteredKernelAlignment()
-    penalty = otreg.Penalty(loss, at="backbone/features")
-    model = compiled(
-        otreg.TransferModel(make_network(), penalties=[penalty]),
-        run_eagerly=True,
-    )
-    model.fit(*samples, verbose=0)
-    return model
-
-
 @pytest.mark.parametrize("lost", ["optimizer", "optimizer/vars/3"])
 @pytest.mark.parametrize("load", [keras.saving.load_model, otreg.load_model])
 def test_a_file_that_lost_the_state_of_its_optimizer_is_not_loaded(

@@ -116,9 +116,10 @@ def test_values_are_those_of_float32_and_training_stays_finite(
     history = model.fit(*data, batch_size=4, epochs=3, verbose=0).history
     assert all(np.isfinite(values).all() for values in history.values())
     assert all(np.isfinite(x).all() for x in model.get_weights())
-    # Loss scaling finds its scale by skipping steps; then it skips none.
+    # Loss scaling finds its scale by skipping a step, on JAX two; then none.
+    skipped = 2 if keras.backend.backend() == "jax" else 1
     counted = int(model.optimizer.iterations)
-    assert counted >= (4 if is_scaled else 6)
+    assert counted >= 6 - (skipped if is_scaled else 0)
     model.fit(*data, batch_size=4, epochs=3, verbose=0)
     assert int(model.optimizer.iterations) == counted + 6
 

@@ -226,7 +226,6 @@ def test_a_model_keeps_its_precision_and_with_it_its_optimizer(
     assert histories[0].history == histories[1].history
 
 
-@pytest.mark.schedules
 @pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
 def test_a_format_that_loses_the_teacher_is_refused(model, tmp_path, name):
     with pytest.raises(ValueError, match="Expected the path of a .keras file"):
@@ -234,7 +233,6 @@ def test_a_format_that_loses_the_teacher_is_refused(model, tmp_path, name):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.schedules
 def test_a_link_stays_a_link(model, tmp_path):
     there, link = tmp_path / "there.keras", tmp_path / "link.keras"
     there.touch()
