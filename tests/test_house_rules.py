@@ -101,7 +101,7 @@ def functions(path):
 
 @every_file
 def test_a_file_fits_in_the_head(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
 @every_file
@@ -111,7 +111,7 @@ def test_a_function_fits_on_a_screen(path):
         has_docstring = ast.get_docstring(function) is not None
         first = body[1] if has_docstring and len(body) > 1 else body[0]
         length = function.end_lineno - first.lineno + 1
-        assert length <= 35, f"{function.name} has {length} lines"
+        assert length <= 45, f"{function.name} has {length} lines"
 
 
 @every_file
