@@ -113,9 +113,10 @@ for name, model in models.items():
 
 # %% [markdown]
 # This is one draw of fifty labels and one length of training, and joint
-# training does not help here: look before you use it. Over five draws, [the
-# demo](../joint_transfer.md) finds it a little ahead of the target alone, and
-# the transport term within the noise: a random cost does as well there.
+# training does not help here: measure before you use it. Over five draws, [the
+# demo](../docs/pages/joint_transfer.md) finds it a little ahead of training on
+# the target alone, and the effect of the transport term within the noise: a
+# random cost does as well there.
 #
 # ## What leans on what
 #

@@ -119,4 +119,5 @@ print(sorted(path.name for path in folder.glob("*.keras")))
 # %% [markdown]
 # The program, started again with the same `directory`, goes on where it was
 # stopped. For folders of pictures, `python -m keras_otreg tune` does all of
-# this; [Tuning](../tuning.md) has the details, and several workers.
+# this; [Tuning](../docs/pages/tuning.md) has the details, also for several
+# workers.

@@ -124,4 +124,5 @@ same = loss(x, y), loss(x, ops.flip(y, axis=1))
 print("order of neurons does not matter:", np.allclose(*same, atol=1e-6))
 
 # %% [markdown]
-# A loss that belongs into the package: see [Contributing](../contributing.md).
+# To add a loss to the package, see
+# [Contributing](../docs/pages/contributing.md).

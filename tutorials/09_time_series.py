@@ -114,10 +114,10 @@ print(f"The first machine's network is worth {gain:+.3f}.")
 
 # %% [markdown]
 # What is known of the first machine helps with the second. How much a penalty
-# adds is printed above for this one draw; the weights were not tuned, and [how
-# to choose](../how_to_choose.md) says where to begin. A table of numbers is no
-# different: `keras.Input((columns,))`, dense layers, a penalty at the last of
-# them.
+# adds is printed above for this one draw; the weights were not tuned, and
+# [How to choose](../docs/pages/how_to_choose.md) says where to begin. A table
+# of numbers is no different: `keras.Input((columns,))`, dense layers, and a
+# penalty at the last of them.
 #
 # ## Did the neurons move?
 

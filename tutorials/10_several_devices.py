@@ -80,7 +80,7 @@ for key, gap in gaps.items():
 # costs of their parts of the batch, and all solve one problem, that of the 64
 # pictures. `RepresentationTransport(across_replicas=False)` keeps them apart:
 # nothing is sent, and each makes a plan of its own from its 32 pictures. See
-# [scaling out](../scaling_out.md).
+# [scaling out](../docs/pages/scaling_out.md).
 #
 # ## Save
 #

@@ -23,6 +23,7 @@ from keras_otreg.models.rehearsal import Rehearsed
 from keras_otreg.models.saved import Saved
 from keras_otreg.models.source_model import SourceModel
 from keras_otreg.models.source_task import SourceTask
+from keras_otreg.models.terms import Term
 from keras_otreg.saving import export
 
 
@@ -150,7 +151,9 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         step = control.step_of(self.optimizer)
         return self._guarded_sum(total, terms, x, step, training)
 
-    def loss_terms(self, x, y, y_pred, sample_weight=None, training=True):
+    def loss_terms(
+        self, x, y, y_pred, sample_weight=None, training=True
+    ) -> tuple[Any, list[Term]]:
         """The summands of `compute_loss`, which takes the same arguments.
 
         Returns:

@@ -110,7 +110,13 @@ class TransferHyperModel(keras_tuner.HyperModel):
         self.compile(hp, model)
         return model
 
-    def fit(self, hp, model, *args: Any, **kwargs: Any) -> Any:
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Trains the model of a trial; warns of a misleading objective.
 
         Args:
