@@ -64,7 +64,7 @@ def _target(site, page, path):
 
 
 def main(site):
-    """Print the dead links of a site; return 1 if there are any, or no links."""
+    """Print the dead links of a site; return 1 if any is dead or none found."""
     count, dead = dead_links(site)
     for page, link in dead:
         print(f"{page}: {link}", file=sys.stderr)  # noqa: T201
