@@ -4,27 +4,26 @@ import importlib
 
 from keras_otreg import starting
 
-if starting.is_program(__name__):
-    starting.import_keras()
-
-from keras_otreg import (  # noqa: E402
-    callbacks,
-    class_costs,
-    features,
-    layers,
-    losses,
-    models,
-    ot,
-    plots,
-    regularizers,
-)
-from keras_otreg.models import (  # noqa: E402
-    Penalty,
-    SourceTask,
-    TransferModel,
-    load_model,
-)
-from keras_otreg.regularizers import add_starting_point  # noqa: E402
+if not starting.is_program(__name__):
+    # The command line reads its options before it loads Keras.
+    from keras_otreg import (
+        callbacks,
+        class_costs,
+        features,
+        layers,
+        losses,
+        models,
+        ot,
+        plots,
+        regularizers,
+    )
+    from keras_otreg.models import (
+        Penalty,
+        SourceTask,
+        TransferModel,
+        load_model,
+    )
+    from keras_otreg.regularizers import add_starting_point
 
 __version__ = "0.1.0"
 
@@ -46,12 +45,13 @@ __all__ = [
     "plots",
     "regularizers",
     "tuning",
+    "workflows",
 ]
 
 
 def __getattr__(name: str):
-    # The data need TensorFlow, and the search needs KerasTuner; the rest runs
-    # on every backend of Keras alone.
-    if name in ("data", "tuning"):
+    # The data need TensorFlow, the search KerasTuner, and the work of the
+    # commands both; the rest runs on every backend of Keras alone.
+    if name in ("data", "tuning", "workflows"):
         return importlib.import_module(f"keras_otreg.{name}")
     raise AttributeError(f"module 'keras_otreg' has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import os
 import sys
 import traceback
@@ -15,15 +16,32 @@ from keras_otreg.commands import (
     compare,
     compress,
     demo,
+    evaluate,
+    export,
     finetune,
     inspect,
     interrupts,
     joint,
+    predict,
     tune,
 )
 
 NAME = "keras-otreg"
-COMMANDS = (finetune, compress, joint, inspect, compare, tune, demo, benchmark)
+COMMANDS = (
+    finetune,
+    compress,
+    joint,
+    tune,
+    predict,
+    evaluate,
+    export,
+    inspect,
+    compare,
+    demo,
+    benchmark,
+)
+# They register classes with Keras that a file may hold.
+REGISTERED = ("layers", "losses", "models", "ot", "regularizers")
 # What is wrong with the input or the machine, rather than with this program.
 TROUBLE = (ImportError, OSError, ValueError, FloatingPointError)
 ABOUT = """Transfer learning in Keras, regularised by optimal transport.
@@ -65,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, as of `exit_code`.
     """
     options = _parser().parse_args(arguments)
-    starting.started()
+    _load(options.quiet)
     return exit_code(lambda: options.command(options), options.debug)
 
 
@@ -99,6 +117,16 @@ def exit_code(work: Callable[[], None], debug: bool = False) -> int:
         place = "" if debug else " (--debug shows where)"
         return _failed(f"unexpected {kind}{place}: {error}", 3)
     return 0
+
+
+def _load(quiet):
+    """Imports Keras, which takes seconds, now that there is work to do."""
+    if not quiet and "keras" not in sys.modules:
+        _say("loading Keras and TensorFlow ...")
+    starting.import_keras()
+    for name in REGISTERED:
+        importlib.import_module(f"keras_otreg.{name}")
+    starting.started()
 
 
 def _parser():

@@ -1,4 +1,4 @@
-"""How a program of this package starts, before it can be asked for anything."""
+"""Start of the command line: the import of Keras, silent and interruptible."""
 
 import importlib
 import os
@@ -12,7 +12,9 @@ SCREEN = 2
 
 def is_program(package: str) -> bool:
     """Whether this process runs the command line of the package."""
-    return sys.orig_argv[1:3] == ["-m", package] or (
+    # Options of Python, such as -u, may stand before.
+    after = [*sys.orig_argv, "-m"].index("-m") + 1
+    return sys.orig_argv[after : after + 1] == [package] or (
         os.path.basename(sys.argv[0]) == package.replace("_", "-")
     )
 
@@ -27,6 +29,7 @@ def import_keras() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
     if LEVEL in os.environ:
+        importlib.import_module("keras")
         return
     os.environ[LEVEL] = "3"
     global SCREEN

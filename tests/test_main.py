@@ -13,6 +13,9 @@ COMMANDS = (
     "inspect",
     "compare",
     "tune",
+    "predict",
+    "evaluate",
+    "export",
     "demo",
     "benchmark speed",
     "benchmark accuracy",
@@ -51,6 +54,9 @@ def fails(arguments, capsys):
         (["joint", "data"], "SOURCE"),
         (["inspect"], "MODEL.keras"),
         (["compare", "a.keras", "b.keras"], "DATA"),
+        (["predict", "model.keras"], "PICTURES"),
+        (["evaluate", "model.keras"], "FOLDER"),
+        (["export", "model.keras", "--format", "jpeg"], "--format"),
     ],
 )
 def test_a_wrong_argument_is_named_in_one_line(arguments, culprit, capsys):

@@ -1,6 +1,5 @@
 """The kind `accuracy` of the command `benchmark`."""
 
-import dataclasses
 import pathlib
 from typing import Any
 
@@ -96,6 +95,8 @@ def _check_folders(data):
 
 
 def _comparison(accuracy, options):
+    import dataclasses
+
     comparison = accuracy.read(options.tasks or accuracy.PACKAGED)
     if options.quick:
         comparison = accuracy.quick(comparison)

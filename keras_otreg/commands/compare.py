@@ -7,10 +7,9 @@ from keras_otreg.commands.options import (
     add_common,
     add_image_size,
     add_pictures,
-    screen,
+    arguments,
     whole_number,
 )
-from keras_otreg.commands.readiness import ready
 
 
 def add(commands: Any) -> None:
@@ -61,18 +60,6 @@ def _add_how(compare):
 def _run(options):
     if options.quiet and options.out is None:
         options.refuse("argument --quiet: without --out nothing would remain")
-    if options.out is not None:
-        ready(options.out, options.data)
-    from keras_otreg.workflows.compare import Wish, compare
+    from keras_otreg.workflows import compare
 
-    wish = Wish(
-        first=options.first,
-        second=options.second,
-        data=options.data,
-        out=options.out,
-        pictures=options.pictures,
-        most=options.layers,
-        image_size=options.image_size,
-        seed=options.seed,
-    )
-    compare(wish, screen(options))
+    compare(**arguments(options))

@@ -10,11 +10,9 @@ from keras_otreg.commands.options import (
     add_shots,
     add_strength,
     add_training,
-    screen,
-    training,
+    arguments,
 )
 from keras_otreg.commands.places import add_places
-from keras_otreg.commands.readiness import ready
 from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
 
 METHODS = tuple(name for name in TITLES if name not in OF_WEIGHTS)
@@ -27,8 +25,9 @@ def add(commands: Any) -> None:
         help="train a small network with the help of a large one",
         description="Trains a student of any width and architecture on your "
         "pictures, while its layers stay close to those of a larger network, "
-        "and compares it with the student trained alone. Writes model.keras "
-        "(a plain Keras model), history.csv and report.html. Started again, it "
+        "compares it with the student trained alone, and keeps the better one. "
+        "Writes model.keras (a plain Keras model), classes.json, history.csv "
+        "and report.html. Started again, it "
         "goes on where it was stopped. "
         'Needs pip install "keras-otreg[pictures]".',
     )
@@ -78,21 +77,6 @@ def _add_what(compress):
 
 
 def _run(options):
-    ready(options.out, options.data)
-    from keras_otreg.workflows.compress import Wish, compress
-    from keras_otreg.workflows.telling import tell
+    from keras_otreg.workflows import compress
 
-    console = screen(options)
-    wish = Wish(
-        model=options.model,
-        student=options.student,
-        data=options.data,
-        out=options.out,
-        method=options.method,
-        at=options.at,
-        weight=options.weight,
-        shots=options.shots,
-        image_size=options.image_size,
-        settings=training(options, keep_statistics=False),
-    )
-    tell(compress(wish, console), options.out, console)
+    compress(**arguments(options))

@@ -10,12 +10,10 @@ from keras_otreg.commands.options import (
     add_strength,
     add_teacher,
     add_training,
-    screen,
-    training,
+    arguments,
     whole_number,
 )
 from keras_otreg.commands.places import add_places
-from keras_otreg.commands.readiness import ready
 from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
 
 
@@ -26,8 +24,9 @@ def add(commands: Any) -> None:
         help="fine-tune a network on your pictures",
         description="Trains a new head for your classes, then all of the "
         "network, while its neurons stay close to what they were. Compares it "
-        "with plain fine-tuning, and writes model.keras (a plain Keras model), "
-        "history.csv and report.html. Started again, it goes on where it was "
+        "with plain fine-tuning, keeps what is best in validation, and writes "
+        "model.keras (a plain Keras model), classes.json, history.csv and "
+        "report.html. Started again, it goes on where it was "
         'stopped. Needs pip install "keras-otreg[pictures]".',
     )
     finetune.set_defaults(command=_run, refuse=finetune.error)
@@ -56,10 +55,12 @@ def _add_what(finetune):
     add_strength(finetune)
     finetune.add_argument(
         "--tune",
+        dest="trials",
         metavar="N",
         type=whole_number(0, 10**4),
         default=0,
-        help="search the strength in N trials (default: 0, no search)",
+        help="search the strength in N trials and keep the best one (default: "
+        "0, no search)",
     )
 
 
@@ -69,21 +70,6 @@ def _run(options):
             f"argument --at: not for --method {options.method}, which pulls "
             "all weights"
         )
-    ready(options.out, options.data)
-    from keras_otreg.workflows.finetune import Wish, finetune
-    from keras_otreg.workflows.telling import tell
+    from keras_otreg.workflows import finetune
 
-    console = screen(options)
-    wish = Wish(
-        data=options.data,
-        teacher=options.teacher,
-        out=options.out,
-        method=options.method,
-        at=options.at,
-        weight=options.weight,
-        shots=options.shots,
-        trials=options.tune,
-        image_size=options.image_size,
-        settings=training(options),
-    )
-    tell(finetune(wish, console), options.out, console)
+    finetune(**arguments(options))

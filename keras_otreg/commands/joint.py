@@ -10,11 +10,9 @@ from keras_otreg.commands.options import (
     add_shots,
     add_teacher,
     add_training,
+    arguments,
     number_above_zero,
-    screen,
-    training,
 )
-from keras_otreg.commands.readiness import ready
 
 
 def add(commands: Any) -> None:
@@ -25,9 +23,10 @@ def add(commands: Any) -> None:
         description="Fine-tunes a network on your pictures while a second head "
         "learns a larger set with other classes, tied to the first one by "
         "optimal transport between the two label sets. Compares it with plain "
-        "fine-tuning, and writes model.keras (a plain Keras model), "
-        "history.csv and report.html. Started again, it goes on where it was "
-        'stopped. Needs pip install "keras-otreg[pictures]".',
+        "fine-tuning, keeps what is best in validation, and writes model.keras "
+        "(a plain Keras model), classes.json, history.csv and report.html. "
+        "Started again, it goes on where it was stopped. "
+        'Needs pip install "keras-otreg[pictures]".',
     )
     joint.set_defaults(command=_run)
     add_pictures(joint, "target", "TARGET")
@@ -56,20 +55,6 @@ def add(commands: Any) -> None:
 
 
 def _run(options):
-    ready(options.out, options.target, options.source)
-    from keras_otreg.workflows.joint import Wish, joint
-    from keras_otreg.workflows.telling import tell
+    from keras_otreg.workflows import joint
 
-    console = screen(options)
-    wish = Wish(
-        target=options.target,
-        source=options.source,
-        teacher=options.teacher,
-        out=options.out,
-        shots=options.shots,
-        source_weight=options.source_weight,
-        transport_weight=options.transport_weight,
-        image_size=options.image_size,
-        settings=training(options),
-    )
-    tell(joint(wish, console), options.out, console)
+    joint(**arguments(options))

@@ -74,22 +74,17 @@ def add_training(
     )
 
 
-def training(options: argparse.Namespace, keep_statistics: bool = True) -> Any:
-    """The `Settings` that `add_training` asks for."""
-    from keras_otreg.workflows.learning import Settings
-
-    return Settings(
-        epochs=options.epochs,
-        patience=options.patience,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        seed=options.seed,
-        keep_statistics=keep_statistics,
-    )
+def arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """Options by the names of the arguments of the function that works."""
+    others = ("command", "debug", "refuse")
+    return {k: v for k, v in vars(options).items() if k not in others}
 
 
 def add_pictures(
-    parser: argparse.ArgumentParser, name: str = "data", metavar: str = "DATA"
+    parser: argparse.ArgumentParser,
+    name: str = "data",
+    metavar: str = "DATA",
+    **options: Any,
 ) -> None:
     """Adds the folder of pictures that a command reads."""
     parser.add_argument(
@@ -97,6 +92,17 @@ def add_pictures(
         metavar=metavar,
         type=pathlib.Path,
         help=PICTURES,
+        **options,
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds a trained model that a command uses."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=pathlib.Path,
+        help="a model.keras, or the folder that it is in",
     )
 
 
@@ -226,11 +232,6 @@ def add_common(
 
 def screen(options: argparse.Namespace) -> Any:
     """The `rich.console.Console` of a command, silent if that is wanted."""
-    import keras
-    import rich.console
+    from keras_otreg.workflows.screen import console_for
 
-    if options.quiet:
-        # Or Keras would draw bars of its own, as of a download.
-        keras.config.disable_interactive_logging()
-    # A path or a name of the user's is no markup, whatever is in it.
-    return rich.console.Console(quiet=options.quiet, markup=False, emoji=False)
+    return console_for(options.quiet)

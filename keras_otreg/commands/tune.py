@@ -1,52 +1,63 @@
 """The command `tune`."""
 
-import dataclasses
 import pathlib
 from typing import Any
 
 from keras_otreg.commands.options import (
-    PICTURES,
     add_common,
     add_out,
+    add_pictures,
     add_shots,
     add_teacher,
-    screen,
+    add_training,
+    arguments,
     whole_number,
 )
 from keras_otreg.commands.places import add_places
-from keras_otreg.commands.readiness import ready
-from keras_otreg.files import written
+from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
 
 
 def add(commands: Any) -> None:
     """Adds the command to those of a parser."""
     tune = commands.add_parser(
         "tune",
-        help="search where and how strongly transport should act",
-        description="Fine-tunes a network on your pictures many times, with "
-        "optimal transport towards what it was, and searches the layer, the "
-        "weight, epsilon and the learning rate that are best on validation "
-        "pictures. Started again, it goes on where it was stopped. "
-        'The default teacher needs pip install "keras-otreg[pictures]".',
+        help="fine-tune, and search where and how strongly a method acts",
+        description="Fine-tunes a network as finetune does, but many times "
+        "with other settings: draws the layer, the strength and the learning "
+        "rate at random, and keeps what is best on validation pictures. "
+        "Writes trials.csv beside the files of finetune. Started again, also "
+        "with more trials, it goes on where it was stopped. "
+        'Needs pip install "keras-otreg[pictures]".',
     )
-    tune.set_defaults(command=_run)
+    tune.set_defaults(command=_run, refuse=tune.error)
+    add_pictures(tune, nargs="?")
+    tune.add_argument(
+        "--data",
+        dest="folder",
+        metavar="DATA",
+        type=pathlib.Path,
+        help="the same as DATA, as in earlier versions",
+    )
     _add_what(tune)
-    _add_how(tune)
+    add_training(tune, epochs=5, patience=8, rate=3e-4)
+    add_common(tune)
 
 
 def _add_what(tune):
-    tune.add_argument(
-        "--data",
-        metavar="FOLDER",
-        type=pathlib.Path,
-        required=True,
-        help=PICTURES,
-    )
     add_teacher(tune)
+    add_out(tune, "otreg-tune", "the model, the trials and the report")
+    add_shots(tune)
+    tune.add_argument(
+        "--method",
+        choices=tuple(TITLES),
+        default="transport",
+        metavar="METHOD",
+        help=f"{', '.join(TITLES)} (default: transport)",
+    )
     add_places(
         tune,
-        "a layer where transport may act, may be repeated (default: the last "
-        "before the head)",
+        "a layer where the method may act, may be repeated (default: the one "
+        f"before the head; not for {' and '.join(OF_WEIGHTS)})",
     )
     tune.add_argument(
         "--everywhere",
@@ -54,65 +65,24 @@ def _add_what(tune):
         help="act at all layers of --at at once, not at one of them",
     )
     tune.add_argument(
-        "--method",
-        choices=("transport", "alignment"),
-        default="transport",
-        help="of neurons as they are, or up to their sign and scale (default: "
-        "transport)",
+        "--trials",
+        metavar="N",
+        type=whole_number(1, 10**4),
+        default=20,
+        help="trainings with other settings (default: 20)",
     )
-    add_shots(tune, size=128)
-    add_out(tune, "otreg-tune", "the search and the best model")
-
-
-def _add_how(tune):
-    for name, value, most, text in (
-        ("trials", 20, 10**4, "trainings with other settings"),
-        ("epochs", 5, 10**4, "passes over the pictures in each"),
-        ("batch-size", 32, 10**4, "pictures in a batch"),
-    ):
-        tune.add_argument(
-            f"--{name}",
-            metavar="N",
-            type=whole_number(1, most),
-            default=value,
-            help=f"{text} (default: {value})",
-        )
-    add_common(tune, "the search and the first weights")
 
 
 def _run(options):
-    ready(options.out, options.data)
+    if options.at and options.method in OF_WEIGHTS:
+        options.refuse(
+            f"argument --at: not for --method {options.method}, which pulls "
+            "all weights"
+        )
+    given = arguments(options)
+    folder = given.pop("folder")
+    if (given["data"] is None) == (folder is None):
+        options.refuse("expected one folder of pictures: DATA")
     from keras_otreg.workflows import tune
-    from keras_otreg.workflows.run import write_table
 
-    rows, best = tune.searched(
-        tune.Wish(
-            **{
-                field.name: getattr(options, field.name)
-                for field in dataclasses.fields(tune.Wish)
-            }
-        )
-    )
-    if best is None:
-        raise OSError(f"no trial has succeeded; see {options.out / 'search'}")
-    written(options.out / "model.keras", best.student.save)
-    write_table(options.out / "trials.csv", rows)
-    console = screen(options)
-    console.print(_table(rows))
-    console.print(f"The best model and all trials are in {options.out}.")
-
-
-def _table(rows):
-    import rich.table
-
-    # Without the name of the space, which is the same for all.
-    names = [name.rsplit("/", 1)[-1] for name in rows[0]]
-    table = rich.table.Table(*names, title="Trials, the best first")
-    for row in rows:
-        table.add_row(
-            *(
-                f"{x:.4g}" if isinstance(x, float) else str(x)
-                for x in row.values()
-            )
-        )
-    return table
+    tune(**{**given, "data": given["data"] or folder})

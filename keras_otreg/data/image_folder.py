@@ -134,6 +134,15 @@ def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
         Those that TensorFlow can decode and whose names are UTF-8, in the
         same order.
     """
+    readable = decodable(files)
+    left_out = _left_out(path, readable)
+    if left_out:
+        warnings.warn(f"Left out {'; '.join(left_out)}", stacklevel=3)
+    return readable
+
+
+def decodable(files: Sequence[str]) -> list[str]:
+    """Those of some files that TensorFlow can decode, in the same order."""
     named = [file for file in files if _is_text(file)]
     tried = tf.data.Dataset.from_tensor_slices(tf.constant(named, tf.string))
     # TensorFlow would not decode a picture of which nothing is asked.
@@ -142,11 +151,7 @@ def readable_files(path: pathlib.Path, files: Sequence[str]) -> list[str]:
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     found = tried.ignore_errors().as_numpy_iterator()
-    readable = [file.decode() for file, _ in found]
-    left_out = _left_out(path, readable)
-    if left_out:
-        warnings.warn(f"Left out {'; '.join(left_out)}", stacklevel=3)
-    return readable
+    return [file.decode() for file, _ in found]
 
 
 def decoded(file: Any) -> Any:

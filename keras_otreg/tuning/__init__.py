@@ -4,6 +4,7 @@ from keras_otreg.tuning.alignment_space import alignment_space
 from keras_otreg.tuning.at_each import at_each
 from keras_otreg.tuning.hypermodel import TransferHyperModel
 from keras_otreg.tuning.method_space import (
+    drawn,
     method_space,
     settled,
     strength_space,
@@ -17,6 +18,7 @@ __all__ = [
     "TransferHyperModel",
     "alignment_space",
     "at_each",
+    "drawn",
     "method_space",
     "objective",
     "random_search",

@@ -1,6 +1,7 @@
 """The search spaces of all methods, by the names that commands call them."""
 
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras_tuner
@@ -111,3 +112,27 @@ def settled(values: Mapping[str, Any] | None = None) -> Any:
     hp = keras_tuner.HyperParameters()
     hp.values.update(values or {})
     return hp
+
+
+def drawn(space: Callable[[Any], Any], seed: int) -> dict[str, Any]:
+    """Values drawn at random for all choices of a search space.
+
+    Args:
+        space: A function of `keras_tuner.HyperParameters`, such as one that
+            calls `method_space`.
+        seed: The same gives the same values.
+
+    Returns:
+        The values by their names, for `settled`.
+
+    Example:
+        ```python
+        values = otreg.tuning.drawn(otreg.tuning.strength_space, seed=3)
+        ```
+    """
+    hp, rng = keras_tuner.HyperParameters(), random.Random(seed)
+    space(hp)
+    return {
+        choice.name: choice.random_sample(rng.randrange(2**31))
+        for choice in hp.space
+    }

@@ -1,4 +1,4 @@
-"""What can be said of the predictions on pictures."""
+"""Scores and comparisons of predictions on pictures."""
 
 import dataclasses
 import math
@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-# From which probability of so large a difference by chance it is none.
-DOUBT = 0.05
+# Level of significance of McNemar's test.
+LEVEL = 0.05
+# Probabilities below it count as this: their logarithm is finite.
+LEAST = 1e-7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,35 +17,48 @@ class Comparison:
     """Two networks on the same pictures.
 
     Attributes:
-        right: How many pictures the first one reads.
-        other: How many the second one reads.
-        count: How many there are.
-        only: Pictures that only the first one reads, and only the second.
-        chance: How often networks that are equally good would differ as much.
+        correct: Pictures that the first network classifies correctly.
+        other: Pictures that the second one does.
+        count: All pictures.
+        only: Pictures that only the first one, and only the second one,
+            classifies correctly.
+        p_value: Of McNemar's exact test.
     """
 
-    right: int
+    correct: int
     other: int
     count: int
     only: tuple[int, int]
-    chance: float
+    p_value: float
 
     @property
     def verdict(self) -> str:
         """`"better"`, `"worse"` or `"open"`."""
-        if self.chance > DOUBT:
+        if self.p_value > LEVEL:
             return "open"
-        return "better" if self.right > self.other else "worse"
+        return "better" if self.correct > self.other else "worse"
 
 
-def is_right(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def is_correct(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Whether the most probable class is the label, of shape `(pictures,)`."""
     return probabilities.argmax(axis=-1) == labels
 
 
 def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Share of pictures whose most probable class is their label."""
-    return float(np.mean(is_right(probabilities, labels)))
+    return float(np.mean(is_correct(probabilities, labels)))
+
+
+def score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Accuracy and minus the cross-entropy: the larger score is better.
+
+    Args:
+        probabilities: Of shape `(pictures, classes)`.
+        labels: Of shape `(pictures,)`.
+    """
+    own = probabilities[np.arange(len(labels)), labels]
+    crossentropy = -np.log(np.maximum(own, LEAST)).mean()
+    return accuracy(probabilities, labels), -float(crossentropy)
 
 
 def compared(
@@ -59,7 +74,7 @@ def compared(
     Returns:
         The `Comparison`.
     """
-    first, second = is_right(probabilities, labels), is_right(other, labels)
+    first, second = is_correct(probabilities, labels), is_correct(other, labels)
     only = int((first & ~second).sum()), int((second & ~first).sum())
     differ = sum(only)
     tail = sum(math.comb(differ, k) for k in range(min(only) + 1))
@@ -76,33 +91,36 @@ def compared(
 def confusion(
     probabilities: np.ndarray, labels: np.ndarray, classes: int
 ) -> np.ndarray:
-    """How many pictures of each class (rows) are taken for each (columns)."""
-    taken_for = labels * classes + probabilities.argmax(axis=-1)
-    counts = np.bincount(taken_for, minlength=classes * classes)
+    """Counts of pictures by class (rows) and predicted class (columns)."""
+    predicted = labels * classes + probabilities.argmax(axis=-1)
+    counts = np.bincount(predicted, minlength=classes * classes)
     return counts.reshape(classes, classes)
 
 
 def examples(
-    probabilities: np.ndarray, labels: np.ndarray, right: bool, most: int
+    probabilities: np.ndarray, labels: np.ndarray, correct: bool, most: int
 ) -> list[dict[str, Any]]:
-    """Pictures that a network is most certain of, rightly or wrongly.
+    """Pictures with the highest predicted probabilities.
 
-    Of those that it reads there are some of each class.
+    Correctly classified pictures are taken from all classes in turn.
 
     Args:
         probabilities: Of shape `(pictures, classes)`.
         labels: Of shape `(pictures,)`.
-        right: Whether those that it reads are wanted.
+        correct: Whether correctly or wrongly classified pictures are wanted.
         most: How many at most.
 
     Returns:
-        For each its `row`, the `label`, what it is taken for (`taken_for`) and
-        how probable that is (`share`).
+        For each its `row`, the `label`, the class `predicted` and its
+        `probability`.
     """
-    taken_for, share = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
-    rows = np.flatnonzero(is_right(probabilities, labels) == right)
-    rows = rows[np.argsort(-share[rows], kind="stable")]
-    if right:
+    predicted, probability = (
+        probabilities.argmax(axis=-1),
+        probabilities.max(axis=-1),
+    )
+    rows = np.flatnonzero(is_correct(probabilities, labels) == correct)
+    rows = rows[np.argsort(-probability[rows], kind="stable")]
+    if correct:
         # First the surest of each class, then the second of each.
         found = labels[rows]
         turn = [np.sum(found[:k] == found[k]) for k in range(len(rows))]
@@ -111,8 +129,8 @@ def examples(
         {
             "row": int(row),
             "label": int(labels[row]),
-            "taken_for": int(taken_for[row]),
-            "share": float(share[row]),
+            "predicted": int(predicted[row]),
+            "probability": float(probability[row]),
         }
         for row in rows[:most]
     ]

@@ -1,10 +1,14 @@
-"""Which layers of a network are worth comparing."""
+"""Layers that a user names, and those that end the parts of a network."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_otreg import checks
 from keras_otreg.features.taps import activation_specs
-from keras_otreg.features.walk import walk
+from keras_otreg.features.walk import find_layer, split_call, walk
 from keras_otreg.workflows.heads import place_of
 
 layers = keras.layers
@@ -27,6 +31,35 @@ GATES = layers.Multiply
 # Layers of neurons, where they have an activation themselves.
 NEURONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU)
 FEWEST = 3
+INSPECT = "`keras-otreg inspect MODEL.keras` lists those of a file"
+
+
+def known_layers(
+    model: keras.Model,
+    paths: Sequence[str],
+    name: str,
+    features: str | None = None,
+) -> list[str]:
+    """Returns the paths of layers if a network has them all.
+
+    Args:
+        model: A built `keras.Model`.
+        paths: Paths that the user has given.
+        name: Of the network, for the error.
+        features: The layer behind which it has a new head, if it has one.
+
+    Raises:
+        ValueError: If there is no such layer; the message lists near matches.
+    """
+    way_out = f"{INSPECT}."
+    if features is not None:
+        way_out = f"{INSPECT}; a new head replaces those behind {features!r}."
+    layers = dict(walk(model))
+    for path in paths:
+        layer, _ = split_call(path, layers)
+        checks.known_layer(layer, layers, name, way_out)
+        find_layer(model, path)
+    return [*paths]
 
 
 def main_layers(model: keras.Model, most: int) -> list[str]:
@@ -85,7 +118,7 @@ def _innermost_first(model):
 def thinned(paths: list[str], most: int) -> list[str]:
     """At most so many paths, evenly spaced, the last one among them."""
     count = min(most, len(paths))
-    places = np.linspace(0, len(paths) - 1, count + 1)[1:] if count else []
+    places: Any = np.linspace(0, len(paths) - 1, count + 1)[1:] if count else []
     if count == len(paths):
         return paths
     return [paths[int(place)] for place in places]

@@ -1,6 +1,8 @@
 """Ways of fine-tuning, by the names that the command line calls them."""
 
-from collections.abc import Callable, Mapping
+import math
+import random
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,9 +16,8 @@ from keras_otreg.regularizers import (
     add_starting_point,
 )
 from keras_otreg.tuning import (
-    TransferHyperModel,
+    drawn,
     method_space,
-    random_search,
     settled,
     strength_space,
 )
@@ -24,7 +25,9 @@ from keras_otreg.workflows.heads import head_of
 from keras_otreg.workflows.names import TITLES
 
 STARTING_POINTS = {"l2-sp": StartingPoint, "neuron-transport": NeuronTransport}
-# What is worth telling of a loss.
+# Learning rates that a search draws from.
+RATES = (1e-4, 3e-3)
+# Arguments of a loss that a report lists.
 SHOWN = ("epsilon", "cost")
 
 
@@ -49,19 +52,18 @@ class Method:
         teacher: keras.Model | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> keras.Model:
-        """What is to be trained.
+        """Returns what is to be trained.
 
         Args:
             student: A network, which is trained in place.
             teacher: `None` for a copy of the student as it is.
-            values: What a search has found; defaults if not given.
+            values: As of `draw`; defaults if not given.
 
         Returns:
             The student, or a `TransferModel` around it.
         """
-        hp = settled(values)
-        student = self._started(hp, student)
-        penalties = self._penalties(hp)
+        student = self._with_starting_point(values, student)
+        penalties = self._penalties(values)
         if not penalties:
             return student
         return TransferModel(student, teacher, penalties)
@@ -69,7 +71,7 @@ class Method:
     def check(
         self, student: keras.Model, teacher: keras.Model | None = None
     ) -> None:
-        """Finds out before any training whether the method fits.
+        """Builds the model once, so that a misfit is found before training.
 
         Raises:
             ValueError: If a loss does not fit the shapes of its layers.
@@ -77,63 +79,75 @@ class Method:
         self.model(copy_of(student), teacher)
 
     def settings(self, values: Mapping[str, Any] | None = None) -> dict:
-        """The strengths that `model` has, for a reader."""
-        hp = settled(values)
+        """The values that `model` uses, for a report."""
         if self.name in STARTING_POINTS:
-            return {"strength": strength_space(hp, self._weight)}
-        penalty, *_ = self._penalties(hp)
-        found = {"weight": penalty.weight, "at": ", ".join(self.places)}
-        config = penalty.loss.get_config()
-        return {**found, **{k: config[k] for k in SHOWN if k in config}}
+            return {"strength": self._space(settled(values))}
+        penalties = self._penalties(values)
+        at = ", ".join(penalty.at for penalty in penalties)
+        config = penalties[0].loss.get_config()
+        shown = {k: config[k] for k in SHOWN if k in config}
+        return {"weight": penalties[0].weight, "at": at, **shown}
 
-    def search(
-        self,
-        student: keras.Model,
-        compile: Callable[[Any], None],
-        trials: int,
-        seed: int,
-        folder: Any,
-        **fit: Any,
-    ) -> list[dict[str, Any]]:
-        """Tries strengths; returns the trials, the best first.
+    def draw(
+        self, seed: int, *, one_place: bool = False, rate: bool = False
+    ) -> dict[str, Any]:
+        """Values of a trial, drawn at random.
 
         Args:
-            student: A network to start from, which stays as it is.
-            compile: Compiles a model.
-            trials: How many.
-            seed: Of the settings.
-            folder: Of the state of the search.
-            **fit: For `fit`.
+            seed: The same gives the same.
+            one_place: Whether to draw one of the places too; else the method
+                acts at all of them.
+            rate: Whether to draw a learning rate too.
+
+        Returns:
+            Values for `model`, and a `"learning_rate"` if one is drawn.
         """
-        hypermodel = TransferHyperModel(
-            lambda hp: self._started(hp, copy_of(student)),
-            penalties=self._penalties,
-            compile=lambda hp, model: compile(model),
-        )
-        rows, _ = random_search(hypermodel, folder, trials, seed=seed, **fit)
-        return rows
+        rng = random.Random(seed)
+        values: dict[str, Any] = {}
+        if rate:
+            low, high = map(math.log, RATES)
+            values["learning_rate"] = math.exp(rng.uniform(low, high))
+        if self.name not in STARTING_POINTS:
+            places = [*self.places]
+            at = [rng.choice(places)] if one_place else places
+            values["at"] = " + ".join(at)
+        draws = drawn(self._space, rng.randrange(2**31))
+        # The place is chosen above.
+        return values | {k: v for k, v in draws.items() if k != self._at}
 
     def loss(self, values: Mapping[str, Any] | None = None) -> Any:
         """The loss between two layers; `None` if there is none."""
-        penalties = self._penalties(settled(values))
+        penalties = self._penalties(values)
         return penalties[0].loss if penalties else None
 
-    def _started(self, hp, student):
+    @property
+    def _at(self):
+        """Name of the choice of a layer in the spaces of `tuning`."""
+        return f"{self.name}/at"
+
+    def _space(self, hp):
+        if self.name in STARTING_POINTS:
+            return strength_space(hp, self._weight)
+        at, teacher_at = next(iter(self.places.items()))
+        return method_space(hp, self.name, at, teacher_at, weight=self._weight)
+
+    def _with_starting_point(self, values, student):
         kind = STARTING_POINTS.get(self.name)
         if kind is None:
             return student
-        strength = strength_space(hp, self._weight)
+        strength = self._space(settled(values))
         head = [head_of(student).name]
         return add_starting_point(student, strength, head, regularizer=kind)
 
-    def _penalties(self, hp):
+    def _penalties(self, values):
         if self.name in STARTING_POINTS:
             return []
-        (at, teacher_at), *_ = self.places.items()
-        one = method_space(hp, self.name, at, teacher_at, weight=self._weight)
+        one = self._space(settled(values))
+        at = (values or {}).get("at")
+        places = [*self.places] if at is None else at.split(" + ")
         return Penalty.at_each(
             one.loss,
-            self.places,
+            {path: self.places[path] for path in places},
             weight=one.weight,
             name=self.name,
         )

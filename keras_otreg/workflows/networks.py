@@ -1,6 +1,8 @@
-"""Networks that the command line is told of by name."""
+"""Networks that are given by name, and the pictures that they take."""
 
+import os
 import pathlib
+from typing import Any
 
 import keras
 
@@ -11,12 +13,14 @@ from keras_otreg.workflows.applications import application
 from keras_otreg.workflows.network_file import network_in
 
 
-def teacher_named(name: str, size: int) -> keras.Model:
+def teacher_named(
+    name: str | os.PathLike[str] | keras.Model, size: int
+) -> keras.Model:
     """Loads the network to learn from.
 
     Args:
-        name: `"efficientnet-lite0"`, the path of a `.keras` file, or the name
-            of a network of `keras.applications`.
+        name: `"efficientnet-lite0"`, the path of a `.keras` file, the name of
+            a network of `keras.applications`, or a built model.
         size: Height and width of the pictures, where the network is not in a
             file.
 
@@ -27,6 +31,9 @@ def teacher_named(name: str, size: int) -> keras.Model:
         OSError: If there is no such network, or it cannot be downloaded.
         ImportError: If a package that holds weights is not installed.
     """
+    if isinstance(name, keras.Model):
+        return name
+    name = os.fspath(name)
     if name == LITE0:
         return efficientnet_lite0((size, size, 3))
     path = pathlib.Path(name)
@@ -64,7 +71,7 @@ def picture_shape(
         raise OSError(
             f"the {role} {model.name} has {len(outputs)} outputs: expected one"
         )
-    shape = getattr(model, "input_shape", None)
+    shape: Any = getattr(model, "input_shape", None)
     is_one = isinstance(shape, tuple) and len(shape) == 4
     if not is_one or shape[-1] not in (1, 3):
         raise OSError(

@@ -1,4 +1,4 @@
-"""Which neurons of a teacher a student has kept, and which it has moved."""
+"""Neurons of a teacher that a student has re-used or re-assigned."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,10 +10,14 @@ import numpy as np
 from keras_otreg.losses import RepresentationTransport
 from keras_otreg.losses.transport_alignment import TransportAlignment
 from keras_otreg.ot.plan import entropy_of
-from keras_otreg.workflows.answers import answers
+from keras_otreg.workflows.activations import mean_activations
 
 # Of neurons in the report, and of pictures beside each.
 ROLES, BEST = 5, 4
+
+
+# Share of a neuron's mass that has to change places for it to be re-assigned.
+MOST = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +28,10 @@ class Neurons:
         at: Path of the student's layer.
         teacher_at: Path of the teacher's.
         plan: Of shape `(teacher neurons, student neurons)`.
-        before: What the teacher's neurons answer, `(pictures, neurons)`.
-        after: What the student's do.
-        same: Whether neuron `i` of the student began as the teacher's `i`.
+        before: Activations of the teacher, `(pictures, neurons)`.
+        after: Activations of the student.
+        own_plan: The plan between the teacher's layer and itself, where the
+            student began as a copy of the teacher; else `None`.
     """
 
     at: str
@@ -34,29 +39,49 @@ class Neurons:
     plan: np.ndarray
     before: np.ndarray
     after: np.ndarray
-    same: bool
+    own_plan: np.ndarray | None
+
+    @property
+    def same(self) -> bool:
+        """Whether the student began as a copy of the teacher."""
+        return self.own_plan is not None
+
+    @property
+    def shift(self) -> np.ndarray:
+        """Share of each neuron's mass that training has moved elsewhere.
+
+        It is the total variation between its row of the plan and its row of
+        the unchanged network's own plan, which may be blurred itself.
+        """
+        change = _shares(self.plan) - _shares(self.own_plan)
+        return 0.5 * np.abs(change).sum(axis=1)
 
     @property
     def partners(self) -> np.ndarray:
-        """The student's neuron that each of the teacher's goes to most."""
-        return self.plan.argmax(axis=1)
+        """The student's neuron that has the role of each of the teacher's."""
+        if not self.same:
+            return self.plan.argmax(axis=1)
+        gain = _shares(self.plan) - _shares(self.own_plan)
+        own = np.arange(len(self.plan))
+        return np.where(self.shift > MOST, gain.argmax(axis=1), own)
 
     @property
     def shares(self) -> np.ndarray:
-        """How much of it goes there."""
-        total = self.plan.sum(axis=1)
-        return self.plan.max(axis=1) / np.where(total > 0.0, total, 1.0)
+        """Share of each neuron's mass that goes to its partner."""
+        rows = np.arange(len(self.plan))
+        return _shares(self.plan)[rows, self.partners]
 
     @property
     def silent(self) -> np.ndarray:
-        """Neurons of the teacher that answer to all pictures alike."""
+        """Neurons of the teacher with the same activation on all pictures."""
         return self.before.std(axis=0) < 1e-6
 
     @property
     def kept(self) -> np.ndarray:
-        """Neurons that are still what their teacher's neuron was."""
-        here = self.partners == np.arange(len(self.plan))
-        return here & ~self.silent if self.same else np.zeros_like(here)
+        """Neurons that still are what their teacher's neuron was."""
+        if not self.same:
+            return np.zeros(len(self.plan), bool)
+        return (self.shift <= MOST) & ~self.silent
 
     @property
     def moved(self) -> np.ndarray:
@@ -69,15 +94,15 @@ class Neurons:
         return float(entropy_of(keras.ops.convert_to_tensor(self.plan)))
 
     def roles(self, which: np.ndarray) -> list[dict[str, Any]]:
-        """Some neurons, with the pictures that they answer to most.
+        """Some neurons, with the pictures of their largest activations.
 
         Args:
             which: Whether each neuron of the teacher may be among them.
 
         Returns:
             For each the `neuron`, its `partner` in the student, the `share`
-            that goes there, and rows of pictures: those that it answered to
-            (`was`), and those that its partner answers to (`is_now`).
+            that goes there, and rows of pictures: those of the largest
+            activations of the neuron (`was`) and of its partner (`is_now`).
         """
         spread = np.where(which, self.before.std(axis=0) * self.shares, -1.0)
         rows = np.argsort(-spread, kind="stable")[:ROLES]
@@ -94,9 +119,15 @@ class Neurons:
         }
 
 
-def best(answers: np.ndarray) -> list[int]:
-    """The pictures with the largest answers of a neuron."""
-    return np.argsort(-answers, kind="stable")[:BEST].tolist()
+def best(activations: np.ndarray) -> list[int]:
+    """Rows of the pictures with the largest activations of a neuron."""
+    return np.argsort(-activations, kind="stable")[:BEST].tolist()
+
+
+def _shares(plan):
+    """Rows that sum to 1, or are 0 where a neuron has no mass."""
+    total = plan.sum(axis=1, keepdims=True)
+    return plan / np.where(total > 0.0, total, 1.0)
 
 
 def neurons(
@@ -107,7 +138,7 @@ def neurons(
     loss: Any,
     same: bool,
 ) -> Neurons:
-    """Sees the neurons of two layers on some pictures.
+    """Compares the neurons of two layers on some pictures.
 
     Args:
         teacher: The network that was learnt from.
@@ -123,7 +154,9 @@ def neurons(
     at, teacher_at = place
     planned = isinstance(loss, (RepresentationTransport, TransportAlignment))
     loss = loss if planned else RepresentationTransport()
-    (before,) = answers(teacher, pictures, [teacher_at])
-    (after,) = answers(student, pictures, [at])
+    (before,) = mean_activations(teacher, pictures, [teacher_at])
+    (after,) = mean_activations(student, pictures, [at])
     plan = keras.ops.convert_to_numpy(loss.plan(before, after))
-    return Neurons(at, teacher_at, plan, before, after, same)
+    own = loss.plan(before, before) if same else None
+    own = None if own is None else keras.ops.convert_to_numpy(own)
+    return Neurons(at, teacher_at, plan, before, after, own)

@@ -1,4 +1,4 @@
-"""What all commands that train have in common: stages, and files at the end."""
+"""Stages and output files of the commands that train."""
 
 import contextlib
 import hashlib
@@ -9,103 +9,172 @@ from typing import Any
 
 import keras
 import numpy as np
+import rich.console
 
 from keras_otreg.data import PictureFiles
 from keras_otreg.features import fingerprint
 from keras_otreg.files import whole
-from keras_otreg.workflows.findings import accuracy
-from keras_otreg.workflows.learning import HEAD_EPOCHS, Lessons, Settings
+from keras_otreg.workflows.class_names import Classes, save_classifier
+from keras_otreg.workflows.findings import score
+from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.neurons import neurons
-from keras_otreg.workflows.report import check_report, write_report
-from keras_otreg.workflows.run import Run, Trained, write_table
+from keras_otreg.workflows.report import check_report, report_page
+from keras_otreg.workflows.report_data import ReportData
 from keras_otreg.workflows.screen import Screen, screen
-from keras_otreg.workflows.story import Story
+from keras_otreg.workflows.stages import Run, Trained, write_table
+from keras_otreg.workflows.training import Trainer, Training
 
 HEAD_ONLY, PLAIN = "new head only", "plain fine-tuning"
 MODEL, HISTORY, REPORT = "model.keras", "history.csv", "report.html"
-# Pictures that neurons are seen on.
+TRIALS = "trials.csv"
+# Pictures on which neurons are compared.
 SEEN = 256
 
 
 class Project:
-    """The stages of a command, and what it writes at the end.
+    """The stages of a command, and the files that it writes at the end.
 
     Args:
-        run: What is finished already.
-        lessons: What is learnt, and how.
-        screen: Where it is told.
+        run: Stages that are finished.
+        trainer: Trains networks.
+        screen: Shows progress.
     """
 
-    def __init__(self, run: Run, lessons: Lessons, screen: Screen):
+    def __init__(self, run: Run, trainer: Trainer, screen: Screen):
         self.run = run
-        self.lessons = lessons
+        self.trainer = trainer
         self.screen = screen
 
     def stage(
-        self, name: str, title: str, epochs: int, work: Callable[[], Trained]
+        self, name: str, title: str, work: Callable[[], Trained]
     ) -> Trained:
-        """What a stage has trained, now or before.
+        """Returns the network of a stage, trained now or before.
 
         Args:
             name: Of its files.
             title: Shown to people.
-            epochs: How many it takes at most.
             work: Trains.
         """
         was_there = self.run.is_finished(name)
-        if was_there:
-            self.screen.skip(epochs)
         trained = self.run.stage(name, work)
-        labels = self.lessons.parts["validation"].labels
-        reached = accuracy(trained.predictions["validation"], labels)
+        reached, _ = self.score(trained)
         how = (
             "finished before"
             if was_there
-            else f"epoch {trained.best} of {len(trained.history)}, "
+            else f"best epoch {trained.best} of {len(trained.history)}, "
             f"{trained.seconds:.0f} s"
         )
         self.screen.say(f"{title}: validation accuracy {reached:.3f} ({how})")
         return trained
 
-    def learn_head(self, student: keras.Model) -> Trained:
+    def score(self, trained: Trained) -> tuple[float, float]:
+        """Validation accuracy and minus the cross-entropy."""
+        labels = self.trainer.parts["validation"].labels
+        return score(trained.predictions["validation"], labels)
+
+    def train_head(self, student: keras.Model) -> Trained:
         """The stage that trains a new head."""
         return self.stage(
             "head",
             HEAD_ONLY,
-            HEAD_EPOCHS,
-            lambda: self.lessons.learn_head(HEAD_ONLY, student),
+            lambda: self.trainer.train_head(HEAD_ONLY, student),
         )
 
-    def learn(
-        self, name: str, title: str, start: keras.Model, *how: Any
+    def train(
+        self,
+        name: str,
+        title: str,
+        start: keras.Model,
+        *wrap: Any,
+        **options: Any,
     ) -> Trained:
         """A stage that trains all of a network.
 
         Args:
             name: Of its files.
             title: Shown to people.
-            start: As for `Lessons.learn`.
-            *how: Likewise.
+            start: As for `Trainer.train`.
+            *wrap: Likewise.
+            **options: Likewise.
         """
         return self.stage(
             name,
             title,
-            self.lessons.settings.epochs,
-            lambda: self.lessons.learn(title, start, *how),
+            lambda: self.trainer.train(title, start, *wrap, **options),
         )
 
-    def write(self, story: Story) -> None:
+    def search(
+        self, method: Method, start: keras.Model, trials: int, **draw: bool
+    ) -> tuple[Trained, dict[str, Any]]:
+        """Trains with values drawn at random; returns the best trial.
+
+        A trial is a stage: those of an earlier search with the same settings
+        are not trained again, and the weights of the best one are kept.
+
+        Args:
+            method: The method.
+            start: The network that every trial starts from.
+            trials: How many.
+            **draw: For `Method.draw`.
+
+        Returns:
+            The network of the best trial, and its values.
+
+        Raises:
+            FloatingPointError: If the numbers of all trials diverge.
+        """
+        found: list[tuple[Any, int, Trained, dict[str, Any]]] = []
+        failure = None
+        for k in range(trials):
+            values = method.draw(self.trainer.options.seed + k, **draw)
+            title = f"{method.title}, trial {k + 1} of {trials}"
+            try:
+                trained = self.train(
+                    f"trial-{k:03}",
+                    title,
+                    start,
+                    lambda x, v=values: method.model(x, values=v),
+                    learning_rate=values.get("learning_rate"),
+                )
+            except FloatingPointError as error:
+                failure = error
+                self.screen.say(f"{title}: diverged")
+                continue
+            found.append((self.score(trained), -k, trained, values))
+        if not found:
+            raise FloatingPointError(f"every trial diverged: {failure}")
+        found.sort(key=lambda one: one[:2], reverse=True)
+        rows = [
+            {
+                "trial": 1 - k,
+                "validation accuracy": reached[0],
+                "validation cross-entropy": -reached[1],
+                **values,
+            }
+            for reached, k, _, values in found
+        ]
+        write_table(self.run.folder / TRIALS, rows)
+        return found[0][2:]
+
+    def best(self, results: Mapping[str, Trained]) -> str:
+        """Title of the network that is best in validation."""
+        return max(results, key=lambda title: self.score(results[title]))
+
+    def write(self, data: ReportData) -> None:
         """Writes the model, the table of all epochs and the report."""
-        folder = self.run.folder
-        with whole(folder / MODEL) as unfinished:
-            story.results[story.name].model.save(unfinished)
+        folder, shape = self.run.folder, self.trainer.shape
+        names = self.trainer.parts["train"].class_names
+        model = data.results[data.chosen].model
+        save_classifier(model, folder / MODEL, Classes(names, shape))
         rows = [
             {"stage": title, **row}
-            for title, result in story.results.items()
+            for title, result in data.results.items()
             for row in result.history
         ]
         write_table(folder / HISTORY, rows)
-        write_report(folder / REPORT, story, self.lessons.shape)
+        page = report_page(data, shape)
+        with whole(folder / REPORT) as unfinished:
+            unfinished.write_text(page, "utf-8")
 
     def neurons(
         self,
@@ -115,45 +184,45 @@ class Project:
         loss: Any,
         same: bool,
     ) -> dict[str, Any]:
-        """The neurons of two layers, on pictures of which none was learnt.
+        """The neurons of two layers, on validation pictures.
 
         Args:
-            teacher: The network that was learnt from.
-            student: The one that has learnt.
+            teacher: The teacher.
+            student: The student.
             place: Paths of the student's layer and of the teacher's.
             loss: The loss between them.
             same: Whether the student began as a copy of the teacher.
 
         Returns:
-            `neurons` and the pictures `seen`, for a `Story`.
+            `neurons` and the pictures `seen`, for a `ReportData`.
         """
-        files = self.lessons.parts["validation"]
-        rng = np.random.default_rng(self.lessons.settings.seed)
+        files = self.trainer.parts["validation"]
+        rng = np.random.default_rng(self.trainer.options.seed)
         rows = np.sort(rng.permutation(len(files.paths))[:SEEN])
         files = files.take(rows)
         pictures = np.concatenate(
             [
                 keras.ops.convert_to_numpy(batch)
-                for batch, _ in self.lessons.batches(files)
+                for batch, _ in self.trainer.batches(files)
             ]
         )
         found = neurons(teacher, student, pictures, place, loss, same)
         return {"neurons": found, "seen": files}
 
 
-def facts(
+def run_settings(
     command: str,
     parts: Mapping[str, PictureFiles],
     networks: Mapping[str, keras.Model],
-    settings: Mapping[str, Any],
+    options: Training,
     **more: Any,
 ) -> dict[str, Any]:
-    """What the results of a command depend on, to be told apart by."""
+    """Settings by which the results of a command are recognised."""
     return {
         "command": command,
         **{f"{part} pictures": _digest(x) for part, x in parts.items()},
         **{role: fingerprint(model)[:12] for role, model in networks.items()},
-        **settings,
+        **vars(options),
         **more,
     }
 
@@ -171,15 +240,22 @@ def _digest(files):
 @contextlib.contextmanager
 def project(
     out: pathlib.Path,
-    known: Mapping[str, Any],
+    settings: Mapping[str, Any],
     parts: Mapping[str, PictureFiles],
     shape: tuple[int, int, int],
-    settings: Settings,
-    console: Any,
-    epochs: int,
+    options: Training,
+    console: rich.console.Console,
 ) -> Iterator[Project]:
     """A `Project` whose progress is shown within the block."""
     check_report()
-    run = Run(out, known)
-    with screen(console, epochs) as shown:
-        yield Project(run, Lessons(parts, shape, settings, shown), shown)
+    run = Run(out, settings)
+    counts = ", ".join(
+        f"{len(files.paths)} for {part}" for part, files in parts.items()
+    )
+    console.print(
+        f"Pictures of {len(parts['train'].class_names)} classes at "
+        f"{shape[0]} x {shape[1]} pixels: {counts}",
+        highlight=False,
+    )
+    with screen(console) as shown:
+        yield Project(run, Trainer(parts, shape, options, shown), shown)

@@ -1,6 +1,7 @@
-"""The page that a command writes about what it has done."""
+"""The HTML report of a command."""
 
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,16 +11,18 @@ import numpy as np
 import keras_otreg
 from keras_otreg import checks, plots
 from keras_otreg.callbacks.advice import UNIFORM
-from keras_otreg.files import whole
+from keras_otreg.data import PictureFiles
+from keras_otreg.workflows import wording
 from keras_otreg.workflows.findings import confusion, examples
-from keras_otreg.workflows.story import Story
+from keras_otreg.workflows.report_data import ReportData
 from keras_otreg.workflows.thumbnails import thumbnail
-from keras_otreg.workflows.words import advice, sentence
 
 EXTRA, TEMPLATE = "pictures", "report.html.j2"
 EXAMPLES = 12
+OPTION = re.compile(r"(--[a-z-]+(?: \d+)?)")
 FILTERS = {
     "percent": lambda share: f"{100.0 * share:.1f}\u202f%",
+    "options": lambda text: _with_options(text),
     "pythonic": repr,
     "duration": lambda x: f"{x:.0f} s" if x < 100.0 else f"{x / 60.0:.0f} min",
 }
@@ -35,16 +38,18 @@ def check_report() -> None:
         checks.installed(package, EXTRA, "Reports")
 
 
-def write_report(
-    path: pathlib.Path, story: Story, shape: tuple[int, int, int]
-) -> None:
-    """Writes a page that needs no other file.
+def report_page(data: ReportData, shape: tuple[int, int, int]) -> str:
+    """Returns an HTML page that needs no other file.
 
     Args:
-        path: Of the page.
-        story: What it tells.
-        shape: Height, width and channels of the pictures, as they were seen.
+        data: Of the report.
+        shape: Height, width and channels of the pictures.
     """
+    return rendered(TEMPLATE, _context(data, shape))
+
+
+def rendered(template: str, context: Mapping[str, Any]) -> str:
+    """Fills in one of the templates of this folder."""
     jinja2 = checks.installed("jinja2", EXTRA, "Reports")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_otreg.workflows"),
@@ -54,39 +59,46 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    page = environment.get_template(TEMPLATE).render(_context(story, shape))
-    with whole(path) as unfinished:
-        unfinished.write_text(page, "utf-8")
+    return environment.get_template(template).render(context)
 
 
-def _context(story: Story, shape: tuple[int, int, int]) -> dict[str, Any]:
-    test = story.parts["test"]
-    counts = confusion(story.predictions, test.labels, len(test.class_names))
+def _context(data: ReportData, shape: tuple[int, int, int]) -> dict[str, Any]:
+    compared = data.compared()
     return {
-        "story": story,
-        "sentence": sentence(story.compared(), story.name, story.plain),
-        "advice": _advice(story),
-        "settings": {**story.settings, **_versions()},
+        "data": data,
+        "choice": wording.choice(data),
+        "comparison": wording.comparison(compared, data.method, data.plain),
+        "advice": wording.advice(data),
+        "settings": {**data.settings, **_versions()},
         "size": tuple(shape[:2]),
         "channels": shape[2],
-        "rows": story.rows(),
-        "comparison": story.compared(),
-        "names": test.class_names,
-        "counts": counts.tolist(),
-        "most_confused": _most_confused(counts, test.class_names),
-        "curves": _curves(story),
-        "neurons": _neurons(story),
-        "class_plan": _figure(story.class_plan, "which classes lean on which"),
-        "wrong": _examples(story, right=False),
-        "right": _examples(story, right=True),
+        "rows": data.rows(),
+        "num_test": compared.count,
+        "curves": _curves(data),
+        "neurons": _neurons(data),
+        "class_plan": _figure(data.class_plan, "plan between the classes"),
+        **on_test_pictures(data.predictions, data.parts["test"]),
     }
 
 
-def _advice(story):
-    titles = story.name, story.plain
-    reached = tuple(story.accuracy(x, "validation") for x in titles)
-    results = (story.results[x] for x in titles)
-    return advice(story.name, *results, reached, story.strengths, story.search)
+def on_test_pictures(
+    predictions: np.ndarray, files: PictureFiles
+) -> dict[str, Any]:
+    """The part of a template's context that is about test pictures.
+
+    Args:
+        predictions: Probabilities of shape `(pictures, classes)`.
+        files: The pictures.
+    """
+    names = files.class_names
+    counts = confusion(predictions, files.labels, len(names))
+    return {
+        "names": names,
+        "counts": counts.tolist(),
+        "most_confused": _most_confused(counts, names),
+        "wrong": _examples(predictions, files, correct=False),
+        "right": _examples(predictions, files, correct=True),
+    }
 
 
 def _versions():
@@ -97,7 +109,7 @@ def _versions():
 
 
 def _most_confused(counts, names):
-    """The two classes that are taken for each other most, and how often."""
+    """The most frequent mistake, and how often it is made."""
     mistakes = counts * (1 - np.eye(len(counts), dtype=int))
     row, column = np.unravel_index(mistakes.argmax(), mistakes.shape)
     often = int(mistakes[row, column])
@@ -105,25 +117,27 @@ def _most_confused(counts, names):
         return None
     return {
         "label": names[row],
-        "taken_for": names[column],
+        "predicted": names[column],
         "often": often,
         "of": int(counts[row].sum()),
     }
 
 
-def _curves(story):
-    shown = {k: story.results[k].history for k in (story.plain, story.name)}
+def _curves(data):
+    # The head alone is trained in other epochs.
+    shown = {k: data.results[k].history for k in (data.plain, data.method)}
     steps = np.arange(1, max(map(len, shown.values())) + 1)
-    panels = {}
+    figures = []
     for title, key in (
-        ("pictures not learnt", "val_accuracy"),
-        ("pictures learnt", "accuracy"),
+        ("validation pictures", "val_accuracy"),
+        ("training pictures", "accuracy"),
     ):
-        panels[title] = {k: _line(v, key, len(steps)) for k, v in shown.items()}
-    figure = plots.learning_curves(
-        panels, steps, xlabel="epoch", ylabel="accuracy", columns=2
-    )
-    return _figure(figure, "accuracy in each epoch")
+        lines = {k: _line(v, key, len(steps)) for k, v in shown.items()}
+        figure = plots.learning_curves(
+            {title: lines}, steps, xlabel="epoch", ylabel="accuracy"
+        )
+        figures.append(_figure(figure, f"accuracy on {title} in each epoch"))
+    return figures
 
 
 def _line(history: Sequence[Mapping[str, float]], key: str, length: int):
@@ -132,8 +146,8 @@ def _line(history: Sequence[Mapping[str, float]], key: str, length: int):
     return np.array([values + [np.nan] * (length - len(values))])
 
 
-def _neurons(story):
-    found = story.neurons
+def _neurons(data):
+    found = data.neurons
     if found is None:
         return None
     aligned = ["after training"] if found.same else []
@@ -141,20 +155,22 @@ def _neurons(story):
     roles = {"moved": found.moved, "kept": found.kept}
     return {
         "found": found,
-        "plan": _figure(plan, "where each neuron of the teacher goes"),
+        "plan": _figure(
+            plan, "plan from the teacher's to the student's neurons"
+        ),
         "count": len(found.plan),
         "width": found.plan.shape[1],
         "blurred": found.entropy > UNIFORM,
-        **{k: list(_roles(story, found.roles(v))) for k, v in roles.items()},
+        **{k: list(_roles(data, found.roles(v))) for k, v in roles.items()},
         "num_moved": int(found.moved.sum()),
         "num_kept": int(found.kept.sum()),
         "num_silent": int(found.silent.sum()),
     }
 
 
-def _roles(story, roles):
+def _roles(data, roles):
     keys = ("was", "is_now")
-    paths = story.seen.paths
+    paths = data.seen.paths
     return [
         {
             **role,
@@ -164,18 +180,25 @@ def _roles(story, roles):
     ]
 
 
-def _examples(story, right):
-    test = story.parts["test"]
-    found = examples(story.predictions, test.labels, right, EXAMPLES)
+def _examples(predictions, files, correct):
+    found = examples(predictions, files.labels, correct, EXAMPLES)
     return [
         {
-            "picture": thumbnail(test.paths[one["row"]]),
-            "label": test.class_names[one["label"]],
-            "taken_for": test.class_names[one["taken_for"]],
-            "share": one["share"],
+            "picture": thumbnail(files.paths[one["row"]]),
+            "file": pathlib.Path(files.paths[one["row"]]).name,
+            "label": files.class_names[one["label"]],
+            "predicted": files.class_names[one["predicted"]],
+            "probability": one["probability"],
         }
         for one in found
     ]
+
+
+def _with_options(text):
+    """Text whose options are set as code, which is not broken."""
+    markup = checks.installed("markupsafe", EXTRA, "Reports")
+    code = r'<code class="option">\1</code>'
+    return markup.Markup(OPTION.sub(code, str(markup.escape(text))))
 
 
 def _figure(figure, label):

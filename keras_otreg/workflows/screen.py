@@ -1,77 +1,97 @@
-"""What a person sees while networks are trained."""
+"""Progress of the trainings of a command."""
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import keras
+import rich.console
+import rich.progress
+import rich.text
 
-from keras_otreg.demo.progress import Stages, progress
+
+def console_for(quiet: bool = False) -> rich.console.Console:
+    """Returns the console of a command.
+
+    Args:
+        quiet: Whether it prints nothing. Keras then draws no bars either, such
+            as that of a download.
+    """
+    if quiet:
+        keras.config.disable_interactive_logging()
+    # A path or a name of the user's is no markup, whatever is in it.
+    return rich.console.Console(quiet=quiet, markup=False, emoji=False)
 
 
 class Screen:
-    """Shows how far the trainings of a command are.
+    """A progress bar for the stage that runs, and lines about those that ended.
 
     Args:
-        console: A `rich.console.Console`.
-        stages: The bar, of which an epoch is a step.
+        bar: A `rich.progress.Progress`.
     """
 
-    def __init__(self, console: Any, stages: Stages):
-        self._console = console
-        self._stages = stages
+    def __init__(self, bar: rich.progress.Progress):
+        self._bar = bar
 
     def watch(self, title: str, epochs: int) -> keras.callbacks.Callback:
-        """A callback for a training of at most some epochs."""
-        return _Watch(self._stages, title, epochs)
-
-    def skip(self, epochs: int) -> None:
-        """Counts a training of at most some epochs as done."""
-        self._stages.advance(epochs)
+        """Returns a callback that shows a training of at most some epochs."""
+        return _Watch(self._bar, title, epochs)
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
-        self._console.print(text, highlight=False)
+        self._bar.console.print(text, highlight=False)
 
 
 @contextlib.contextmanager
-def screen(console: Any, epochs: int) -> Iterator[Screen]:
-    """Shows a bar within the block.
+def screen(console: rich.console.Console) -> Iterator[Screen]:
+    """Shows the bar of the current stage within the block."""
+    columns = (
+        rich.progress.TextColumn("{task.description}", markup=False),
+        rich.progress.BarColumn(bar_width=20),
+        rich.progress.TextColumn("epoch {task.completed}/{task.total}"),
+        _Times(),
+    )
+    with rich.progress.Progress(
+        *columns, console=console, transient=True
+    ) as bar:
+        yield Screen(bar)
 
-    Args:
-        console: A `rich.console.Console`.
-        epochs: How many there are at most, of all trainings.
 
-    Yields:
-        The `Screen`.
-    """
-    with progress(console, epochs) as stages:
-        yield Screen(console, stages)
+class _Times(rich.progress.ProgressColumn):
+    """Elapsed time, and the time that all epochs would take."""
+
+    def render(self, task: rich.progress.Task) -> rich.text.Text:
+        shown = f"elapsed {_clock(task.elapsed or 0.0)}"
+        if task.fields.get("most"):
+            shown += f", up to {_clock(task.fields['most'])}"
+        return rich.text.Text(shown)
+
+
+def _clock(seconds):
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 class _Watch(keras.callbacks.Callback):
-    """Moves the bar of one training, or of each trial of a search."""
+    """Moves the bar of one training."""
 
-    def __init__(self, stages, title, epochs):
+    def __init__(self, bar, title, epochs):
         super().__init__()
-        self._stages, self._title, self._epochs = stages, title, epochs
-        self._left = epochs
-
-    def __deepcopy__(self, memo):
-        # KerasTuner copies callbacks, and a bar cannot be copied.
-        return _Watch(self._stages, self._title, self._epochs)
+        self._bar, self._title, self._epochs = bar, title, epochs
+        self._task = None
 
     def on_train_begin(self, logs=None):
-        self._left = self._epochs
-        self._stages.begin(self._title)
+        self._task = self._bar.add_task(self._title, total=self._epochs)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._left -= 1
-        self._stages.advance()
+        (task,) = (x for x in self._bar.tasks if x.id == self._task)
         accuracy = (logs or {}).get("val_accuracy")
-        if accuracy is not None:
-            self._stages.begin(f"{self._title}: validation {accuracy:.3f}")
+        shown = "" if accuracy is None else f": validation {accuracy:.3f}"
+        self._bar.update(
+            self._task,
+            advance=1,
+            description=self._title + shown,
+            most=(task.elapsed or 0.0) / (epoch + 1) * self._epochs,
+        )
 
     def on_train_end(self, logs=None):
-        # It ended early.
-        self._stages.advance(self._left)
+        self._bar.remove_task(self._task)

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_otreg.losses import CenteredKernelAlignment, TransportAlignment
 from keras_otreg.ot import permuted_fraction
-from keras_otreg.workflows.answers import answers
+from keras_otreg.workflows.activations import mean_activations
 
 TRANSPORT, CKA = "transport alignment", "CKA"
 PERMUTED = "permuted neurons"
@@ -69,7 +69,7 @@ def similarity(
         The `Similarity`.
     """
     found = [
-        answers(model, x, paths)
+        mean_activations(model, x, paths)
         for model, x, paths in zip(
             (first, second), pictures, layers, strict=True
         )
@@ -96,17 +96,17 @@ def _permuted(x, y):
     return np.nan if is_empty else float(permuted_fraction(plan))
 
 
-def _padded(answers):
-    """With neurons that answer nothing, and so count for nothing.
+def _padded(activations):
+    """Activations with constant neurons added, which have no weight.
 
     There are few sizes of problems then, each compiled once.
     """
-    width = answers.shape[1]
+    width = activations.shape[1]
     size = next((x for x in WIDTHS if x >= width), width)
-    return np.pad(answers, ((0, 0), (0, size - width)))
+    return np.pad(activations, ((0, 0), (0, size - width)))
 
 
-MEASURES = {
+MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     TRANSPORT: functools.partial(_alike, TransportAlignment()),
     CKA: functools.partial(_alike, CenteredKernelAlignment()),
     PERMUTED: _permuted,

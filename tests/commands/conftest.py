@@ -1,6 +1,9 @@
 """Small pictures that are easy to tell apart, and networks to start from."""
 
+import shutil
+
 import keras
+import numpy as np
 import pytest
 
 from keras_otreg import __main__ as command_line
@@ -19,21 +22,8 @@ def draw(folder, levels, count, rng):
             keras.utils.save_img(place / f"{k}.png", pixels, scale=False)
 
 
-@pytest.fixture
-def source(tmp_path, rng):
-    levels = {"black": 30, "grey": 128, "white": 220}
-    draw(tmp_path / "source", levels, 6, rng)
-    return tmp_path / "source"
-
-
-@pytest.fixture
-def folder(tmp_path, rng):
-    for part, count in (("train", 6), ("validation", 4), ("test", 5)):
-        draw(tmp_path / "data" / part, LEVELS, count, rng)
-    return tmp_path / "data"
-
-
-def network(units, classes):
+def network(units, classes, seed):
+    keras.utils.set_random_seed(seed)
     return keras.Sequential(
         [
             keras.Input((SIZE, SIZE, 3)),
@@ -45,18 +35,53 @@ def network(units, classes):
     )
 
 
-@pytest.fixture
-def teacher(tmp_path):
-    keras.utils.set_random_seed(0)
-    network(4, 5).save(tmp_path / "teacher.keras")
-    return tmp_path / "teacher.keras"
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Pictures and networks that no test changes."""
+    place = tmp_path_factory.mktemp("shared")
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 6), ("validation", 4), ("test", 5)):
+        draw(place / "data" / part, LEVELS, count, rng)
+    draw(place / "source", {"black": 30, "grey": 128, "white": 220}, 6, rng)
+    network(4, 5, seed=0).save(place / "teacher.keras")
+    network(3, 2, seed=1).save(place / "small.keras")
+    return place
 
 
 @pytest.fixture
-def student(tmp_path):
-    keras.utils.set_random_seed(1)
-    network(3, 2).save(tmp_path / "small.keras")
-    return tmp_path / "small.keras"
+def folder(shared):
+    return shared / "data"
+
+
+@pytest.fixture
+def source(shared):
+    return shared / "source"
+
+
+@pytest.fixture
+def teacher(shared):
+    return shared / "teacher.keras"
+
+
+@pytest.fixture
+def student(shared):
+    return shared / "small.keras"
+
+
+@pytest.fixture(scope="session")
+def finished(shared):
+    """The output folder of a `finetune` of two epochs, once for all tests."""
+    out = shared / "finished"
+    arguments = ["finetune", shared / "data", "--quiet", "--epochs", 2]
+    arguments += ["--teacher", shared / "teacher.keras", "--out", out]
+    assert command_line.main([str(x) for x in arguments]) == 0
+    return out
+
+
+@pytest.fixture
+def out(finished, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(finished, tmp_path / "out")
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.data import image_folder
-from keras_otreg.workflows.learning import Lessons
+from keras_otreg.workflows.training import Trainer
 
-FILES = ("model.keras", "history.csv", "report.html")
+FILES = ("model.keras", "classes.json", "history.csv", "report.html")
 
 
 @pytest.fixture
@@ -32,48 +31,46 @@ def weights(path):
 
 @pytest.mark.slow
 def test_it_writes_a_plain_model_that_is_as_good_as_it_says(
-    finetune, folder, tmp_path
+    out, run, folder, finetune
 ):
+    model = keras.saving.load_model(out / "model.keras")
+    assert not any("keras_otreg" in type(x).__module__ for x in model.layers)
     code, shown, _ = finetune()
     assert code == 0
-    model = keras.saving.load_model(tmp_path / "out" / "model.keras")
-    assert not any("keras_otreg" in type(x).__module__ for x in model.layers)
-    test = image_folder(folder / "test", (8, 8), shuffle=False)
-    right = [
-        model.predict(x, verbose=0).argmax(axis=1) == y.numpy() for x, y in test
-    ]
-    (row,) = re.findall(r"│ transport +│ [\d.]+ +│ ([\d.]+)", shown)
-    assert float(row) == pytest.approx(np.mean(np.concatenate(right)), abs=1e-3)
-    with (tmp_path / "out" / "history.csv").open(newline="") as file:
+    assert shown.count("finished before") == 3
+    row = re.search(r"│ (.+) = model.keras +│ [\d.]+ +│ ([\d.]+)", shown)
+    assert f"model.keras is the network of '{row[1]}'" in shown
+    assert f"Accuracy {row[2]}" in run("evaluate", out, folder)[1]
+    with (out / "history.csv").open(newline="") as file:
         stages = {row["stage"] for row in csv.DictReader(file)}
     assert stages == {"new head only", "plain fine-tuning", "transport"}
-    _check_report((tmp_path / "out" / "report.html").read_text("utf-8"))
-    _check_started_again(finetune, tmp_path / "out")
+    _check_report((out / "report.html").read_text("utf-8"), row[1])
 
 
-def _check_report(page):
-    """It needs no other file, and trusts no name."""
+def _check_report(page, chosen):
+    """It needs no other file, trusts no name, and tells what was chosen."""
     sources = re.findall(r'(?:src|href)="([^"]{0,20})', page)
     assert sources
     assert all(x.startswith(("data:image", "#")) for x in sources)
     assert "<script" not in page
     assert "dark &amp; &lt;b&gt;" in page
     assert "dark & <b>" not in page
-    for words in ("Is it better?", "Where it goes wrong", "re-used", "<svg"):
+    for words in ("Is it better?", "Where it goes wrong", "<svg"):
         assert words in page
+    (own,) = re.findall(r'<tr class="own">.*?</th>', page, re.DOTALL)
+    assert chosen in own
+    assert "model.keras" in own
 
 
-def _check_started_again(finetune, out):
-    """What is finished is not done again, nor overwritten by another run."""
+@pytest.mark.slow
+def test_what_is_finished_is_neither_done_again_nor_overwritten(out, finetune):
     stages = sorted((out / "stages").iterdir())
     times = [x.stat().st_mtime_ns for x in stages]
     first = weights(out / "model.keras")
-    code, shown, _ = finetune()
-    assert code == 0
-    assert shown.count("finished before") == 3
     code, _, error = finetune("--weight", 3)
     assert code == 1
     assert "weight is None there, not 3.0" in error
+    assert finetune("--quiet") == (0, "", "")
     assert [x.stat().st_mtime_ns for x in stages] == times
     for one, other in zip(first, weights(out / "model.keras"), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -81,39 +78,26 @@ def _check_started_again(finetune, out):
 
 @pytest.mark.slow
 def test_an_interrupted_run_ends_like_one_that_was_not(
-    finetune, tmp_path, monkeypatch
+    finished, finetune, tmp_path, monkeypatch
 ):
-    learn = Lessons.learn
+    train = Trainer.train
 
-    def stop(lessons, title, *how):
+    def stop(trainer, title, *how, **options):
         if title == "transport":
             raise KeyboardInterrupt
-        return learn(lessons, title, *how)
+        return train(trainer, title, *how, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Lessons, "learn", stop)
-        assert finetune()[0] == 130
-    assert not (tmp_path / "out" / "model.keras").exists()
-    assert finetune()[1].count("finished before") == 2
-    assert finetune(out="at once")[0] == 0
+        patch.setattr(Trainer, "train", stop)
+        assert finetune(out="stopped")[0] == 130
+    assert not (tmp_path / "stopped" / "model.keras").exists()
+    assert finetune(out="stopped")[1].count("finished before") == 2
     for one, other in zip(
-        *(weights(tmp_path / x / "model.keras") for x in ("out", "at once")),
+        weights(finished / "stages" / "method.keras"),
+        weights(tmp_path / "stopped" / "stages" / "method.keras"),
         strict=True,
     ):
-        np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.slow
-def test_a_search_finds_the_strength(finetune, tmp_path):
-    code, shown, _ = finetune("--tune", 2, "--method", "l2-sp", "--shots", 3)
-    assert code == 0
-    assert "the best of 2 trials" in shown
-    with (tmp_path / "out" / "trials.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len({row["strength"] for row in rows}) == 2
-    # A plain model: the pull to the start is not in it.
-    model = keras.saving.load_model(tmp_path / "out" / "model.keras")
-    assert not model.losses
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -156,16 +140,17 @@ def test_a_teacher_that_has_diverged_is_refused_at_once(
 ):
     model = keras.saving.load_model(teacher)
     model.set_weights([x * np.nan for x in model.get_weights()])
-    model.save(teacher)
-    code, _, error = finetune()
+    model.save(tmp_path / "diverged.keras")
+    code, _, error = finetune("--teacher", tmp_path / "diverged.keras")
     assert code == 1
     assert "holds NaN" in error
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_a_folder_that_is_not_there_is_named(run, teacher):
+def test_a_folder_that_is_not_there_is_named(run, teacher, tmp_path):
     code, _, error = run(
-        "finetune", "nowhere", "--teacher", "efficientnet-lite0"
+        *("finetune", "nowhere", "--teacher", teacher),
+        *("--out", tmp_path / "out"),
     )
     assert code == 1
     assert "nowhere" in error

@@ -56,7 +56,7 @@ def interrupted(process, is_ready):
 def assert_plainly_interrupted(message, code, out):
     assert code == 130
     # What TensorFlow says before it can be asked to be quiet is not ours.
-    others = r"(WARNING: All log|I0000|keras-otreg: warning).*\n"
+    others = r"(WARNING: All log|I0000|keras-otreg: (warning|loading)).*\n"
     assert re.sub(others, "", message) == "keras-otreg: interrupted\n"
     assert not [x for x in out.rglob("*") if "unfinished" in x.name]
 
@@ -101,15 +101,15 @@ def test_a_comparison_keeps_what_it_has_measured(tmp_path):
 
 @in_processes
 def test_a_search_keeps_its_trials(folder, teacher, tmp_path):
-    search = tmp_path / "out" / "search"
+    stages = tmp_path / "out" / "stages"
     process = start(
         *PROGRAM,
         *("tune", "--data", folder, "--teacher", teacher, "--trials", "500"),
         *("--epochs", "1", "--out", tmp_path / "out"),
     )
-    answer = interrupted(process, (search / "trial_001").exists)
+    answer = interrupted(process, (stages / "trial-001.json").exists)
     assert_plainly_interrupted(*answer, tmp_path)
-    for state in search.rglob("*.json"):
+    for state in stages.glob("*.json"):
         json.loads(state.read_text())
 
 

@@ -16,6 +16,7 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     code, shown, _ = run(*arguments)
     assert code == 0
     assert "joint transfer" in shown
+    assert "model.keras is the network of" in shown
     model = keras.saving.load_model(tmp_path / "out" / "model.keras")
     assert model.output_shape == (None, 2)
     plan = np.load(tmp_path / "out" / "stages" / "class_plan.npy")

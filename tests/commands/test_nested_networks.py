@@ -24,24 +24,13 @@ def nested(tmp_path):
     "options",
     [
         ("finetune", "{folder}", "--teacher", "{nested}"),
-        ("finetune", "{folder}", "--teacher", "{nested}", "--method", "l2-sp"),
-        ("joint", "{folder}", "{source}", "--teacher", "{nested}"),
-        (
-            "tune",
-            "--data",
-            "{folder}",
-            "--teacher",
-            "{nested}",
-            "--trials",
-            "1",
-        ),
         ("compress", "{nested}", "{folder}", "--student", "{nested}"),
     ],
 )
 def test_a_network_inside_another_one_is_taken(
-    run, nested, folder, source, tmp_path, options
+    run, nested, folder, tmp_path, options
 ):
-    places = {"nested": nested, "folder": folder, "source": source}
+    places = {"nested": nested, "folder": folder}
     arguments = [x.format(**places) for x in options]
     out = "--out", tmp_path / "out", "--epochs", 1, "--quiet"
     code, _, error = run(*arguments, *out)

@@ -2,7 +2,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.losses import CenteredKernelAlignment, TransportAlignment
+from keras_otreg.losses import (
+    CenteredKernelAlignment,
+    RepresentationTransport,
+    TransportAlignment,
+)
 from keras_otreg.workflows.neurons import neurons
 
 
@@ -63,3 +67,28 @@ def test_in_another_network_no_neuron_is_its_own(pictures):
     assert found.plan.shape == (4, 2)
     assert not found.kept.any()
     assert len(found.roles(found.moved)) == 4
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 1.0])
+def test_an_unchanged_network_has_re_assigned_nothing(pictures, epsilon):
+    """However blurred its plan is."""
+    # Neurons that are nearly alike: a plan between them is blurred.
+    kernel = np.ones((4, 4)) + 0.01 * np.eye(4)
+    start = network(kernel)
+    found = neurons(
+        start,
+        start,
+        pictures,
+        ("features", "features"),
+        RepresentationTransport(epsilon=epsilon),
+        True,
+    )
+    np.testing.assert_array_equal(found.shift, np.zeros(4))
+    assert found.kept.all()
+    assert not found.moved.any()
+    np.testing.assert_array_equal(found.partners, range(4))
+
+
+def test_training_that_changes_little_re_assigns_nothing(pictures):
+    kernel = np.eye(4) + 0.05 * np.roll(np.eye(4), 1, axis=0)
+    assert seen(kernel, pictures).kept.all()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from keras_otreg.data import picture_parts, read_pictures
-from keras_otreg.workflows.report import write_report
-from keras_otreg.workflows.run import Trained
-from keras_otreg.workflows.story import Story
+from keras_otreg.workflows.report import report_page
+from keras_otreg.workflows.report_data import ReportData
+from keras_otreg.workflows.stages import Trained
 
 layers = keras.layers
 SIZE = (6, 8)
@@ -41,7 +41,7 @@ def sharp(channels):
     )
 
 
-def story(parts, model, shape):
+def report_data(parts, model, shape):
     predictions = {
         part: model.predict(
             read_pictures(parts[part], shape[:2], channels=shape[2]), verbose=0
@@ -50,16 +50,9 @@ def story(parts, model, shape):
     }
     history = [{"epoch": 1, "val_accuracy": 0.5, "accuracy": 0.5}]
     trained = Trained(model, history, 1, 1.0, predictions)
-    names = ("plain", "result")
-    return Story(
-        "title",
-        "lead",
-        {x: trained for x in names},
-        "plain",
-        parts,
-        None,
-        None,
-        {},
+    results = dict.fromkeys(("plain", "method"), trained)
+    return ReportData(
+        "title", "lead", results, "method", "plain", "method", parts, {}
     )
 
 
@@ -68,17 +61,16 @@ def test_its_lines_of_python_see_a_picture_as_the_run_did(
     parts, tmp_path, monkeypatch, capsys, channels
 ):
     shape = (*SIZE, channels)
-    told = story(parts, sharp(channels), shape)
-    write_report(tmp_path / "report.html", told, shape)
-    told.results["result"].model.save(tmp_path / "model.keras")
-    page = (tmp_path / "report.html").read_text("utf-8")
+    data = report_data(parts, sharp(channels), shape)
+    page = report_page(data, shape)
+    data.results["method"].model.save(tmp_path / "model.keras")
     (lines,) = re.findall("<pre><code>(.*?)</code></pre>", page, re.DOTALL)
     lines = html.unescape(lines).replace("picture.jpg", parts["test"].paths[0])
     monkeypatch.chdir(tmp_path)
     known = {}
     exec(lines, known)  # noqa: S102
     np.testing.assert_allclose(
-        known["probabilities"], told.predictions[0], atol=0.01
+        known["probabilities"], data.predictions[0], atol=0.01
     )
     assert known["names"] == ["a", "b"]
     assert "0." in capsys.readouterr().out

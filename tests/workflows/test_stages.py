@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.run import Run, Trained, settle, write_table
+from keras_otreg.workflows.stages import Run, Trained, write_table
 
 
 def trained(value):
@@ -43,20 +43,11 @@ def test_what_was_interrupted_is_not_finished(tmp_path):
 def test_other_settings_are_refused_once_something_is_finished(tmp_path):
     Run(tmp_path, {"seed": 0})
     run = Run(tmp_path, {"seed": 1})
-    run.facts("search", lambda: {"score": 0.5})
+    run.stage("head", lambda: trained(1.0))
     with pytest.raises(ValueError, match="seed is 1 there, not 2"):
         Run(tmp_path, {"seed": 2})
     assert json.loads((tmp_path / "run.json").read_text())["seed"] == 1
-    assert Run(tmp_path, {"seed": 1}).facts("search", fail) == {"score": 0.5}
-
-
-def test_a_search_of_another_command_is_a_result_too(tmp_path):
-    settle(tmp_path, {"command": "tune"})
-    settle(tmp_path, {"command": "finetune"})
-    (tmp_path / "search" / "trial_0").mkdir(parents=True)
-    with pytest.raises(ValueError, match="command is 'finetune' there"):
-        settle(tmp_path, {"command": "tune"})
-    settle(tmp_path, {"command": "finetune"})
+    assert Run(tmp_path, {"seed": 1}).is_finished("head")
 
 
 FILES = ["run.json", "stages/head.json", "stages/head.npz", "stages/head.keras"]

@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from keras_otreg.workflows.places import known_layers
+from keras_otreg.workflows.layers import known_layers
 
 
 @pytest.fixture

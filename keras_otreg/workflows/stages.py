@@ -1,9 +1,9 @@
-"""What a command has finished, kept in a folder."""
+"""Finished stages of a command, kept in a folder."""
 
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,21 +12,20 @@ import numpy as np
 from keras_otreg import checks
 from keras_otreg.files import whole, write_csv
 
-RUN, STAGES, SEARCH = "run.json", "stages", "search"
-# What shows that something in a folder is finished.
-RESULTS = (f"{STAGES}/*.json", f"{SEARCH}/trial_*")
+RUN, STAGES = "run.json", "stages"
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A network that a stage has trained, and how it went.
+    """A network that a stage has trained.
 
     Attributes:
         model: The network, a plain Keras model.
-        history: What was logged in each epoch.
-        best: Which epoch the weights are of, from 1; 0 for the start.
+        history: Logs of each epoch.
+        best: Epoch that the weights are of, from 1.
         seconds: Time of the training.
-        predictions: What the network says of the pictures of each part.
+        predictions: Probabilities of shape `(pictures, classes)` for
+            `"validation"` and `"test"`.
     """
 
     model: keras.Model
@@ -51,7 +50,7 @@ def settle(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
     """
     settings = json.loads(json.dumps(settings))
     path = folder / RUN
-    if path.exists() and any(x for name in RESULTS for x in folder.glob(name)):
+    if path.exists() and any(folder.glob(f"{STAGES}/*.json")):
         with checks.whole_record(path):
             known = dict(json.loads(path.read_text("utf-8")))
         checks.same_run(known, settings, folder)
@@ -83,31 +82,20 @@ class Run:
         return self._path(name, "json").exists()
 
     def stage(self, name: str, work: Callable[[], Trained]) -> Trained:
-        """What a stage has trained, now or before."""
+        """Returns the network of a stage, trained now or before."""
         if self.is_finished(name):
             return self._read(name)
         trained = work()
         with whole(self._path(name, "keras")) as unfinished:
             trained.model.save(unfinished)
         with whole(self._path(name, "npz")) as unfinished:
-            np.savez_compressed(unfinished, **trained.predictions)
+            arrays: Any = trained.predictions
+            np.savez_compressed(unfinished, **arrays)
         facts = {k: getattr(trained, k) for k in ("history", "best", "seconds")}
         # The last file is the mark that the stage is finished.
         with whole(self._path(name, "json")) as unfinished:
             unfinished.write_text(json.dumps(facts, indent=1), "utf-8")
         return trained
-
-    def facts(
-        self, name: str, work: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """What a stage without a network has found, now or before."""
-        path = self._path(name, "json")
-        if not path.exists():
-            found = work()
-            with whole(path) as unfinished:
-                unfinished.write_text(json.dumps(found, indent=1), "utf-8")
-        with checks.whole_result(path):
-            return dict(json.loads(path.read_text("utf-8")))
 
     def _read(self, name):
         mark = self._path(name, "json")
@@ -124,7 +112,7 @@ class Run:
         return self.folder / STAGES / f"{name}.{suffix}"
 
 
-def write_table(path: pathlib.Path, rows: list[Mapping[str, Any]]) -> None:
+def write_table(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows as a CSV file, all or nothing; they may lack columns."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     write_csv(path, columns, ([row.get(x) for x in columns] for row in rows))

@@ -1,4 +1,4 @@
-"""What neurons answer to some pictures."""
+"""Activations of neurons on pictures."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from keras_otreg.features import capture, samples_as_points
 BATCH = 32
 
 
-def answers(
+def mean_activations(
     model: keras.Model, pictures: np.ndarray, paths: Sequence[str]
 ) -> list[np.ndarray]:
-    """What each neuron of some layers answers, maps averaged over positions.
+    """Activations of layers on pictures, maps averaged over positions.
 
     Args:
         model: A built `keras.Model`.

@@ -1,0 +1,296 @@
+"""Use of a classifier that a command has trained."""
+
+import dataclasses
+import os
+import pathlib
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import rich.table
+
+from keras_otreg import checks
+from keras_otreg.data import PictureFiles, picture_files, read_pictures
+from keras_otreg.data.image_folder import SUFFIXES, decodable
+from keras_otreg.files import whole, write_csv
+from keras_otreg.workflows.class_names import Classes, classes_of, write_classes
+from keras_otreg.workflows.findings import confusion, score
+from keras_otreg.workflows.network_file import network_in
+from keras_otreg.workflows.output import output_folder
+from keras_otreg.workflows.project import MODEL
+from keras_otreg.workflows.report import on_test_pictures, rendered
+from keras_otreg.workflows.screen import console_for
+
+PREDICTIONS, EVALUATION = "predictions.csv", "evaluation.html"
+# For each format of a command, that of Keras and the end of the file's name.
+FORMATS = {
+    "saved-model": ("tf_saved_model", ""),
+    "tflite": ("litert", ".tflite"),
+    "onnx": ("onnx", ".onnx"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A classifier on pictures of known classes.
+
+    Attributes:
+        accuracy: Share of correctly classified pictures.
+        crossentropy: Mean cross-entropy.
+        class_names: The classes.
+        confusion: Counts of pictures, of shape `(classes, predicted classes)`.
+        rows: For each picture its `file`, its `label`, the class `predicted`
+            and its `probability`.
+    """
+
+    accuracy: float
+    crossentropy: float
+    class_names: list[str]
+    confusion: np.ndarray
+    rows: list[dict[str, Any]]
+
+
+def predict(
+    model: str | os.PathLike[str],
+    pictures: Iterable[str | os.PathLike[str]],
+) -> list[dict[str, Any]]:
+    """Classifies pictures, read as in the training.
+
+    Args:
+        model: Path of a `model.keras` of a command, or of its folder.
+        pictures: Paths of pictures, or of folders that are searched for them.
+
+    Returns:
+        For each picture its `file`, the class `predicted`, its `probability`,
+        and the probabilities of all classes in `probabilities`, by name.
+
+    Raises:
+        OSError: If the model cannot be read, or its classes are not known.
+        ValueError: If there is no picture that can be read.
+
+    Example:
+        ```python
+        rows = otreg.workflows.predict("tuned", ["photo.jpg", "more"])
+        print(rows[0]["predicted"], rows[0]["probability"])
+        ```
+    """
+    network, classes = _loaded(model)
+    paths = _found(pictures)
+    files = PictureFiles(paths, np.zeros(len(paths), "int32"), classes.names)
+    probabilities = _probabilities(network, classes, files)
+    return [
+        {
+            "file": path,
+            "predicted": classes.names[row.argmax()],
+            "probability": float(row.max()),
+            "probabilities": dict(
+                zip(classes.names, map(float, row), strict=True)
+            ),
+        }
+        for path, row in zip(paths, probabilities, strict=True)
+    ]
+
+
+def evaluate(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+) -> Evaluation:
+    """Tests a classifier on a folder of pictures.
+
+    Args:
+        model: As for `predict`.
+        data: A folder with a folder for each class, or with such a folder
+            `test`, whose pictures then are the ones.
+        out: Folder for `evaluation.html`, with the confusion matrix and the
+            most confident mistakes, and `predictions.csv`; none if not given.
+        quiet: Whether to print nothing.
+
+    Returns:
+        The `Evaluation`.
+
+    Raises:
+        OSError: As for `predict`.
+        ValueError: If there are no pictures, or of other classes.
+
+    Example:
+        ```python
+        found = otreg.workflows.evaluate("tuned", "clothes/test")
+        print(found.accuracy)
+        ```
+    """
+    console = console_for(quiet)
+    network, classes = _loaded(model)
+    folder = checks.folder(data, "data")
+    if out is not None:
+        output_folder(pathlib.Path(out), folder)
+    files = picture_files(_to_test(folder, classes), classes.names)
+    probabilities = _probabilities(network, classes, files)
+    accuracy, loss = score(probabilities, files.labels)
+    found = Evaluation(
+        accuracy,
+        -loss,
+        classes.names,
+        confusion(probabilities, files.labels, len(classes.names)),
+        [
+            {
+                "file": path,
+                "label": classes.names[label],
+                "predicted": classes.names[row.argmax()],
+                "probability": float(row.max()),
+            }
+            for path, label, row in zip(*files[:2], probabilities, strict=True)
+        ],
+    )
+    _print(found, console)
+    if out is not None:
+        _write(
+            pathlib.Path(out), pathlib.Path(model), found, files, probabilities
+        )
+        console.print(
+            f"Written to {out}: {EVALUATION}, {PREDICTIONS}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return found
+
+
+def export(
+    model: str | os.PathLike[str],
+    format: str = "saved-model",
+    *,
+    out: str | os.PathLike[str] | None = None,
+) -> pathlib.Path:
+    """Converts a model for other programs, by `keras.Model.export`.
+
+    Args:
+        model: As for `predict`.
+        format: `"saved-model"`, `"tflite"` or `"onnx"`.
+        out: Where to; beside the model if not given.
+
+    Returns:
+        The path of what was written. `classes.json` is beside it.
+
+    Raises:
+        OSError: If the model cannot be read, or there is something at `out`.
+        ImportError: If a package is missing.
+
+    Example:
+        ```python
+        otreg.workflows.export("tuned", "tflite")
+        ```
+    """
+    checks.one_of(format, tuple(FORMATS), "format")
+    path = _model_file(model)
+    known, suffix = FORMATS[format]
+    name = path.stem if suffix else "saved_model"
+    target = pathlib.Path(out) if out else path.with_name(name + suffix)
+    if target.exists():
+        raise OSError(f"cannot export to {target}: it exists. Choose another")
+    network = network_in(path, "model")
+    output_folder(target.parent)
+    unfinished = target.with_name(f"unfinished-{target.name}")
+    network.export(unfinished, format=known, verbose=False)
+    os.replace(unfinished, target)
+    classes = classes_of(path)
+    if classes is not None and target.parent != path.parent:
+        write_classes(target.parent, classes)
+    return target
+
+
+def _model_file(path):
+    path = pathlib.Path(path)
+    return path / MODEL if path.is_dir() else path
+
+
+def _loaded(model) -> tuple[keras.Model, Classes]:
+    path = _model_file(model)
+    network = network_in(path, "model")
+    classes = classes_of(path)
+    if classes is None or network.output_shape[1:] != (len(classes.names),):
+        raise OSError(
+            f"no classes of {path}: expected a model.keras that finetune, "
+            "compress, joint or tune has written, or its classes.json beside it"
+        )
+    return network, classes
+
+
+def _probabilities(
+    network, classes: Classes, files: PictureFiles
+) -> np.ndarray:
+    height, width, channels = classes.shape
+    batches = read_pictures(files, (height, width), channels=channels)
+    return network.predict(batches, verbose=0)
+
+
+def _found(pictures):
+    """Files that can be read as pictures, those of folders among them."""
+    named = [pathlib.Path(x) for x in pictures]
+    missing = [str(x) for x in named if not x.exists()]
+    if missing:
+        raise OSError(f"no pictures {', '.join(missing)}")
+    files = []
+    for path in named:
+        inner = sorted(path.rglob("*")) if path.is_dir() else [path]
+        files += [x for x in inner if x == path or x.suffix.lower() in SUFFIXES]
+    readable = decodable([str(x) for x in files])
+    checks.some_readable(readable, named[0])
+    left_out = [str(x) for x in files if str(x) not in set(readable)]
+    if left_out:
+        warnings.warn(
+            "Left out files that cannot be read as pictures: "
+            + ", ".join(left_out),
+            stacklevel=3,
+        )
+    return readable
+
+
+def _to_test(folder, classes):
+    """The folder of the test pictures."""
+    inner = {x.name.lower(): x for x in folder.iterdir() if x.is_dir()}
+    if "test" in inner and inner["test"].name not in classes.names:
+        return inner["test"]
+    return folder
+
+
+def _print(found, console):
+    count = len(found.rows)
+    table = rich.table.Table(
+        *("class", "pictures", "correct", "most often taken for"),
+        title=f"Accuracy {found.accuracy:.3f} ({round(found.accuracy * count)} "
+        f"of {count} pictures)",
+    )
+    for name, row in zip(found.class_names, found.confusion, strict=True):
+        own = found.class_names.index(name)
+        others = np.where(np.arange(len(row)) == own, 0, row)
+        most = others.argmax()
+        table.add_row(
+            name,
+            str(row.sum()),
+            str(row[own]),
+            f"{found.class_names[most]} ({others[most]})"
+            if others.any()
+            else "",
+        )
+    console.print(table)
+
+
+def _write(folder, model, found, files, probabilities):
+    rows = ([row[x] for x in row] for row in found.rows)
+    write_csv(folder / PREDICTIONS, [*found.rows[0]], rows)
+    page = rendered(
+        "evaluation.html.j2",
+        {
+            "model": model,
+            "count": len(files.paths),
+            "accuracy": found.accuracy,
+            "crossentropy": found.crossentropy,
+            **on_test_pictures(probabilities, files),
+        },
+    )
+    with whole(folder / EVALUATION) as unfinished:
+        unfinished.write_text(page, "utf-8")

@@ -1,0 +1,214 @@
+"""Comparison of two networks, and where a penalty could act between them."""
+
+import os
+import pathlib
+import shlex
+
+import keras
+import numpy as np
+import rich.table
+import rich.text
+
+from keras_otreg import plots
+from keras_otreg.data import picture_parts, read_pictures
+from keras_otreg.demo.progress import progress
+from keras_otreg.files import written
+from keras_otreg.workflows.layers import main_layers
+from keras_otreg.workflows.network_file import network_in
+from keras_otreg.workflows.networks import picture_shape
+from keras_otreg.workflows.output import output_folder
+from keras_otreg.workflows.screen import console_for
+from keras_otreg.workflows.similarity import (
+    CKA,
+    PERMUTED,
+    TRANSPORT,
+    Similarity,
+    similarity,
+)
+from keras_otreg.workflows.stages import write_table
+
+TABLE = "layers.csv"
+FILES = {TRANSPORT: "transport.png", CKA: "cka.png", PERMUTED: "permuted.png"}
+# Light to dark, as in the pictures; letters are legible on all of them.
+SHADES = ("#f7fbff", "#c6dbef", "#6baed6", "#2171b5", "#08306b")
+
+
+def compare(
+    first: str | os.PathLike[str],
+    second: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    pictures: int = 128,
+    layers: int = 8,
+    image_size: int = 160,
+    seed: int = 0,
+    quiet: bool = False,
+) -> Similarity:
+    """Compares all pairs of layers of two networks.
+
+    Prints a heat map, the layers that match, and the options with which
+    `keras-otreg compress` acts there.
+
+    Args:
+        first: Path of a network, a `.keras` file: the teacher of a penalty.
+        second: Path of another one: the student.
+        data: A folder of pictures, as of `keras_otreg.data.picture_parts`.
+        out: The output folder, for heat maps and a table; none if not given.
+        pictures: How many to compare the layers on, at most.
+        layers: Layers of each network, at most.
+        image_size: Height and width of pictures where a network takes any.
+        seed: Of the draw of pictures.
+        quiet: Whether to print nothing.
+
+    Returns:
+        The `Similarity`.
+
+    Raises:
+        OSError: If a network or the folder cannot be used.
+        ValueError: If there are no pictures.
+        ImportError: If a package for pictures is missing.
+
+    Example:
+        ```python
+        found = otreg.workflows.compare("a.keras", "b.keras", "clothes")
+        print(found.pairs())
+        ```
+    """
+    console = console_for(quiet)
+    paths = pathlib.Path(first), pathlib.Path(second)
+    pictures_in = pathlib.Path(data)
+    folder = None if out is None else pathlib.Path(out)
+    if folder is not None:
+        output_folder(folder, pictures_in)
+    networks = [
+        network_in(paths[0], "first network"),
+        network_in(paths[1], "second network"),
+    ]
+    chosen = (
+        main_layers(networks[0], layers),
+        main_layers(networks[1], layers),
+    )
+    files = _drawn(pictures_in, pictures, seed)
+    with progress(console, len(chosen[0]) * len(chosen[1])) as stages:
+        stages.begin("pairs of layers")
+        seen = [_read(files, model, image_size) for model in networks]
+        found = similarity(
+            networks[0], networks[1], seen, chosen, stages.advance
+        )
+    _print(paths, pictures_in, found, console)
+    if folder is not None:
+        _write(paths, folder, found)
+        names = ", ".join((TABLE, *FILES.values()))
+        console.print(
+            f"Written to {folder}: {names}", highlight=False, soft_wrap=True
+        )
+    return found
+
+
+def _names(paths):
+    """Names of two files, with their folders if need be."""
+    paths = [x.resolve() for x in paths]
+    if paths[0].name != paths[1].name:
+        return [x.name for x in paths]
+    return [f"{x.parent.name}/{x.name}" for x in paths]
+
+
+def _drawn(data, most, seed):
+    files = picture_parts(data, seed)["validation"]
+    rows = np.random.default_rng(seed).permutation(len(files.paths))[:most]
+    return files.take(np.sort(rows))
+
+
+def _read(files, model, image_size):
+    """Pictures as a network takes them."""
+    height, width, channels = picture_shape(model, image_size, "network")
+    batches = read_pictures(files, (height, width), channels=channels)
+    return np.concatenate([keras.ops.convert_to_numpy(x) for x, _ in batches])
+
+
+def _print(paths, data, found, console):
+    """Prints the heat map, the pairs, and the command that uses them."""
+    console.print(_heat_map(paths, found))
+    pairs = found.pairs()
+    names = _names(paths)
+    table = rich.table.Table(
+        f"{names[0]} (teacher)",
+        f"{names[1]} (student)",
+        *found.values,
+        title="Layers that match, in the order of depth",
+    )
+    for row, column in pairs:
+        place = found.rows.index(row), found.columns.index(column)
+        numbers = [_number(values[place]) for values in found.values.values()]
+        table.add_row(row, column, *numbers)
+    console.print(table)
+    at = [f"--at {shlex.quote(f'{column}={row}')}" for row, column in pairs]
+    first, second, folder = (shlex.quote(str(x)) for x in (*paths, data))
+    command = f"keras-otreg compress {first} {folder} --student {second}"
+    console.print(
+        "To pull the second network towards the first one there:\n\n"
+        + " \\\n    ".join([command, *at]),
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _heat_map(paths, found):
+    """Transport alignments, darker where layers are alike."""
+    names = _names(paths)
+    numbers = [str(k + 1) for k in range(len(found.columns))]
+    table = rich.table.Table(
+        names[0],
+        *numbers,
+        title=f"{TRANSPORT} with the layers of {names[1]}",
+        padding=(0, 0),
+    )
+    for name, values in zip(found.rows, found.values[TRANSPORT], strict=True):
+        table.add_row(name, *map(_cell, values))
+    table.caption = "columns: " + ", ".join(
+        f"{number} {name}"
+        for number, name in zip(numbers, found.columns, strict=True)
+    )
+    return table
+
+
+def _cell(value):
+    if not np.isfinite(value):
+        return ""
+    shade = min(len(SHADES) - 1, int(max(value, 0.0) * len(SHADES)))
+    ink = "#000000" if shade < 3 else "#ffffff"
+    return rich.text.Text(f"{value:.2f}", style=f"{ink} on {SHADES[shade]}")
+
+
+def _number(value):
+    return f"{value:.2f}" if np.isfinite(value) else "-"
+
+
+def _write(paths, folder, found):
+    pairs, names = found.pairs(), _names(paths)
+    rows = [
+        {
+            "first": row,
+            "second": column,
+            **{
+                name: "" if np.isnan(values[i, j]) else round(values[i, j], 5)
+                for name, values in found.values.items()
+            },
+            "match": int((row, column) in pairs),
+        }
+        for i, row in enumerate(found.rows)
+        for j, column in enumerate(found.columns)
+    ]
+    write_table(folder / TABLE, rows)
+    for name, file in FILES.items():
+        figure = plots.layer_similarity(
+            found.values[name],
+            found.rows,
+            found.columns,
+            pairs=pairs,
+            label=name,
+            ylabel=names[0],
+            xlabel=names[1],
+        )
+        written(folder / file, figure.savefig)

@@ -1,0 +1,247 @@
+"""Training of networks on pictures; the epoch that is best in validation."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg.data import PictureFiles, read_pictures
+from keras_otreg.models.copies import copy_of
+from keras_otreg.workflows.heads import head_of
+from keras_otreg.workflows.networks import without_batch_statistics
+from keras_otreg.workflows.stages import Trained
+
+LOSS = "sparse_categorical_crossentropy"
+# Of the task alone: `val_loss` contains penalties.
+CROSSENTROPY = "crossentropy"
+HEAD_EPOCHS, HEAD_RATE = 100, 3e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """Options of a training.
+
+    Attributes:
+        epochs: Passes over the pictures, at most.
+        patience: Epochs without progress in validation that end a training.
+        batch_size: Pictures in a batch.
+        learning_rate: Of Adam.
+        seed: Of orders, mirrors and new weights.
+        keep_statistics: Whether batch normalisation keeps its statistics,
+            which small batches of few pictures would make worse.
+    """
+
+    epochs: int
+    patience: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    keep_statistics: bool = True
+
+    def shown(self) -> dict[str, Any]:
+        """The options that a report lists."""
+        names = ("learning_rate", "batch_size", "seed")
+        return {k.replace("_", " "): getattr(self, k) for k in names}
+
+
+class Trainer:
+    """Trains networks on the parts of a picture folder.
+
+    Args:
+        parts: Pictures for `"train"`, `"validation"` and `"test"`.
+        shape: Height, width and channels of the networks' inputs.
+        options: Of the training.
+        screen: Shows progress: its `watch(title, epochs)` returns a callback.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, PictureFiles],
+        shape: tuple[int, int, int],
+        options: Training,
+        screen: Any,
+    ):
+        self.parts = parts
+        self.shape = shape
+        self.options = options
+        self._screen = screen
+        self._reading: dict[str, Any] = {
+            "image_size": shape[:2],
+            "channels": shape[2],
+            "batch_size": options.batch_size,
+            "seed": options.seed,
+        }
+        self.fixed = {k: self.batches(files) for k, files in parts.items()}
+
+    def batches(self, files: PictureFiles, **options: Any) -> Any:
+        """Batches of pictures in the order of their files, by default."""
+        return read_pictures(files, **self._reading, **options)
+
+    def shuffled(self, files: PictureFiles | None = None) -> Any:
+        """Batches to train on, shuffled and mirrored at random."""
+        files = self.parts["train"] if files is None else files
+        return self.batches(files, shuffle=True, mirror=True)
+
+    def predictions(self, model: keras.Model) -> dict[str, np.ndarray]:
+        """Predicted probabilities of validation and test pictures."""
+        return {
+            part: model.predict(self.fixed[part], verbose=0)
+            for part in ("validation", "test")
+        }
+
+    def train(
+        self,
+        title: str,
+        start: keras.Model,
+        wrap: Callable[[keras.Model], keras.Model] = lambda student: student,
+        *,
+        data: Any = None,
+        learning_rate: float | None = None,
+    ) -> Trained:
+        """Trains a copy of a network; returns its best epoch.
+
+        Args:
+            title: Shown with the progress.
+            start: A plain network to start from, which is not changed.
+            wrap: Returns what is trained, such as a `TransferModel` around
+                the copy.
+            data: Batches to train on; `shuffled()` if not given.
+            learning_rate: That of the options if not given.
+
+        Returns:
+            The `Trained` network, as plain as `start`.
+        """
+        begin = time.perf_counter()
+        options = self.options
+        keras.utils.set_random_seed(options.seed)
+        student = copy_of(start)
+        if options.keep_statistics:
+            without_batch_statistics(student)
+        model = wrap(student)
+        compile_for(model, learning_rate or options.learning_rate)
+        best = BestEpoch(student, options.patience)
+        watch = self._screen.watch(title, options.epochs)
+        history = _fit(
+            model,
+            self.shuffled() if data is None else data,
+            self.fixed["validation"],
+            options.epochs,
+            [best, watch],
+        )
+        seconds = time.perf_counter() - begin
+        found = copy_of(start, student)
+        return Trained(
+            found, history, best.epoch, seconds, self.predictions(found)
+        )
+
+    def train_head(self, title: str, student: keras.Model) -> Trained:
+        """Trains the last layer of a network; the rest is not changed.
+
+        The layers below run once for each picture and its mirror image.
+        """
+        begin = time.perf_counter()
+        keras.utils.set_random_seed(self.options.seed)
+        head = head_of(student)
+        body = keras.Model(student.input, head.input)
+        data = _features(body, self.fixed["train"])
+        validation = _features(body, self.fixed["validation"], mirrored=False)
+        alone = keras.Sequential([keras.Input(data[0].shape[1:])])
+        alone.add(type(head).from_config(head.get_config()))
+        alone.set_weights(head.get_weights())
+        compile_for(alone, HEAD_RATE)
+        best = BestEpoch(alone, HEAD_EPOCHS // 5)
+        watch = self._screen.watch(title, HEAD_EPOCHS)
+        history = _fit(alone, data, validation, HEAD_EPOCHS, [best, watch])
+        head.set_weights(alone.get_weights())
+        seconds = time.perf_counter() - begin
+        return Trained(
+            student, history, best.epoch, seconds, self.predictions(student)
+        )
+
+
+class BestEpoch(keras.callbacks.Callback):
+    """Restores the best epoch, and ends a training without progress.
+
+    An epoch is better if its validation accuracy is higher or, of equal
+    accuracies, its validation cross-entropy lower.
+
+    Args:
+        network: The network whose weights are kept, such as the student in
+            the model that is trained.
+        patience: Epochs without progress that end the training.
+
+    Attributes:
+        epoch: The best epoch, from 1.
+    """
+
+    def __init__(self, network: keras.Model, patience: int):
+        super().__init__()
+        self.epoch = 0
+        self._network, self._patience = network, patience
+        self._reached: tuple[float, float] | None = None
+        self._weights: list[np.ndarray] = []
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, float] | None = None
+    ) -> None:
+        """Keeps the weights if the epoch is better than all before."""
+        logs = logs or {}
+        reached = logs["val_accuracy"], -logs[f"val_{CROSSENTROPY}"]
+        if self._reached is None or reached > self._reached:
+            self.epoch, self._reached = epoch + 1, reached
+            self._weights = self._network.get_weights()
+        elif epoch + 1 - self.epoch >= self._patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Restores the weights of the best epoch."""
+        self._network.set_weights(self._weights)
+
+
+def compile_for(model: keras.Model, learning_rate: float) -> None:
+    """Compiles a model for pictures and their classes."""
+    crossentropy = keras.metrics.SparseCategoricalCrossentropy(CROSSENTROPY)
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        LOSS,
+        metrics=["accuracy", crossentropy],
+    )
+
+
+def _fit(
+    model: keras.Model,
+    data: Any,
+    validation: Any,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> list[dict[str, float]]:
+    """Trains; returns the logs of each epoch."""
+    x, y = data if isinstance(data, tuple) else (data, None)
+    found = model.fit(
+        x,
+        y,
+        validation_data=validation,
+        epochs=epochs,
+        callbacks=[*callbacks],
+        # A data set has its own order.
+        shuffle=y is not None,
+        verbose=0,
+    ).history
+    return [
+        {"epoch": k + 1, **{name: float(found[name][k]) for name in found}}
+        for k in range(len(found["val_accuracy"]))
+    ]
+
+
+def _features(body, batches, mirrored=True):
+    """Inputs of the last layer for some pictures, and their labels."""
+    found, labels = [], []
+    for pictures, y in batches:
+        pictures = keras.ops.convert_to_numpy(pictures)
+        sides = (pictures, pictures[:, :, ::-1])[: 1 + mirrored]
+        found += [body.predict_on_batch(side) for side in sides]
+        labels += [keras.ops.convert_to_numpy(y)] * len(sides)
+    return np.concatenate(found), np.concatenate(labels)

@@ -1,0 +1,99 @@
+"""Stages and their choice, with trainings that are not real."""
+
+import csv
+import types
+
+import numpy as np
+import pytest
+
+from keras_otreg.workflows.methods import Method
+from keras_otreg.workflows.project import Project
+from keras_otreg.workflows.stages import Run, Trained
+
+
+class Screen:
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+class FakeTrainer:
+    """Trains a network to given probabilities, or to an error."""
+
+    def __init__(self, files, outcomes):
+        self.parts = {"validation": files}
+        self.options = types.SimpleNamespace(seed=0)
+        self.outcomes, self.rates = list(outcomes), []
+
+    def train(self, title, start, wrap, learning_rate=None):
+        wrap(start)
+        self.rates.append(learning_rate)
+        outcome = self.outcomes[len(self.rates) - 1]
+        if outcome is None:
+            raise FloatingPointError("NaN")
+        return trained(start, outcome)
+
+
+def trained(model, probabilities):
+    """A network with these probabilities of the first class."""
+    first = np.array(probabilities)
+    predictions = np.stack([first, 1.0 - first], axis=1)
+    return Trained(model, [{"epoch": 1}], 1, 0.0, {"validation": predictions})
+
+
+def project(tmp_path, files, outcomes=()):
+    run = Run(tmp_path, {})
+    return Project(run, FakeTrainer(files, outcomes), Screen())
+
+
+# The labels are 0, 1, 1.
+GOOD, FAIR, SURE = [0.9, 0.4, 0.4], [0.9, 0.4, 0.6], [0.9, 0.1, 0.6]
+
+
+@pytest.mark.parametrize("title", ["head", "plain", "method"])
+def test_the_best_in_validation_is_chosen_whatever_its_stage(
+    tmp_path, picture_files, title
+):
+    work = project(tmp_path, picture_files)
+    others = dict.fromkeys(("head", "plain", "method"), trained(None, FAIR))
+    assert work.best({**others, title: trained(None, GOOD)}) == title
+    # As many pictures, but surer of them.
+    assert work.best({**others, title: trained(None, SURE)}) == title
+
+
+def test_the_best_trial_is_kept_and_not_trained_again(
+    tmp_path, picture_files, start
+):
+    work = project(tmp_path, picture_files, [FAIR, GOOD, None, FAIR])
+    method = Method("l2-sp", {}, None)
+    found, values = work.search(method, start, 4, rate=True)
+    np.testing.assert_allclose(found.predictions["validation"][:, 0], GOOD)
+    assert len(work.trainer.rates) == 4
+    assert values["learning_rate"] == work.trainer.rates[1]
+    assert len(set(work.trainer.rates)) == 4
+    assert any("diverged" in line for line in work.screen.lines)
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == ["2", "1", "4"]
+    assert float(rows[0]["strength"]) == pytest.approx(values["strength"])
+
+
+def test_a_search_goes_on_where_it_was_stopped(tmp_path, picture_files, start):
+    method = Method("l2-sp", {}, None)
+    first = project(tmp_path, picture_files, [FAIR, GOOD])
+    _, values = first.search(method, start, 2)
+    second = project(tmp_path, picture_files, [SURE])
+    found, again = second.search(method, start, 3)
+    assert len(second.trainer.rates) == 1
+    assert again == values
+    np.testing.assert_allclose(found.predictions["validation"][:, 0], GOOD)
+
+
+def test_a_search_without_any_success_is_an_error(
+    tmp_path, picture_files, start
+):
+    work = project(tmp_path, picture_files, [None, None])
+    with pytest.raises(FloatingPointError, match="every trial diverged"):
+        work.search(Method("l2-sp", {}, None), start, 2)

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from keras_otreg.workflows.report_data import ReportData
+from keras_otreg.workflows.stages import Trained
+from keras_otreg.workflows.wording import advice, choice
+
+HEAD, PLAIN, METHOD = "new head only", "plain fine-tuning", "transport"
+
+
+def trained(probability, best=1, epochs=2):
+    """A network that gives this probability to the class of each picture."""
+    predictions = np.tile([probability, 1.0 - probability], (3, 1))
+    of_parts = dict.fromkeys(("validation", "test"), predictions)
+    return Trained(None, [{}] * epochs, best, 1.0, of_parts)
+
+
+@pytest.fixture
+def data(picture_files):
+    files = picture_files._replace(labels=np.zeros(3, int))
+
+    def make(chosen, results=None, **options):
+        results = results or {
+            HEAD: trained(0.2),
+            PLAIN: trained(0.7),
+            METHOD: trained(0.9),
+        }
+        parts = dict.fromkeys(("train", "validation", "test"), files)
+        return ReportData(
+            *("title", "lead", results, METHOD, PLAIN, chosen, parts, {}),
+            **options,
+        )
+
+    return make
+
+
+def test_the_network_in_the_file_is_named_with_the_reason(data):
+    told = choice(data(METHOD))
+    assert "model.keras is the network of 'transport'" in told
+    assert "3 validation pictures: accuracy 1.000" in told
+    assert "new head only 0.000" in told
+    assert "the lower cross-entropy decides: it has 0.105" in told
+    assert "plain fine-tuning has 0.357" in told
+
+
+@pytest.mark.parametrize("chosen", [HEAD, PLAIN, METHOD])
+@pytest.mark.parametrize("best", [1, 2])
+def test_one_outcome_has_one_advice(data, chosen, best):
+    results = {
+        HEAD: trained(0.2),
+        PLAIN: trained(0.7),
+        METHOD: trained(0.9, best),
+    }
+    told = advice(data(chosen, results)) or ""
+    kinds = ("smaller --weight", "smaller --learning-rate", "more --epochs")
+    expected = {HEAD: kinds[1], PLAIN: kinds[0]}.get(chosen)
+    if chosen == METHOD:
+        expected = kinds[2] if best == 2 else None
+    assert [kind for kind in kinds if kind in told] == (
+        [expected] if expected else []
+    )
+    assert "larger" not in told
+
+
+def test_only_options_that_a_command_has_are_advised(data):
+    strengths = ["--transport-weight", "--source-weight"]
+    told = advice(data(PLAIN, strengths=strengths))
+    assert "a smaller --transport-weight or --source-weight." in told
+    assert "--tune" not in told
+    assert " --weight" not in told
+    assert "--tune 10" in advice(data(PLAIN, search="--tune 10"))
