@@ -10,6 +10,7 @@ from keras import ops
 from keras_otreg import checks
 from keras_otreg.ot.numerics import (
     at_least_float32,
+    clipped,
     column,
     matmul,
     maximum,
@@ -53,10 +54,14 @@ def squared_euclidean(x: Any, y: Any, total: Any = _alone) -> Any:
         )
     )
     x, y = x - middle, y - middle
-    norms = column(ops.sum(x * x, axis=-1)) + row(ops.sum(y * y, axis=-1))
-    # The factor is on the points: no gradient of its own, as large as C.
-    products = matmul(-2.0 * x, ops.swapaxes(y, -1, -2))
-    return maximum(total(norms + products), 0.0)
+    # Norms and inner products in one matrix product: the two halves of the
+    # gradient then come from one evaluation of the slope in the costs. A
+    # compiler may round two evaluations, and mask them at zero, differently.
+    norms_x = ops.sum(x * x, axis=-1, keepdims=True)
+    norms_y = ops.sum(y * y, axis=-1, keepdims=True)
+    x = ops.concatenate([-2.0 * x, norms_x, ops.ones_like(norms_x)], axis=-1)
+    y = ops.concatenate([y, ops.ones_like(norms_y), norms_y], axis=-1)
+    return maximum(total(matmul(x, ops.swapaxes(y, -1, -2))), 0.0)
 
 
 @export
@@ -103,7 +108,7 @@ def cosine(x: Any, y: Any, total: Any = _alone) -> Any:
         ```
     """
     cosines = _cosines(*_inner_products(x, y, total))
-    return ops.clip(1.0 - cosines, 0.0, 2.0)
+    return clipped(1.0 - cosines, 0.0, 2.0)
 
 
 @export
@@ -225,7 +230,7 @@ def squared_sines(products: Any, squared_x: Any, squared_y: Any) -> Any:
         Costs of shape `(..., n, m)`, in [0, 1].
     """
     cosines = _cosines(products, squared_x, squared_y)
-    return maximum(1.0 - ops.square(cosines), 0.0)
+    return clipped(1.0 - ops.square(cosines), 0.0, 1.0)
 
 
 def _inner_products(x, y, total):

@@ -133,6 +133,16 @@ def maximum(x: Any, y: Any) -> Any:
     return ops.where(y > x, y, x)
 
 
+def clipped(x: Any, low: float, high: float) -> Any:
+    """Clip values that leave a range by rounding alone.
+
+    The gradient passes everywhere. If it were masked outside of the range,
+    two halves of it that cancel could be masked differently, because a
+    compiler may round two evaluations of `x` differently.
+    """
+    return x + ops.stop_gradient(ops.clip(x, low, high) - x)
+
+
 def safe_log(weights: Any) -> Any:
     """Logarithm of weights; a finite stand-in for minus infinity at zero."""
     positive = ops.where(weights > 0.0, weights, 1.0)

@@ -247,3 +247,17 @@ def test_the_axis_of_neurons_is_one_of_the_weight(rng):
 def test_rows_of_unequal_lengths_are_refused_as_such():
     with pytest.raises(ValueError, match="`start`.*unequal lengths"):
         NeuronTransport([[1, 2], [3]], 1.0)
+
+
+@pytest.mark.compiled
+def test_the_gradient_of_a_bias_at_its_start_is_that_of_float64(
+    value_and_gradients,
+):
+    # All that is left of it is the blur of the plan.
+    for seed in range(4):
+        start = np.random.default_rng(seed).normal(size=6)
+        exact, single = (
+            value_and_gradients(NeuronTransport(x, 2.0, epsilon=0.01))(x)[1][0]
+            for x in (start, start.astype("float32"))
+        )
+        np.testing.assert_allclose(single, exact, atol=2e-3)
