@@ -42,7 +42,6 @@ class FeaturePenalty(keras.layers.Layer):
         self.loss = checks.loss(loss)
         self.weight = checks.non_negative(weight, "weight")
         self.supports_masking = True
-        self.built = True
 
     def call(self, teacher, student=None):
         """Adds the loss; returns the student's features unchanged."""

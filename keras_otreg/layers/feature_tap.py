@@ -26,7 +26,6 @@ class FeatureTap(keras.layers.Layer):
         # The input is returned as it came, in its own dtype.
         super().__init__(**{"autocast": False, **kwargs})
         self.supports_masking = True
-        self.built = True
 
     def call(self, inputs):
         """Returns its input."""

@@ -196,3 +196,14 @@ def test_features_of_one_network_alone_are_refused(make_loss, samples):
     features = np.ones((samples, 4, 5), "float32")
     with pytest.raises(ValueError, match="(?s)Expected.*student"):
         FeaturePenalty(make_loss())(features)
+
+
+class Doubled(FeaturePenalty):
+    def build(self, *shapes):
+        self.scale = self.add_weight(shape=(), initializer="ones")
+
+
+def test_a_subclass_builds_weights_of_its_own():
+    layer = Doubled(keras.losses.MeanSquaredError())
+    layer(np.ones((2, 3), "float32"), np.zeros((2, 3), "float32"))
+    assert len(layer.weights) == 1

@@ -51,9 +51,9 @@ def test_a_mask_passes():
     )
 
 
-def test_it_has_no_weights_and_needs_no_build():
+def test_it_has_no_weights():
     tap = FeatureTap()
-    assert tap.built
+    tap(np.ones((2, 3), "float32"))
     assert not tap.weights
 
 
@@ -97,3 +97,17 @@ def test_it_belongs_in_the_call_of_a_subclassed_model(rng):
     np.testing.assert_allclose(
         prediction, np.maximum(found["sum"], 0.0), rtol=1e-6
     )
+
+
+class Scaled(FeatureTap):
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=input_shape[-1:], initializer="ones")
+
+    def call(self, inputs):
+        return inputs * self.scale
+
+
+def test_a_subclass_builds_weights_of_its_own():
+    layer = Scaled()
+    assert ops.shape(layer(np.ones((2, 3), "float32"))) == (2, 3)
+    assert [tuple(x.shape) for x in layer.weights] == [(3,)]
