@@ -76,6 +76,7 @@ from keras_otreg.checks.networks import (
     separate_weights,
     single_tensor,
     some_layers,
+    trained_adapters,
     uncopied_model,
     unshared_input,
 )

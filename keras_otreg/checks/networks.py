@@ -239,3 +239,15 @@ def pretrained_sizes(received: Any, expected: tuple[int, int]) -> None:
             f"{received[1]} classes. Give the network a head of your own with "
             "include_top=False, or use weights=None."
         )
+
+
+def trained_adapters(untrained: Iterable[str]) -> None:
+    """Raises if penalties act through adapters that are not trained."""
+    names = sorted(untrained)
+    if names:
+        raise ValueError(
+            f"Expected a weight above 0 from the start of `fit` for {names}, "
+            "whose adapters are not trained at weight 0. Received: a weight "
+            "above 0 in the middle of it. Start from a small weight, such as "
+            "1e-6"
+        )

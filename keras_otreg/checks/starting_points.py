@@ -2,13 +2,19 @@
 
 from typing import Any
 
+# Keras gives the regulariser of a kernel to the two factors of LoRA as well.
+_LORA = (
+    " If its layer has LoRA, call `enable_lora` first and "
+    "`add_starting_point` after it"
+)
+
 
 def equal_shapes(start: Any, weight: Any) -> None:
     """Raises unless a weight has the shape of its starting point."""
     if tuple(start) != tuple(weight):
         raise ValueError(
             "Expected a weight of the shape of its starting point, "
-            f"{tuple(start)}. Received: shape {tuple(weight)}"
+            f"{tuple(start)}. Received: shape {tuple(weight)}.{_LORA}"
         )
 
 
@@ -21,7 +27,7 @@ def equal_neuron_inputs(start: Any, weight: Any, axis: int) -> None:
         raise ValueError(
             "Expected a weight of the shape of its starting point, "
             f"{tuple(start)}, in all but axis {axis}, which counts neurons. "
-            f"Received: shape {tuple(weight)}"
+            f"Received: shape {tuple(weight)}.{_LORA}"
         )
 
 

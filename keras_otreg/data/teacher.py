@@ -164,6 +164,7 @@ class _Activations(keras.Model):
         policy = frozen.model.dtype_policy
         super().__init__(name="activations", dtype=policy, autocast=False)
         self._frozen = frozen
+        self.supports_jit = frozen.supports_jit
         self._paths = paths
         self.built = True
 

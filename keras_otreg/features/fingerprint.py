@@ -20,7 +20,7 @@ def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
     Equal weights have equal names, whatever the layers are called; a weight
     that differs in one bit gives another name. The states of metrics and of
     random numbers do not count, and neither does what layers do with their
-    weights.
+    weights. A layer with LoRA counts as it is saved, with the sum as kernel.
 
     Args:
         model: A built `keras.Model`.
@@ -39,17 +39,31 @@ def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
         otreg.features.fingerprint(model.teacher, at=["avg_pool"])
         ```
     """
-    return fingerprint_of(weights_before(model, at))
+    return fingerprint_of(model, weights_before(model, at))
 
 
-def fingerprint_of(weights: Iterable[Any]) -> str:
-    """A short name for some weights, of 64 hexadecimal digits."""
+def fingerprint_of(model: keras.Model, weights: Iterable[Any]) -> str:
+    """A short name for some weights of a model, of 64 hexadecimal digits."""
     found = hashlib.sha256()
-    for weight in weights:
+    for weight in _as_saved(model, weights):
         value = ops.convert_to_numpy(weight)
         found.update(f"{value.dtype.name}{value.shape}".encode())
         found.update(value.tobytes())
     return found.hexdigest()
+
+
+def _as_saved(model, weights):
+    """The values of weights as they are in a file.
+
+    Keras saves the kernel of a layer with LoRA as the sum of all it is made of.
+    """
+    saved = {}
+    for _, layer in walk(model, into_loops=True):
+        if getattr(layer, "lora_enabled", False):
+            layer.save_own_variables(store := {})
+            saved.update({id(weight): [] for weight in layer.weights})
+            saved[id(layer.weights[0])] = list(store.values())
+    return [x for each in weights for x in saved.get(id(each), [each])]
 
 
 class _Before(keras.Operation):

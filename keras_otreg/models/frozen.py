@@ -13,6 +13,7 @@ from keras_otreg.features.fingerprint import (
     weights_before,
 )
 from keras_otreg.features.taps import capture
+from keras_otreg.features.walk import walk
 from keras_otreg.models import batch
 from keras_otreg.models.copies import copy_of
 
@@ -40,11 +41,15 @@ class FrozenNetwork:
 
     def fingerprint(self, paths: list[str]) -> str:
         """A short name for the weights that some activations depend on."""
-        return fingerprint_of(self._before(paths)[0])
+        return fingerprint_of(self.model, self._before(paths)[0])
 
     def precision(self, paths: list[str]) -> list[str]:
         """The types of number that some activations are computed in."""
         return self._before(paths)[1]
+
+    def forget(self) -> None:
+        """Finds out anew, when next asked, which weights the model has."""
+        self._known = {}
 
     def _before(self, paths):
         """Weights and precision up to some layers, found out once.
@@ -58,6 +63,12 @@ class FrozenNetwork:
                 precision_before(self.model, paths),
             )
         return self._known[key]
+
+    @property
+    def supports_jit(self) -> bool:
+        """Whether XLA can compile all layers, as Keras keeps note of it."""
+        layers = () if self.model is None else walk(self.model, into_loops=True)
+        return all(layer.supports_jit for _, layer in layers)
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:

@@ -52,10 +52,10 @@ class Observer:
         model.check_inputs(self._data[0])
         if model.loss is not None:
             checks.labels(self._data[1])
-        self._look = backend.traced(self._looked)
         # What is no tensor, and is found as the graph is made.
         self._plans: dict[str, SolvedPlan] = {}
         self._names: list[str] = []
+        self._structure: Any = None
 
     def __call__(self) -> Observation:
         """Looks at a step from where the model is now.
@@ -66,6 +66,7 @@ class Observer:
             norms.
         """
         model = self._model
+        self._follow_weights()
         student = [ops.copy(v) for v in model.student.trainable_variables]
         others = [ops.copy(v) for v in self._others()]
         with backend.without_effects():
@@ -88,6 +89,14 @@ class Observer:
         shares = [norm / total for norm in norms]
         return Observation(plans, dict(zip(self._names, shares, strict=True)))
 
+    def _follow_weights(self):
+        """Takes up weights of terms that were set since the last look."""
+        weights = self._model.loss_weights
+        weights.update()
+        if self._structure != weights.structure:
+            self._structure = weights.structure
+            self._look = backend.traced(self._looked)
+
     def _others(self):
         """All variables but the weights that the student trains."""
         trained = {id(v) for v in self._model.student.trainable_variables}
@@ -99,14 +108,14 @@ class Observer:
         def values(weights):
             terms = self._terms(weights, others, data)
             self._names = [term.name for term in terms]
-            scaled = [
-                scale * weight_at(term.weight, step) * term.value
-                if acts(term.weight)
-                else ops.zeros(())
-                for term in terms
-            ]
             # From what was kept from the last step, not by this one.
             with self._nowhere(weights, others):
+                scaled = [
+                    scale * weight_at(term.weight, step) * term.value
+                    if acts(term.weight)
+                    else ops.zeros(())
+                    for term in terms
+                ]
                 return scaled, self._solved(terms)
 
         gradients, plans = backend.gradients(values, student)

@@ -34,6 +34,7 @@ class Penalty(Configurable):
         weight: Factor of the loss: a number of at least 0, or a
             `keras.optimizers.schedules.LearningRateSchedule` over the steps
             of the optimizer. At weight 0 the loss is logged and has no effect.
+            A callback may set the attribute: it counts from the next step on.
         name: Under which the value of the loss, without the weight, is
             logged; the name of the loss if not given.
 
@@ -55,10 +56,19 @@ class Penalty(Configurable):
         self.loss = checks.loss(loss)
         self.at = checks.layer_path(at, "at")
         self.teacher_at = checks.layer_path(teacher_at or at, "teacher_at")
-        self.weight = checks.weight(weight)
+        self.weight = weight
         self.name = checks.instance_of(
             name or loss.name, str, "name", "a string"
         )
+
+    @property
+    def weight(self) -> Any:
+        """Factor of the loss; may be set during training."""
+        return self._weight
+
+    @weight.setter
+    def weight(self, value: Any) -> None:
+        self._weight = checks.weight(value)
 
     @classmethod
     def at_each(

@@ -1,11 +1,13 @@
 """What Keras does with a model before its first step."""
 
+import functools
 from typing import Any
 
 import keras
 
-from keras_otreg import replicas
+from keras_otreg import checks, replicas
 from keras_otreg.models import optimizer_state
+from keras_otreg.models.weights import acts
 
 
 class Rehearsed:
@@ -20,6 +22,7 @@ class Rehearsed:
     """
 
     _is_rehearsal = False
+    _known_variables: Any = None
 
     def _maybe_symbolic_build(
         self, iterator: Any = None, data_batch: Any = None
@@ -37,14 +40,88 @@ class Rehearsed:
         logs = super().compute_metrics(*args, **kwargs)  # type: ignore[misc]
         return replicas.logged(logs)
 
-    def make_train_function(self: Any, force: bool = False) -> Any:
+    def make_train_function(self: Any, force: bool = False) -> None:
         """Makes the step of training; see `keras.Model.make_train_function`.
 
         A step that makes the variables of the optimizer is traced twice by
         TensorFlow: here they are made before.
         """
+        self._forget_old_networks()
+        self._train_adapters()
         optimizer_state.build(self)
-        return super().make_train_function(force)  # type: ignore[misc]
+        self._remake("train", force)
+
+    def make_test_function(self: Any, force: bool = False) -> None:
+        """Makes the step of `evaluate`; see `keras.Model.evaluate`."""
+        self._forget_old_networks()
+        self._remake("test", force)
+
+    def make_predict_function(self: Any, force: bool = False) -> Any:
+        """Makes the step of `predict`; see `keras.Model.predict`."""
+        self._forget_old_networks()
+        return super().make_predict_function(force)  # type: ignore[misc]
+
+    def _remake(self: Any, kind: str, force: bool) -> Any:
+        """Makes a step that reads the weights of the loss, and returns it."""
+        before = getattr(self, f"{kind}_function")
+        step = getattr(self, f"{kind}_step")
+        # JAX would find the program that it made of the same method before.
+        vars(self)[f"{kind}_step"] = functools.partial(step)
+        try:
+            getattr(super(), f"make_{kind}_function")(force)
+        finally:
+            del vars(self)[f"{kind}_step"]
+        made = getattr(self, f"{kind}_function")
+        if made is not before:
+            made = self.loss_weights.before(
+                made, self, lambda: self._remade(kind)
+            )
+            setattr(self, f"{kind}_function", made)
+        return made
+
+    def _remade(self: Any, kind: str) -> Any:
+        """Makes a step anew, after a weight was set that its graph lacks."""
+        checks.trained_adapters(
+            penalty.name
+            for penalty in self._switched_adapters()
+            if acts(penalty.weight)
+        )
+        return self._remake(kind, force=True)
+
+    def _switched_adapters(self: Any) -> list[Any]:
+        """Penalties with an adapter that are on and were off, or otherwise."""
+        return [
+            penalty
+            for penalty in self.penalties
+            if penalty.name in self.adapters
+            and acts(penalty.weight) is not self._is_on[penalty.name]
+        ]
+
+    def _train_adapters(self: Any) -> None:
+        """Trains the adapters of penalties that are on, and no other."""
+        for penalty in self._switched_adapters():
+            is_on = acts(penalty.weight)
+            self.adapters[penalty.name].trainable = is_on
+            self._is_on[penalty.name] = is_on
+
+    def _forget_old_networks(self: Any) -> None:
+        """Lets all steps be made anew if a network has other variables.
+
+        They do not know of layers that were quantised, unfrozen, or given
+        LoRA since they were made.
+        """
+        networks = [x for x in (self.student, self.teacher) if x is not None]
+        variables = [x for network in networks for x in network.variables]
+        current = hash(tuple((id(x), x.dtype, x.trainable) for x in variables))
+        known, self._known_variables = self._known_variables, current
+        if known in (None, current):
+            return
+        self._frozen.forget()
+        for kind in ("train", "test"):
+            if getattr(self, f"{kind}_function") is not None:
+                self._remake(kind, force=True)
+        if self.predict_function is not None:
+            super().make_predict_function(force=True)  # type: ignore[misc]
 
     def _symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         self._is_rehearsal = True

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import backend, checks, files
+from keras_otreg.features.taps import input_spec
 from keras_otreg.models import apart, optimizer_state
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
 from keras_otreg.models.layer_names import names_by_part, take_names
@@ -106,6 +107,30 @@ class Saved(Composed):
             if skip_mismatch and self._expected is not None:
                 # A teacher of other weights is no mismatch to skip.
                 self._check_teacher(self._expected)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Exports the prediction of the student; see `keras.Model.export`."""
+        inputs = input_spec(self.student)
+        if input_signature is None and inputs is not None:
+            # Keras knows that of a subclassed model only once it was called.
+            input_signature = [keras.tree.map_structure(_as_input, inputs)]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
+
+    def quantize(
+        self, mode: Any = None, config: Any = None, **kwargs: Any
+    ) -> None:
+        """Quantises the student; see `keras.Model.quantize`.
+
+        What only training needs stays as it is.
+        """
+        self.student.quantize(mode, config=config, **kwargs)
 
     def save_own_variables(self, store: Any) -> None:
         """Saves what is in no layer; Keras calls it first of all."""
@@ -229,8 +254,9 @@ class Saved(Composed):
 
         Keras does not save them, and Dropout would begin anew.
         """
-        weights = {id(x) for x in self.weights}
-        return [x for x in self.variables if id(x) not in weights]
+        others = [*self.weights, *self.loss_weights.variables]
+        known = {id(x) for x in others}
+        return [x for x in self.variables if id(x) not in known]
 
     @contextlib.contextmanager
     def _all_or_nothing(self):
@@ -248,3 +274,7 @@ class Saved(Composed):
                 variable.assign(value)
             self._frozen = frozen
             raise
+
+
+def _as_input(x):
+    return keras.InputSpec(shape=(None, *x.shape[1:]), dtype=x.dtype)

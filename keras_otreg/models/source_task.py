@@ -29,7 +29,8 @@ class SourceTask(Configurable):
         loss: Loss of the source task: a `keras.losses.Loss`, or the name of
             one.
         weight: Factor of the source task's loss: a number of at least 0 or a
-            `LearningRateSchedule` over the optimizer's steps.
+            `LearningRateSchedule` over the optimizer's steps. A callback may
+            set the attribute: it counts from the next step on.
         transport: A `keras_otreg.losses.ClassTransport`, or any Keras loss
             over (source, target) predictions; `None` for none.
         transport_weight: Factor of the transport term, like `weight`.
@@ -77,16 +78,32 @@ class SourceTask(Configurable):
         )
         self.at = checks.layer_path(at, "at")
         self.loss = loss
-        self.weight = checks.weight(weight)
+        self.weight = weight
         self.transport = (
             None if transport is None else checks.loss(transport, "transport")
         )
-        self.transport_weight = checks.weight(
-            transport_weight, "transport_weight"
-        )
+        self.transport_weight = transport_weight
         self.gradient_to = checks.one_of(gradient_to, GRADIENTS, "gradient_to")
         self.name = checks.instance_of(name, str, "name", "a string")
         self.metrics = checks.metrics(metrics)
+
+    @property
+    def weight(self) -> Any:
+        """Factor of the source task's loss; may be set during training."""
+        return self._weight
+
+    @weight.setter
+    def weight(self, value: Any) -> None:
+        self._weight = checks.weight(value)
+
+    @property
+    def transport_weight(self) -> Any:
+        """Factor of the transport term; may be set during training."""
+        return self._transport_weight
+
+    @transport_weight.setter
+    def transport_weight(self, value: Any) -> None:
+        self._transport_weight = checks.weight(value, "transport_weight")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -18,12 +18,14 @@ from keras_otreg.models.fit_together import (
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
 from keras_otreg.models.guarded import Guarded
 from keras_otreg.models.joint import JointTraining
+from keras_otreg.models.loss_weights import LossWeights
 from keras_otreg.models.penalty import Penalty
 from keras_otreg.models.rehearsal import Rehearsed
 from keras_otreg.models.saved import Saved
 from keras_otreg.models.source_model import SourceModel
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.terms import Term
+from keras_otreg.models.weights import acts
 from keras_otreg.saving import export
 
 
@@ -49,9 +51,10 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
             then takes pairs, see `keras_otreg.data.paired`; `evaluate` and
             `predict` take target data as ever.
         on_nonfinite: What to do when a penalty, or the activations that it is
-            given, hold NaN or infinity. `"raise"` stops before anything of
-            that step is kept; `"skip"` leaves the penalty out of that step and
-            logs how often; `"propagate"` goes on.
+            given, hold NaN or infinity. `"raise"` stops, before anything of
+            that step is kept unless it was compiled; `"rollback"` undoes a
+            compiled step too; `"skip"` leaves the penalty out of that step
+            and logs how often; `"propagate"` goes on.
         name: Name of the model.
 
     Raises:
@@ -93,9 +96,12 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         if is_copy := teacher is None and bool(self.penalties):
             teacher = frozen_copy(student)
         self._frozen = FrozenNetwork(teacher, is_ours=is_copy)
+        # Keras asks only the layers that it tracks.
+        self.supports_jit = self._frozen.supports_jit
         # What Keras is to train or to save, outside of the student.
         companions = check_layers(student, teacher, self.penalties)
         self.adapters, self.memories = companions
+        self._is_on = {x.name: acts(x.weight) for x in self.penalties}
         self.source_task = source_task
         self._joint = None
         if source_task is not None:
@@ -103,6 +109,7 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         names = [penalty.name for penalty in self.penalties]
         names += self._joint.names if self._joint else []
         self._guard(on_nonfinite, names, len(self.penalties))
+        self.loss_weights = LossWeights(self._weighted(), self.variable_dtype)
         self._num_inputs = num_inputs(student) or (1 if self._joint else 0)
         self._captured = Captured()
         # With its shapes on record, Keras can export the model.
@@ -174,7 +181,7 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
             terms += self._joint.terms(
                 parts, forward, source, weights, training, total
             )
-        return total, terms
+        return total, [self.loss_weights.read(term) for term in terms]
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The metrics of the target task, and all that was logged."""
@@ -195,6 +202,16 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         # What Keras is to train, to reset and to save.
         self.source_head = task.head
         self._source_metrics = self._joint.metrics if self._joint.acts else []
+
+    def _weighted(self):
+        """Where each term of the loss has its weight, by its name."""
+        owners = {x.name: (x, "weight") for x in self.penalties}
+        task = self.source_task
+        if task is not None:
+            owners[f"{task.name}_loss"] = task, "weight"
+        if task is not None and task.transport is not None:
+            owners[f"{task.name}_transport"] = task, "transport_weight"
+        return owners
 
     def check_inputs(self, x: Any) -> None:
         """Raises if these are not the inputs of a step of training."""

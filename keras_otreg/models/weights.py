@@ -13,7 +13,9 @@ def acts(weight: Any) -> bool:
 
 def weight_at(weight: Any, step: Any) -> Any:
     """The weight at a step of the optimizer."""
-    return ops.cast(weight(step), "float32") if callable(weight) else weight
+    if isinstance(weight, keras.optimizers.schedules.LearningRateSchedule):
+        return ops.cast(weight(step), "float32")
+    return weight(step) if callable(weight) else weight
 
 
 def serialize_weight(weight: Any) -> Any:

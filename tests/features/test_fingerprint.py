@@ -82,3 +82,18 @@ def test_precision_is_that_of_the_layers_before():
     ]
     with pytest.raises(ValueError, match="no layer"):
         precision_before(model, ["unknown"])
+
+
+def test_lora_counts_as_it_is_saved(tmp_path):
+    inputs = keras.Input((4,))
+    x = layers.Dense(3, name="features")(inputs)
+    model = keras.Model(inputs, layers.Dense(2, name="head")(x))
+    layer = model.get_layer("features")
+    layer.enable_lora(2)
+    plain = fingerprint(model), fingerprint(model, ["features"])
+    layer.lora_kernel_b.assign(np.ones((2, 3), "float32"))
+    names = fingerprint(model), fingerprint(model, ["features"])
+    assert not set(names) & set(plain)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert names == (fingerprint(loaded), fingerprint(loaded, ["features"]))

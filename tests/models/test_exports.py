@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 
+import keras
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ import keras_otreg as otreg
 WITHOUT_US = """
 import sys
 sys.modules["keras_otreg"] = None
+import keras
 import numpy as np
 """
 
@@ -100,3 +102,20 @@ def test_the_student_is_exported_to_onnx(model, samples, tmp_path):
     (found,) = session.run(None, {given.name: samples[0]})
     expected = model.predict(samples[0], verbose=0)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.tensorflow
+def test_a_loaded_model_is_exported_though_it_was_never_called(tmp_path):
+    inputs = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(4, 3, name="features")(inputs)
+    student = keras.Model(inputs, keras.layers.GlobalMaxPooling1D()(x))
+    penalty = otreg.Penalty(otreg.losses.FeatureMap(), at="features")
+    model = otreg.TransferModel(student, penalties=[penalty])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded.export(tmp_path / "served", verbose=False)
+    served = keras.layers.TFSMLayer(
+        str(tmp_path / "served"), call_endpoint="serve"
+    )
+    tokens = np.array([[1, 2, 3]], "int32")
+    np.testing.assert_allclose(served(tokens), student(tokens))

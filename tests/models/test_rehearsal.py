@@ -1,3 +1,5 @@
+import keras
+import numpy as np
 import pytest
 
 import keras_otreg as otreg
@@ -21,3 +23,70 @@ def test_a_step_is_traced_once(make_network, samples, compiled, jit_compile):
     model.fit(*samples, batch_size=22, epochs=2, verbose=0)
     assert Counted.traced == 1
     assert model.optimizer.iterations == 2
+
+
+def dense(width, seed):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(width, name="features")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(3, "softmax")(x))
+
+
+@pytest.fixture
+def fitted(rng):
+    """A model with an adapter that has trained and predicted, and its data."""
+    x = rng.normal(size=(8, 4)).astype("float32")
+    y = rng.integers(0, 3, size=8)
+    penalty = otreg.Penalty(otreg.losses.Hint(), at="features")
+    model = otreg.TransferModel(dense(5, 1), dense(6, 2), [penalty])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+    model.predict(x, verbose=0)
+    return model, x, y
+
+
+def test_a_quantised_student_is_what_predicts_and_what_is_saved(
+    fitted, tmp_path
+):
+    model, x, y = fitted
+    before = model.predict(x, verbose=0)
+    model.quantize("int8")
+    after = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(after, model.student.predict(x, verbose=0))
+    assert np.abs(after - before).max() > 0
+    logs = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert logs["loss"] - logs["hint"] == pytest.approx(
+        -np.log(after[np.arange(8), y]).mean(), rel=1e-4
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), after, rtol=1e-6)
+
+
+def test_layers_that_were_unfrozen_train_or_ask_to_compile(fitted):
+    model, x, y = fitted
+    head = model.student.layers[-1]
+    head.trainable = False
+    before = head.get_weights()[0]
+    model.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(head.get_weights()[0], before)
+    head.trainable = True
+    model.fit(x, y, verbose=0)
+    assert np.abs(head.get_weights()[0] - before).max() > 0
+    model.student.get_layer("features").enable_lora(2)
+    with pytest.raises(ValueError, match="nknown variable"):
+        model.fit(x, y, verbose=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+
+
+def test_a_teacher_that_cannot_be_compiled_is_not():
+    teacher = dense(5, 2)
+    teacher.get_layer("features").supports_jit = False
+    penalty = otreg.Penalty(otreg.losses.FeatureMap(), at="features")
+    model = otreg.TransferModel(dense(5, 1), teacher, [penalty])
+    with pytest.warns(UserWarning, match="support `jit_compile=True`"):
+        model.compile("sgd", "mse", jit_compile=True)
+    assert not model.jit_compile
+    with_itself = otreg.TransferModel(dense(5, 1), penalties=[penalty])
+    assert with_itself.supports_jit

@@ -250,3 +250,20 @@ def test_an_unbuilt_model_is_refused():
         add_starting_point(model)
     with pytest.raises(ValueError, match=r"`model`.*built"):
         add_starting_point(layers.Dense(3))
+
+
+def test_lora_comes_before_starting_points_or_is_told_to():
+    def dense():
+        inputs = keras.Input((3,))
+        x = layers.Dense(4, name="features")(inputs)
+        return keras.Model(inputs, layers.Dense(2, name="head")(x))
+
+    model = add_starting_point(dense())
+    model.get_layer("features").enable_lora(2)
+    with pytest.raises(ValueError, match="`enable_lora` first"):
+        _ = model.losses
+    model = dense()
+    model.get_layer("features").enable_lora(2)
+    with pytest.warns(UserWarning, match="lora_kernel_a"):
+        add_starting_point(model)
+    assert float(sum(model.losses)) == 0.0
