@@ -156,8 +156,8 @@ def weight(value: Any, name: str = "weight") -> Any:
             raise NotImplementedError(
                 f"Expected a number for `{name}` on JAX, where Keras shows "
                 "the number of a step to no loss. Received: "
-                f"{name}={value!r}. Train on TensorFlow or PyTorch, or change "
-                "the weight between calls of `fit`."
+                f"{name}={value!r}. Train on TensorFlow or PyTorch, or let a "
+                "callback set the weight."
             )
         return value
     return number(
