@@ -10,7 +10,7 @@ from keras_otreg.checks.values import finite_array
 
 def some_values(names: Collection[str], name: str, of: str = "epoch") -> None:
     """Raises if there is nothing to draw."""
-    if not names:
+    if len(names) == 0:
         raise ValueError(
             f"Invalid value for argument `{name}`. Expected values of at least "
             f"one {of}. Received: none"

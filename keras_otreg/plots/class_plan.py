@@ -51,7 +51,12 @@ def class_plan(
     )
     axes = figure.subplots()
     image = axes.imshow(
-        shares[:, order], cmap=heat_colors(figure), vmin=0.0, aspect="auto"
+        shares[:, order],
+        cmap=heat_colors(figure),
+        vmin=0.0,
+        # A plan that moves nothing has no share to set the scale by.
+        vmax=shares.max() or 1.0,
+        aspect="auto",
     )
     name_ticks(axes.xaxis, [source_names[k] for k in order])
     name_ticks(axes.yaxis, target_names)

@@ -14,6 +14,7 @@ from keras_otreg.plots.figure import (
     literal,
     new_figure,
     tidy,
+    whole_ticks,
 )
 
 
@@ -40,7 +41,7 @@ def feature_drift(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If the layers have unequal numbers of values.
+        ValueError: If the layers have unequal numbers of values, or none.
 
     Example:
         ```python
@@ -58,6 +59,7 @@ def feature_drift(
     """
     values = {name: np.asarray(x, "float64") for name, x in drift.items()}
     checks.equal_series({name: x.shape for name, x in values.items()})
+    checks.some_values(np.ravel(next(iter(values.values()))), "drift")
     label = literal(label)
     if next(iter(values.values())).ndim == 0:
         return _bars(values, label)
@@ -99,7 +101,7 @@ def _lines(values, epochs, label):
         )
     axes.set(xlabel="epoch", ylabel=label)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_ticks(axes.xaxis)
     tidy(axes)
     figure.legend(title="layer", loc="outside right upper", frameon=False)
     return figure

@@ -86,6 +86,13 @@ def tidy(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def whole_ticks(*axes: Any) -> None:
+    """Place ticks at whole numbers only, on each of some axes."""
+    for axis in axes:
+        # With the default of 2, a range with one whole number has fractions.
+        axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+
+
 def literal(name: str) -> str:
     """A name as matplotlib shows it: what is between dollars is no formula."""
     return name.replace("$", r"\$")

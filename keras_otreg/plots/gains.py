@@ -31,7 +31,7 @@ def gains(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If there are no panels, or no columns.
+        ValueError: If there are no panels or columns, or a panel is empty.
 
     Example:
         ```python
@@ -40,6 +40,8 @@ def gains(
         ```
     """
     checks.some_values(panels, "panels", "panel")
+    for found in panels.values():
+        checks.some_values(found, "panels", "method in each panel")
     columns = min(checks.count(columns, "columns"), len(panels))
     rows = math.ceil(len(panels) / columns)
     tallest = max(map(len, panels.values()))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from keras_otreg import checks
 from keras_otreg.plots.figure import DASHES, colors, new_figure
 
 
@@ -10,19 +11,21 @@ def growth(seconds: Mapping[int, float]) -> Any:
     """Draws times over sizes, beside a line of time as the square of size.
 
     Args:
-        seconds: Times by size; two sizes or more.
+        seconds: Time in seconds for each size.
 
     Returns:
-        A `matplotlib.figure.Figure`.
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If there are no sizes.
 
     Example:
         ```python
         growth({256: 0.001, 512: 0.004, 1024: 0.015}).savefig("growth.png")
         ```
     """
+    checks.some_values(seconds, "seconds", "size")
     sizes = sorted(seconds)
     times = [1000.0 * seconds[size] for size in sizes]
     largest = sizes[-1]

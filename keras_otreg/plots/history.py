@@ -15,6 +15,7 @@ from keras_otreg.plots.figure import (
     literal,
     new_figure,
     tidy,
+    whole_ticks,
 )
 
 # As many points can still be told from each other.
@@ -66,7 +67,7 @@ def history(
         _draw(axes, epochs, values.get(name), "training", 1, "--")
         _draw(axes, epochs, values.get(f"val_{name}"), "validation", 2, "-")
         axes.set(xlabel="epoch", ylabel=literal(name))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        whole_ticks(axes.xaxis)
         tidy(axes)
     if any(name.startswith("val_") for name in values):
         _legend(figure)

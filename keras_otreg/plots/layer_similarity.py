@@ -35,7 +35,7 @@ def layer_similarity(
     Args:
         values: Shape `(rows, columns)`, such as one minus the value of
             `CenteredKernelAlignment`. The colours go from 0 to 1, or as far as
-            the values do; what is not a number is grey.
+            the finite values do; other cells are grey.
         rows: Names of the layers of one network, from input to output.
         columns: Names of the layers of the other.
         pairs: Pairs of names (row, column) to be framed.
@@ -49,8 +49,8 @@ def layer_similarity(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If there are not as many names as values, or a pair is not
-            among the names.
+        ValueError: If there are not as many names as values, no value is
+            finite, or a pair is not among the names.
 
     Example:
         ```python
@@ -65,6 +65,8 @@ def layer_similarity(
     """
     values = np.asarray(values, dtype="float64")
     checks.named_cells(values.shape, len(rows), len(columns))
+    finite = values[np.isfinite(values)]
+    checks.some_values(finite, "values", "pair of layers")
     longest = max(map(len, columns))
     figure = new_figure(
         min(16.0, 2.5 + 0.08 * max(map(len, rows)) + 0.5 * len(columns)),
@@ -74,8 +76,8 @@ def layer_similarity(
     image = axes.imshow(
         values,
         cmap=heat_colors(figure),
-        vmin=np.nanmin([0.0, *values.flat]),
-        vmax=np.nanmax([1.0, *values.flat]),
+        vmin=min(0.0, finite.min()),
+        vmax=max(1.0, finite.max()),
         aspect="auto",
     )
     name_ticks(axes.yaxis, rows)

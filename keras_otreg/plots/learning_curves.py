@@ -16,6 +16,7 @@ from keras_otreg.plots.figure import (
     literal,
     new_figure,
     tidy,
+    whole_ticks,
 )
 
 
@@ -43,7 +44,7 @@ def learning_curves(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If there are no panels, or no columns.
+        ValueError: If there are no panels or columns, or a panel is empty.
 
     Example:
         ```python
@@ -52,6 +53,8 @@ def learning_curves(
         ```
     """
     checks.some_values(panels, "panels", "panel")
+    for curves in panels.values():
+        checks.some_values(curves, "panels", "curve in each panel")
     columns = min(checks.count(columns, "columns"), len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = new_figure(0.5 + 3.0 * columns, 0.5 + 2.75 * rows)
@@ -61,6 +64,7 @@ def learning_curves(
         _draw(axes, curves, np.asarray(steps))
         axes.set_title(literal(title))
         axes.set(xlabel=literal(xlabel), ylabel=literal(ylabel))
+        whole_ticks(axes.xaxis)
         tidy(axes)
         axes.legend(loc="lower right", frameon=False, fontsize="small")
     return figure

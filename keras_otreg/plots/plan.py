@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.plots.figure import heat_colors, literal, new_figure
+from keras_otreg.plots.figure import (
+    heat_colors,
+    literal,
+    new_figure,
+    whole_ticks,
+)
 
 
 def plan(
@@ -61,8 +66,7 @@ def plan(
             vmax=1.0,
             aspect="auto",
         )
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.get_major_locator().set_params(integer=True)
+        whole_ticks(axes.xaxis, axes.yaxis)
         axes.set_title(literal(title))
         axes.set_xlabel(f"student {points}, sharpest first")
         axes.set_ylabel(f"teacher {points}")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib import image, style
+from matplotlib.colors import to_hex, to_rgb
 
 from keras_otreg.plots import figure as figures
 
@@ -63,6 +64,18 @@ def test_a_figure_shows_itself_in_a_notebook_and_as_pixels():
     pixels = figure.pixels()
     assert pixels.shape == (150, 300, 4)
     assert len(np.unique(pixels)) > 2
+
+
+def test_a_figure_is_saved_on_its_own_background(tmp_path):
+    shade = "#1e2129"
+    with style.context(["dark_background", {"figure.facecolor": shade}]):
+        figure = figures.new_figure(2, 1)
+        figure.savefig(tmp_path / "inside.png")
+    figure.savefig(tmp_path / "outside.png")
+    for path in tmp_path.iterdir():
+        assert to_hex(image.imread(path)[0, 0, :3]) == shade
+    figure.savefig(tmp_path / "inside.png", transparent=True)
+    assert image.imread(tmp_path / "inside.png")[0, 0, 3] == 0.0
 
 
 @pytest.mark.parametrize("name", ["$5_$10", r"\$", r"a\\$b$", "$", "plain"])

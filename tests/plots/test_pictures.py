@@ -99,7 +99,6 @@ def test_a_figure_looks_as_it_did(name, background, looks_as_before, rng, plan):
 @pytest.mark.parametrize("name", DRAWN)
 def test_all_axes_are_labelled(name, rng, plan):
     figure = DRAWN[name](rng, plan)
-    figure.draw_without_rendering()
     for axes in figure.axes:
         if axes.get_label() == "<colorbar>":
             assert axes.get_ylabel()
@@ -107,3 +106,42 @@ def test_all_axes_are_labelled(name, rng, plan):
             # What the rows of a panel of methods are, their names say.
             assert axes.get_ylabel() or axes.get_title() == "task"
             assert axes.get_xlabel()
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 4])
+@pytest.mark.parametrize("kind", ["history", "drift", "curves"])
+def test_epochs_are_whole_numbers(kind, epochs):
+    values = np.linspace(0.2, 0.5, epochs)
+    steps = np.arange(1, epochs + 1)
+    figure = {
+        "history": lambda: plots.history({"loss": values}),
+        "drift": lambda: plots.feature_drift({"stem": values}),
+        "curves": lambda: plots.learning_curves(
+            {"task": {"plain": values[None]}}, steps, xlabel="epoch"
+        ),
+    }[kind]()
+    ticks = figure.axes[0].get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.gains({"task": {}}),
+        lambda: plots.growth({}),
+        lambda: plots.learning_curves({"task": {}}, [1]),
+        lambda: plots.feature_drift({"stem": []}),
+        lambda: plots.layer_similarity([[np.nan]], "a", "b"),
+    ],
+)
+def test_nothing_to_draw_is_refused(draw):
+    with pytest.raises(ValueError, match="Expected.*at least one.*Received"):
+        draw()
+
+
+def test_a_plan_that_moves_nothing_is_drawn_as_no_share():
+    P = np.zeros((3, 2))
+    for figure in (plots.plan(P), plots.class_plan(P, "abc", "01")):
+        (image,) = figure.axes[0].images
+        assert image.norm(0.0) == 0.0
+        assert image.get_clim() == (0.0, 1.0)
