@@ -9,21 +9,23 @@ import pytest
 from keras_otreg import __main__ as command_line
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
-PAGE = DOCS / "pages" / "results.md"
+PAGES = DOCS / "pages"
 
 
 def written_anew(name, folder):
-    """The lines of the page once a section of it is written again."""
-    page = folder / "results.md"
-    shutil.copy(PAGE, page)
+    """The lines of the page with a section, as it is, and written again."""
+    page = folder / f"results_{name}.md"
+    before = (PAGES / page.name).read_text(encoding="utf-8").splitlines()
+    shutil.copy(PAGES / page.name, page)
     out = str(DOCS / "results" / name)
     arguments = ["benchmark", name, "--out", out, "--page", str(page)]
     assert command_line.main(arguments) == 0
-    return page.read_text().splitlines()
+    return before, page.read_text(encoding="utf-8").splitlines()
 
 
 def test_the_section_on_speed_is_that_of_its_tables(tmp_path):
-    assert written_anew("speed", tmp_path) == PAGE.read_text().splitlines()
+    before, anew = written_anew("speed", tmp_path)
+    assert anew == before
 
 
 def test_the_tables_on_accuracy_are_those_of_the_cells(tmp_path):
@@ -35,6 +37,22 @@ def test_the_tables_on_accuracy_are_those_of_the_cells(tmp_path):
         rows = [line for line in tables if line.startswith("| ")]
         return [re.sub(r"\[.*?\]", "", row) for row in rows]
 
-    anew = rows(written_anew("accuracy", tmp_path))
-    assert anew == rows(PAGE.read_text().splitlines())
+    before, anew = map(rows, written_anew("accuracy", tmp_path))
+    assert anew == before
     assert any(row.startswith("| transport everywhere |") for row in anew)
+
+
+@pytest.mark.parametrize("summary", ["README.md", "docs/pages/results.md"])
+def test_the_numbers_of_a_summary_are_those_of_the_tables(summary):
+    text = (DOCS.parent / summary).read_text(encoding="utf-8")
+    tables = "".join(
+        path.read_text(encoding="utf-8") for path in PAGES.glob("results_*.md")
+    )
+    demo = (DOCS / "results" / "demo" / "table.csv").read_text(encoding="utf-8")
+    rounded = {f"{float(x):.3f}" for x in re.findall(r"0\.\d{4}", demo)}
+    gains = re.findall(r"[+-]0\.\d{3} \[.*?\]", text)
+    times = re.findall(r"\d[\d.]* m?s\b", text)
+    shares = set(re.findall(r"0\.\d{3}", text)) - rounded
+    assert gains
+    for number in (*gains, *times, *shares):
+        assert number in tables, number

@@ -74,7 +74,7 @@ def test_forms_at_other_layers_are_no_controls(comparison):
 
 def test_a_teacher_of_little_use_is_named(comparison):
     text = said(comparison, summary("frozen", 0.6))
-    assert "as they are, frozen, minus plain -0.100 [" in text
+    assert "is below (frozen minus plain -0.100 [" in text
     assert not said(comparison, summary("frozen", 0.72))
 
 

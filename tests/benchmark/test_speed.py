@@ -287,7 +287,7 @@ def test_the_screen_shows_every_line_and_what_is_not_kept(report):
     console = rich.console.Console(width=120, record=True)
     report.show(console)
     shown = console.export_text()
-    for words in ("20 iterations", "not reached", "1.5 matrices", "not kept"):
+    for words in ("20 iterations", "not reached", "1.5 matrices", "not met"):
         assert words in shown
 
 
@@ -300,7 +300,7 @@ def test_a_section_of_the_page_is_replaced_and_the_rest_stays(report, tmp_path):
     text = page.read_text()
     assert text.startswith("# Results\n\nBefore.")
     assert text.count("## Speed") == 1
-    assert "| **not kept** | smaller | twice |" in text
+    assert "| **not met** | smaller | twice |" in text
     assert (tmp_path / "img" / "growth.png").exists()
 
 

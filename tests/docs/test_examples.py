@@ -1,4 +1,4 @@
-"""The examples of docstrings, of the README and of pages run as they stand."""
+"""The examples of docstrings and pages run; tests/test_wheel.py runs README."""
 
 import functools
 import importlib
@@ -43,11 +43,6 @@ def examples():
                     if place in DOWNLOADED:
                         continue
                     yield pytest.param(place, module, code, id=place)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    yield from (
-        pytest.param("README", otreg, code, id="README")
-        for code in blocks(readme)
-    )
 
 
 @pytest.fixture
@@ -189,3 +184,20 @@ def test_the_examples_of_a_page_run_in_their_order(
     text = (ROOT / "docs" / "pages" / f"{page}.md").read_text(encoding="utf-8")
     for code in blocks(text):
         exec(code, names)  # noqa: S102
+
+
+def test_the_first_page_shows_the_example_of_the_readme():
+    index = ROOT / "docs" / "pages" / "index.md"
+    first, readme = (
+        blocks(path.read_text(encoding="utf-8"))
+        for path in (index, ROOT / "README.md")
+    )
+    assert first == readme
+
+
+def test_every_link_of_the_readme_leads_to_a_file():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^):#]+)\)", text)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link

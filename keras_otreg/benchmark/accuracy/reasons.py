@@ -37,15 +37,15 @@ def reasons(comparison: Comparison, group: Sequence[Summary]) -> Iterator[str]:
 
 
 def _of_what_is_known(comparison, named):
-    """Whether the teacher's features, as they are, are of use at all."""
+    """Whether training only a new head, for as many steps, is worse."""
     for method in comparison.methods:
         if method.uses != "frozen" or method.name not in named:
             continue
         gain = named[method.name].gain
         if gain.verdict == "worse":
             yield (
-                "holding on to the teacher costs (its features as they are, "
-                f"{method.name}, minus {comparison.protocol.baseline} "
+                "a new head on frozen features, trained for as many steps, is "
+                f"below ({method.name} minus {comparison.protocol.baseline} "
                 f"{in_words(gain)})"
             )
 

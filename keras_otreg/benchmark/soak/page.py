@@ -45,7 +45,7 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
 def _of(kind, rounds, about):
     command, versions = origin(about)
     promises = [
-        ("kept" if x.kept else "**not kept**", x.text, x.measured)
+        ("met" if x.kept else "**not met**", x.text, x.measured)
         for x in claims(rounds)
     ]
     shown = dict.fromkeys(
@@ -59,7 +59,7 @@ def _of(kind, rounds, about):
         f"### A {kind.name}",
         command,
         f"On: {versions}.",
-        markdown_table(("", "promise", "measured"), promises),
+        markdown_table(("", "target", "measured"), promises),
         markdown_table(
             ("round", "minute", "resident MB", "threads", "handles"), lines
         ),

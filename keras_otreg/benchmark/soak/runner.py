@@ -44,7 +44,7 @@ def run(kind: Kind, minutes: float, folder: pathlib.Path, console: Any) -> None:
             write_csv(table_of(kind, folder), Round._fields, rounds)
             console.print(_line(rounds[-1]))
     for claim in claims(rounds):
-        mark = "kept" if claim.kept else "not kept"
+        mark = "met" if claim.kept else "not met"
         style = None if claim.kept else "bold red"
         console.print(f"{mark}: {claim.text}: {claim.measured}", style=style)
 

@@ -35,10 +35,10 @@ class Row(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A promise, and what was measured.
+    """A target, and what was measured.
 
     Attributes:
-        text: The promise.
+        text: The target.
         measured: In words and numbers.
         kept: Whether it holds here; `None` if there is nothing to tell from.
     """
@@ -50,7 +50,7 @@ class Claim(NamedTuple):
     @property
     def verdict(self) -> str:
         """In words."""
-        return {True: "kept", False: "not kept", None: "open"}[self.kept]
+        return {True: "met", False: "not met", None: "open"}[self.kept]
 
 
 def interleaved(

@@ -39,9 +39,9 @@ def write_page(folder: pathlib.Path, page: pathlib.Path) -> None:
         "returns; the gap is how far its dual value is from the best known. In "
         "the profile the gap is that of single costs, of a mean of 1, or of "
         "the value of the same plan.",
-        "### Promises",
+        "### Targets",
         markdown_table(
-            ("", "promise", "measured"),
+            ("", "target", "measured"),
             [(_marked(c), c.text, c.measured) for c in claims(found)],
         ),
     ]

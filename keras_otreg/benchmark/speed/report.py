@@ -60,7 +60,7 @@ class Report:
             for line in lines:
                 table.add_row(*line)
             console.print(table)
-        table = rich.table.Table("", "promise", "measured", title="Promises")
+        table = rich.table.Table("", "target", "measured", title="Targets")
         for claim in claims(self.found):
             style = "bold red" if claim.kept is False else None
             table.add_row(
