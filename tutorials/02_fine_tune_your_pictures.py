@@ -26,7 +26,7 @@ keras.utils.set_random_seed(0)
 root = pathlib.Path(tempfile.mkdtemp())
 parts = zip(("train", "test"), otreg.data.optdigits(), strict=True)
 for part, data in parts:
-    for number in range(0, len(data.y), 2):
+    for number in range(0, len(data.y), 4):
         folder = root / part / f"digit_{data.y[number]}"
         folder.mkdir(parents=True, exist_ok=True)
         picture = keras.utils.array_to_img(data.x[number])
@@ -87,7 +87,7 @@ def compiled(model, rate):
 student = new_student()
 for layer in student.layers:
     layer.trainable = layer.name == "head"
-compiled(student, 0.01).fit(few.x, few.y, epochs=20, verbose=0)
+compiled(student, 0.01).fit(few.x, few.y, epochs=12, verbose=0)
 _, frozen = student.evaluate(test, verbose=0)
 start = student.get_weights()
 
@@ -112,7 +112,7 @@ for name, weight in {"plain fine-tuning": 0.0, "transport": 10.0}.items():
         otreg.losses.TransportAlignment(), at="avg_pool", weight=weight
     )
     model = compiled(otreg.TransferModel(student, penalties=[penalty]), 1e-4)
-    model.fit(few.x, few.y, batch_size=25, epochs=15, verbose=0)
+    model.fit(few.x, few.y, batch_size=25, epochs=6, verbose=0)
     logs = model.evaluate(test, verbose=0, return_dict=True)
     accuracy[name] = logs["accuracy"]
     shift[name] = logs["transport_alignment"]

@@ -49,7 +49,7 @@ def batches(data):
 
 
 on_letters = compiled(network(52))
-on_letters.fit(*source, batch_size=64, epochs=5, verbose=0)
+on_letters.fit(*source, batch_size=128, epochs=3, verbose=0)
 
 # %% [markdown]
 # ## How far apart are the classes?
@@ -94,14 +94,14 @@ def joint(transport):
         tuple(few), tuple(source), batch_size=50, source_batch_size=64
     )
     model.fit(
-        pairs.repeat(), steps_per_epoch=50, epochs=4, shuffle=False, verbose=0
+        pairs.repeat(), steps_per_epoch=50, epochs=2, shuffle=False, verbose=0
     )
     return model
 
 
 transport = otreg.losses.ClassTransport(C)
 alone = compiled(network(10))
-alone.fit(*few, batch_size=50, epochs=200, verbose=0)
+alone.fit(*few, batch_size=50, epochs=100, verbose=0)
 models = {
     "digits alone": alone,
     "joint, no transport": joint(None),

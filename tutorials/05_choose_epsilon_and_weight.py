@@ -78,8 +78,8 @@ for epsilon in epsilons:
 # with five labels each. 0 is plain fine-tuning, with the penalty only logged.
 
 # %%
-rows = []
-for weight in (0.0, 0.1, 1.0, 10.0, 100.0):
+rows, models = [], {}
+for weight in (0.0, 1.0, 10.0, 100.0):
     student = network()
     student.set_weights(pretrained.get_weights())
     penalty = otreg.Penalty(
@@ -87,6 +87,7 @@ for weight in (0.0, 0.1, 1.0, 10.0, 100.0):
     )
     model = compiled(otreg.TransferModel(student, penalties=[penalty]))
     model.fit(*few, batch_size=25, epochs=20, verbose=0)
+    models[weight] = model
     logs = model.evaluate(*validation, verbose=0, return_dict=True)
     rows.append((weight, *map(logs.get, ("accuracy", "loss"))))
     print(
@@ -115,14 +116,7 @@ print(f"{grid[loss.argmin()]:g}. At weight 100 the loss is {loss[-1]:.2f}.")
 # Only now look at the test pictures, once:
 
 # %%
-student = network()
-student.set_weights(pretrained.get_weights())
-penalty = otreg.Penalty(
-    otreg.losses.RepresentationTransport(), "features", weight=float(best)
-)
-model = compiled(otreg.TransferModel(student, penalties=[penalty]))
-model.fit(*few, batch_size=25, epochs=20, verbose=0)
-logs = model.evaluate(*test, verbose=0, return_dict=True)
+logs = models[best].evaluate(*test, verbose=0, return_dict=True)
 print(f"test accuracy at weight {best:g}: {logs['accuracy']:.3f}")
 
 # %% [markdown]

@@ -89,10 +89,10 @@ hypermodel = otreg.tuning.TransferHyperModel(
 objective = otreg.tuning.objective("val_sparse_categorical_crossentropy")
 print(objective.name, objective.direction)
 tuner = keras_tuner.RandomSearch(
-    hypermodel, objective, max_trials=5, seed=1, directory=folder
+    hypermodel, objective, max_trials=3, seed=1, directory=folder
 )
 tuner.search(
-    *few, validation_data=validation, batch_size=15, epochs=20, verbose=0
+    *few, validation_data=validation, batch_size=15, epochs=12, verbose=0
 )
 
 # %%
