@@ -106,6 +106,15 @@ def stopped_if(
     return x * one
 
 
+def is_of_graph(error: BaseException) -> bool:
+    """Whether an error may be the one by which `stopped_if` ends a graph."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return isinstance(error, tf.errors.OpError)
+
+
 def step_of(optimizer: Any) -> Any:
     """How many steps an optimizer has made, as far as a loss may know.
 

@@ -8,10 +8,15 @@ WAYS_OUT = (
     "too high, or pass `on_nonfinite='skip'` to leave a penalty out of such "
     "steps, or 'propagate' to go on all the same."
 )
+KEPT = "The weights are as they were before that step. "
+SPOILT = (
+    "The step was compiled and has changed the weights: load those of an "
+    "earlier epoch. With `on_nonfinite='rollback'` it would be undone. "
+)
 
 
 def nonfinite_step(
-    what: str, where: Sequence[str], step: int, batch: int
+    what: str, where: Sequence[str], step: int, batch: int, is_undone: bool
 ) -> FloatingPointError:
     """The error of a step that met NaN or infinity.
 
@@ -20,12 +25,14 @@ def nonfinite_step(
         where: Which tensors hold NaN or infinity, if there is more to say.
         step: Of the optimizer, from one; 0 in `evaluate`.
         batch: Of the epoch, from one.
+        is_undone: Whether the weights are those before the step.
     """
     when = f"batch {batch}"
     if step:
         when = f"step {step} of the optimizer, {when} of the epoch"
     places = f": NaN or infinity in {' and in '.join(where)}" if where else ""
-    kept = "The weights are as they were before that step. " if step else ""
+    kept = KEPT if is_undone else SPOILT
+    kept = kept if step else ""
     return FloatingPointError(
         f"{what} not finite at {when}{places}. {kept}{WAYS_OUT}"
     )

@@ -12,7 +12,7 @@ from keras_otreg.features.walk import walk
 from keras_otreg.models import batch
 from keras_otreg.models.fit_together import check_apart
 from keras_otreg.models.known import check_teacher
-from keras_otreg.models.nonfinite import POLICIES, STOPPED
+from keras_otreg.models.nonfinite import POLICIES, STOPPED, Stopped
 from keras_otreg.models.terms import reported, weighted_sum
 from keras_otreg.models.undone import undone, undone_on_jax
 
@@ -21,8 +21,8 @@ class Guarded:
     """A `keras.Model` with an answer to penalties that are not finite.
 
     TensorFlow's graphs and eager steps end before the first gradient. A step
-    that XLA compiled cannot end: from the first bad one on, no step changes
-    anything, until the host reads of it in the logs.
+    that was compiled cannot end: training stops when the host reads of it in
+    the logs. `"rollback"` undoes the steps up to there.
     """
 
     def _guard(
@@ -77,12 +77,14 @@ class Guarded:
         step = super().train_step
         if not self._policy.stops:
             return step(*arguments)
+        if not self._is_compiled:
+            self._policy.keep(self._changed_by_forward_pass())
+            return step(*arguments)
+        if not self._policy.undoes:
+            return step(*arguments)
         if keras.backend.backend() == "jax":
             return undone_on_jax(self, step, *arguments)
-        if self._runs_in_xla:
-            return undone(self, step, *arguments)
-        self._policy.keep(self._changed_by_forward_pass())
-        return step(*arguments)
+        return undone(self, step, *arguments)
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
@@ -128,12 +130,11 @@ class Guarded:
         return self._policy.incidents
 
     @property
-    def _runs_in_xla(self):
-        return (
-            keras.backend.backend() == "tensorflow"
-            and self.jit_compile
-            and not self.run_eagerly
-        )
+    def _is_compiled(self):
+        """Whether a step cannot end in its middle."""
+        backend = keras.backend.backend()
+        in_xla = self.jit_compile and not self.run_eagerly
+        return backend == "jax" or (backend == "tensorflow" and in_xla)
 
     def _changed_by_forward_pass(self):
         """Variables such as batch statistics: no weights, frozen or not."""
@@ -161,8 +162,9 @@ class Guarded:
             yield
         except BaseException as error:
             control.reattach(self)
+            self.loss_weights.forget()
             # After any other error the variables may be in no state.
-            if STOPPED in str(error):
+            if isinstance(error, Stopped) or control.is_of_graph(error):
                 self._report(error)
             checks.labels_in_range(error)
             # JAX asks for a batch before Keras has a word to say.
@@ -172,8 +174,7 @@ class Guarded:
 
     def _watch(self, arguments):
         """Adds a callback that reads the logs."""
-        in_logs = keras.backend.backend() == "jax" or self._runs_in_xla
-        if not in_logs:
+        if not self._is_compiled:
             return
         callbacks = arguments.get("callbacks")
         watch = _Watch({"loss", *(mean.name for mean in self._means)})
@@ -194,8 +195,13 @@ class Guarded:
         self.incidents.reset_state()
         step = self._step_of(incident)
         raise checks.nonfinite_step(
-            *self._found(incident), step, incident.batch
+            *self._found(incident), step, incident.batch, self._keeps
         ) from cause
+
+    @property
+    def _keeps(self):
+        """Whether nothing of a bad step is left."""
+        return self._policy.undoes or not self._is_compiled
 
     def _step_of(self, incident):
         """Which step of the optimizer was to be the next, or 0 for none."""
@@ -203,8 +209,8 @@ class Guarded:
             return 0
         made = self.optimizer.iterations
         if keras.backend.backend() == "jax":
-            return int(made) + 1
-        if isinstance(made, keras.Variable):
+            return int(made) + 1 - (0 if self._keeps else incident.steps_since)
+        if self._keeps and isinstance(made, keras.Variable):
             # Nothing in a graph makes the counter wait for the gradients.
             made.assign(incident.step - 1)
         return incident.step
@@ -242,6 +248,6 @@ class _Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         found = self.names & set(logs or {})
         if not all(math.isfinite(logs[name]) for name in found):
-            raise FloatingPointError(STOPPED)
+            raise Stopped(STOPPED)
 
     on_test_batch_end = on_train_batch_end

@@ -15,12 +15,14 @@ class Incident(NamedTuple):
             were not finite.
         step: Of the optimizer, from one; 0 without one.
         batch: Since the last reset, from one.
+        steps_since: How many steps came since, this one included.
     """
 
     term: int
     kinds: tuple[bool, ...]
     step: int
     batch: int
+    steps_since: int
 
 
 class Incidents(keras.metrics.Metric):
@@ -38,6 +40,7 @@ class Incidents(keras.metrics.Metric):
         zeros = keras.initializers.Zeros()
         self.counts = self.add_variable((terms, 3), zeros, name="counts")
         self.batches = self.add_variable((), zeros, name="batches")
+        self.steps_since = self.add_variable((), zeros, name="steps_since")
         self.step = self.add_variable(
             (), zeros, name="step", aggregation="mean"
         )
@@ -60,6 +63,7 @@ class Incidents(keras.metrics.Metric):
         self.step.assign(ops.where(before, self.step.value, step))
         bad = self.happened()
         self.batches.assign_add(ops.where(bad, 0.0, 1.0))
+        self.steps_since.assign_add(ops.where(bad, 1.0, 0.0))
         # In a graph, whoever waits for the answer waits for all of them.
         known = self.step.value + self.batches.value >= 0.0
         return ops.logical_and(bad, known)
@@ -82,9 +86,10 @@ class Incidents(keras.metrics.Metric):
         if not counts.any():
             return None
         index = int(counts.any(axis=1).argmax())
-        step, batches = (int(_numpy(x)) for x in (self.step, self.batches))
+        held = self.step, self.batches, self.steps_since
+        step, batches, since = (int(_numpy(x)) for x in held)
         kinds = tuple(map(bool, counts[index]))
-        return Incident(index, kinds, step, batches // replicas + 1)
+        return Incident(index, kinds, step, batches // replicas + 1, since)
 
 
 def _numpy(variable):

@@ -1,4 +1,4 @@
-"""What to do with a penalty that is not finite: three answers."""
+"""What to do with a penalty that is not finite: four answers."""
 
 import threading
 from typing import Any
@@ -93,6 +93,10 @@ class Skip(Propagate):
         return ops.where(term.finite, ops.cast(samples, "float32"), 0.0)
 
 
+class Stopped(FloatingPointError):
+    """Ends a step that is not finite, or the training after it."""
+
+
 class Raise(Propagate):
     """Finds what is not finite, and stops the step where that is possible.
 
@@ -100,6 +104,8 @@ class Raise(Propagate):
     """
 
     stops = True
+    # Whether a compiled step keeps all variables, to bring them back.
+    undoes = False
 
     def __init__(self, names, penalties):
         self._terms = len(names)
@@ -136,7 +142,7 @@ class Raise(Propagate):
             return control.stopped_if(stop, total, STOPPED, undo)
         if now:
             undo()
-            raise FloatingPointError(STOPPED)
+            raise Stopped(STOPPED)
         return total
 
     def _kinds(self, terms, inputs, total):
@@ -155,9 +161,19 @@ class Raise(Propagate):
         return ops.logical_not(ops.stack(rows))
 
 
-# Without quotes: TensorFlow would escape them.
+class Rollback(Raise):
+    """Undoes a compiled step as well; it costs a copy of all variables."""
+
+    undoes = True
+
+
 STOPPED = "A step of keras_otreg.TransferModel is not finite."
-POLICIES = {"raise": Raise, "skip": Skip, "propagate": Propagate}
+POLICIES = {
+    "raise": Raise,
+    "rollback": Rollback,
+    "skip": Skip,
+    "propagate": Propagate,
+}
 
 
 def all_finite(x: Any) -> Any:

@@ -17,6 +17,7 @@ if not TORCH:
 in_every_step = pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
 # What makes a faulty layer fail, and in which of the batches.
 SIGNAL, BATCH, BAD = 100.0, 4, 3
+JAX = keras.backend.backend() == "jax"
 TASK = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -93,10 +94,10 @@ def assert_same_state(left, right, **kwargs):
 @pytest.mark.slow
 @in_every_step
 @pytest.mark.parametrize("culprit", ["teacher", "student"])
-def test_raising_keeps_all_that_was_trained_before_and_nothing_else(
+def test_rolling_back_keeps_all_that_was_trained_before_and_nothing_else(
     steps, culprit, data
 ):
-    broken = make(steps, **{culprit: np.nan})
+    broken = make(steps, on_nonfinite="rollback", **{culprit: np.nan})
     with pytest.raises(FloatingPointError) as caught:
         train(broken, data)
     message = str(caught.value)
@@ -117,6 +118,24 @@ def test_raising_keeps_all_that_was_trained_before_and_nothing_else(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("steps", [{}, {"jit_compile": not TORCH}])
+def test_raising_keeps_what_was_trained_unless_the_step_was_compiled(
+    steps, data
+):
+    model, good = make(steps, student=np.nan), make(steps)
+    with pytest.raises(FloatingPointError) as caught:
+        train(model, data)
+    is_compiled = JAX or steps.get("jit_compile", False)
+    message = str(caught.value)
+    assert f"step {BAD + 1} of the optimizer, batch {BAD + 1} " in message
+    assert ("on_nonfinite='rollback'" in message) == is_compiled
+    assert int(model.optimizer.iterations) == BAD + is_compiled
+    if not is_compiled:
+        train(good, [array[: BAD * BATCH] for array in data])
+        assert_same_state(state(good), state(model), rtol=0)
+
+
+@pytest.mark.slow
 @in_every_step
 def test_evaluating_raises_too(steps, data):
     model = make(steps, teacher=np.inf)
@@ -129,7 +148,7 @@ def test_evaluating_raises_too(steps, data):
 
 
 def test_single_steps_raise_too(data):
-    model = make(teacher=np.nan)
+    model = make(teacher=np.nan, on_nonfinite="rollback")
     bad = [array[BAD * BATCH :] for array in data]
     with pytest.raises(FloatingPointError, match="step 1 of the optimizer"):
         model.train_on_batch(*bad)
@@ -150,7 +169,9 @@ def test_inputs_are_named_though_the_network_may_hide_them(data):
     hidden = keras.layers.Dense(4, "relu", name="features")(inputs)
     student = keras.Model(inputs, keras.layers.Dense(2, name="head")(hidden))
     penalty = otreg.Penalty(otreg.losses.FeatureMap(), at="head")
-    model = otreg.TransferModel(student, penalties=[penalty])
+    model = otreg.TransferModel(
+        student, penalties=[penalty], on_nonfinite="rollback"
+    )
     model.compile("sgd", TASK)
     data[0][BAD * BATCH, 1] = np.nan
     with pytest.raises(FloatingPointError):
@@ -208,7 +229,7 @@ def test_skipping_is_a_step_without_the_penalty(steps, fault, data):
 def test_raising_leaves_memories_as_they_were(data):
     # With running costs, the potentials are solved once more from them.
     loss = otreg.losses.RepresentationTransport(momentum=0.0)
-    model = make(teacher=np.nan, loss=loss)
+    model = make(teacher=np.nan, loss=loss, on_nonfinite="rollback")
     train(model, [array[: BAD * BATCH] for array in data])
     before = state(model)
     with pytest.raises(FloatingPointError, match="_transport' is not finite"):
@@ -260,7 +281,9 @@ def test_the_answer_is_saved(data, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.on_nonfinite == "skip"
     assert "maps_skipped" in loaded.evaluate(*data, verbose=0, return_dict=True)
-    with pytest.raises(ValueError, match="'propagate', 'raise', 'skip'"):
+    with pytest.raises(
+        ValueError, match="'propagate', 'raise', 'rollback', 'skip'"
+    ):
         make(on_nonfinite="ignore")
 
 
@@ -269,7 +292,7 @@ def test_the_answer_is_saved(data, tmp_path):
 )
 @in_every_step
 def test_labels_out_of_range_are_told_of(steps, data):
-    model = make(steps)
+    model = make(steps, on_nonfinite="rollback")
     good = [array[: BAD * BATCH] for array in data]
     with pytest.raises((ValueError, FloatingPointError)) as caught:
         train(model, (good[0], good[1] + 2))
