@@ -55,3 +55,7 @@ def __getattr__(name: str):
     if name in ("data", "tuning", "workflows"):
         return importlib.import_module(f"keras_otreg.{name}")
     raise AttributeError(f"module 'keras_otreg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,50 +1,82 @@
-"""How this package writes files that must never be half there."""
+"""Files that are written as a whole or not at all."""
 
 import contextlib
 import csv
 import errno
+import glob
 import hashlib
 import os
 import pathlib
 import shutil
+import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import h5py
+
 # Before the checksum at the end of a file.
 MARK = b"\nkeras_otreg sha256 "
+# The attribute of a file of HDF5 that ends in a checksum.
+SEALED = "keras_otreg_sealed"
+UNFINISHED = ".unfinished"
+DAY = 24 * 60 * 60
+
+
+@contextlib.contextmanager
+def unfinished_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Make a temporary folder beside what is to be written, for this call.
+
+    No other call or process writes to it, and what is in it can be renamed to
+    `path` in one step. A process that is killed leaves its folder behind; a
+    later call for the same path removes it once it is a day old.
+
+    Args:
+        path: The file or folder that is to be written.
+
+    Yields:
+        The temporary folder, which is removed at the end.
+    """
+    for old in path.parent.glob(f"{glob.escape(path.name)}.*{UNFINISHED}"):
+        # Another process may be removing it too.
+        with contextlib.suppress(OSError):
+            newest = max(x.stat().st_mtime for x in (old, *old.rglob("*")))
+            if time.time() - newest > DAY:
+                shutil.rmtree(old)
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f"{path.name}.", suffix=UNFINISHED
+    ) as folder:
+        yield pathlib.Path(folder)
 
 
 @contextlib.contextmanager
 def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Lets a file be written under another name, then puts it in its place.
+    """Have a file written elsewhere, then put it in its place.
 
     Args:
         path: The file that is to be there, all or nothing.
 
     Yields:
-        Where to write it, with the same suffix. After an error there, the
+        Where to write it, under the same name. After an error there, the
         file at `path` is what it was.
     """
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    try:
+    with unfinished_folder(path) as folder:
+        unfinished = folder / path.name
         yield unfinished
         with unfinished.open("r+b") as file:
             # A full disk may say so only now.
             os.fsync(file.fileno())
         os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def written(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
-    """Writes a file that is to be there as a whole or not at all.
+    """Write a file that is to be there as a whole or not at all.
 
     Args:
         path: The file.
-        write: Writes what it is to hold to the path that it is given, such as
-            the `save` of a model or the `savefig` of a figure.
+        write: Writes the content to the path that it is given, such as the
+            `save` of a model or the `savefig` of a figure.
     """
     with whole(path) as unfinished:
         write(unfinished)
@@ -53,7 +85,7 @@ def written(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
 def write_csv(
     path: pathlib.Path, head: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Writes a table of values, its titles first, all or nothing."""
+    """Write a table of values, its titles first, all or nothing."""
     with (
         whole(path) as unfinished,
         unfinished.open("w", newline="", encoding="utf-8") as file,
@@ -65,29 +97,43 @@ def write_csv(
 def in_its_place(
     filepath: Any, overwrite: bool, suffix: str | None
 ) -> Iterator[Any]:
-    """Lets Keras write a file that is to be there as a whole or not at all.
+    """Have Keras write a file that is to be there as a whole or not at all.
 
     Args:
         filepath: What Keras was given.
-        overwrite: Whether Keras need not ask.
+        overwrite: Whether an existing file is replaced without a question.
         suffix: Of the one file that is written; `None` for several.
 
     Yields:
-        Where to write it. What is not one local file, or is to be asked about
-        first, is left as it was given.
+        Where to write it: what is not one local file is left as it was given.
+        `None` if a file is there that the user wants to keep.
     """
-    # Through a link to what it leads to, as Keras writes.
-    path = pathlib.Path(filepath).resolve() if _is_local(filepath) else None
     is_one = suffix is not None and str(filepath).endswith(suffix)
-    if path is None or not is_one or (path.exists() and not overwrite):
+    if not is_one or not _is_local(filepath):
         yield filepath
+    elif (
+        os.path.exists(filepath)
+        and not overwrite
+        and not _may_replace(filepath)
+    ):
+        yield None
     else:
-        with whole(path) as unfinished:
+        # Through a link to what it leads to, as Keras writes.
+        with whole(pathlib.Path(filepath).resolve()) as unfinished:
             yield unfinished
 
 
+def _may_replace(path):
+    """Ask in the words of Keras, which would ask about another path."""
+    answer = ""
+    while answer not in ("y", "n"):
+        question = f"[WARNING] {path} already exists - overwrite? [y/n]"
+        answer = input(question).strip().lower()
+    return answer == "y"
+
+
 def make_sure_of_room(path: pathlib.Path, size: int) -> None:
-    """Raises the error of a full disk before anything is written.
+    """Raise the error of a full disk before anything is written.
 
     HDF5 ends the process if a disk is full half-way through a file.
 
@@ -100,17 +146,20 @@ def make_sure_of_room(path: pathlib.Path, size: int) -> None:
 
 
 def seal(path: pathlib.Path) -> None:
-    """Writes a checksum behind the end of a file.
+    """Write a checksum behind the end of a file of HDF5.
 
-    Only for files whose readers stop where their content ends, like HDF5's.
+    HDF5 stops reading where its content ends. An attribute in it says that a
+    checksum follows, so that a file without one is known to be cut off.
     """
-    seal = MARK + checksum(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs[SEALED] = True
+    end = MARK + checksum(path)
     with path.open("ab") as file:
-        file.write(seal)
+        file.write(end)
 
 
 def is_damaged(filepath: Any) -> bool:
-    """Whether a file does not agree with the checksums that are in it.
+    """Return whether a file does not agree with the checksums that are in it.
 
     Args:
         filepath: A `.keras` file, which is a zip archive; a file that `seal`
@@ -125,26 +174,39 @@ def is_damaged(filepath: Any) -> bool:
     content = max(path.stat().st_size - length, 0)
     with path.open("rb") as file:
         file.seek(content)
-        seal = file.read()
-    return seal.startswith(MARK) and seal != MARK + checksum(path, content)
+        end = file.read()
+    if end.startswith(MARK):
+        return end != MARK + checksum(path, content)
+    return _is_marked_as_sealed(path)
+
+
+def _is_marked_as_sealed(path):
+    try:
+        with h5py.File(path) as file:
+            return SEALED in file.attrs
+    except OSError:
+        # Not of HDF5, or cut so short that HDF5 finds out.
+        return False
 
 
 def _is_local(filepath):
-    """Whether something is the path of a file on this machine."""
+    """Return whether something is the path of a file on this machine."""
     is_path = isinstance(filepath, (str, os.PathLike))
     return is_path and "://" not in str(filepath)
 
 
 def _is_whole_archive(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except zipfile.BadZipFile:
-        return False
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return archive.testzip() is None
+        except Exception:
+            # A wrong bit in a header may break any step of `zipfile`.
+            return False
 
 
 def checksum(path: pathlib.Path, size: int | None = None) -> bytes:
-    """SHA-256 of a file, or of so many of its first bytes."""
+    """Return the SHA-256 of a file, or of so many of its first bytes."""
     found = hashlib.sha256()
     size = path.stat().st_size if size is None else size
     with path.open("rb") as file:

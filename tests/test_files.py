@@ -1,8 +1,27 @@
+import os
+import signal
+import subprocess
+import sys
 import zipfile
 
+import h5py
+import numpy as np
 import pytest
 
+from keras_otreg import files
 from keras_otreg.files import in_its_place, is_damaged, seal, whole
+
+
+def answer(monkeypatch, *answers):
+    """Answers the questions of whoever asks, and counts them."""
+    asked = []
+
+    def reply(question):
+        asked.append(question)
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr("builtins.input", reply)
+    return asked
 
 
 def test_a_file_is_put_in_its_place_when_it_is_done(tmp_path):
@@ -30,20 +49,105 @@ def test_after_an_error_the_old_file_is_what_it_was(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_seal_tells_whether_anything_before_it_was_changed(tmp_path):
+def test_writers_of_one_file_do_not_share_what_is_unfinished(tmp_path):
+    path = tmp_path / "table.csv"
+    with whole(path) as first:
+        with whole(path) as second:
+            first.write_text("first")
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+
+
+KILLED = """
+import os, pathlib, runpy, signal, sys
+
+files, path = runpy.run_path(sys.argv[1]), pathlib.Path(sys.argv[2])
+with files["whole"](path) as unfinished:
+    unfinished.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """A path to which a process was writing when it was killed."""
+    path = tmp_path / "m.keras"
+    command = [sys.executable, "-c", KILLED, files.__file__, str(path)]
+    process = subprocess.run(command, check=False)
+    assert process.returncode == -signal.SIGKILL
+    (folder,) = tmp_path.iterdir()
+    assert (folder / path.name).read_text() == "half"
+    return path
+
+
+def test_what_a_killed_process_leaves_is_never_put_in_place(
+    killed, monkeypatch
+):
+    asked = answer(monkeypatch)
+    with pytest.raises(FileNotFoundError), whole(killed):
+        pass  # Writes nothing.
+    with in_its_place(killed, False, ".keras") as path:
+        assert not path.exists()
+        path.write_text("new")
+    assert killed.read_text() == "new"
+    assert not asked
+
+
+def test_what_a_killed_process_leaves_is_removed_when_a_day_old(killed):
+    (folder,) = killed.parent.iterdir()
+    yesterday = folder.stat().st_mtime - files.DAY - 1
+    whole_once(killed)
+    assert folder.exists()
+    os.utime(folder, (yesterday, yesterday))
+    whole_once(killed)
+    # A large file may take its time: what is written to is not stale.
+    assert folder.exists()
+    os.utime(folder / killed.name, (yesterday, yesterday))
+    whole_once(killed)
+    assert list(killed.parent.iterdir()) == [killed]
+
+
+def whole_once(path):
+    with whole(path) as unfinished:
+        unfinished.write_text("new")
+
+
+@pytest.mark.parametrize(("answers", "content"), [("n", "old"), ("xy", "new")])
+def test_an_existing_file_is_replaced_only_after_a_yes(
+    tmp_path, monkeypatch, answers, content
+):
+    (tmp_path / "m.keras").write_text("old")
+    asked = answer(monkeypatch, *answers)
+    with in_its_place(tmp_path / "m.keras", False, ".keras") as path:
+        assert len(asked) == len(answers)
+        assert "m.keras already exists" in asked[0]
+        if path is not None:
+            path.write_text("new")
+    assert (tmp_path / "m.keras").read_text() == content
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_without_its_whole_seal_is_damaged(tmp_path):
     path = tmp_path / "a.weights.h5"
-    content = bytes(range(256)) * 9000
-    path.write_bytes(content)
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(5000.0)
     assert not is_damaged(path)
+    content = path.stat().st_size
     seal(path)
     sealed = path.read_bytes()
-    assert sealed.startswith(content)
     assert not is_damaged(path)
-    for place in (0, 255, len(content) - 1, len(sealed) - 1):
+    for length in range(content, len(sealed)):
+        path.write_bytes(sealed[:length])
+        # What HDF5 can open is complete; the rest it refuses by itself.
+        assert is_damaged(path) or not h5py.is_hdf5(path)
+    for place in (0, 255, content - 1, *range(content, len(sealed))):
         changed = bytearray(sealed)
         changed[place] ^= 1
         path.write_bytes(changed)
         assert is_damaged(path)
+    path.write_bytes(sealed + b"more")
+    assert is_damaged(path)
 
 
 def test_nothing_is_known_of_what_is_elsewhere_absent_or_empty(tmp_path):
@@ -60,30 +164,27 @@ def test_an_archive_has_checksums_of_its_own(tmp_path):
         archive.writestr("config.json", "a" * 99)
     assert not is_damaged(path)
     content = path.read_bytes()
-    path.write_bytes(content.replace(b"aa", b"ab", 1))
-    assert is_damaged(path)
-    path.write_bytes(content[:-5])
-    assert is_damaged(path)
+    directory = content.index(b"PK\x01\x02")
+    # In what it holds; how it is compressed; where its directory begins.
+    for place in (content.index(b"aa"), directory + 10, len(content) - 4):
+        changed = bytearray(content)
+        changed[place] ^= 3
+        path.write_bytes(changed)
+        assert is_damaged(path)
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        assert is_damaged(path)
 
 
 @pytest.mark.parametrize(
-    ("path", "overwrite", "suffix"),
-    [
-        ("gs://bucket/a.keras", True, ".keras"),
-        ("folder", True, ".keras"),
-        ("a.weights.h5", True, None),
-        ("there.keras", False, ".keras"),
-    ],
+    ("path", "suffix"),
+    [("gs://bucket/a.keras", ".keras"), ("folder", ".keras"), ("a.h5", None)],
 )
-def test_what_is_not_one_new_local_file_is_left_to_keras(
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_what_is_not_one_local_file_is_left_to_keras(
     tmp_path, path, overwrite, suffix
 ):
-    (tmp_path / "there.keras").touch()
+    (tmp_path / "folder").mkdir()
     path = path if "://" in path else tmp_path / path
     with in_its_place(path, overwrite, suffix) as given:
         assert given is path
-    with in_its_place(tmp_path / "there.keras", True, ".keras") as given:
-        assert given.parent == tmp_path
-        assert given.suffix == ".keras"
-        given.write_text("new")
-    assert (tmp_path / "there.keras").read_text() == "new"

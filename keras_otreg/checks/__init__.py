@@ -130,13 +130,6 @@ from keras_otreg.checks.transport import (
     strength,
     weights_of_costs,
 )
-from keras_otreg.checks.tuning import (
-    compiled,
-    direction,
-    interval,
-    untrained,
-    whole_search,
-)
 from keras_otreg.checks.values import (
     count,
     finite_array,

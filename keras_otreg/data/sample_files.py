@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import pathlib
-import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.data.samples import Columns
-from keras_otreg.files import checksum
+from keras_otreg.files import checksum, unfinished_folder
 
 INDEX = "index.json"
 
@@ -65,16 +64,13 @@ def write(
         passing: Batches of columns.
         key: Called after the last batch: what the samples were made of.
     """
-    with checks.writable_cache(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = tempfile.TemporaryDirectory(
-            dir=folder.parent, prefix=f"{folder.name}.", suffix=".unfinished"
-        )
-    with unfinished as outer:
-        inner = pathlib.Path(outer) / folder.name
-        if folder.exists():
-            # Whether it can be replaced is to be known before the pass.
-            with checks.writable_cache(folder):
+    with contextlib.ExitStack() as stack:
+        with checks.writable_cache(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            outer = stack.enter_context(unfinished_folder(folder))
+            inner = outer / folder.name
+            if folder.exists():
+                # Whether it can be replaced is to be known before the pass.
                 inner.mkdir()
                 _rename(inner, folder)
         inner.mkdir(exist_ok=True)

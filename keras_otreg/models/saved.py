@@ -52,7 +52,8 @@ class Saved(Composed):
             self._teacher_in_file(include_teacher),
             files.in_its_place(filepath, overwrite, ".keras") as path,
         ):
-            super().save(path, overwrite, zipped, **kwargs)
+            if path is not None:
+                super().save(path, overwrite, zipped, **kwargs)
 
     def save_weights(
         self,
@@ -75,10 +76,11 @@ class Saved(Composed):
             self._teacher_in_file(include_teacher),
             files.in_its_place(filepath, overwrite, suffix) as path,
         ):
-            if path is not filepath:
+            if path is filepath:
+                super().save_weights(path, overwrite, max_shard_size)
+            elif path is not None:
                 files.make_sure_of_room(path, room_for(self._owners()))
-            super().save_weights(path, overwrite, max_shard_size)
-            if path is not filepath:
+                super().save_weights(path, overwrite, max_shard_size)
                 files.seal(path)
 
     def load_weights(

@@ -1,7 +1,5 @@
 """The search for strengths and places, with KerasTuner."""
 
-from keras_otreg.tuning.alignment_space import alignment_space
-from keras_otreg.tuning.at_each import at_each
 from keras_otreg.tuning.hypermodel import TransferHyperModel
 from keras_otreg.tuning.method_space import (
     drawn,
@@ -10,9 +8,12 @@ from keras_otreg.tuning.method_space import (
     strength_space,
 )
 from keras_otreg.tuning.objective import objective
-from keras_otreg.tuning.random_search import random_search
-from keras_otreg.tuning.transport_space import transport_space
-from keras_otreg.tuning.trials import trials
+from keras_otreg.tuning.search import random_search, trials
+from keras_otreg.tuning.spaces import (
+    alignment_space,
+    at_each,
+    transport_space,
+)
 
 __all__ = [
     "TransferHyperModel",

@@ -12,7 +12,6 @@ import keras_tuner
 from keras_otreg import checks
 from keras_otreg.models import TransferModel
 from keras_otreg.tuning.objective import warn_of_total
-from keras_otreg.tuning.override import allow_override
 
 
 class TransferHyperModel(keras_tuner.HyperModel):
@@ -106,7 +105,7 @@ class TransferHyperModel(keras_tuner.HyperModel):
             self.penalties(hp),
             source_task=self.source_task(hp),
         )
-        allow_override(model)
+        _allow_override(model)
         self.compile(hp, model)
         return model
 
@@ -148,11 +147,16 @@ class TransferHyperModel(keras_tuner.HyperModel):
             for weight in weights
             if id(weight) in known and known[id(weight)]() is weight
         ]
-        try:
-            checks.untrained(shared)
-        except ValueError as error:
+        if shared:
             # KerasTuner takes any other error for a trial that went wrong.
-            raise keras_tuner.errors.FatalValueError(str(error)) from error
+            raise keras_tuner.errors.FatalValueError(
+                "Expected `build_student` to return a model with weights of "
+                "its own, or a trial would go on from where the last one "
+                f"ended. Received: a model that shares {len(shared)} trainable "
+                f"weights with the last one, such as {shared[:3]}. Build or "
+                "load all of it inside `build_student`, or copy what is shared "
+                "with `keras.models.clone_model` and `set_weights`."
+            )
         self._last_weights = {id(x): weakref.ref(x) for x in weights}
 
 
@@ -161,5 +165,36 @@ class _FatalOSError(keras_tuner.errors.FatalError, OSError):
 
 
 def _compile_as_student(hp, model):
-    checks.compiled(model.student)
-    model.compile_from_config(model.student.get_compile_config())
+    student = model.student
+    if not student.compiled:
+        raise ValueError(
+            "Expected `compile=`, a function of the hyperparameters and the "
+            "model that compiles it, or a `build_student` that returns a "
+            f"compiled model. Received: model '{student.name}', which is not "
+            "compiled, and no `compile=`."
+        )
+    model.compile_from_config(student.get_compile_config())
+
+
+def _allow_override(model: keras.Model) -> None:
+    """Let KerasTuner compile a model once more.
+
+    To override an optimizer or a loss, KerasTuner compiles a model with
+    `metrics=model.metrics`. There Keras also finds what the model logs by
+    itself, of which it would compute means over labels, and an inner object of
+    its own, which it cannot save. Such a call keeps the metrics as they were.
+    """
+    vars(model)["compile"] = functools.partial(_compile_again, model)
+
+
+def _compile_again(model, *args: Any, **settings: Any) -> None:
+    own = {id(metric) for metric in model.metrics}
+    metrics = keras.tree.flatten(settings.get("metrics"))
+    if any(id(metric) in own for metric in metrics):
+        del settings["metrics"]
+        before = model.get_compile_config()
+        settings = {**keras.saving.deserialize_keras_object(before), **settings}
+    type(model).compile(model, *args, **settings)
+    # A checkpoint holds the state of the optimizer, and with it the step that
+    # schedules depend on: it needs variables to be loaded into.
+    model.optimizer.build(model.trainable_variables)

@@ -8,9 +8,11 @@ import keras_tuner
 
 from keras_otreg import checks, losses
 from keras_otreg.models import Penalty
-from keras_otreg.tuning.alignment_space import alignment_space
-from keras_otreg.tuning.choices import log_uniform
-from keras_otreg.tuning.transport_space import transport_space
+from keras_otreg.tuning.spaces import (
+    alignment_space,
+    log_uniform,
+    transport_space,
+)
 
 SPACES = {"transport": transport_space, "alignment": alignment_space}
 # Losses, and the weights that the benchmark of accuracy searches for them.

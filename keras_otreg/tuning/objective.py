@@ -1,5 +1,6 @@
-"""What a search optimises, and in which direction."""
+"""The objective of a search, with its direction."""
 
+import functools
 import inspect
 import re
 import warnings
@@ -11,61 +12,72 @@ import keras_tuner
 from keras_otreg import checks, losses
 from keras_otreg.tuning.method_space import PENALTIES
 
-# Names of metrics, or how they end: `val_head_accuracy` is an accuracy.
+DIRECTIONS = ("max", "min")
+# Keras's own metrics, as they are called in the logs.
 RISING = (
     "acc",
     "accuracy",
     "auc",
-    "correlation",
+    "binary_accuracy",
+    "binary_io_u",
+    "categorical_accuracy",
+    "concordance_correlation",
+    "cosine_similarity",
+    "f1_score",
+    "fbeta_score",
     "io_u",
-    "iou",
+    "mean_io_u",
+    "one_hot_io_u",
+    "one_hot_mean_io_u",
+    "pearson_correlation",
     "precision",
+    "precision_at_recall",
+    "r2_score",
     "recall",
-    "score",
-    "sensitivity",
-    "similarity",
-    "specificity",
+    "recall_at_precision",
+    "sensitivity_at_specificity",
+    "sparse_categorical_accuracy",
+    "sparse_top_k_categorical_accuracy",
+    "specificity_at_sensitivity",
+    "top_k_categorical_accuracy",
     "true_negatives",
     "true_positives",
 )
 FALLING = (
-    "crossentropy",
-    "divergence",
-    "error",
     "false_negatives",
     "false_positives",
-    "hinge",
-    "iterations",
+    "kl_divergence",
     "logcosh",
-    "loss",
     "mae",
     "mape",
     "mse",
     "msle",
-    "poisson",
-    "skipped",
+    "root_mean_squared_error",
 )
-# Of these more is neither better nor worse.
-NEUTRAL = ("entropy", "gradient_share", "mass", "permuted")
+# Losses of Keras whose names are also those of well-known scores.
+AMBIGUOUS = ("dice", "tversky")
+# What this package logs, beside its penalties and what it says of them.
+OURS = ("loss", "source_loss", "target_loss", "task_loss")
+READINGS = ("iterations", "marginal_error", "skipped")
 
 
 def objective(
     name: str = "val_accuracy", direction: str | None = None
 ) -> keras_tuner.Objective:
-    """What a search should optimise, in the direction in which it improves.
+    """Objective of a search, with the direction in which it improves.
 
-    KerasTuner knows the direction of some metrics only, takes F1 or R2 for
-    errors, and minimises them.
+    KerasTuner guesses the direction of some metrics, takes F1 or R2 for errors,
+    and minimises them.
 
     Args:
         name: As in the logs of `fit`, such as `"val_accuracy"` or
             `"val_sparse_categorical_crossentropy"`. Not `"val_loss"`, about
             which there is a warning: it contains the penalties, so that the
             smallest weight would win whatever it does to the task.
-        direction: `"max"` or `"min"`, for a metric of one's own. Metrics and
-            losses of Keras, losses of this package, and what ends like one of
-            them need none. A name that is both (`cosine_similarity`) is taken
-            for the metric.
+        direction: `"max"` or `"min"`. Needed unless the name, without `val_`,
+            is that of a metric or loss of Keras (but `dice` and `tversky`,
+            which may also be scores), or of a loss or method of this package.
+            `cosine_similarity` is taken for the metric.
 
     Returns:
         A `keras_tuner.Objective`.
@@ -81,14 +93,22 @@ def objective(
         ```
     """
     checks.instance_of(name, str, "name", "the name of a metric in the logs")
-    direction = checks.direction(direction or _known_direction(name), name)
+    direction = direction or _known_direction(name)
+    if direction is None:
+        raise ValueError(
+            "Expected the whole name of a metric or a loss of Keras, or of a "
+            f"loss of this package. Received: {name!r}, of which it is not "
+            "known whether more or less of it is better. Pass "
+            "`direction='max'` or `direction='min'`."
+        )
+    checks.one_of(direction, DIRECTIONS, "direction")
     found = keras_tuner.Objective(name, direction)
     warn_of_total(found)
     return found
 
 
 def warn_of_total(objective: Any) -> None:
-    """Warns if an objective contains the penalties that are searched.
+    """Warn if an objective contains the penalties that are searched.
 
     Args:
         objective: A `keras_tuner.Objective`, also of several; or `None`.
@@ -108,26 +128,24 @@ def warn_of_total(objective: Any) -> None:
 
 def _known_direction(name):
     # Keras numbers metrics of one name: `auc`, `auc_1`.
-    name = re.sub(r"_\d+$", "", name)
-    if _ends_like(name, RISING):
+    name = re.sub(r"_\d+$", "", name.removeprefix("val_"))
+    if name in RISING:
         return "max"
-    is_loss = _is_of_a_loss(name) and not _ends_like(name, NEUTRAL)
-    return "min" if is_loss or _ends_like(name, FALLING) else None
+    return "min" if name in _falling() else None
 
 
-def _is_of_a_loss(name):
-    """Whether it is a loss, maybe at a layer, as `Penalty.at_each` says."""
-    known = (*_names_of_losses(), *PENALTIES)
-    return any(f"_{loss}_" in f"_{name}_" for loss in known)
+@functools.cache
+def _falling():
+    """Return all names of what is known to be better when it is lower."""
+    ours = {*_names_of_losses(losses), *PENALTIES, "source_transport"}
+    readings = {f"{name}_{reading}" for name in ours for reading in READINGS}
+    of_keras = {*_names_of_losses(keras.losses), *FALLING} - {*AMBIGUOUS}
+    return {*ours, *readings, *of_keras, *OURS}
 
 
-def _ends_like(name, known):
-    return f"_{name}".endswith(tuple(f"_{end}" for end in known))
-
-
-def _names_of_losses():
-    """Under which a penalty logs a loss that was not given another name."""
-    for value in (*vars(keras.losses).values(), *vars(losses).values()):
+def _names_of_losses(module):
+    """Yield the default names of the losses of a module."""
+    for value in vars(module).values():
         if inspect.isclass(value) and issubclass(value, keras.losses.Loss):
             default = inspect.signature(value).parameters["name"].default
             if isinstance(default, str):

