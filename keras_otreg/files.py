@@ -177,16 +177,16 @@ def is_damaged(filepath: Any) -> bool:
         end = file.read()
     if end.startswith(MARK):
         return end != MARK + checksum(path, content)
-    return _is_marked_as_sealed(path)
+    return _is_cut_off(path)
 
 
-def _is_marked_as_sealed(path):
+def _is_cut_off(path):
+    """Return whether a file of HDF5 lacks its end, or the checksum after it."""
     try:
         with h5py.File(path) as file:
             return SEALED in file.attrs
     except OSError:
-        # Not of HDF5, or cut so short that HDF5 finds out.
-        return False
+        return h5py.is_hdf5(path)
 
 
 def _is_local(filepath):

@@ -47,7 +47,7 @@ FLOORS = {
 HOMES = {
     "tensorflow": (
         "backend.py",
-        "callbacks/board.py",
+        "callbacks/transport_monitor.py",
         "control.py",
         "products.py",
         "replicas.py",
@@ -225,6 +225,12 @@ def test_every_public_name_exists_and_is_explained(name):
                 and not inspect.getdoc(getattr(value, key))
             ]
             assert not missing, f"{public}: {missing}"
+
+
+def test_the_package_lists_its_public_names_alone():
+    assert dir(keras_otreg) == sorted(keras_otreg.__all__)
+    # Also the rooms that are not imported yet.
+    assert {"data", "tuning"} < set(dir(keras_otreg))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What a person looks at during training."""
+"""Callbacks for the training of a `TransferModel`."""
 
 from keras_otreg.callbacks.transport_monitor import TransportMonitor
 

@@ -1,4 +1,4 @@
-"""Says what to change where a plan says nothing, or is not solved."""
+"""Warnings of plans that are nearly uniform or not solved."""
 
 import warnings
 from collections.abc import Mapping
@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from keras_otreg.losses.solved_plan import SolvedPlan
 from keras_otreg.ot import ProximalPoint, Sinkhorn
 
-# Above it a plan says next to nothing; see `keras_otreg.ot.plan_entropy`.
+# Above this entropy a plan is called uniform.
 UNIFORM = 0.95
 
 
 def advise(
     name: str, plan: SolvedPlan, numbers: Mapping[str, float], given: set[str]
 ) -> None:
-    """Warns of a plan that is nearly uniform, or not solved, once each.
+    """Warn once of a plan that is nearly uniform, and once if it is unsolved.
 
     Args:
         name: Name of the penalty.
-        plan: What it solved.
-        numbers: What `of_plan` says of the plan.
-        given: The advice that was given; it is taken up here.
+        plan: Its plan.
+        numbers: Entropy, marginal error and iterations of the plan, as logged.
+        given: Keys of the warnings so far, to which new ones are added.
     """
     # Of controls the user knows, and of the solvers of others we do not.
     if not isinstance(plan.solver, (Sinkhorn, ProximalPoint)):

@@ -1,4 +1,4 @@
-"""The numbers and the pictures of plans, while a model is trained."""
+"""Numbers and pictures of transport plans during training."""
 
 import pathlib
 from collections.abc import Sequence
@@ -6,25 +6,26 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.callbacks.advice import advise
-from keras_otreg.callbacks.board import Board
-from keras_otreg.callbacks.probe import first_batch
-from keras_otreg.callbacks.readings import mean_plan, of_plan, readings
+from keras_otreg.features.batches import batches
 from keras_otreg.losses import ClassTransport
-from keras_otreg.losses.solved_plan import CLASSES
+from keras_otreg.losses.solved_plan import CLASSES, NEURONS
 from keras_otreg.models import TransferModel
 from keras_otreg.models.observation import Observer
+from keras_otreg.ot import permuted_fraction
+from keras_otreg.ot.plan import entropy_of
 from keras_otreg.plots import class_plan, plan
 
 
 class TransportMonitor(keras.callbacks.Callback):
-    """Watches what transport does in the training of a `TransferModel`.
+    """Log what transport does in the training of a `TransferModel`.
 
-    After each epoch it looks at what a step of training on a fixed batch would
-    do, and takes none: weights, metrics and random numbers stay as they are,
-    to the last bit. The batch is yours: one that is the same in all epochs
+    After each epoch it computes what a step of training on a fixed batch would
+    do, without taking it: weights, metrics and random numbers stay as they
+    are, to the last bit. The batch is yours: one that is the same in all epochs
     gives curves without the noise of batches, and the steps themselves are
     left alone. It adds to the logs, for each penalty, and for the transport of
     a source task, under its name:
@@ -78,7 +79,7 @@ class TransportMonitor(keras.callbacks.Callback):
         class_names: tuple[Sequence[str], Sequence[str]] | None = None,
     ):
         super().__init__()
-        self.probe = first_batch(probe)
+        self.probe = _first_batch(probe)
         self.log_dir = None if log_dir is None else pathlib.Path(log_dir)
         if log_dir is not None:
             checks.installed("matplotlib", "plots", "Pictures of plans")
@@ -86,17 +87,17 @@ class TransportMonitor(keras.callbacks.Callback):
         self.plans: dict[str, np.ndarray] = {}
         self._advice: set[str] = set()
         self._observer: Any = None
-        self._board: Any = None
+        self._writer: Any = None
 
     def set_model(self, model: keras.Model) -> None:
-        """Takes a `TransferModel`."""
+        """Take a `TransferModel`."""
         checks.instance_of(
             model, TransferModel, "model", "a `keras_otreg.TransferModel`"
         )
         super().set_model(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Gets ready to look, and opens the file of pictures."""
+        """Prepare the observation, and open the file of pictures."""
         task = self.model.source_task
         loss = None if task is None else task.transport
         if self.class_names and isinstance(loss, ClassTransport):
@@ -104,26 +105,39 @@ class TransportMonitor(keras.callbacks.Callback):
         # A new one for each `fit`: layers may have been frozen since.
         self._observer = Observer(self.model, self.probe)
         if self.log_dir is not None:
-            self._board = Board(self.log_dir / "plans")
+            import tensorflow as tf
+
+            folder = str(self.log_dir / "plans")
+            self._writer = tf.summary.create_file_writer(folder)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Writes to the logs what a step of training would do now."""
+        """Add to the logs what a step of training would do now."""
         seen = self._observer()
-        if logs is not None:
-            logs.update(readings(seen))
-        self.plans = {name: mean_plan(x) for name, x in seen.plans.items()}
+        self.plans = {name: _mean_plan(x) for name, x in seen.plans.items()}
         for name, solved in seen.plans.items():
-            advise(name, solved, of_plan(solved), self._advice)
-            if self._board is not None:
-                picture = self._picture(name, solved.between)
-                self._board.add(f"{name}/plan", picture, epoch)
+            numbers = _numbers(solved)
+            advise(name, solved, numbers, self._advice)
+            if logs is not None:
+                logs.update({f"{name}_{k}": v for k, v in numbers.items()})
+            if self._writer is not None:
+                self._write_picture(name, solved.between, epoch)
+        if logs is not None:
+            for name, share in seen.shares.items():
+                logs[f"{name}_gradient_share"] = share
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Closes the file of pictures."""
+        """Close the file of pictures."""
         self._observer = None
-        if self._board is not None:
-            self._board.close()
-            self._board = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _write_picture(self, name, between, epoch):
+        import tensorflow as tf
+
+        pixels = self._picture(name, between).pixels()
+        with self._writer.as_default():
+            tf.summary.image(f"{name}/plan", pixels[None], step=epoch)
 
     def _picture(self, name, between):
         P = self.plans[name]
@@ -131,3 +145,43 @@ class TransportMonitor(keras.callbacks.Callback):
             return plan({name: P}, points=between)
         names = self.class_names or [list(map(str, range(n))) for n in P.shape]
         return class_plan(P, *names)
+
+
+def _first_batch(probe):
+    """Return a batch as `fit` would see it, in arrays, which can be copied."""
+    if not isinstance(probe, (tuple, list)):
+        iterable = checks.data_set(probe, "probe")
+        probe = next(iter(batches(iterable)), None)
+    return keras.tree.map_structure(_array, checks.one_batch(probe, "probe"))
+
+
+def _array(values):
+    if values is None:
+        return None
+    array = np.asarray(values)
+    # As Keras does with the arrays that `fit` is given.
+    is_double = array.dtype == "float64"
+    return array.astype(keras.config.floatx()) if is_double else array
+
+
+def _numbers(plan):
+    """Return what is logged of a plan: the mean, or the worst, of several."""
+    numbers = {}
+    if plan.solver is not None:
+        numbers["marginal_error"] = _number(plan.marginal_error, np.max)
+        numbers["iterations"] = _number(plan.num_iterations, np.max)
+    numbers["entropy"] = _number(entropy_of(plan.P), np.mean)
+    numbers["mass"] = _number(ops.sum(plan.P, axis=(-2, -1)), np.mean)
+    if plan.between == NEURONS and plan.P.shape[-2] == plan.P.shape[-1]:
+        numbers["permuted"] = _number(permuted_fraction(plan.P), np.mean)
+    return numbers
+
+
+def _number(values, summary):
+    return float(summary(ops.convert_to_numpy(values)))
+
+
+def _mean_plan(plan):
+    """Return a plan of shape `(n, m)`, averaged over samples with their own."""
+    P = ops.convert_to_numpy(plan.P)
+    return P.reshape((-1, *P.shape[-2:])).mean(axis=0)

@@ -208,7 +208,7 @@ def _read_weights(path):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads tensors as arrays, whose numbers come later in the file."""
+    """Unpickler of tensors as arrays, whose numbers follow in the file."""
 
     def __init__(self, file: Any):
         super().__init__(file)

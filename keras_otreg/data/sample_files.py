@@ -18,20 +18,20 @@ INDEX = "index.json"
 
 
 class _Column(NamedTuple):
-    """What the index tells of a file of samples."""
+    """A file of samples, as the index describes it."""
 
     dtype: str
     shape: tuple[int, ...]
     digest: str
 
     def opened(self, path):
-        """The samples, in the file; raises if it holds something else."""
+        """Return the samples, mapped from the file; raise if it is damaged."""
         checks.as_written(checksum(path).hex(), self.digest, path.name)
         return np.memmap(path, self.dtype, mode="r", shape=tuple(self.shape))
 
 
 def in_memory(passing: Iterable[Columns]) -> Columns:
-    """Joins the batches of a pass into one array for each column."""
+    """Join the batches of a pass into one array for each column."""
     kept, shapes = [], None
     for columns in passing:
         shapes = checks.equal_samples(_shapes(columns), shapes)
@@ -41,7 +41,7 @@ def in_memory(passing: Iterable[Columns]) -> Columns:
 
 
 def is_written(folder: pathlib.Path) -> bool:
-    """Whether a folder holds samples; raises if it holds something else."""
+    """Return whether a folder holds samples; raise if other files."""
     if (folder / INDEX).is_file():
         return True
     is_free = not folder.exists() or (
@@ -55,9 +55,7 @@ def is_written(folder: pathlib.Path) -> bool:
 def write(
     folder: pathlib.Path, passing: Iterable[Columns], key: Callable[[], Any]
 ) -> None:
-    """Writes the samples of a pass into a folder, all of them or none.
-
-    They are written under another name, which the folder loses at the end.
+    """Write the samples of a pass into a folder, all of them or none.
 
     Args:
         folder: A folder that is absent or empty.
@@ -89,7 +87,7 @@ def _rename(inner, folder):
 
 
 def read(folder: pathlib.Path, key: dict[str, Any]) -> Columns:
-    """Opens what `write` has written, after a look at every byte of it.
+    """Open what `write` has written, after checking every byte of it.
 
     The arrays that are returned are read from disk as they are used.
 
@@ -114,7 +112,7 @@ def _write_index(path, columns, key):
 
 
 def _read_index(path):
-    """The columns that are there, and what they were made of."""
+    """Return the columns of the index, and the key of their samples."""
     content = json.loads(path.read_text(encoding="utf-8"))
     digest = content.pop("digest", None)
     checks.as_written(_digest(content), digest, path.name)
@@ -127,7 +125,7 @@ def _digest(content):
 
 
 def _write_columns(folder, passing):
-    """Writes the columns, a file each; returns what the index is to tell."""
+    """Write the columns, a file each; return their entries of the index."""
     shapes, length = None, 0
     with contextlib.ExitStack() as stack:
         for columns in passing:

@@ -1,4 +1,4 @@
-"""From a network to points: which layers to read, and how."""
+"""Activations of named layers, and points made of them."""
 
 from keras_otreg.features.channel_weights import channel_weights
 from keras_otreg.features.fingerprint import fingerprint

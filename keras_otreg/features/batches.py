@@ -1,4 +1,4 @@
-"""The batches of a data set, whatever it is."""
+"""Batches of any kind of data set."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 
 
 def batches(dataset: Any) -> Iterator[Any]:
-    """Yields the batches of a data set once.
+    """Yield the batches of a data set once.
 
     Args:
         dataset: A `keras.utils.PyDataset`, a `tf.data.Dataset` or any iterable

@@ -1,4 +1,4 @@
-"""What each channel of a layer matters to a task: DELTA's attention."""
+"""Importance of the channels of a layer for a task, as DELTA weights them."""
 
 from collections.abc import Callable
 from typing import Any

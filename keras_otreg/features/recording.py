@@ -23,7 +23,7 @@ _METHODS = ("call", "quantized_call", "rematerialized_call")
 
 @contextlib.contextmanager
 def recording(layers: Iterable[Any]) -> Iterator[dict[int, list[Any]]]:
-    """Within the block, records every output of some layers.
+    """Record every output of some layers within the block.
 
     The layers are left as they were found, also after an error. They are not
     rematerialised in the block: no gradient comes back through what such a
@@ -50,7 +50,7 @@ def recording(layers: Iterable[Any]) -> Iterator[dict[int, list[Any]]]:
 
 @contextlib.contextmanager
 def changing(layer: Any, change: Callable[[Any], Any]) -> Iterator[None]:
-    """Within the block, a layer returns `change(outputs)` of its outputs.
+    """Have a layer return `change(outputs)` within the block.
 
     Args:
         layer: A Keras layer, which is left as it was found.

@@ -82,7 +82,7 @@ class _Probe(keras.Operation):
 
 
 def input_spec(model: keras.Model) -> Any:
-    """What a built model takes, as symbolic tensors; `None` if unknown."""
+    """Return the symbolic inputs of a built model; `None` if unknown."""
     if not model.built:
         return None
     if isinstance(model, keras.Sequential):
@@ -97,7 +97,7 @@ def input_spec(model: keras.Model) -> Any:
 
 
 def _untracked(shapes):
-    """Keras's own dictionaries and lists as Python's, which JAX knows."""
+    """Return dictionaries and lists of Keras as those of Python, for JAX."""
     if isinstance(shapes, dict):
         return {key: _untracked(value) for key, value in shapes.items()}
     if isinstance(shapes, list):

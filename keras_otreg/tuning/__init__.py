@@ -1,4 +1,4 @@
-"""The search for strengths and places, with KerasTuner."""
+"""Search for the strengths and places of penalties, with KerasTuner."""
 
 from keras_otreg.tuning.hypermodel import TransferHyperModel
 from keras_otreg.tuning.method_space import (

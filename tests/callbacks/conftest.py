@@ -78,6 +78,28 @@ def all_penalties():
 
 
 @pytest.fixture
+def control():
+    """A plan without a solver, whose graph takes the time of these tests."""
+    loss = losses.RepresentationTransport(plan="uniform")
+    return otreg.Penalty(loss, at="features")
+
+
+@pytest.fixture
+def look():
+    """What a monitor adds to the logs of an epoch, without the epoch."""
+
+    def look(model, monitor, epoch=0):
+        logs = {}
+        monitor.set_model(model)
+        monitor.on_train_begin()
+        monitor.on_epoch_end(epoch, logs)
+        monitor.on_train_end()
+        return logs
+
+    return look
+
+
+@pytest.fixture
 def joint_model(make_student, compiled):
     def make():
         keras.utils.set_random_seed(3)

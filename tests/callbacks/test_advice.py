@@ -15,8 +15,8 @@ def told(model, data, epochs=2):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(*data, epochs=epochs, callbacks=[monitor], verbose=0)
-    return [str(x.message) for x in caught if "plan of" in str(x.message)
-            or "solver of" in str(x.message)]  # fmt: skip
+    texts = [str(x.message) for x in caught]
+    return [x for x in texts if "plan of" in x or "solver of" in x]
 
 
 @pytest.fixture
@@ -83,9 +83,6 @@ def test_a_solver_of_ones_own_is_not_judged():
 
 
 @pytest.mark.slow
-def test_a_good_plan_is_not_told_of(model, data):
-    assert not told(model(epsilon=0.2), data, epochs=1)
-
-
-def test_what_the_user_chose_as_a_control_is_not_told_of(model, data):
-    assert not told(model(plan="uniform"), data)
+@pytest.mark.parametrize("settings", [{"epsilon": 0.2}, {"plan": "uniform"}])
+def test_a_good_plan_or_a_chosen_control_is_not_told_of(model, data, settings):
+    assert not told(model(**settings), data, epochs=1)

@@ -3,6 +3,10 @@ import copy
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,
+)
 
 import keras_otreg as otreg
 from keras_otreg.callbacks import TransportMonitor
@@ -29,11 +33,16 @@ def state(model):
     return [x.numpy() for x in variables]
 
 
-@pytest.fixture
-def control():
-    """A plan without a solver, whose graph takes the time of these tests."""
-    loss = otreg.losses.RepresentationTransport(plan="uniform")
-    return otreg.Penalty(loss, at="features")
+def pictures(folder):
+    """The sizes of the pictures that TensorBoard finds, by name."""
+    found = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    return {
+        tag: [
+            tf.image.decode_png(event.tensor_proto.string_val[2]).shape
+            for event in found.Tensors(tag)
+        ]
+        for tag in found.Tags()["tensors"]
+    }
 
 
 @pytest.mark.slow
@@ -110,11 +119,15 @@ def test_loggers_behind_it_get_every_column_in_every_epoch(
 
 
 @pytest.mark.slow
-def test_it_can_be_copied_before_and_after(make_model, control, data):
+def test_it_can_be_copied_and_writes_nothing_without_a_folder(
+    make_model, control, data, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     monitor = copy.deepcopy(TransportMonitor(data))
     fit(make_model(control), data, monitor)
     logs = fit(make_model(control), data, copy.deepcopy(monitor))
     assert "representation_transport_mass" in logs
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
@@ -135,48 +148,70 @@ def test_a_model_that_was_saved_is_watched_too(make_model, data, tmp_path):
         assert_allclose(first[name], second[name], rtol=1e-3)
 
 
-def test_plans_are_kept_to_be_drawn(make_model, control, data):
-    monitor = TransportMonitor(data)
-    fit(make_model(control, teacher=5), data, monitor)
-    P = monitor.plans["representation_transport"]
+def test_a_plan_is_logged_kept_and_drawn(make_model, data, look, tmp_path):
+    penalties = [
+        otreg.Penalty(
+            otreg.losses.RepresentationTransport(plan="uniform"),
+            at="features",
+            weight=weight,
+            name=name,
+        )
+        for name, weight in (("weak", 0.01), ("strong", 100.0))
+    ]
+    model = make_model(*penalties, teacher=5)
+    monitor = TransportMonitor(data, log_dir=tmp_path)
+    logs = look(model, monitor)
+    P = monitor.plans["strong"]
     assert P.shape == (5, 7)
     assert_allclose(P.sum(), 1.0, rtol=1e-3)
-    otreg.plots.plan(monitor.plans)
+    assert logs["strong_mass"] == pytest.approx(1.0, abs=1e-3)
+    assert logs["strong_entropy"] == pytest.approx(1.0, abs=1e-3)
+    # Of unequal widths no neuron is at its place.
+    assert "strong_permuted" not in logs
+    weak, strong = (logs[f"{x}_gradient_share"] for x in ("weak", "strong"))
+    assert 0.0 < weak < 0.5 < strong < 1.0
+    drawn = pictures(tmp_path / "plans")
+    assert drawn == {f"{x}/plan": [(750, 750, 4)] for x in ("weak", "strong")}
 
 
-def test_unequal_widths_have_no_neurons_in_their_places(
-    make_model, control, data
+@pytest.mark.slow
+def test_class_plans_bear_the_names_of_classes(
+    joint_model, pairs, tmp_path, monkeypatch
 ):
-    logs = fit(make_model(control, teacher=5), data, TransportMonitor(data))
-    assert "representation_transport_permuted" not in logs
+    from keras_otreg.callbacks import transport_monitor
+
+    drawn = []
+    monkeypatch.setattr(
+        transport_monitor,
+        "class_plan",
+        lambda *args: drawn.append(args) or otreg.plots.class_plan(*args),
+    )
+    names = (["oak", "elm", "ash", "yew"], ["cat", "dog", "hen"])
+    monitor = TransportMonitor(pairs, log_dir=tmp_path, class_names=names)
+    joint_model().fit(pairs, callbacks=[monitor], verbose=0)
+    assert drawn[0][1:] == names
+    np.testing.assert_array_equal(
+        drawn[0][0], monitor.plans["source_transport"]
+    )
+    assert "source_transport/plan" in pictures(tmp_path / "plans")
 
 
-def test_the_share_of_a_term_grows_with_its_weight(make_model, data):
-    def share(weight):
-        loss = otreg.losses.RepresentationTransport(plan="uniform")
-        penalty = otreg.Penalty(loss, at="features", weight=weight)
-        model = make_model(penalty, teacher=5)
-        logs = fit(model, data, TransportMonitor(data))
-        return logs["representation_transport_gradient_share"][0]
-
-    small, large = share(0.01), share(100.0)
-    assert 0.0 < small < 0.5 < large < 1.0
-
-
-def test_data_sets_give_their_first_batch(make_model, control, data):
-    import tensorflow as tf
-
+def test_data_sets_give_their_first_batch(data):
     x, y = data
     dataset = tf.data.Dataset.from_tensor_slices(data).batch(8)
     for probe in (dataset, iter([(x[:8], y[:8])]), [x[:8], y[:8]]):
         monitor = TransportMonitor(probe)
         np.testing.assert_array_equal(monitor.probe[0], x[:8])
         np.testing.assert_array_equal(monitor.probe[1], y[:8])
-    weighted = TransportMonitor((x, y, np.ones(24)))
-    logs = fit(make_model(control), data, weighted)
-    assert logs["task_loss_gradient_share"][0] > 0.0
 
 
+@pytest.mark.slow
+def test_samples_may_have_weights(make_model, control, data, look):
+    logs = look(make_model(control), TransportMonitor((*data, np.ones(24))))
+    assert logs["task_loss_gradient_share"] > 0.0
+
+
+@pytest.mark.slow
 def test_batches_that_carry_the_teacher_are_watched(make_model, control, data):
     model = make_model(control)
     batches = otreg.data.with_teacher(data, model, batch_size=8)
@@ -202,12 +237,13 @@ def test_a_probe_that_is_no_batch_is_refused(probe):
         TransportMonitor(probe)
 
 
-def test_a_model_that_is_none_of_ours_is_refused(make_student, compiled, data):
+def test_a_model_that_is_none_of_ours_is_refused(make_student, data):
     with pytest.raises(ValueError, match="TransferModel"):
-        fit(compiled(make_student()), data, TransportMonitor(data))
+        TransportMonitor(data).set_model(make_student())
 
 
-def test_in_half_precision_no_gradient_vanishes(data, compiled, monkeypatch):
+@pytest.mark.slow
+def test_in_half_precision_no_gradient_vanishes(data, compiled):
     keras.utils.set_random_seed(0)
     half = keras.layers.Dense(7, "relu", name="features", dtype="mixed_float16")
     student = keras.Sequential([keras.Input((6,)), half, keras.layers.Dense(3)])
@@ -223,8 +259,12 @@ def test_in_half_precision_no_gradient_vanishes(data, compiled, monkeypatch):
     assert 0.0 < logs["coral_gradient_share"][0] < 1e-3
 
 
-def test_a_probe_without_its_source_is_refused_before_training(
-    joint_model, pairs, data
+def test_what_does_not_fit_is_refused_before_training(
+    joint_model, pairs, data, look, tmp_path
 ):
+    model = joint_model()
     with pytest.raises(ValueError, match="paired"):
-        joint_model().fit(pairs, callbacks=[TransportMonitor(data)], verbose=0)
+        look(model, TransportMonitor(data))
+    names = TransportMonitor(pairs, log_dir=tmp_path, class_names=("ab", "c"))
+    with pytest.raises(ValueError, match=r"class_names.*\(4, 3\).*\(2, 1\)"):
+        look(model, names)

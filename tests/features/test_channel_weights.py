@@ -101,27 +101,27 @@ def test_channels_without_effect_count_the_same():
     )
 
 
-@pytest.mark.parametrize("copies", [1, 2, 5, 6, 100])
-def test_the_number_of_copies_does_not_matter(data, copies):
+def test_the_number_of_copies_does_not_matter(data):
     model = network("plain")
-    np.testing.assert_allclose(
-        channel_weights(model, "backbone/out", [data], copies=copies),
-        channel_weights(model, "backbone/out", [data], copies=3),
-        rtol=1e-4,
-    )
+    found = [
+        channel_weights(model, "backbone/out", [data], copies=copies)
+        for copies in (1, 4, 6, 100)
+    ]
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["plain", "shortcut", "joined"])
-@pytest.mark.parametrize("at", ["inside", "out"])
+@pytest.mark.parametrize(
+    ("kind", "at"),
+    [("shortcut", "inside"), ("joined", "inside"), ("plain", "out")],
+)
 def test_the_size_of_the_batches_does_not_matter(kind, at, data):
     model, (x, y), at = network(kind), data, f"backbone/{at}"
-    for sizes in ((1, 8), (4, 9), (1, 2, 3, 4, 5, 6, 7, 8, 9)):
+    expected = channel_weights(model, at, [data])
+    for sizes in ([1], [4, 8]):
         parts = zip(np.split(x, sizes), np.split(y, sizes), strict=True)
-        parts = [(a, b) for a, b in parts if len(a)]
         np.testing.assert_allclose(
-            channel_weights(model, at, parts),
-            channel_weights(model, at, [data]),
-            rtol=1e-3,
+            channel_weights(model, at, list(parts)), expected, rtol=1e-3
         )
 
 

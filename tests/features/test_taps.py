@@ -14,7 +14,9 @@ def test_captures_what_the_layer_returned_beside_the_prediction(network, x):
     np.testing.assert_allclose(found[path], hidden(x), rtol=1e-6)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_captures_inside_a_graph(network, x, one_graph, jit_compile):
     model, path, hidden = network
     run = one_graph(
@@ -105,6 +107,7 @@ def test_captures_several_layers_and_none(functional, x):
     assert capture(functional, x, [])[1] == {}
 
 
+@pytest.mark.slow
 def test_captures_from_a_nested_keras_application(rng):
     backbone = keras.applications.MobileNetV2(
         (32, 32, 3), 0.35, include_top=False, weights=None, pooling="avg"

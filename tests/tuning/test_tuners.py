@@ -53,6 +53,7 @@ def test_the_best_model_evaluates_to_the_score_that_won(
     assert evaluated(loaded) == found
 
 
+@pytest.mark.slow
 def test_trials_share_one_teacher_and_leave_nothing_behind(
     make_network, make_hypermodel, data, tmp_path
 ):
@@ -106,6 +107,7 @@ def test_a_trial_that_hyperband_takes_up_again_goes_on(
     assert sorted(started) == [(0, False)] * 4 + [(1, True)]
 
 
+@pytest.mark.slow
 def test_a_model_built_by_hand_comes_back_with_its_own_teacher(
     make_network, compile_model, data, evaluated, tmp_path
 ):

@@ -10,7 +10,7 @@ import pytest
 
 import keras_otreg
 
-PROGRAM = pathlib.Path(__file__).with_name("search.py")
+PROGRAM = pathlib.Path(__file__).with_name("worker.py")
 PACKAGE = pathlib.Path(keras_otreg.__file__).parents[1]
 
 

@@ -48,6 +48,7 @@ def test_a_trial_that_failed_is_a_row_without_a_score(
     assert (row["status"], row["score"]) == ("FAILED", None)
 
 
+@pytest.mark.slow
 def test_of_equal_scores_the_first_stays_the_best(
     make_hypermodel, data, tmp_path, monkeypatch
 ):
@@ -97,9 +98,8 @@ def test_a_search_ends_however_many_trials_have_failed(
     assert best is None
 
 
-@pytest.mark.parametrize("pattern", ["oracle.json", "trial_*/trial.json"])
 def test_a_damaged_search_is_named_with_a_way_out(
-    make_hypermodel, data, tmp_path, pattern
+    make_hypermodel, data, tmp_path
 ):
     def search():
         otreg.tuning.random_search(
@@ -107,15 +107,17 @@ def test_a_damaged_search_is_named_with_a_way_out(
         )
 
     search()
-    (path,) = (tmp_path / "search").glob(pattern)
-    for damage in ("[]", "{}", '{"trial_id"', '{"ongoing_trials": 3}'):
-        path.write_text(damage)
-        with pytest.raises(ValueError, match="search'.*Delete the folder"):
-            search()
-    if pattern == "oracle.json":
-        path.unlink()
-        with pytest.raises(ValueError, match="missing.*Delete the folder"):
-            search()
+    for pattern in ("trial_*/trial.json", "oracle.json"):
+        (path,) = (tmp_path / "search").glob(pattern)
+        content = path.read_text()
+        for damage in ("[]", "{}", '{"trial_id"', '{"ongoing_trials": 3}'):
+            path.write_text(damage)
+            with pytest.raises(ValueError, match="search'.*Delete the folder"):
+                search()
+        path.write_text(content)
+    path.unlink()
+    with pytest.raises(ValueError, match="missing.*Delete the folder"):
+        search()
 
 
 def test_an_error_of_a_new_search_is_not_taken_for_damage(
