@@ -14,7 +14,7 @@ import rich.table
 from keras_otreg import checks
 from keras_otreg.data import PictureFiles, picture_files, read_pictures
 from keras_otreg.data.image_folder import SUFFIXES, decodable
-from keras_otreg.files import whole, write_csv
+from keras_otreg.files import unfinished_folder, whole, write_csv
 from keras_otreg.workflows.class_names import Classes, classes_of, write_classes
 from keras_otreg.workflows.findings import confusion, score
 from keras_otreg.workflows.network_file import network_in
@@ -193,9 +193,10 @@ def export(
         raise OSError(f"cannot export to {target}: it exists. Choose another")
     network = network_in(path, "model")
     output_folder(target.parent)
-    unfinished = target.with_name(f"unfinished-{target.name}")
-    network.export(unfinished, format=known, verbose=False)
-    os.replace(unfinished, target)
+    with unfinished_folder(target) as folder:
+        unfinished = folder / target.name
+        network.export(unfinished, format=known, verbose=False)
+        os.replace(unfinished, target)
     classes = classes_of(path)
     if classes is not None and target.parent != path.parent:
         write_classes(target.parent, classes)

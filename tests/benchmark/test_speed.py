@@ -279,7 +279,7 @@ def test_what_is_saved_is_read_again(report):
     assert found.about["quick"] is True
     assert "tensorflow" in " ".join(found.about)
     assert not list(report.folder.glob("*.part"))
-    assert not list(report.folder.glob("unfinished-*"))
+    assert not list(report.folder.rglob("*unfinished*"))
     assert (report.folder / "growth.png").stat().st_size > 1000
 
 
