@@ -92,6 +92,11 @@ def efficientnet_lite0(
     """
     checks.one_of(weights, ("imagenet", None), "weights")
     checks.one_of(pooling, ("avg", "max", None), "pooling")
+    arrays = None
+    if weights == "imagenet":
+        outputs = classes if include_top else CLASSES
+        checks.pretrained_sizes((input_shape[-1], outputs), (CHANNELS, CLASSES))
+        arrays = _imagenet()
     inputs = keras.Input(input_shape, name="pictures")
     x = _features(inputs)
     if include_top or pooling == "avg":
@@ -101,10 +106,7 @@ def efficientnet_lite0(
     if include_top:
         x = layers.Dense(classes, "softmax", name="predictions")(x)
     model = keras.Model(inputs, x, name=name)
-    if weights == "imagenet":
-        outputs = classes if include_top else CLASSES
-        checks.pretrained_sizes((input_shape[-1], outputs), (CHANNELS, CLASSES))
-        arrays = _imagenet()
+    if arrays is not None:
         model.set_weights(arrays if include_top else arrays[:-2])
     return model
 

@@ -148,7 +148,7 @@ def test_a_model_that_was_saved_is_watched_too(make_model, data, tmp_path):
         assert_allclose(first[name], second[name], rtol=1e-3)
 
 
-def test_a_plan_is_logged_kept_and_drawn(make_model, data, look, tmp_path):
+def test_a_plan_is_logged_and_kept(make_model, data, look):
     penalties = [
         otreg.Penalty(
             otreg.losses.RepresentationTransport(plan="uniform"),
@@ -159,7 +159,7 @@ def test_a_plan_is_logged_kept_and_drawn(make_model, data, look, tmp_path):
         for name, weight in (("weak", 0.01), ("strong", 100.0))
     ]
     model = make_model(*penalties, teacher=5)
-    monitor = TransportMonitor(data, log_dir=tmp_path)
+    monitor = TransportMonitor(data)
     logs = look(model, monitor)
     P = monitor.plans["strong"]
     assert P.shape == (5, 7)
@@ -170,8 +170,16 @@ def test_a_plan_is_logged_kept_and_drawn(make_model, data, look, tmp_path):
     assert "strong_permuted" not in logs
     weak, strong = (logs[f"{x}_gradient_share"] for x in ("weak", "strong"))
     assert 0.0 < weak < 0.5 < strong < 1.0
+
+
+@pytest.mark.slow
+def test_plans_of_every_epoch_go_to_tensorboard(
+    make_model, control, data, tmp_path
+):
+    monitor = TransportMonitor(data, log_dir=tmp_path)
+    fit(make_model(control), data, monitor, epochs=2)
     drawn = pictures(tmp_path / "plans")
-    assert drawn == {f"{x}/plan": [(750, 750, 4)] for x in ("weak", "strong")}
+    assert drawn == {"representation_transport/plan": 2 * [(750, 750, 4)]}
 
 
 @pytest.mark.slow
@@ -260,11 +268,11 @@ def test_in_half_precision_no_gradient_vanishes(data, compiled):
 
 
 def test_what_does_not_fit_is_refused_before_training(
-    joint_model, pairs, data, look, tmp_path
+    joint_model, pairs, data, look
 ):
     model = joint_model()
     with pytest.raises(ValueError, match="paired"):
         look(model, TransportMonitor(data))
-    names = TransportMonitor(pairs, log_dir=tmp_path, class_names=("ab", "c"))
+    names = TransportMonitor(pairs, class_names=("ab", "c"))
     with pytest.raises(ValueError, match=r"class_names.*\(4, 3\).*\(2, 1\)"):
         look(model, names)

@@ -129,7 +129,6 @@ def test_a_student_of_it_is_trained_towards_it(headless, rng):
     assert logs["representation_transport"][0] > 0.0
 
 
-@pytest.mark.slow
 def test_other_sizes_than_those_of_the_weights_are_refused():
     with pytest.raises(ValueError, match=r"1000 classes.*Received: 3.*10 cl"):
         efficientnet_lite0(classes=10)

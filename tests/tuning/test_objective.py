@@ -1,4 +1,5 @@
 import inspect
+import types
 
 import keras
 import keras_tuner
@@ -6,6 +7,7 @@ import pytest
 
 from keras_otreg import losses
 from keras_otreg.tuning import objective
+from keras_otreg.tuning.objective import warn_of_total
 
 # What each metric of Keras is called in the logs, and where it should go.
 UP = {
@@ -146,6 +148,12 @@ def test_the_total_is_optimised_only_under_protest(name):
     with pytest.warns(UserWarning, match=r"contains the penalties.*accuracy"):
         found = objective(name)
     assert found.direction == "min"
+
+
+def test_each_of_several_objectives_is_looked_at():
+    goals = [objective("val_auc"), keras_tuner.Objective("val_loss", "min")]
+    with pytest.warns(UserWarning, match="contains the penalties"):
+        warn_of_total(types.SimpleNamespace(objectives=goals))
 
 
 def test_a_metric_of_ones_own_needs_its_direction():
