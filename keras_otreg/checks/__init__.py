@@ -58,7 +58,7 @@ from keras_otreg.checks.known import (
     steady_teacher,
     still_held,
 )
-from keras_otreg.checks.logs import metrics, penalties
+from keras_otreg.checks.logs import metrics, penalties, penalty_names
 from keras_otreg.checks.networks import (
     built_head,
     built_model,
@@ -69,6 +69,7 @@ from keras_otreg.checks.networks import (
     layer_path,
     misfit_head,
     misfit_loss,
+    no_class_weight,
     only_layer,
     paired_batch,
     pretrained_sizes,
@@ -98,6 +99,7 @@ from keras_otreg.checks.saved import (
     whole_optimizer,
 )
 from keras_otreg.checks.shapes import (
+    UNEQUAL_SIZES,
     channel_weights,
     class_counts,
     cost_matrix,
@@ -107,6 +109,7 @@ from keras_otreg.checks.shapes import (
     equal_ranks,
     equal_widths,
     feature_pair,
+    joined_sizes,
     known_shape,
     known_sizes,
     labelled_batches,

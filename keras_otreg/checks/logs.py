@@ -9,12 +9,16 @@ from keras_otreg.checks.values import instance_of, unique
 
 
 def penalties(values: Any, kind: Any) -> list[Any]:
-    """Returns a list of penalties that can be told apart in the logs."""
+    """Returns a list of penalties."""
     several = isinstance(values, Iterable)
     values = list(values) if several else [values]
     for value in values:
         instance_of(value, kind, "penalties", "`keras_otreg.Penalty` objects")
-    names = [value.name for value in values]
+    return values
+
+
+def penalty_names(names: list[str]) -> list[str]:
+    """Returns names of penalties that can be told apart in the logs."""
     unique(names, "penalties", "Give one of them another `name=`.")
     if "loss" in names:
         raise ValueError(
@@ -22,7 +26,7 @@ def penalties(values: Any, kind: Any) -> list[Any]:
             f"total. Received: penalties named {names}. Give it another "
             "`name=`."
         )
-    return values
+    return names
 
 
 def metrics(values: Any) -> list[Any]:

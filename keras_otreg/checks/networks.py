@@ -208,6 +208,18 @@ def paired_batch(is_pair: bool, expected: bool) -> None:
         )
 
 
+def no_class_weight(class_weight: Any) -> None:
+    """Raises if classes are weighted where batches hold those of two tasks."""
+    if class_weight is not None:
+        raise ValueError(
+            "Expected `class_weight=None`, because the model has a source "
+            "task: a batch holds the labels of two tasks, and Keras weights "
+            f"classes of one. Received: class_weight={class_weight!r}. Weight "
+            "the samples: `keras_otreg.data.paired((x, y, weights), "
+            "(x_source, y_source, weights_source))`."
+        )
+
+
 def only_layer(layers: list[Any], path: str, model_name: str) -> Any:
     """Returns the layer at a path, if there is only one."""
     if len({id(layer) for layer in layers}) == 1:

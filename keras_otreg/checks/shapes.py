@@ -1,5 +1,6 @@
 """Checks of shapes that have to fit each other."""
 
+import re
 from typing import Any
 
 import keras
@@ -157,6 +158,25 @@ def equal_inputs(first: Any, second: Any, names: tuple[str, str]) -> None:
             f"both go through the same layers. Received: {names[0]} "
             f"{shapes[0]}, {names[1]} {shapes[1]}, without the batch axis"
         )
+
+
+# In an error of a data set; without quotes, which TensorFlow would escape.
+UNEQUAL_SIZES = "Expected {} and {} inputs of one shape in each batch."
+
+
+def joined_sizes(error: BaseException) -> None:
+    """Raises in plain words if an error of a data set is of `UNEQUAL_SIZES`."""
+    pattern = UNEQUAL_SIZES.format(r"(\w+)", r"(\w+)")
+    found = re.search(rf"{pattern}\] \[([\d ]*)\] \[([\d ]*)\]", str(error))
+    if found:
+        *names, first, second = found.groups()
+        raise ValueError(
+            f"Expected {names[0]} and {names[1]} inputs of one shape in each "
+            "batch, because both go through the same layers at once. Received: "
+            f"{names[0]} ({first}), {names[1]} ({second}), without the batch "
+            "axis. Pad or resize all batches to one size: "
+            "`padded_batch(batch_size, padded_shapes=...)`."
+        ) from error
 
 
 def pairable(target: Any, source: Any) -> None:

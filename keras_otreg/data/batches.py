@@ -62,6 +62,34 @@ def endless_batches(
     return _rows(data, seed, name).repeat().batch(size)
 
 
+def with_sizes_of(expected: Any, inputs: Any, names: tuple[str, str]) -> Any:
+    """Checks sizes that are known only once a batch is read.
+
+    Args:
+        expected: Inputs of a batch.
+        inputs: Inputs of another batch, of the same structure, to be joined
+            with the first along the batch axis.
+        names: What the two are called in an error.
+
+    Returns:
+        The second inputs. To read them raises `tf.errors.InvalidArgumentError`
+        if a size other than that of the batch axis differs.
+    """
+    what = checks.UNEQUAL_SIZES.format(*names)
+
+    def checked(first, second):
+        if first.shape[1:].is_fully_defined():
+            # Compared with the others when the data set is made.
+            return second
+        sizes = tf.shape(first)[1:], tf.shape(second)[1:]
+        equal = tf.reduce_all(tf.equal(*sizes))
+        check = tf.debugging.Assert(equal, [what, *sizes])
+        with tf.control_dependencies([check]):
+            return tf.identity(second)
+
+    return keras.tree.map_structure(checked, expected, inputs)
+
+
 def side_by_side(
     finite: tf.data.Dataset, endless: tf.data.Dataset, join: Callable[..., Any]
 ) -> tf.data.Dataset:
@@ -88,12 +116,21 @@ def without_lists(structure: Any) -> Any:
     return structure
 
 
-def without_nones(batch: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same without labels and weights that are `None`, as for Keras."""
+def as_tuple(batch: Any) -> tuple[Any, ...]:
+    """A batch as Keras takes it: inputs, then labels and weights if any.
+
+    Args:
+        batch: Inputs, or a tuple or a list `(x,)`, `(x, y)` or `(x, y,
+            sample_weight)`, where the last ones may be `None`.
+
+    Returns:
+        A tuple without lists and without `None` at its end.
+    """
+    batch = batch if isinstance(batch, (tuple, list)) else (batch,)
     length = len(batch)
     while length > 1 and batch[length - 1] is None:
         length -= 1
-    return batch[:length]
+    return without_lists(batch[:length])
 
 
 def _size(batch_size, default, name):
@@ -102,13 +139,17 @@ def _size(batch_size, default, name):
 
 def _taken(data, batch_size, seed, name):
     checks.no_batch_size(batch_size, name)
-    is_dataset = isinstance(data, tf.data.Dataset)
-    return data if is_dataset else _from_py_dataset(data, seed)
+    if isinstance(data, keras.utils.PyDataset):
+        return _from_py_dataset(data, seed)
+    spec = data.element_spec
+    if isinstance(spec, tuple) and tf.NoneTensorSpec() in spec:
+        return data.map(lambda *batch: as_tuple(batch))
+    return data
 
 
 def _rows(data, seed, name):
-    # Not a named one: of those, a map is given the whole.
-    arrays = without_lists(tuple(checks.sample_tuple(data, name)))
+    arrays = as_tuple(data) if isinstance(data, tuple) else data
+    arrays = checks.sample_tuple(arrays, name)
     rows = tf.data.Dataset.from_tensor_slices(arrays)
     return rows.shuffle(len(rows), seed=seed)
 
@@ -117,7 +158,7 @@ def _from_py_dataset(data, seed):
     rng = np.random.default_rng(seed)
 
     def batch(index):
-        return without_lists(data[int(index)])
+        return as_tuple(data[int(index)])
 
     def generate():
         yield from map(batch, rng.permutation(len(data)))

@@ -9,7 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
-from keras_otreg.data.batches import DEFAULT_BATCH_SIZE, finite_batches
+from keras_otreg.data.batches import (
+    DEFAULT_BATCH_SIZE,
+    as_tuple,
+    finite_batches,
+)
 
 
 class Labelled(NamedTuple):
@@ -113,7 +117,7 @@ def rows_of_each(
 
 @few_shot.register
 def _of_pair(data: tuple, per_class: int, seed: int = 0):
-    x, y = checks.sample_tuple(data, "few-shot")[:2]
+    x, y = checks.sample_tuple(as_tuple(data), "few-shot")[:2]
     return few_shot(np.asarray(x), y, per_class, seed)
 
 

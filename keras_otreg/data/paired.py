@@ -9,6 +9,7 @@ from keras_otreg.data.batches import (
     endless_batches,
     finite_batches,
     side_by_side,
+    with_sizes_of,
 )
 from keras_otreg.models.batch import split
 
@@ -44,9 +45,11 @@ def paired(
 
     Raises:
         ValueError: If the inputs of the two have different structures or
-            shapes, if one has sample weights and the other has not, if a
-            batch size is given for data that come in batches, or if a batch
-            size or the seed is no whole number.
+            shapes, such as batches that are padded to different lengths, if
+            one has sample weights and the other has not, if a batch size is
+            given for data that come in batches, or if a batch size or the
+            seed is no whole number. `fit` raises it for shapes that are not
+            known before a batch is read.
 
     Example:
         ```python
@@ -63,6 +66,10 @@ def paired(
     # Unlabelled target samples are the target's own affair.
     known = (split(x).target, *others)
     checks.pairable(known, source.element_spec)
-    return side_by_side(
-        target, source, lambda t, s: tuple(zip(t, s, strict=True))
-    )
+
+    def join(own, other):
+        x, *labels = other
+        x = with_sizes_of(split(own[0]).target, x, ("target", "source"))
+        return tuple(zip(own, (x, *labels), strict=True))
+
+    return side_by_side(target, source, join)

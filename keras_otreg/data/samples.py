@@ -12,8 +12,7 @@ from keras_otreg import checks
 from keras_otreg.data.batches import (
     BATCHED,
     DEFAULT_BATCH_SIZE,
-    without_lists,
-    without_nones,
+    as_tuple,
 )
 from keras_otreg.features.batches import batches
 
@@ -40,16 +39,14 @@ class Samples:
             infinite = data.cardinality() == tf.data.INFINITE_CARDINALITY
             checks.finite_passes(bool(infinite))
         if isinstance(data, tuple):
-            data = without_nones(data)
+            data = as_tuple(data)
         self._data = checks.readable_again(data, BATCHED)
         self.batch_size = batch_size
         self.structure = None
 
     def __iter__(self) -> Iterator[Columns]:
         for batch in self._batches():
-            # In a tf.data.Dataset, a list would be stacked.
-            batch = without_lists(batch if _is_several(batch) else (batch,))
-            batch = without_nones(batch)
+            batch = as_tuple(batch)
             columns = checks.array_samples(batch)
             if self.structure is None:
                 self.structure = keras.tree.map_structure(lambda _: 0, batch)
@@ -107,7 +104,3 @@ def _digest(row):
         digest.update(f"{value.dtype.name}{value.shape}".encode())
         digest.update(value.tobytes())
     return int.from_bytes(digest.digest(), "big")
-
-
-def _is_several(batch):
-    return isinstance(batch, (tuple, list))

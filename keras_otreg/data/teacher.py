@@ -12,9 +12,9 @@ from keras_otreg.data.rows import batches_of_rows
 from keras_otreg.data.sample_files import in_memory, is_written, read, write
 from keras_otreg.data.samples import Census, Columns, Samples, take_census
 from keras_otreg.models import TransferModel, batch
-from keras_otreg.models.fit_together import num_inputs
 from keras_otreg.models.frozen import FrozenNetwork
 from keras_otreg.models.known import remember_teacher
+from keras_otreg.models.validation import num_inputs
 
 
 def with_teacher(

@@ -10,8 +10,11 @@ from keras_otreg.data.batches import (
     endless_batches,
     finite_batches,
     side_by_side,
+    with_sizes_of,
 )
 from keras_otreg.models.batch import split, with_extra
+
+NAMES = ("labelled", "unlabelled")
 
 
 def with_unlabelled(
@@ -51,8 +54,10 @@ def with_unlabelled(
 
     Raises:
         ValueError: If the inputs of the two have different structures or
-            shapes, if a batch size is given for data that come in batches, or
-            if a batch size or the seed is no whole number.
+            shapes, such as batches that are padded to different lengths, if a
+            batch size is given for data that come in batches, or if a batch
+            size or the seed is no whole number. `fit` raises it for shapes
+            that are not known before a batch is read.
 
     Example:
         ```python
@@ -71,9 +76,10 @@ def with_unlabelled(
     ).map(lambda *batch: batch[0])
     inputs = labelled.element_spec[0], unlabelled.element_spec
     checks.equally_known(*(split(x).known is not None for x in inputs))
-    checks.equal_inputs(*inputs, ("labelled", "unlabelled"))
-    return side_by_side(
-        labelled,
-        unlabelled,
-        lambda batch, more: (with_extra(batch[0], more), *batch[1:]),
-    )
+    checks.equal_inputs(*inputs, NAMES)
+
+    def join(batch, more):
+        x, *labels = batch
+        return (with_extra(x, with_sizes_of(x, more, NAMES)), *labels)
+
+    return side_by_side(labelled, unlabelled, join)

@@ -14,7 +14,7 @@ from keras_otreg.features.fingerprint import (
 )
 from keras_otreg.features.taps import capture
 from keras_otreg.features.walk import walk
-from keras_otreg.models import batch
+from keras_otreg.models.batch import Parts
 from keras_otreg.models.copies import copy_of
 
 
@@ -84,18 +84,16 @@ class FrozenNetwork:
         return keras.tree.map_structure(keras.ops.stop_gradient, found)
 
     def target_activations(
-        self, parts: batch.Parts, paths: list[str]
+        self, parts: Parts, paths: list[str]
     ) -> dict[str, Any]:
         """Constant activations for all target samples of a step.
 
         The model runs only if the inputs do not carry its activations.
         """
-        known = batch.joined_known(parts)
+        known = parts.joined_known()
         if known is not None:
             return checks.carried_layers(known, paths)
-        # The source samples are none of the penalties' business.
-        seen = batch.joined(parts._replace(source=None))
-        return self.activations(seen, paths)
+        return self.activations(parts.joined_target(), paths)
 
 
 def frozen_copy(model: keras.Model) -> keras.Model:

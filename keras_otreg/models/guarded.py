@@ -10,11 +10,11 @@ import keras
 from keras_otreg import checks, control
 from keras_otreg.features.walk import walk
 from keras_otreg.models import batch
-from keras_otreg.models.fit_together import check_apart
 from keras_otreg.models.known import check_teacher
 from keras_otreg.models.nonfinite import POLICIES, STOPPED, Stopped
 from keras_otreg.models.terms import reported, weighted_sum
 from keras_otreg.models.undone import undone, undone_on_jax
+from keras_otreg.models.validation import check_apart
 
 
 class Guarded:
@@ -90,6 +90,7 @@ class Guarded:
     def fit(self, *args, **kwargs):
         """Trains the model; see `keras.Model.fit`."""
         call = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
+        self._check_class_weight(call.arguments)
         check_teacher(self._frozen, call.arguments.values())
         # Layers may have been unfrozen since.
         check_apart(self.student, self.teacher)
@@ -115,6 +116,8 @@ class Guarded:
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
         """Makes one step; see `keras.Model.train_on_batch`."""
+        step = inspect.signature(keras.Model.train_on_batch)
+        self._check_class_weight(step.bind(self, *args, **kwargs).arguments)
         with self._reporting():
             return super().train_on_batch(*args, **kwargs)
 
@@ -167,17 +170,22 @@ class Guarded:
             if isinstance(error, Stopped) or control.is_of_graph(error):
                 self._report(error)
             checks.labels_in_range(error)
+            checks.joined_sizes(error)
             # JAX asks for a batch before Keras has a word to say.
             checks.some_batches(not isinstance(error, StopIteration))
             raise
         self._report()
+
+    def _check_class_weight(self, arguments):
+        if self._joint is not None:
+            checks.no_class_weight(arguments.get("class_weight"))
 
     def _watch(self, arguments):
         """Adds a callback that reads the logs."""
         if not self._is_compiled:
             return
         callbacks = arguments.get("callbacks")
-        watch = _Watch({"loss", *(mean.name for mean in self._means)})
+        watch = _Watch()
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             own = keras.tree.flatten(callbacks or [])
             arguments["callbacks"] = [*own, watch]
@@ -221,8 +229,8 @@ class Guarded:
         others[len(self._means) + 1] = "The total loss is"
         if incident.term in others:
             return others[incident.term], []
+        name = self._means[incident.term].name
         if incident.term >= len(self.penalties):
-            name = self._means[incident.term].name
             return f"Loss '{name}' is", [f"heads at '{self._joint.task.at}'"]
         penalty = self.penalties[incident.term]
         places = (
@@ -232,22 +240,17 @@ class Guarded:
         pairs = zip(places, incident.kinds[:2], strict=True)
         found = [place for place, is_bad in pairs if is_bad]
         alone = f"its value alone, between finite activations at '{penalty.at}'"
-        return f"Penalty '{penalty.name}' is", found or [alone]
+        return f"Penalty '{name}' is", found or [alone]
 
 
 class _Watch(keras.callbacks.Callback):
-    """Ends the training once a penalty is NaN in the logs."""
+    """Ends the training once the loss is NaN in the logs."""
 
     # It may be called in another thread, while the next step runs.
     async_safe = True
 
-    def __init__(self, names):
-        super().__init__()
-        self.names = names
-
     def on_train_batch_end(self, batch, logs=None):
-        found = self.names & set(logs or {})
-        if not all(math.isfinite(logs[name]) for name in found):
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
             raise Stopped(STOPPED)
 
     on_test_batch_end = on_train_batch_end

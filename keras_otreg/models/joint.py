@@ -7,8 +7,10 @@ import keras
 from keras import ops
 
 from keras_otreg import replicas
+from keras_otreg.features.masks import with_mask_of
 from keras_otreg.losses.transport_loss import solved_plan
-from keras_otreg.models import batch
+from keras_otreg.models.batch import Labels
+from keras_otreg.models.captured import Forward
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.terms import Term
 from keras_otreg.models.weights import acts
@@ -27,7 +29,7 @@ class FunctionLoss(keras.losses.Loss):
 
 
 class JointTraining:
-    """Computes what a source task adds to a step.
+    """Computes the terms that a source task adds to the loss of a step.
 
     Args:
         task: A `SourceTask` whose head is built.
@@ -57,18 +59,16 @@ class JointTraining:
 
     def terms(
         self,
-        parts: batch.Parts,
-        forward: tuple[Any, dict[str, Any]],
-        source: batch.Labels,
+        forward: Forward,
+        source: Labels,
         target_weights: Any,
         training: bool,
         target_loss: Any,
     ) -> list[Term]:
-        """The terms of one step; takes them up in the metrics too.
+        """The terms of one step; updates the metrics of the source task too.
 
         Args:
-            parts: Inputs of the step.
-            forward: Prediction and activations of all samples of the step.
+            forward: Forward pass of the student on the step's inputs.
             source: Labels and weights of the source samples.
             target_weights: Weights of the target samples, or `None`.
             training: Passed to the head.
@@ -77,10 +77,10 @@ class JointTraining:
         Returns:
             A list of `Term`s.
         """
-        outputs, activations = forward
+        parts, outputs, activations = forward
         shared = activations[self.task.at]
         predicted, own = _called(
-            self.task.head, batch.source_part(shared, parts), training
+            self.task.head, parts.source_rows(shared), training
         )
         value = self.loss(source.y, predicted, sample_weight=source.weights)
         value = sum(own, value)
@@ -91,8 +91,8 @@ class JointTraining:
         values = [(target_loss, 0.0), (value, self.task.weight)]
         if self.task.transport is not None:
             transport, solved = self._transport(
-                batch.target_part(shared, parts),
-                batch.target_part(outputs, parts),
+                parts.target_rows(shared),
+                parts.target_rows(outputs),
                 target_weights,
                 training and self._transports,
             )
@@ -106,13 +106,15 @@ class JointTraining:
         return present and acts(self.task.transport_weight)
 
     def _transport(self, shared, prediction, weights, training):
-        """The transport loss between what both heads say of the target.
+        """The transport loss between the predictions of both heads.
 
-        With it comes what makes the plan.
+        Returns:
+            The loss, and a function that solves for its plan.
         """
         source_view = self.task.head(shared, training=training)
         if self.task.gradient_to == "source":
-            prediction = ops.stop_gradient(prediction)
+            constant = ops.stop_gradient(prediction)
+            prediction = with_mask_of(prediction, constant)
         if self.task.gradient_to == "target":
             source_view = ops.stop_gradient(source_view)
         loss = self.task.transport
@@ -141,10 +143,10 @@ def _accuracies(y_true, y_pred):
 
 
 def _called(layer, inputs, training):
-    """What a layer says, and what it adds to the loss in that."""
+    """Outputs of a layer, and the losses that its call added."""
     if keras.backend.backend() != "jax":
         return layer(inputs, training=training), _losses_of_call(layer)
-    # In a step on JAX losses are kept where someone asks for them alone.
+    # In a step on JAX, losses are collected only in a scope that asks for them.
     known = [(variable, variable.value) for variable in layer.variables]
     with keras.StatelessScope(known, collect_losses=True) as scope:
         outputs = layer(inputs, training=training)
@@ -157,10 +159,10 @@ def _called(layer, inputs, training):
 
 
 def _losses_of_call(layer):
-    """What `add_loss` and activity regularisers added in the last call.
+    """Losses from `add_loss` and activity regularisers in the last call.
 
-    As Keras scales them for replicas. Those of weights, which come last, are
-    among the losses of the whole model.
+    They are scaled for replicas as in Keras. Those of weight regularisers come
+    last, and are among the losses of the whole model already.
     """
     weights = [x for x in layer.trainable_weights if x.regularizer is not None]
     losses = layer.losses

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_otreg import control
+from keras_otreg.features.masks import with_mask_of
 from keras_otreg.models.incidents import Incidents
 from keras_otreg.models.terms import Term
 from keras_otreg.models.weights import acts
@@ -26,16 +27,19 @@ class Propagate:
     def __init__(self, names: list[str], penalties: int):
         self.metrics: list[keras.metrics.Metric] = []
 
-    def term(self, penalty: Any, teacher: Any, student: Any, *rest) -> Term:
+    def term(
+        self, name: str, penalty: Any, teacher: Any, student: Any, *rest
+    ) -> Term:
         """The term of a penalty in a step.
 
         Args:
+            name: Name of the term.
             penalty: A `Penalty`.
             teacher: Activations of the teacher.
             student: Activations of the student.
             *rest: What else the penalty is called with.
         """
-        return penalty.term(teacher, student, *rest)
+        return penalty.term(teacher, student, *rest)._replace(name=name)
 
     def counted(self, term: Term, samples: Any) -> Any:
         """How many samples the value of a term stands for in the logs."""
@@ -72,17 +76,20 @@ class Skip(Propagate):
         self.metrics = [keras.metrics.Sum(f"{name}_skipped") for name in names]
         self._counts = dict(zip(names, self.metrics, strict=True))
 
-    def term(self, penalty, teacher, student, weights, adapter, memory):
+    def term(self, name, penalty, teacher, student, weights, adapter, memory):
         """The term of a penalty, or zero, which has no gradient then."""
         known = [all_finite(x) for x in (teacher, student)]
         if adapter is not None:
             # Its own gradient is a product with what it was given.
-            student = adapter(ops.where(known[1], student, 0.0))
-        student, on = control.switched(student, ops.zeros(()))
-        term = penalty.term(teacher, student, weights, None, memory)
+            finite = ops.where(known[1], student, 0.0)
+            student = adapter(with_mask_of(student, finite))
+        passed, on = control.switched(student, ops.zeros(()))
+        student = with_mask_of(student, passed)
+        rest = weights, None, memory
+        term = super().term(name, penalty, teacher, student, *rest)
         value = term.value
         finite = ops.logical_and(ops.all(ops.stack(known)), all_finite(value))
-        self._counts[penalty.name].update_state(ops.where(finite, 0.0, 1.0))
+        self._counts[name].update_state(ops.where(finite, 0.0, 1.0))
         value = ops.where(finite, value + ops.cast(on, value.dtype), 0.0)
         return term._replace(value=value, finite=finite)
 
@@ -118,10 +125,13 @@ class Raise(Propagate):
         """Keeps values that a forward pass changes, to bring them back."""
         self._kept.values = [(x, ops.copy(x)) for x in variables]
 
-    def term(self, penalty, teacher, student, *rest):
+    def term(self, name, penalty, teacher, student, *rest):
         """The term of a penalty; its value is NaN if anything is not finite."""
+        term = super().term(name, penalty, teacher, student, *rest)
+        if not acts(penalty.weight):
+            # It is only logged: nothing is lost if the step goes on.
+            return term
         known = [all_finite(x) for x in (teacher, student)]
-        term = penalty.term(teacher, student, *rest)
         finite = ops.stack([*known, all_finite(term.value)])
         value = ops.where(ops.all(finite), term.value, float("nan"))
         return term._replace(value=value, finite=finite)

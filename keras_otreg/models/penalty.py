@@ -36,7 +36,8 @@ class Penalty(Configurable):
             of the optimizer. At weight 0 the loss is logged and has no effect.
             A callback may set the attribute: it counts from the next step on.
         name: Under which the value of the loss, without the weight, is
-            logged; the name of the loss if not given.
+            logged. If not given, the name of the loss, with the path of the
+            layer behind it where a model has several penalties of that name.
 
     Example:
         ```python
@@ -57,9 +58,14 @@ class Penalty(Configurable):
         self.at = checks.layer_path(at, "at")
         self.teacher_at = checks.layer_path(teacher_at or at, "teacher_at")
         self.weight = weight
-        self.name = checks.instance_of(
-            name or loss.name, str, "name", "a string"
+        self._name = (
+            checks.instance_of(name, str, "name", "a string") if name else None
         )
+
+    @property
+    def name(self) -> str:
+        """The name that was given, or that of the loss."""
+        return self._name or self.loss.name
 
     @property
     def weight(self) -> Any:
@@ -108,7 +114,7 @@ class Penalty(Configurable):
                 path,
                 at[path] if isinstance(at, Mapping) else path,
                 weight=weight,
-                name=f"{name}_{re.sub('[/#]', '_', str(path))}",
+                name=_name_at(name, path),
             )
             for path in paths
         ]
@@ -133,14 +139,14 @@ class Penalty(Configurable):
         return layer
 
     def memory(self, teacher: Any, student: Any) -> Any:
-        """Makes what the loss keeps from one training step to the next.
+        """Makes the layer that holds the state of the loss between steps.
 
         Args:
             teacher: Symbolic activations of the teacher.
             student: Symbolic activations of the student.
 
         Returns:
-            A built layer, or `None` if the loss keeps nothing.
+            A built layer, or `None` if the loss has no state.
         """
         if not isinstance(self.loss, TransportLoss):
             return None
@@ -200,7 +206,7 @@ class Penalty(Configurable):
             "at": self.at,
             "teacher_at": self.teacher_at,
             "weight": serialize_weight(self.weight),
-            "name": self.name,
+            "name": self._name,
         }
 
     @classmethod
@@ -209,3 +215,26 @@ class Penalty(Configurable):
         loss = keras.saving.deserialize_keras_object(config["loss"])
         weight = deserialize_weight(config["weight"])
         return cls(**{**config, "loss": loss, "weight": weight})
+
+
+def names_in_logs(penalties: Sequence[Penalty]) -> list[str]:
+    """Names under which the penalties of one model are logged.
+
+    Args:
+        penalties: `Penalty` objects.
+
+    Returns:
+        A name for each. One that several have, and that was not given, is
+        followed by the path of the layer.
+    """
+    names = [penalty.name for penalty in penalties]
+    return [
+        _name_at(name, penalty.at)
+        if penalty._name is None and names.count(name) > 1
+        else name
+        for name, penalty in zip(names, penalties, strict=True)
+    ]
+
+
+def _name_at(name, path):
+    return f"{name}_{re.sub('[/#]', '_', str(path))}"

@@ -82,27 +82,27 @@ class Rehearsed:
     def _remade(self: Any, kind: str) -> Any:
         """Makes a step anew, after a weight was set that its graph lacks."""
         checks.trained_adapters(
-            penalty.name
-            for penalty in self._switched_adapters()
+            name
+            for name, penalty in self._switched_adapters().items()
             if acts(penalty.weight)
         )
         return self._remake(kind, force=True)
 
-    def _switched_adapters(self: Any) -> list[Any]:
+    def _switched_adapters(self: Any) -> dict[str, Any]:
         """Penalties with an adapter that are on and were off, or otherwise."""
-        return [
-            penalty
-            for penalty in self.penalties
-            if penalty.name in self.adapters
-            and acts(penalty.weight) is not self._is_on[penalty.name]
-        ]
+        return {
+            name: penalty
+            for name, penalty in self._named().items()
+            if name in self.adapters
+            and acts(penalty.weight) is not self._is_on[name]
+        }
 
     def _train_adapters(self: Any) -> None:
         """Trains the adapters of penalties that are on, and no other."""
-        for penalty in self._switched_adapters():
+        for name, penalty in self._switched_adapters().items():
             is_on = acts(penalty.weight)
-            self.adapters[penalty.name].trainable = is_on
-            self._is_on[penalty.name] = is_on
+            self.adapters[name].trainable = is_on
+            self._is_on[name] = is_on
 
     def _forget_old_networks(self: Any) -> None:
         """Lets all steps be made anew if a network has other variables.

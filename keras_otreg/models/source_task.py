@@ -19,8 +19,8 @@ class SourceTask(Configurable):
     """Trains a second head on source data, tied to the target's by transport.
 
     The loss of a step is `CE(target) + weight * CE(source) + transport_weight
-    * OT(source head, target head)`, the last term between what the two heads
-    say of the target samples.
+    * OT(source head, target head)`. The last term compares the predictions of
+    the two heads for the target samples.
 
     Args:
         head: Any layer or model from the activations at `at` to source
@@ -39,8 +39,8 @@ class SourceTask(Configurable):
             or `"target"`.
         name: Prefix of what is logged: `source_loss`, `source_accuracy`,
             `source_transport`.
-        metrics: Metrics of the source task: `keras.metrics.Metric`s of names
-            that the target task has not got, or `"accuracy"`.
+        metrics: Metrics of the source task: `keras.metrics.Metric`s of other
+            names than those of the target task, or `"accuracy"`.
 
     Example:
         ```python

@@ -8,23 +8,23 @@ from keras import ops
 from keras_otreg import checks, control
 from keras_otreg.features.taps import capture
 from keras_otreg.models import batch
-from keras_otreg.models.captured import Captured
-from keras_otreg.models.fit_joint import check_source_task
-from keras_otreg.models.fit_together import (
-    check_layers,
-    input_shapes,
-    num_inputs,
-)
+from keras_otreg.models.captured import Captured, Forward
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
 from keras_otreg.models.guarded import Guarded
 from keras_otreg.models.joint import JointTraining
 from keras_otreg.models.loss_weights import LossWeights
-from keras_otreg.models.penalty import Penalty
+from keras_otreg.models.penalty import Penalty, names_in_logs
 from keras_otreg.models.rehearsal import Rehearsed
 from keras_otreg.models.saved import Saved
 from keras_otreg.models.source_model import SourceModel
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.terms import Term
+from keras_otreg.models.validation import (
+    check_layers,
+    check_source_task,
+    input_shapes,
+    num_inputs,
+)
 from keras_otreg.models.weights import acts
 from keras_otreg.saving import export
 
@@ -99,14 +99,15 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         # Keras asks only the layers that it tracks.
         self.supports_jit = self._frozen.supports_jit
         # What Keras is to train or to save, outside of the student.
-        companions = check_layers(student, teacher, self.penalties)
+        self._names = checks.penalty_names(names_in_logs(self.penalties))
+        companions = check_layers(student, teacher, self._named())
         self.adapters, self.memories = companions
-        self._is_on = {x.name: acts(x.weight) for x in self.penalties}
+        self._is_on = {k: acts(x.weight) for k, x in self._named().items()}
         self.source_task = source_task
         self._joint = None
         if source_task is not None:
             self._add_source_task()
-        names = [penalty.name for penalty in self.penalties]
+        names = [*self._names]
         names += self._joint.names if self._joint else []
         self._guard(on_nonfinite, names, len(self.penalties))
         self.loss_weights = LossWeights(self._weighted(), self.variable_dtype)
@@ -139,15 +140,9 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
 
     def call(self, inputs, training=None):
         """Returns the student's prediction for the labelled target inputs."""
-        parts = self._parts(inputs, training)
-        paths = [penalty.at for penalty in self.penalties]
-        if self._joint is not None:
-            paths.append(self._joint.task.at)
-        outputs, activations = capture(
-            self.student, batch.joined(parts), paths, training=training
-        )
-        prediction = batch.labelled_part(outputs, parts)
-        self._captured.put(prediction, (outputs, activations))
+        forward = self._forward(inputs, training)
+        prediction = forward.parts.labelled_rows(forward.outputs)
+        self._captured.put(prediction, forward)
         return prediction
 
     def compute_loss(
@@ -167,19 +162,17 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
             The loss of the task, with the student's own losses, and a list of
             `keras_otreg.models.terms.Term`.
         """
-        parts = self._parts(x, training)
         forward = self._captured.take(y_pred)
         if forward is None:
             # Someone else's prediction: its activations are not at hand.
-            self.call(x, training=training)
-            forward = self._captured.take(None)
+            forward = self._forward(x, training)
         target, source = self._labels(x, y, sample_weight)
         total = self._task_loss(x, target, y_pred, training)
-        weights = batch.penalty_weights(target.weights, parts)
-        terms = self._penalty_terms(parts, forward, weights, training)
-        if parts.source is not None:
+        weights = forward.parts.penalty_weights(target.weights)
+        terms = self._penalty_terms(forward, weights, training)
+        if forward.parts.source is not None:
             terms += self._joint.terms(
-                parts, forward, source, weights, training, total
+                forward, source, weights, training, total
             )
         return total, [self.loss_weights.read(term) for term in terms]
 
@@ -203,9 +196,13 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         self.source_head = task.head
         self._source_metrics = self._joint.metrics if self._joint.acts else []
 
+    def _named(self):
+        """The penalties by their names in the logs."""
+        return dict(zip(self._names, self.penalties, strict=True))
+
     def _weighted(self):
         """Where each term of the loss has its weight, by its name."""
-        owners = {x.name: (x, "weight") for x in self.penalties}
+        owners = {k: (x, "weight") for k, x in self._named().items()}
         task = self.source_task
         if task is not None:
             owners[f"{task.name}_loss"] = task, "weight"
@@ -227,13 +224,19 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
             return batch.split(x)
         return batch.split(x[0], x[1] if self._joint.acts else None)
 
+    def _forward(self, x, training):
+        """Runs the student once on all parts of a step's inputs."""
+        parts = self._parts(x, training)
+        paths = [penalty.at for penalty in self.penalties]
+        if self._joint is not None:
+            paths.append(self._joint.task.at)
+        found = capture(self.student, parts.joined(), paths, training=training)
+        return Forward(parts, *found)
+
     def _labels(self, x, y, sample_weight):
         """Labels and weights of the target samples, and of the source's."""
-        if not batch.is_pair(x, self._num_inputs):
-            return batch.Labels(y, sample_weight), batch.Labels(None, None)
-        weights = (None, None) if sample_weight is None else sample_weight
-        pairs = zip(y, weights, strict=True)
-        return tuple(batch.Labels(*pair) for pair in pairs)
+        paired = batch.is_pair(x, self._num_inputs)
+        return batch.split_labels(y, sample_weight, paired)
 
     def _task_loss(self, x, target, y_pred, training):
         if self.loss is None and not self.losses:
@@ -242,22 +245,22 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
             x, target.y, y_pred, target.weights, training
         )
 
-    def _penalty_terms(self, parts, forward, weights, training):
+    def _penalty_terms(self, forward, weights, training):
         if not self.penalties:
             return []
         known = self._frozen.target_activations(
-            parts, [penalty.teacher_at for penalty in self.penalties]
+            forward.parts, [penalty.teacher_at for penalty in self.penalties]
         )
-        _, activations = forward
         memories = self.memories if training else {}
         return [
             self._policy.term(
+                name,
                 penalty,
                 known[penalty.teacher_at],
-                batch.target_part(activations[penalty.at], parts),
+                forward.parts.target_rows(forward.activations[penalty.at]),
                 weights,
-                self.adapters.get(penalty.name),
-                memories.get(penalty.name),
+                self.adapters.get(name),
+                memories.get(name),
             )
-            for penalty in self.penalties
+            for name, penalty in self._named().items()
         ]

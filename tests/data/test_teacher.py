@@ -377,7 +377,7 @@ def test_few_labels_and_the_others_carry_activations(samples):
     np.testing.assert_array_equal(np.bincount(y), [2, 2, 2])
     parts = batch.split(inputs)
     x = np.concatenate([parts.target, parts.unlabelled])
-    found = batch.joined_known(parts)
+    found = parts.joined_known()
     for path, expected in live(model, x).items():
         np.testing.assert_allclose(found[path], expected, atol=1e-6)
 

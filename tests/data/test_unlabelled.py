@@ -236,3 +236,74 @@ def test_a_seed_is_a_whole_number(labelled, others, value):
         with_unlabelled(labelled, others, seed=value)
     with pytest.raises(ValueError, match="`seed`.*at least 0"):
         paired(labelled, labelled, seed=value)
+
+
+def sequences(sizes):
+    """Batches of two sequences, of a length that none knows before."""
+    return tf.data.Dataset.from_generator(
+        lambda: (np.ones((2, size, 3), "float32") for size in sizes),
+        output_signature=tf.TensorSpec((2, None, 3)),
+    )
+
+
+@pytest.fixture
+def make_pooling_model():
+    """A model of sequences of any length, with or without a source task."""
+
+    def make(source_task=None):
+        inputs = keras.Input((None, 3))
+        x = keras.layers.GlobalAveragePooling1D(name="features")(inputs)
+        student = keras.Model(inputs, keras.layers.Dense(2)(x))
+        model = otreg.TransferModel(student, source_task=source_task)
+        model.compile("sgd", "mse")
+        return model
+
+    return make
+
+
+def test_batches_of_other_lengths_are_refused_in_training(make_pooling_model):
+    labelled = sequences([4, 5]).map(lambda x: (x, tf.zeros((2, 2))))
+    make_pooling_model().fit(
+        with_unlabelled(labelled, sequences([4, 5])), verbose=0
+    )
+    message = (
+        r"^Expected labelled and unlabelled inputs of one shape.*"
+        r"labelled \(5 3\), unlabelled \(6 3\).*padded_shapes"
+    )
+    data = with_unlabelled(labelled, sequences([4, 6]))
+    with pytest.raises(ValueError, match=message):
+        make_pooling_model().fit(data, verbose=0)
+    task = otreg.SourceTask(keras.layers.Dense(2), "features", "mse")
+    data = paired(labelled, labelled.skip(1))
+    with pytest.raises(ValueError, match="^Expected target and source inputs"):
+        make_pooling_model(task).fit(data, verbose=0)
+
+
+class Unweighted(keras.utils.PyDataset):
+    """Labelled batches with weights that are not there."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return [np.full((4, 3), index, "float32"), np.arange(4) % 2, None]
+
+
+def test_weights_that_are_none_are_no_weights(labelled, others):
+    batched = tf.data.Dataset.from_tensor_slices(labelled).batch(4)
+    for data in (
+        Unweighted(),
+        (*labelled, None),
+        batched.map(lambda x, y: (x, y, None)),
+    ):
+        for joined in (
+            with_unlabelled(data, others),
+            with_unlabelled(labelled, data),
+            paired(data, labelled),
+            paired(labelled, data),
+        ):
+            dtypes = {x.dtype for x in keras.tree.flatten(joined.element_spec)}
+            assert len(joined.element_spec) == 2
+            assert dtypes == {tf.float32, tf.int64}
+        drawn, _ = few_shot(data, 1)
+        assert len(drawn.x) == 2

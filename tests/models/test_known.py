@@ -121,7 +121,7 @@ def test_inputs_that_happen_to_be_a_dictionary_are_inputs():
     parts = batch.split(inputs)
     assert parts.target is inputs
     assert parts.known is None
-    assert keras.tree.is_nested(batch.joined(parts))
+    assert keras.tree.is_nested(parts.joined())
 
 
 def test_a_model_without_a_teacher_takes_such_data_too(

@@ -190,6 +190,20 @@ def test_a_name_is_that_of_the_penalty_that_failed(data):
         train(model, data)
 
 
+@pytest.mark.parametrize(
+    "steps", [{}] if TORCH else [{}, {"jit_compile": True}]
+)
+def test_a_penalty_of_weight_zero_stops_nothing(steps, data):
+    loss = otreg.losses.FeatureMap(name="maps")
+    penalties = [otreg.Penalty(loss, at="features", weight=0.0)]
+    model = make(steps, teacher=np.nan, penalties=penalties)
+    history = train(model, data)
+    assert np.isnan(history["maps"][0])
+    good = make(steps, penalties=penalties)
+    assert train(good, data)["loss"] == history["loss"]
+    assert_same_state(state(good), state(model), rtol=0)
+
+
 def test_a_model_without_penalties_has_nothing_to_watch(data):
     model = otreg.TransferModel(network("student"))
     model.compile("sgd", TASK)

@@ -2,7 +2,7 @@ import keras
 import pytest
 
 import keras_otreg as otreg
-from keras_otreg.losses import TransportAlignment
+from keras_otreg.losses import Coral, TransportAlignment
 
 
 def network(width):
@@ -55,3 +55,37 @@ def test_what_is_no_path_is_refused(at):
 def test_what_is_no_loss_is_refused():
     with pytest.raises(ValueError, match="loss"):
         otreg.Penalty.at_each("alignment", ["a"])
+
+
+def logged_names(penalties):
+    model = otreg.TransferModel(network(3), network(3), penalties)
+    names = {metric.name for metric in model.metrics}
+    return names - {"loss", "incidents"}, model
+
+
+def test_penalties_of_one_loss_are_told_apart_by_their_layers():
+    penalties = [
+        otreg.Penalty(Coral(), at="stage"),
+        otreg.Penalty(Coral(), at="features"),
+        otreg.Penalty(Coral(), at="features", name="own"),
+    ]
+    names, model = logged_names(penalties)
+    assert names == {"coral_stage", "coral_features", "own"}
+    # The caller's objects are those of the model, with the names they had.
+    assert all(x is y for x, y in zip(penalties, model.penalties, strict=True))
+    again = otreg.TransferModel.from_config(model.get_config())
+    assert {m.name for m in again.metrics} == {m.name for m in model.metrics}
+
+
+def test_a_single_penalty_has_the_name_of_its_loss():
+    penalty = otreg.Penalty(Coral(), at="stage")
+    assert logged_names([penalty])[0] == {"coral"}
+    assert penalty.get_config()["name"] is None
+
+
+def test_a_config_of_the_first_version_keeps_its_name():
+    config = otreg.Penalty(Coral(), at="stage").get_config()
+    old = otreg.Penalty.from_config({**config, "name": "coral"})
+    new = otreg.Penalty(Coral(), at="features")
+    names = {"coral", "coral_features"}
+    assert logged_names([old, new])[0] == names

@@ -233,6 +233,16 @@ def test_target_data_where_pairs_are_expected_say_how_to_pair(target):
         fit(joint_model(), tf.data.Dataset.from_tensors(target))
 
 
+def test_weights_of_classes_are_refused_with_a_way_out(pairs):
+    model = joint_model()
+    message = r"class_weight=\{0: 2.0\}.*paired\(\(x, y, weights\)"
+    with pytest.raises(ValueError, match=message):
+        fit(model, pairs, class_weight={0: 2.0})
+    x, y = next(iter(pairs))
+    with pytest.raises(ValueError, match=message):
+        model.train_on_batch(x, y, class_weight={0: 2.0})
+
+
 def test_pairs_where_target_data_are_expected_are_refused(pairs):
     with pytest.raises(ValueError, match="Expected target data alone"):
         joint_model().evaluate(pairs, verbose=0)

@@ -83,10 +83,13 @@ def test_a_loss_must_be_a_keras_loss(loss):
 
 
 def test_two_penalties_of_one_name_are_refused(make_network):
+    loss = otreg.losses.RepresentationTransport()
+    penalties = [
+        otreg.Penalty(loss, at=path, name="same")
+        for path in ("head", "backbone/features")
+    ]
     with pytest.raises(ValueError, match="repeated.*Give one of them another"):
-        otreg.TransferModel(
-            make_network(), penalties=[transport(), transport("head")]
-        )
+        otreg.TransferModel(make_network(), penalties=penalties)
 
 
 def test_a_penalty_cannot_be_named_as_the_total(make_network):

@@ -61,5 +61,5 @@ def test_a_step_with_unlabelled_samples_trains_and_predicts(model, samples):
 
 def test_weights_of_several_outputs_are_averaged():
     weights = {"digit": np.array([1.0, 0.0]), "size": np.array([[1.0], [1.0]])}
-    found = batch.penalty_weights(weights, batch.Parts(np.zeros((2, 8))))
+    found = batch.Parts(np.zeros((2, 8))).penalty_weights(weights)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(found), [1.0, 0.5])

@@ -1,0 +1,36 @@
+"""Keras masks: which steps of a sequence are padding."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+
+def with_mask_of(
+    source: Any, tensor: Any, change: Callable[[Any], Any] = lambda mask: mask
+) -> Any:
+    """Gives a tensor the mask that another tensor carries.
+
+    Keras attaches a mask to what a layer returns, and operations lose it.
+    Losses and metrics leave masked steps out, and the next layers see them.
+
+    Args:
+        source: A tensor or a list of tensors, with masks or without.
+        tensor: What was computed from it by operations.
+        change: Makes the mask of `tensor` from that of `source`; called only
+            if there is one.
+
+    Returns:
+        The tensor. It carries a mask if `source` does.
+    """
+
+    def mask_of(_, masks):
+        found = [mask for mask in keras.tree.flatten(masks) if mask is not None]
+        return change(masks) if found else None
+
+    # A layer is the public way to read and to attach masks. A name of its own
+    # leaves those of the user's layers alone.
+    layer = keras.layers.Lambda(
+        lambda _: tensor, mask=mask_of, name="with_mask", autocast=False
+    )
+    return layer(source)
