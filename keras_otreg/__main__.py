@@ -11,34 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 
 import keras_otreg
 from keras_otreg import starting
-from keras_otreg.commands import (
-    benchmark,
-    compare,
-    compress,
-    demo,
-    evaluate,
-    export,
-    finetune,
-    inspect,
-    interrupts,
-    joint,
-    predict,
-    tune,
-)
+from keras_otreg.commands import interrupts
 
 NAME = "keras-otreg"
+# In the order of the help; each is a module of `commands`.
 COMMANDS = (
-    finetune,
-    compress,
-    joint,
-    tune,
-    predict,
-    evaluate,
-    export,
-    inspect,
-    compare,
-    demo,
-    benchmark,
+    "finetune",
+    "compress",
+    "joint",
+    "tune",
+    "predict",
+    "evaluate",
+    "export",
+    "inspect",
+    "compare",
+    "demo",
+    "benchmark",
 )
 # They register classes with Keras that a file may hold.
 REGISTERED = ("layers", "losses", "models", "ot", "regularizers")
@@ -82,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, as of `exit_code`.
     """
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else [*arguments]
+    options = _parser(*arguments[:1]).parse_args(arguments)
     _load(options.quiet)
     return exit_code(lambda: options.command(options), options.debug)
 
@@ -129,7 +118,8 @@ def _load(quiet):
     starting.started()
 
 
-def _parser():
+def _parser(command=None):
+    """The parser of one command, which is built sooner, or of all."""
     parser = _Parser(
         prog=NAME,
         description=ABOUT,
@@ -144,8 +134,8 @@ def _parser():
     commands = parser.add_subparsers(
         required=True, metavar="command", title="commands"
     )
-    for command in COMMANDS:
-        command.add(commands)
+    for name in [command] if command in COMMANDS else COMMANDS:
+        importlib.import_module(f"keras_otreg.commands.{name}").add(commands)
     return parser
 
 

@@ -18,6 +18,7 @@ from keras_otreg.files import unfinished_folder, whole, write_csv
 from keras_otreg.workflows.class_names import Classes, classes_of, write_classes
 from keras_otreg.workflows.findings import confusion, score
 from keras_otreg.workflows.network_file import network_in
+from keras_otreg.workflows.networks import picture_shape
 from keras_otreg.workflows.output import output_folder
 from keras_otreg.workflows.project import MODEL
 from keras_otreg.workflows.report import on_test_pictures, rendered
@@ -192,6 +193,8 @@ def export(
     if target.exists():
         raise OSError(f"cannot export to {target}: it exists. Choose another")
     network = network_in(path, "model")
+    # Keras exports to ONNX only a model that was called.
+    network(np.zeros((1, *picture_shape(network, 32, "model")), "float32"))
     output_folder(target.parent)
     with unfinished_folder(target) as folder:
         unfinished = folder / target.name

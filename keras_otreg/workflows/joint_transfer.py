@@ -16,14 +16,8 @@ from keras_otreg.workflows.finetuning import few_pictures
 from keras_otreg.workflows.heads import features_of, with_new_head
 from keras_otreg.workflows.networks import picture_shape, teacher_named
 from keras_otreg.workflows.output import output_folder
-from keras_otreg.workflows.project import (
-    HEAD_ONLY,
-    PLAIN,
-    Project,
-    project,
-    run_settings,
-)
-from keras_otreg.workflows.report_data import ReportData
+from keras_otreg.workflows.project import Project, project, run_settings
+from keras_otreg.workflows.report_data import HEAD_ONLY, PLAIN, ReportData
 from keras_otreg.workflows.screen import console_for
 from keras_otreg.workflows.stages import STAGES, Trained
 from keras_otreg.workflows.summary import Result, summarised

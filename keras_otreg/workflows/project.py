@@ -19,12 +19,11 @@ from keras_otreg.workflows.findings import score
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.neurons import neurons
 from keras_otreg.workflows.report import check_report, report_page
-from keras_otreg.workflows.report_data import ReportData
+from keras_otreg.workflows.report_data import HEAD_ONLY, ReportData
 from keras_otreg.workflows.screen import Screen, screen
 from keras_otreg.workflows.stages import Run, Trained, write_table
 from keras_otreg.workflows.training import Trainer, Training
 
-HEAD_ONLY, PLAIN = "new head only", "plain fine-tuning"
 MODEL, HISTORY, REPORT = "model.keras", "history.csv", "report.html"
 TRIALS = "trials.csv"
 # Pictures on which neurons are compared.

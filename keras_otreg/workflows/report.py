@@ -195,7 +195,7 @@ def _examples(predictions, files, correct):
 
 
 def _with_options(text):
-    """Text whose options are set as code, which is not broken."""
+    """Text whose options are set as code, without line breaks in them."""
     markup = checks.installed("markupsafe", EXTRA, "Reports")
     code = r'<code class="option">\1</code>'
     return markup.Markup(OPTION.sub(code, str(markup.escape(text))))

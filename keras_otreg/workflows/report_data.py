@@ -11,6 +11,9 @@ from keras_otreg.workflows.findings import Comparison, compared, score
 from keras_otreg.workflows.neurons import Neurons
 from keras_otreg.workflows.stages import Trained
 
+# Titles of networks.
+HEAD_ONLY, PLAIN = "new head only", "plain fine-tuning"
+
 
 @dataclasses.dataclass(frozen=True)
 class ReportData:
@@ -50,6 +53,11 @@ class ReportData:
     )
     strengths: Sequence[str] = ("--weight",)
     search: str | None = None
+
+    @property
+    def is_head_only(self) -> bool:
+        """Whether only the head of the chosen network was trained."""
+        return self.chosen == HEAD_ONLY
 
     @property
     def predictions(self) -> np.ndarray:

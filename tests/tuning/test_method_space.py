@@ -6,6 +6,7 @@ import pytest
 from keras_otreg import add_starting_point
 from keras_otreg.tuning import (
     alignment_space,
+    drawn,
     method_space,
     settled,
     strength_space,
@@ -71,3 +72,17 @@ def test_a_weight_of_zero_is_refused_not_searched(method):
         method_space(settled(), method, "features", weight=0.0)
     with pytest.raises(ValueError, match="strength"):
         strength_space(settled(), 0.0)
+
+
+def test_drawn_values_lie_in_their_ranges_and_repeat_with_the_seed():
+    def space(hp):
+        return method_space(hp, "transport", "features")
+
+    draws = [drawn(space, seed) for seed in range(20)]
+    assert draws[0] == drawn(space, 0)
+    weights = [values["transport/weight"] for values in draws]
+    assert len(set(weights)) == 20
+    assert 0.01 <= min(weights) < 0.1 < 10.0 < max(weights) <= 100.0
+    found = space(settled(draws[0]))
+    assert found.weight == weights[0]
+    assert found.loss.get_config()["cost"] == draws[0]["transport/cost"]
