@@ -153,7 +153,15 @@ class Project:
             for reached, k, _, values in found
         ]
         write_table(self.run.folder / TRIALS, rows)
-        return found[0][2:]
+        trained, values = found[0][2:]
+        shown = ", ".join(
+            f"{name} {value:.3g}"
+            if isinstance(value, float)
+            else f"{name} {value}"
+            for name, value in values.items()
+        )
+        self.screen.say(f"best trial: {rows[0]['trial']} ({shown})")
+        return trained, values
 
     def best(self, results: Mapping[str, Trained]) -> str:
         """Title of the network that is best in validation."""

@@ -10,7 +10,7 @@ import rich.table
 
 from keras_otreg.workflows import wording
 from keras_otreg.workflows.class_names import FILE
-from keras_otreg.workflows.project import HISTORY, MODEL, REPORT
+from keras_otreg.workflows.project import HISTORY, MODEL, REPORT, TRIALS
 from keras_otreg.workflows.report_data import ReportData
 
 
@@ -78,7 +78,8 @@ def summarised(
     console.print(table)
     for line in [*lines, *([advice] if advice else [])]:
         console.print(line, highlight=False)
-    names = ", ".join((MODEL, FILE, HISTORY, REPORT))
+    files = (MODEL, FILE, HISTORY, TRIALS, REPORT)
+    names = ", ".join(name for name in files if (folder / name).exists())
     console.print(
         f"Written to {folder}: {names}", highlight=False, soft_wrap=True
     )

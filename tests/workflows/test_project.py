@@ -74,6 +74,7 @@ def test_the_best_trial_is_kept_and_not_trained_again(
     assert values["learning_rate"] == work.trainer.rates[1]
     assert len(set(work.trainer.rates)) == 4
     assert any("diverged" in line for line in work.screen.lines)
+    assert work.screen.lines[-1].startswith("best trial: 2 (learning_rate ")
     with (tmp_path / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == ["2", "1", "4"]
