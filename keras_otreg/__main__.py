@@ -47,21 +47,21 @@ Each command has a --help of its own, and --seed, --quiet and --debug."""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps lines as they are, and each command in one."""
+    """Help with lines as they are written, and each command in one."""
 
     def __init__(self, prog):
         super().__init__(prog, max_help_position=20)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Parser that says what is wrong in one line."""
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; wrong arguments exit with 2.
+    """Run a command; wrong arguments exit with 2.
 
     Args:
         arguments: What follows the name of the program; `sys.argv` if not
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(work: Callable[[], None], debug: bool = False) -> int:
-    """Does some work, and says in one line what went wrong with it.
+    """Do some work, and say in one line what went wrong with it.
 
     Args:
         work: A function without arguments.
@@ -109,7 +109,7 @@ def exit_code(work: Callable[[], None], debug: bool = False) -> int:
 
 
 def _load(quiet):
-    """Imports Keras, which takes seconds, now that there is work to do."""
+    """Import Keras, which takes seconds, now that there is work to do."""
     if not quiet and "keras" not in sys.modules:
         _say("loading Keras and TensorFlow ...")
     starting.import_keras()

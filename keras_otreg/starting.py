@@ -20,7 +20,7 @@ def is_program(package: str) -> bool:
 
 
 def import_keras() -> None:
-    """Imports Keras, during which Ctrl-C ends the process in one line.
+    """Import Keras, during which Ctrl-C ends the process in one line.
 
     TensorFlow's start-up messages stay off the screen, unless someone has set
     a level for them: after its import it is too late, and some of them it

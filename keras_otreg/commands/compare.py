@@ -13,7 +13,7 @@ from keras_otreg.commands.options import (
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     compare = commands.add_parser(
         "compare",
         help="which layer of one network is like which of another",

@@ -19,7 +19,7 @@ METHODS = tuple(name for name in TITLES if name not in OF_WEIGHTS)
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     compress = commands.add_parser(
         "compress",
         help="train a small network with the help of a large one",

@@ -13,7 +13,7 @@ from keras_otreg.commands.readiness import ready
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     demo = commands.add_parser(
         "demo",
         help="learn real digits from few labels, and compare methods",

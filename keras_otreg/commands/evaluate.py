@@ -7,7 +7,7 @@ from keras_otreg.commands.options import add_common, add_model, arguments
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     evaluate = commands.add_parser(
         "evaluate",
         help="test a trained model on a folder of pictures",

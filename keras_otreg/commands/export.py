@@ -9,7 +9,7 @@ FORMATS = ("saved-model", "tflite", "onnx")
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     export = commands.add_parser(
         "export",
         help="convert a trained model for other programs",

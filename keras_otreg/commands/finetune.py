@@ -18,7 +18,7 @@ from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     finetune = commands.add_parser(
         "finetune",
         help="fine-tune a network on your pictures",

@@ -8,7 +8,7 @@ from keras_otreg.commands.options import add_common, screen
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     inspect = commands.add_parser(
         "inspect",
         help="the layers of a network that a penalty can name",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def heeded() -> Iterator[None]:
-    """Lets Ctrl-C end some work, wherever in it Ctrl-C falls.
+    """Let Ctrl-C end some work, wherever in it Ctrl-C falls.
 
     Raises:
         KeyboardInterrupt: Also in place of an error that came after Ctrl-C:
@@ -34,7 +34,7 @@ def heeded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _heard(came):
-    """Notes Ctrl-C, unless whoever started the process has it ignored."""
+    """Note Ctrl-C, unless whoever started the process has it ignored."""
     before = signal.getsignal(signal.SIGINT)
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or before is not signal.default_int_handler:
@@ -54,7 +54,7 @@ def _heard(came):
 
 @contextlib.contextmanager
 def _not_lost():
-    """Repeats an interrupt that falls where no error can leave."""
+    """Repeat an interrupt that falls where no error can leave."""
     before = sys.unraisablehook
     repeats = []
 

@@ -16,7 +16,7 @@ from keras_otreg.commands.options import (
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     joint = commands.add_parser(
         "joint",
         help="learn few pictures beside many of other classes",

@@ -15,7 +15,7 @@ PICTURES = (
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Makes a parser of whole numbers in a range."""
+    """Make a parser of whole numbers in a range."""
 
     def parse(text):
         number = int(text) if text.isascii() and text.isdigit() else -1
@@ -29,7 +29,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 def number_above_zero(text: str) -> float:
-    """Parses a finite number above 0."""
+    """Parse a finite number above 0."""
     try:
         number = float(text)
     except ValueError:
@@ -44,7 +44,7 @@ def number_above_zero(text: str) -> float:
 def add_training(
     parser: argparse.ArgumentParser, epochs: int, patience: int, rate: float
 ) -> None:
-    """Adds how networks are trained.
+    """Add how networks are trained.
 
     Args:
         parser: Of the command.
@@ -86,7 +86,7 @@ def add_pictures(
     metavar: str = "DATA",
     **options: Any,
 ) -> None:
-    """Adds the folder of pictures that a command reads."""
+    """Add the folder of pictures that a command reads."""
     parser.add_argument(
         name,
         metavar=metavar,
@@ -97,7 +97,7 @@ def add_pictures(
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Adds a trained model that a command uses."""
+    """Add a trained model that a command uses."""
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -107,7 +107,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_teacher(parser: argparse.ArgumentParser) -> None:
-    """Adds the network that a command starts from."""
+    """Add the network that a command starts from."""
     parser.add_argument(
         "--teacher",
         metavar="MODEL",
@@ -118,7 +118,7 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
 
 
 def add_shots(parser: argparse.ArgumentParser, size: int = SIZE) -> None:
-    """Adds how many pictures to learn from, and their size.
+    """Add how many pictures to learn from, and their size.
 
     Args:
         parser: Of the command.
@@ -134,7 +134,7 @@ def add_shots(parser: argparse.ArgumentParser, size: int = SIZE) -> None:
 
 
 def add_image_size(parser: argparse.ArgumentParser, size: int = SIZE) -> None:
-    """Adds the size of pictures, for networks that take any.
+    """Add the size of pictures, for networks that take any.
 
     Args:
         parser: Of the command.
@@ -154,7 +154,7 @@ def add_strength(
     parser: argparse.ArgumentParser,
     default: str = "the middle of what the library searches",
 ) -> None:
-    """Adds how strongly a method acts.
+    """Add how strongly a method acts.
 
     Args:
         parser: Of the command.
@@ -169,7 +169,7 @@ def add_strength(
 
 
 def add_out(parser: argparse.ArgumentParser, name: str, holds: str) -> None:
-    """Adds the folder that a command works in.
+    """Add the folder that a command works in.
 
     Args:
         parser: Of the command.
@@ -186,7 +186,7 @@ def add_out(parser: argparse.ArgumentParser, name: str, holds: str) -> None:
 
 
 def add_page(parser: argparse.ArgumentParser) -> None:
-    """Adds the page of the documentation that results may be written into."""
+    """Add the page of the documentation that results may be written into."""
     parser.add_argument(
         "--page",
         metavar="FILE",
@@ -202,7 +202,7 @@ def add_common(
     seed: int | None = 0,
     default: str = "0",
 ) -> None:
-    """Adds what every command takes: --seed, --quiet and --debug.
+    """Add what every command takes: --seed, --quiet and --debug.
 
     Args:
         parser: Of the command.

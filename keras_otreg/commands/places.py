@@ -7,7 +7,7 @@ from typing import Any
 def add_places(
     parser: argparse.ArgumentParser, text: str, *, paired: bool = False
 ) -> None:
-    """Adds layers, of which each can be named once.
+    """Add layers, of which each can be named once.
 
     Args:
         parser: Of the command.
@@ -25,7 +25,7 @@ def add_places(
 
 
 class _Places(argparse.Action):
-    """Gathers layers; those of a student must differ."""
+    """Action that gathers layers; those of a student must differ."""
 
     def __call__(
         self,

@@ -11,7 +11,7 @@ MOST = 3
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     predict = commands.add_parser(
         "predict",
         help="name the classes of pictures",

@@ -18,7 +18,7 @@ from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     tune = commands.add_parser(
         "tune",
         help="fine-tune, and search where and how strongly a method acts",

@@ -14,7 +14,7 @@ FILE = "classes.json"
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """How a classifier is used.
+    """Classes of a classifier, and the pictures that it takes.
 
     Attributes:
         names: Of the classes, in the order of its outputs.
@@ -29,7 +29,7 @@ class Classes:
 def save_classifier(
     model: keras.Model, path: pathlib.Path, classes: Classes
 ) -> None:
-    """Writes a model, with its classes in the file and in `classes.json`.
+    """Write a model, with its classes in the file and in `classes.json`.
 
     A `.keras` file is an archive, in which Keras leaves other files alone;
     they are lost when Keras saves the model again.
@@ -47,7 +47,7 @@ def save_classifier(
 
 
 def write_classes(folder: pathlib.Path, classes: Classes) -> None:
-    """Writes `classes.json` into a folder."""
+    """Write `classes.json` into a folder."""
     with whole(folder / FILE) as unfinished:
         unfinished.write_text(_text(classes), "utf-8")
 
@@ -62,7 +62,7 @@ def _text(classes):
 
 
 def classes_of(path: pathlib.Path) -> Classes | None:
-    """Reads the classes of a model; `None` if nothing is known of them.
+    """Read the classes of a model; `None` if nothing is known of them.
 
     Args:
         path: Of a `.keras` file, in which they are, or beside it.

@@ -57,7 +57,7 @@ def predict(
     model: str | os.PathLike[str],
     pictures: Iterable[str | os.PathLike[str]],
 ) -> list[dict[str, Any]]:
-    """Classifies pictures, read as in the training.
+    """Classify pictures, read as in the training.
 
     Args:
         model: Path of a `model.keras` of a command, or of its folder.
@@ -101,7 +101,7 @@ def evaluate(
     out: str | os.PathLike[str] | None = None,
     quiet: bool = False,
 ) -> Evaluation:
-    """Tests a classifier on a folder of pictures.
+    """Test a classifier on a folder of pictures.
 
     Args:
         model: As for `predict`.
@@ -166,7 +166,7 @@ def export(
     *,
     out: str | os.PathLike[str] | None = None,
 ) -> pathlib.Path:
-    """Converts a model for other programs, by `keras.Model.export`.
+    """Convert a model for other programs, by `keras.Model.export`.
 
     Args:
         model: As for `predict`.

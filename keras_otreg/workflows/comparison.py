@@ -45,7 +45,7 @@ def compare(
     seed: int = 0,
     quiet: bool = False,
 ) -> Similarity:
-    """Compares all pairs of layers of two networks.
+    """Compare all pairs of layers of two networks.
 
     Prints a heat map, the layers that match, and the options with which
     `keras-otreg compress` acts there.
@@ -128,7 +128,7 @@ def _read(files, model, image_size):
 
 
 def _print(paths, data, found, console):
-    """Prints the heat map, the pairs, and the command that uses them."""
+    """Print the heat map, the pairs, and the command that uses them."""
     console.print(_heat_map(paths, found))
     pairs = found.pairs()
     names = _names(paths)

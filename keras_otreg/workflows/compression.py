@@ -48,7 +48,7 @@ def compress(
     seed: int = 0,
     quiet: bool = False,
 ) -> Result:
-    """Trains a student alone and beside a teacher, and keeps the better one.
+    """Train a student alone and beside a teacher, and keep the better one.
 
     Args:
         model: Path of the large network, a `.keras` file.

@@ -64,7 +64,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 def compared(
     probabilities: np.ndarray, other: np.ndarray, labels: np.ndarray
 ) -> Comparison:
-    """Compares two networks by McNemar's exact test.
+    """Compare two networks by McNemar's exact test.
 
     Args:
         probabilities: Of the first network, `(pictures, classes)`.

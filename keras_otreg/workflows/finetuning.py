@@ -39,7 +39,7 @@ def finetune(
     seed: int = 0,
     quiet: bool = False,
 ) -> Result:
-    """Fine-tunes a network on a folder of pictures.
+    """Fine-tune a network on a folder of pictures.
 
     Trains a new head, then all of the network without a penalty, then all of
     it under the penalty, and keeps what is best in validation. Called again
@@ -117,7 +117,7 @@ def tune(
     seed: int = 0,
     quiet: bool = False,
 ) -> Result:
-    """Searches where and how strongly a penalty should act.
+    """Search where and how strongly a penalty should act.
 
     It is `finetune` with trials that also draw the layer and the learning
     rate.

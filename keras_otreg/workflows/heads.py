@@ -1,4 +1,4 @@
-"""Where a network ends, and new heads for other classes."""
+"""Heads of networks, and new ones for other classes."""
 
 import keras
 import numpy as np
@@ -84,7 +84,7 @@ def _last_but(chain, kinds):
 
 
 def _scores_of(model):
-    """What gives a number per class to a softmax, or the softmax itself."""
+    """Place of the layer with a number per class, or of the softmax."""
     place = _last_but(model.layers, (*ENDS, *ACTIVATIONS, *POOLINGS))
     ends = enumerate(model.layers[place:], place)
     softmax = next((k for k, layer in ends if _is_softmax(layer)), None)

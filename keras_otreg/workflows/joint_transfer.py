@@ -45,7 +45,7 @@ def joint(
     seed: int = 0,
     quiet: bool = False,
 ) -> Result:
-    """Fine-tunes on pictures alone and beside others; keeps the better one.
+    """Fine-tune on pictures alone and beside others, and keep the better one.
 
     Args:
         target: A folder of pictures, as of `keras_otreg.data.picture_parts`.

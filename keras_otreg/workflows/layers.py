@@ -40,7 +40,7 @@ def known_layers(
     name: str,
     features: str | None = None,
 ) -> list[str]:
-    """Returns the paths of layers if a network has them all.
+    """Return the paths of layers if a network has them all.
 
     Args:
         model: A built `keras.Model`.
@@ -106,7 +106,7 @@ def _usable(model, specs, last):
 
 
 def _innermost_first(model):
-    """Yields what `walk` does, but networks behind what is inside them."""
+    """Yield what `walk` does, but networks behind what is inside them."""
     around = []
     for path, layer in walk(model):
         while around and not path.startswith(f"{around[-1][0]}/"):

@@ -1,4 +1,4 @@
-"""Ways of fine-tuning, by the names that the command line calls them."""
+"""Methods of fine-tuning, by the names that the command line calls them."""
 
 import math
 import random
@@ -52,7 +52,7 @@ class Method:
         teacher: keras.Model | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> keras.Model:
-        """Returns what is to be trained.
+        """Return what is to be trained.
 
         Args:
             student: A network, which is trained in place.
@@ -71,7 +71,7 @@ class Method:
     def check(
         self, student: keras.Model, teacher: keras.Model | None = None
     ) -> None:
-        """Builds the model once, so that a misfit is found before training.
+        """Build the model once, so that a misfit is found before training.
 
         Raises:
             ValueError: If a loss does not fit the shapes of its layers.
@@ -154,7 +154,7 @@ class Method:
 
 
 def default_place(model: Any, method: str, features: str) -> str:
-    """Where a method acts if nothing is said: before the head.
+    """Default layer of a method: the one before the head.
 
     Args:
         model: A built `keras.Model`.

@@ -1,4 +1,4 @@
-"""Ways of fine-tuning: their names in commands, and their titles."""
+"""Methods of fine-tuning: their names in commands, and their titles."""
 
 TITLES = {
     "transport": "transport",

@@ -16,7 +16,7 @@ LONGEST = 300
 
 
 def network_in(path: pathlib.Path, role: str) -> keras.Model:
-    """Loads a network from a file.
+    """Load a network from a file.
 
     Args:
         path: Of a `.keras` file.

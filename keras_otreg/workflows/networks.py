@@ -16,7 +16,7 @@ from keras_otreg.workflows.network_file import network_in
 def teacher_named(
     name: str | os.PathLike[str] | keras.Model, size: int
 ) -> keras.Model:
-    """Loads the network to learn from.
+    """Load the network to learn from.
 
     Args:
         name: `"efficientnet-lite0"`, the path of a `.keras` file, the name of
@@ -82,7 +82,7 @@ def picture_shape(
 
 
 def without_batch_statistics(model: keras.Model) -> keras.Model:
-    """Freezes the batch normalisation of a network, which is changed."""
+    """Freeze the batch normalisation of a network, which is changed."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             without_batch_statistics(layer)

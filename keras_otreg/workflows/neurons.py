@@ -90,7 +90,7 @@ class Neurons:
 
     @property
     def entropy(self) -> float:
-        """How blurred the plan is: 0 for a matching, 1 for a uniform one."""
+        """Entropy of the plan: 0 for a matching, 1 for a uniform one."""
         return float(entropy_of(keras.ops.convert_to_tensor(self.plan)))
 
     def roles(self, which: np.ndarray) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ def neurons(
     loss: Any,
     same: bool,
 ) -> Neurons:
-    """Compares the neurons of two layers on some pictures.
+    """Compare the neurons of two layers on some pictures.
 
     Args:
         teacher: The network that was learnt from.

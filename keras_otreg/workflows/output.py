@@ -7,7 +7,7 @@ from keras_otreg import checks
 
 
 def output_folder(folder: pathlib.Path, *pictures: pathlib.Path) -> None:
-    """Makes a folder, and checks that it can be written to.
+    """Make a folder, and check that it can be written to.
 
     Also keeps TensorFlow from logging each model that it traces again.
 

@@ -47,7 +47,7 @@ class Project:
     def stage(
         self, name: str, title: str, work: Callable[[], Trained]
     ) -> Trained:
-        """Returns the network of a stage, trained now or before.
+        """Return the network of a stage, trained now or before.
 
         Args:
             name: Of its files.
@@ -105,7 +105,7 @@ class Project:
     def search(
         self, method: Method, start: keras.Model, trials: int, **draw: bool
     ) -> tuple[Trained, dict[str, Any]]:
-        """Trains with values drawn at random; returns the best trial.
+        """Train with values drawn at random, and return the best trial.
 
         A trial is a stage: those of an earlier search with the same settings
         are not trained again, and the weights of the best one are kept.
@@ -168,7 +168,7 @@ class Project:
         return max(results, key=lambda title: self.score(results[title]))
 
     def write(self, data: ReportData) -> None:
-        """Writes the model, the table of all epochs and the report."""
+        """Write the model, the table of all epochs and the report."""
         folder, shape = self.run.folder, self.trainer.shape
         names = self.trainer.parts["train"].class_names
         model = data.results[data.chosen].model

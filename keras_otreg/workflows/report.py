@@ -29,7 +29,7 @@ FILTERS = {
 
 
 def check_report() -> None:
-    """Raises if a package is missing that the report needs.
+    """Raise if a package is missing that the report needs.
 
     Raises:
         ImportError: With the command that installs it.
@@ -39,7 +39,7 @@ def check_report() -> None:
 
 
 def report_page(data: ReportData, shape: tuple[int, int, int]) -> str:
-    """Returns an HTML page that needs no other file.
+    """Return an HTML page that needs no other file.
 
     Args:
         data: Of the report.
@@ -49,7 +49,7 @@ def report_page(data: ReportData, shape: tuple[int, int, int]) -> str:
 
 
 def rendered(template: str, context: Mapping[str, Any]) -> str:
-    """Fills in one of the templates of this folder."""
+    """Fill in one of the templates of this folder."""
     jinja2 = checks.installed("jinja2", EXTRA, "Reports")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_otreg.workflows"),

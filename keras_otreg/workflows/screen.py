@@ -10,7 +10,7 @@ import rich.text
 
 
 def console_for(quiet: bool = False) -> rich.console.Console:
-    """Returns the console of a command.
+    """Return the console of a command.
 
     Args:
         quiet: Whether it prints nothing. Keras then draws no bars either, such
@@ -33,17 +33,17 @@ class Screen:
         self._bar = bar
 
     def watch(self, title: str, epochs: int) -> keras.callbacks.Callback:
-        """Returns a callback that shows a training of at most some epochs."""
+        """Return a callback that shows a training of at most some epochs."""
         return _Watch(self._bar, title, epochs)
 
     def say(self, text: str) -> None:
-        """Prints a line above the bar."""
+        """Print a line above the bar."""
         self._bar.console.print(text, highlight=False)
 
 
 @contextlib.contextmanager
 def screen(console: rich.console.Console) -> Iterator[Screen]:
-    """Shows the bar of the current stage within the block."""
+    """Show the bar of the current stage within the block."""
     columns = (
         rich.progress.TextColumn("{task.description}", markup=False),
         rich.progress.BarColumn(bar_width=20),
@@ -72,7 +72,7 @@ def _clock(seconds):
 
 
 class _Watch(keras.callbacks.Callback):
-    """Moves the bar of one training."""
+    """Callback that moves the bar of one training."""
 
     def __init__(self, bar, title, epochs):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which layers of two networks are alike."""
+"""Similarity of the layers of two networks."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ SHARP = TransportAlignment(epsilon=0.05)
 
 @dataclasses.dataclass(frozen=True)
 class Similarity:
-    """What two networks have in common, layer by layer.
+    """Similarity of the layers of two networks.
 
     Attributes:
         rows: Layers of the first network.
@@ -56,7 +56,7 @@ def similarity(
     layers: tuple[Sequence[str], Sequence[str]],
     advance: Callable[[], None] = lambda: None,
 ) -> Similarity:
-    """Compares layers of two networks on some pictures.
+    """Compare layers of two networks on some pictures.
 
     Args:
         first: A built `keras.Model`.

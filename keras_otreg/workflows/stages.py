@@ -36,7 +36,7 @@ class Trained:
 
 
 def settle(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
-    """Writes down what the results in a folder depend on.
+    """Write down what the results in a folder depend on.
 
     As long as nothing is finished, by whatever command, other settings bind
     nobody.
@@ -82,7 +82,7 @@ class Run:
         return self._path(name, "json").exists()
 
     def stage(self, name: str, work: Callable[[], Trained]) -> Trained:
-        """Returns the network of a stage, trained now or before."""
+        """Return the network of a stage, trained now or before."""
         if self.is_finished(name):
             return self._read(name)
         trained = work()
@@ -113,6 +113,6 @@ class Run:
 
 
 def write_table(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows as a CSV file, all or nothing; they may lack columns."""
+    """Write rows as a CSV file, all or nothing; they may lack columns."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     write_csv(path, columns, ([row.get(x) for x in columns] for row in rows))

@@ -51,7 +51,7 @@ class Result:
 def summarised(
     data: ReportData, folder: pathlib.Path, console: rich.console.Console
 ) -> Result:
-    """Prints a table, the summary and where the files are.
+    """Print a table, the summary and where the files are.
 
     Args:
         data: Of the report.

@@ -48,7 +48,7 @@ class Training:
 
 
 class Trainer:
-    """Trains networks on the parts of a picture folder.
+    """Trainer of networks on the parts of a picture folder.
 
     Args:
         parts: Pictures for `"train"`, `"validation"` and `"test"`.
@@ -101,7 +101,7 @@ class Trainer:
         data: Any = None,
         learning_rate: float | None = None,
     ) -> Trained:
-        """Trains a copy of a network; returns its best epoch.
+        """Train a copy of a network, and return its best epoch.
 
         Args:
             title: Shown with the progress.
@@ -138,7 +138,7 @@ class Trainer:
         )
 
     def train_head(self, title: str, student: keras.Model) -> Trained:
-        """Trains the last layer of a network; the rest is not changed.
+        """Train the last layer of a network; the rest is not changed.
 
         The layers below run once for each picture and its mirror image.
         """
@@ -163,7 +163,7 @@ class Trainer:
 
 
 class BestEpoch(keras.callbacks.Callback):
-    """Restores the best epoch, and ends a training without progress.
+    """Callback that restores the best epoch, and ends a training without progress.
 
     An epoch is better if its validation accuracy is higher or, of equal
     accuracies, its validation cross-entropy lower.
@@ -187,7 +187,7 @@ class BestEpoch(keras.callbacks.Callback):
     def on_epoch_end(
         self, epoch: int, logs: Mapping[str, float] | None = None
     ) -> None:
-        """Keeps the weights if the epoch is better than all before."""
+        """Keep the weights if the epoch is better than all before."""
         logs = logs or {}
         reached = logs["val_accuracy"], -logs[f"val_{CROSSENTROPY}"]
         if self._reached is None or reached > self._reached:
@@ -197,12 +197,12 @@ class BestEpoch(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Restores the weights of the best epoch."""
+        """Restore the weights of the best epoch."""
         self._network.set_weights(self._weights)
 
 
 def compile_for(model: keras.Model, learning_rate: float) -> None:
-    """Compiles a model for pictures and their classes."""
+    """Compile a model for pictures and their classes."""
     crossentropy = keras.metrics.SparseCategoricalCrossentropy(CROSSENTROPY)
     model.compile(
         keras.optimizers.Adam(learning_rate),

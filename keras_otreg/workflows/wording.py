@@ -5,7 +5,7 @@ from keras_otreg.workflows.report_data import ReportData
 
 
 def choice(data: ReportData) -> str:
-    """Which of the networks `model.keras` is, and why."""
+    """Sentence about which network `model.keras` is, and why."""
     best, least = data.score(data.chosen, "validation")
     scores = {
         title: data.score(title, "validation")
@@ -35,7 +35,7 @@ def choice(data: ReportData) -> str:
 
 
 def comparison(found: Comparison, method: str, plain: str) -> str:
-    """How the method compares with the network without it, on test pictures.
+    """Sentence that compares the method with its baseline on test pictures.
 
     Args:
         found: The comparison.
