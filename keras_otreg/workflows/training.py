@@ -163,7 +163,7 @@ class Trainer:
 
 
 class BestEpoch(keras.callbacks.Callback):
-    """Callback that restores the best epoch, and ends a training without progress.
+    """Callback that restores the best epoch and stops without progress.
 
     An epoch is better if its validation accuracy is higher or, of equal
     accuracies, its validation cross-entropy lower.
