@@ -68,8 +68,8 @@ def advice(data: ReportData) -> str | None:
         weight = " or ".join(data.strengths)
         search = f", or search one with {data.search}" if data.search else ""
         return (
-            f"{data.plain} is ahead of {data.method} in validation. A penalty "
-            f"is only as good as its teacher: try a smaller {weight}{search}."
+            f"In validation {data.plain} is ahead of {data.method}: try a "
+            f"smaller {weight}{search}."
         )
     if data.chosen != data.method:
         return (
