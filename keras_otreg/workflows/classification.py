@@ -171,7 +171,8 @@ def export(
     Args:
         model: As for `predict`.
         format: `"saved-model"`, `"tflite"` or `"onnx"`.
-        out: Where to; beside the model if not given.
+        out: Where to; beside the model if not given. The end of a file's name
+            is added if it lacks it.
 
     Returns:
         The path of what was written. `classes.json` is beside it.
@@ -190,6 +191,8 @@ def export(
     known, suffix = FORMATS[format]
     name = path.stem if suffix else "saved_model"
     target = pathlib.Path(out) if out else path.with_name(name + suffix)
+    if not target.name.endswith(suffix):
+        target = target.with_name(target.name + suffix)
     if target.exists():
         raise OSError(f"cannot export to {target}: it exists. Choose another")
     network = network_in(path, "model")

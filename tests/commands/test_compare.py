@@ -5,6 +5,7 @@ import csv
 import pytest
 
 
+@pytest.mark.slow
 def test_it_pairs_layers_and_draws_them(
     run, folder, teacher, student, tmp_path
 ):

@@ -47,7 +47,8 @@ def test_layers_are_paired_as_they_are_named(compress, tmp_path):
     assert code == 1
     assert "mmd" in error
     assert not list(tmp_path.glob("out/stages/*"))
-    assert compress("--at", "maps", "--at", "avg_pool=maps")[0] == 0
+    layers = "--at", "maps", "--at", "avg_pool=maps"
+    assert compress(*layers, "--method", "cka")[0] == 0
     config = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
     assert config["at"] == {"maps": "maps", "avg_pool": "maps"}
 

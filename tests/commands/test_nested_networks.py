@@ -24,7 +24,10 @@ def nested(tmp_path):
     "options",
     [
         ("finetune", "{folder}", "--teacher", "{nested}"),
-        ("compress", "{nested}", "{folder}", "--student", "{nested}"),
+        (
+            *("compress", "{nested}", "{folder}", "--student", "{nested}"),
+            *("--method", "cka"),
+        ),
     ],
 )
 def test_a_network_inside_another_one_is_taken(

@@ -162,7 +162,8 @@ def test_an_exported_model_predicts_the_same(tmp_path, format):
 def of_tensorflow(path, x):
     import tensorflow as tf
 
-    return tf.saved_model.load(path).serve(x)
+    loaded = tf.saved_model.load(path)
+    return loaded.serve(x)
 
 
 def of_tflite(path, x):

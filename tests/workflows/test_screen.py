@@ -14,6 +14,7 @@ def test_a_bar_says_how_long_a_stage_took_and_can_take():
         watch = stages.watch("plain fine-tuning", 20)
         watch.on_train_begin()
         watch.on_epoch_end(0, {"val_accuracy": 0.5})
+        stages._bar.refresh()
         stages.say("a line above")
         watch.on_train_end()
     lines = shown.getvalue()

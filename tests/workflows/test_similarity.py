@@ -33,6 +33,16 @@ def permuted(model, order):
     return copy
 
 
+def test_a_layer_and_its_permutation_are_alike(rng):
+    model = network()
+    x = rng.normal(size=(20, 6)).astype("float32")
+    paths = (("first",), ("first",))
+    found = similarity(model, permuted(model, [1, 2, 3, 4, 0]), (x, x), paths)
+    for name in (TRANSPORT, CKA, PERMUTED):
+        np.testing.assert_allclose(found.values[name], [[1.0]], atol=1e-3)
+
+
+@pytest.mark.slow
 def test_a_network_and_its_permutation_are_alike(rng):
     model = network()
     other = permuted(model, [1, 2, 3, 4, 0])
