@@ -139,11 +139,6 @@ REFUSED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def fresh_session():
-    """No test of this file names a layer: nothing to clear, slowly."""
-
-
 def cases(table):
     return [
         pytest.param(name, arguments, id=f"{name}-{k}")

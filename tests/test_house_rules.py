@@ -62,11 +62,6 @@ HOMES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def fresh_session():
-    """No test of this file names a layer: nothing to clear, slowly."""
-
-
 def place(path):
     return path.relative_to(PACKAGE).as_posix()
 
@@ -76,7 +71,8 @@ def room(path):
     return place(path).removesuffix(".py").split("/")[0]
 
 
-every_file = pytest.mark.parametrize("path", FILES, ids=place)
+def where(path, node):
+    return f"{place(path)}:{node.lineno}"
 
 
 @functools.cache
@@ -99,38 +95,57 @@ def functions(path):
     return [x for x in ast.walk(tree_of(path)) if isinstance(x, kinds)]
 
 
-@every_file
-def test_a_file_fits_in_the_head(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
-
-
-@every_file
-def test_a_function_fits_on_a_screen(path):
-    for function in functions(path):
-        body = function.body
-        has_docstring = ast.get_docstring(function) is not None
-        first = body[1] if has_docstring and len(body) > 1 else body[0]
-        length = function.end_lineno - first.lineno + 1
-        assert length <= 45, f"{function.name} has {length} lines"
-
-
-@every_file
-def test_nothing_is_printed_or_asserted(path):
+def calls(path):
+    """All calls in a file, with the function that each names."""
     for node in ast.walk(tree_of(path)):
-        assert not isinstance(node, ast.Assert), node.lineno
-        called = isinstance(node, ast.Call) and ast.unparse(node.func)
-        assert called not in ("print", "breakpoint"), node.lineno
+        if isinstance(node, ast.Call):
+            yield node, ast.unparse(node.func)
 
 
-@every_file
-def test_loading_a_file_runs_nothing_that_is_in_it(path):
-    text = path.read_text(encoding="utf-8")
-    assert not re.search(r"allow_pickle\s*=\s*True|safe_mode\s*=\s*False", text)
-    assert "enable_unsafe_deserialization" not in text
+def lines_of(function):
+    """Lines of the body, without the docstring."""
+    body = function.body
+    has_docstring = ast.get_docstring(function) is not None
+    first = body[1] if has_docstring and len(body) > 1 else body[0]
+    return function.end_lineno - first.lineno + 1
+
+
+def files_with(pattern, files=FILES):
+    """Files in whose text a pattern is found."""
+    texts = ((path, path.read_text(encoding="utf-8")) for path in files)
+    return [place(path) for path, text in texts if re.search(pattern, text)]
+
+
+def test_a_file_fits_in_the_head():
+    lengths = {
+        place(path): len(path.read_text(encoding="utf-8").splitlines())
+        for path in FILES
+    }
+    assert not {k: n for k, n in lengths.items() if n > 400}
+
+
+def test_a_function_fits_on_a_screen():
+    lengths = {
+        where(path, x): lines_of(x) for path in FILES for x in functions(path)
+    }
+    assert not {k: n for k, n in lengths.items() if n > 45}
+
+
+def test_nothing_is_printed_or_asserted():
+    for path in FILES:
+        for node in ast.walk(tree_of(path)):
+            assert not isinstance(node, ast.Assert), where(path, node)
+        for node, name in calls(path):
+            assert name not in ("print", "breakpoint"), where(path, node)
+
+
+def test_loading_a_file_runs_nothing_that_is_in_it():
+    unsafe = r"allow_pickle\s*=\s*True|safe_mode\s*=\s*False"
+    assert not files_with(f"{unsafe}|enable_unsafe_deserialization")
     # One file of weights, whose checksum is known.
-    unpickles = re.search(r"\b(pickle|joblib|dill|marshal|shelve)\b", text)
-    assert not unpickles or place(path) == "data/efficientnet_lite0.py"
-    assert not re.search(r"pickle\.loads?\(|pickle\.Unpickler\(", text)
+    unpickles = files_with(r"\b(pickle|joblib|dill|marshal|shelve)\b")
+    assert unpickles == ["data/efficientnet_lite0.py"]
+    assert not files_with(r"pickle\.loads?\(|pickle\.Unpickler\(")
 
 
 # These write to memory, or to folders that are put in place in the end.
@@ -145,86 +160,81 @@ WRITERS = (
 )
 
 
-@every_file
-def test_files_are_written_as_a_whole_or_not_at_all(path):
-    for node in ast.walk(tree_of(path)):
-        is_call = isinstance(node, ast.Call)
-        name = getattr(node.func, "attr", None) if is_call else None
-        if name in ("save", "savefig", "write_text", "write_bytes"):
-            known = place(path) in WRITERS
-            assert known or "unfinished" in ast.unparse(node), node.lineno
+def test_files_are_written_as_a_whole_or_not_at_all():
+    for path in FILES:
+        for node, _ in calls(path):
+            name = getattr(node.func, "attr", None)
+            if name in ("save", "savefig", "write_text", "write_bytes"):
+                known = place(path) in WRITERS
+                whole = "unfinished" in ast.unparse(node)
+                assert known or whole, where(path, node)
 
 
-@every_file
-def test_nothing_is_left_to_do_and_nothing_private_is_used(path):
-    text = path.read_text(encoding="utf-8")
-    assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)
-    assert "keras.src" not in text
+def test_nothing_is_left_to_do_and_nothing_private_is_used():
+    assert not files_with(r"\b(TODO|FIXME|XXX)\b|keras\.src")
 
 
-@every_file
-def test_imports_climb_down(path):
-    here = room(path)
-    assert here in FLOORS, f"no floor is known for room {here}"
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[0] != "keras_otreg" or len(parts) == 1 or here == "__init__":
-            continue
-        there = parts[1]
-        if there == here:
-            continue
-        assert there in FLOORS, f"{name}: the front door is for users"
-        # The rooms under the roof may use each other.
-        sideways = FLOORS[here] == FLOORS[there] == FLOORS["data"]
-        assert FLOORS[there] < FLOORS[here] or sideways, name
-        assert (here, there) != ("features", "ot"), "no transport in features"
+def test_imports_climb_down():
+    for path in FILES:
+        here = room(path)
+        assert here in FLOORS, f"no floor is known for room {here}"
+        for name in imports(path):
+            root, *parts = name.split(".")
+            if root != "keras_otreg" or not parts or here == "__init__":
+                continue
+            told, there = f"{place(path)}: {name}", parts[0]
+            if there == here:
+                continue
+            assert there in FLOORS, f"{told}: the front door is for users"
+            # The rooms under the roof may use each other.
+            sideways = FLOORS[here] == FLOORS[there] == FLOORS["data"]
+            assert FLOORS[there] < FLOORS[here] or sideways, told
+            assert (here, there) != ("features", "ot"), "no transport there"
 
 
-@every_file
-@pytest.mark.parametrize("library", HOMES)
-def test_a_library_is_imported_only_at_home(path, library):
-    if any(name.split(".")[0] == library for name in imports(path)):
-        assert place(path).startswith(HOMES[library])
+def test_a_library_is_imported_only_at_home():
+    for path in FILES:
+        for library in {name.split(".")[0] for name in imports(path)}:
+            homes = HOMES.get(library, ("",))
+            assert place(path).startswith(homes), f"{place(path)}: {library}"
 
 
-@pytest.mark.parametrize(
-    "path", [x for x in FILES if room(x) == "ot"], ids=place
-)
-def test_the_mathematics_knows_no_layer_and_no_model(path):
-    text = path.read_text(encoding="utf-8")
-    assert not re.search(r"keras\.(layers|Model|models|losses)\b", text)
+def test_the_mathematics_knows_no_layer_and_no_model():
+    files = [path for path in FILES if room(path) == "ot"]
+    assert files
+    assert not files_with(r"keras\.(layers|Model|models|losses)\b", files)
 
 
 def modules():
+    yield keras_otreg
     for found in pkgutil.walk_packages([str(PACKAGE)], "keras_otreg."):
-        if not found.name.endswith("__main__"):
-            yield found.name
+        if found.name.endswith("__main__"):
+            continue
+        # A room may need a library that is not installed here.
+        try:
+            yield importlib.import_module(found.name)
+        except ModuleNotFoundError as error:
+            if error.name.split(".")[0] not in HOMES:
+                raise
 
 
-@pytest.mark.parametrize("name", ["keras_otreg", *modules()])
-def test_every_public_name_exists_and_is_explained(name):
-    # A room may need a library that is not installed here.
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name.split(".")[0] not in HOMES:
-            raise
-        pytest.skip(f"{error.name} is not installed")
-    assert inspect.getdoc(module)
-    for public in getattr(module, "__all__", ()):
-        value = getattr(module, public)
-        explained = (type, types.FunctionType, types.ModuleType)
-        if isinstance(value, explained):
-            assert inspect.getdoc(value), public
-        if isinstance(value, type):
-            missing = [
-                key
-                for key, item in vars(value).items()
-                if isinstance(item, types.FunctionType | property | classmethod)
-                and not key.startswith("_")
-                and not inspect.getdoc(getattr(value, key))
-            ]
-            assert not missing, f"{public}: {missing}"
+def public_methods(kind):
+    kinds = types.FunctionType | property | classmethod
+    for key, item in vars(kind).items():
+        if isinstance(item, kinds) and not key.startswith("_"):
+            yield getattr(kind, key)
+
+
+def test_every_public_name_exists_and_is_explained():
+    explained = (type, types.FunctionType, types.ModuleType)
+    for module in modules():
+        assert inspect.getdoc(module), module.__name__
+        for public in getattr(module, "__all__", ()):
+            value = getattr(module, public)
+            if isinstance(value, explained):
+                assert inspect.getdoc(value), public
+            if isinstance(value, type):
+                assert all(map(inspect.getdoc, public_methods(value))), public
 
 
 def test_the_package_lists_its_public_names_alone():

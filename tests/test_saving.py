@@ -118,13 +118,6 @@ OBJECTS = [
 MODELS = {"SourceModel", "TransferModel"}
 
 
-@pytest.fixture(autouse=True)
-def fresh_session():
-    """As in every test, but without a quarter of a second for garbage."""
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(0)
-
-
 def described(instance):
     """The configuration in JSON: what a file would hold."""
     return json.dumps(keras.saving.serialize_keras_object(instance))

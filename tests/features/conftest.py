@@ -6,13 +6,6 @@ from keras import layers
 from keras_otreg.layers import FeatureTap
 
 
-@pytest.fixture(autouse=True)
-def fresh_session():
-    """As in every test, but without a quarter of a second for garbage."""
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(0)
-
-
 @keras.saving.register_keras_serializable(package="tests")
 class Counter(layers.Layer):
     """Counts its calls, for eager models."""

@@ -7,13 +7,6 @@ from keras_otreg.layers import FeaturePenalty
 from keras_otreg.losses import RepresentationTransport
 
 
-@pytest.fixture(autouse=True)
-def fresh_session():
-    """As in every test, but without a quarter of a second for garbage."""
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(0)
-
-
 @pytest.fixture
 def policy():
     """Sets the policy of the test; the old one comes back after it."""

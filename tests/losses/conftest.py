@@ -8,13 +8,6 @@ from keras_otreg import losses, ot
 TIGHT = ot.Sinkhorn(max_iterations=20_000, tolerance=1e-8)
 
 
-@pytest.fixture(autouse=True)
-def fresh_session():
-    """As in every test, but without a quarter of a second for garbage."""
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(0)
-
-
 @pytest.fixture
 def compiled(one_graph):
     """Makes one graph of a function, because eager loops are slow."""

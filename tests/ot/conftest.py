@@ -24,11 +24,6 @@ RHOS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def fresh_session():
-    """No test of this folder names a layer: nothing to clear, slowly."""
-
-
 @pytest.fixture(params=TIGHT.values(), ids=TIGHT.keys())
 def solver(request):
     """Each solver, with a tolerance for oracles in float64."""

@@ -4,13 +4,6 @@ import pytest
 from keras import layers
 
 
-@pytest.fixture(autouse=True)
-def fresh_session():
-    """As in every test, but without a quarter of a second for garbage."""
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(0)
-
-
 @keras.saving.register_keras_serializable(package="tests")
 class TwoLayers(keras.Model):
     """A subclassed model, with a list of layers and a composite layer."""
