@@ -150,7 +150,6 @@ def test_loading_a_file_runs_nothing_that_is_in_it():
 
 # These write to memory, or to folders that are put in place in the end.
 WRITERS = (
-    "benchmark/soak/life.py",
     "files.py",
     "data/sample_files.py",
     "models/saved.py",
@@ -190,6 +189,26 @@ def test_imports_climb_down():
             sideways = FLOORS[here] == FLOORS[there] == FLOORS["data"]
             assert FLOORS[there] < FLOORS[here] or sideways, told
             assert (here, there) != ("features", "ot"), "no transport there"
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def test_every_file_is_reached_from_the_package_or_its_commands():
+    files = {module_of(path): path for path in FILES}
+    left, reached = ["keras_otreg", "keras_otreg.__main__"], set()
+    while left:
+        name = left.pop()
+        if name in files and name not in reached:
+            reached.add(name)
+            found = [*imports(files[name])]
+            # With a module come the packages that it is in.
+            parents = [x.rpartition(".")[0] for x in (*found, name)]
+            left += [*found, *parents]
+    # What nothing imports would be in the wheel for maintainers alone.
+    assert not set(files) - reached
 
 
 def test_a_library_is_imported_only_at_home():

@@ -14,14 +14,13 @@ def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
 
     Args:
         page: The file; made if it is not there.
-        name: Of the section. `python -m keras_otreg benchmark NAME --page`
-            is what wrote it.
+        name: Of the section. The option `--page` of a benchmark writes it.
         paragraphs: What it is to say.
 
     Raises:
         ValueError: If one of the marks around the section is lost.
     """
-    begin = f"<!-- {name}: written by `benchmark {name} --page` -->"
+    begin = f"<!-- {name}: written by `--page` -->"
     end = f"<!-- {name}: end -->"
     text = page.read_text(encoding="utf-8") if page.exists() else "# Results\n"
     checks.whole_section(text, begin, end, page)
@@ -35,16 +34,19 @@ def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
         unfinished.write_text(f"{before}{section}{after}", encoding="utf-8")
 
 
-def origin(about: dict[str, Any]) -> tuple[str, str]:
+def origin(
+    about: dict[str, Any], program: str = "python -m keras_otreg"
+) -> tuple[str, str]:
     """A paragraph with the command of a run, and what it ran on, in words.
 
     Args:
         about: What `write_about` wrote, without what is said elsewhere.
+        program: What the command is of.
     """
     on = "; ".join(f"{k} {v}" for k, v in about.items() if k != "command")
     # Where its tables went is of no use to those who repeat it.
     command = re.sub(r"(--out )('.*?'|\S+)", r"\1DIR", about["command"])
-    return f"Command: `python -m keras_otreg {command}`", on
+    return f"Command: `{program} {command}`", on
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -98,20 +98,6 @@ def whole_record(path: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def equal_titles(titles: Sequence[str], expected: Sequence[str]) -> None:
-    """Raises if the columns of a table are others, or in another order."""
-    if list(titles) != list(expected):
-        raise ValueError(
-            f"Expected columns {list(expected)}. Received: {list(titles)}"
-        )
-
-
-def some_lines(lines: Sequence[Any], may_be_empty: bool) -> None:
-    """Raises if a table is empty that may not be."""
-    if not lines and not may_be_empty:
-        raise ValueError("Expected a table of some lines. Received: no line")
-
-
 def all_there(known: Mapping[str, Any], names: Sequence[str]) -> None:
     """Raises if something is not written down."""
     missing = [name for name in names if name not in known]

@@ -5,7 +5,7 @@ import pytest
 
 from keras_otreg.benchmark import accuracy
 from keras_otreg.benchmark.accuracy.cells import Cell, write_cells
-from keras_otreg.benchmark.machine import machine
+from keras_otreg.benchmark.record import machine
 
 
 @pytest.fixture

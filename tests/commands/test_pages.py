@@ -39,7 +39,7 @@ def commands(parser, name=""):
     inner = [
         x for x in parser._actions if isinstance(x, argparse._SubParsersAction)
     ]
-    if not inner:
+    if not inner and parser.description:
         yield name, parser
     for action in inner:
         for word, command in action.choices.items():

@@ -14,7 +14,7 @@ from keras_otreg.benchmark.accuracy.measuring import Measuring
 from keras_otreg.benchmark.accuracy.pictures import digest_of, folder_problem
 from keras_otreg.benchmark.accuracy.problem import Problem
 from keras_otreg.benchmark.accuracy.small import small_problem
-from keras_otreg.benchmark.on_disk import read_about, write_about
+from keras_otreg.benchmark.record import read_about, write_about
 from keras_otreg.demo.progress import Stages, progress
 
 PICTURES = "digest of the pictures"

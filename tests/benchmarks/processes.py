@@ -3,9 +3,8 @@
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
 
-from keras_otreg.benchmark.speed.measure import Claim, Row
+from results import Claim, row
 
 IMPORT = """
 import time
@@ -50,7 +49,7 @@ print(before, peak())
 """
 
 
-def started(repeats: int) -> Iterator[Row | Claim]:
+def start_up(repeats):
     """Times the import of this library after that of Keras."""
     times = [
         [float(word) for word in _python(IMPORT).split()[-2:]]
@@ -58,8 +57,10 @@ def started(repeats: int) -> Iterator[Row | Claim]:
         for _ in range(repeats + 1)
     ][1:]
     keras, added = (statistics.median(x) for x in zip(*times, strict=True))
-    yield Row("start-up", "import keras", "keras", keras)
-    yield Row("start-up", "then import keras_otreg", "keras_otreg", added)
+    yield row("start-up", on="import keras", by="keras", time=keras)
+    yield row(
+        "start-up", on="then import keras_otreg", by="keras_otreg", time=added
+    )
     yield Claim(
         "`import keras_otreg` adds at most 0.15 s to `import keras`",
         f"{added:.3f} s",
@@ -67,17 +68,18 @@ def started(repeats: int) -> Iterator[Row | Claim]:
     )
 
 
-def remembered(size: int, largest: int) -> Iterator[Row | Claim]:
+def memory(size, largest):
     """Measures the peak of memory of a step, for few and many iterations."""
     plain = _added(size, 0)[0]
     peaks = {}
     for iterations in (10, 1000):
         peaks[iterations] = (_added(size, iterations)[0] - plain) / size**2
-        yield Row(
+        note = f"{peaks[iterations]:.2f} matrices beyond the plain step"
+        yield row(
             "memory of a training step",
-            f"{size} neurons, {iterations} iterations",
-            "keras_otreg",
-            note=f"{peaks[iterations]:.2f} matrices beyond the plain step",
+            on=f"{size} neurons, {iterations} iterations",
+            by="keras_otreg",
+            **{"": note},
         )
     yield Claim(
         "Memory of a step does not grow with the iterations, and is at most 5 "

@@ -1,11 +1,17 @@
-"""What a measurement was made on."""
+"""What a run was made on, and by which command, in a file beside it."""
 
+import json
 import os
 import pathlib
 import platform
+import shlex
+import sys
 from importlib import metadata
+from typing import Any
 
 import keras_otreg
+from keras_otreg import checks
+from keras_otreg.files import whole
 
 PACKAGES = (
     "keras",
@@ -36,33 +42,6 @@ def machine() -> dict[str, str]:
     return found
 
 
-SYSTEM = pathlib.Path("/sys/devices/system/cpu")
-
-
-def cache_bytes(system: pathlib.Path = SYSTEM) -> int | None:
-    """Bytes of the last caches before memory, of all cores together.
-
-    Args:
-        system: Where Linux tells of its processors.
-
-    Returns:
-        `None` where that is unknown.
-    """
-    found: dict[int, dict[str, int]] = {}
-    try:
-        for cache in system.glob("cpu[0-9]*/cache/index*"):
-            level, cores, size = (
-                (cache / name).read_text().strip()
-                for name in ("level", "shared_cpu_list", "size")
-            )
-            kibibytes = int(size.removesuffix("K"))
-            # Cores that share a cache all tell of it.
-            found.setdefault(int(level), {})[cores] = 1024 * kibibytes
-    except (OSError, ValueError):
-        return None
-    return sum(found[max(found)].values()) if found else None
-
-
 def _processor():
     listing = pathlib.Path("/proc/cpuinfo")
     lines = listing.read_text().splitlines() if listing.exists() else []
@@ -70,3 +49,22 @@ def _processor():
         x.split(":")[1].strip() for x in lines if x.startswith("model name")
     ]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def write_about(path: pathlib.Path, **more: Any) -> None:
+    """Writes down which command made the results, and on what."""
+    about = {**more, "command": shlex.join(sys.argv[1:]), **machine()}
+    with whole(path) as unfinished:
+        unfinished.write_text(json.dumps(about, indent=2), "utf-8")
+
+
+def read_about(path: pathlib.Path) -> dict[str, Any]:
+    """Reads what `write_about` wrote.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    with checks.whole_record(path):
+        about = dict(json.loads(path.read_text(encoding="utf-8")))
+        checks.all_there(about, ("command",))
+    return about

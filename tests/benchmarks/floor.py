@@ -1,50 +1,50 @@
 """The least time that a solver of matrix products can take here."""
 
-from collections.abc import Callable
-from typing import Any
+import pathlib
 
 import numpy as np
-
-from keras_otreg.benchmark.machine import cache_bytes
-from keras_otreg.benchmark.speed.problems import Cloud
+import tensorflow as tf
 
 # Where nobody tells how large the caches are.
 CACHE = 32 * 2**20
 LEAST_READ = 4 * 8192**2
 PRODUCTS, READING = "two bare products", "reading the kernel"
 
-Works = dict[str, Callable[[], Any]]
+
+def cache(system=pathlib.Path("/sys/devices/system/cpu")):
+    """Bytes of the last caches before memory, of all cores together.
+
+    Larger kernels are read from memory in each half iteration.
+    """
+    found = {}
+    try:
+        for place in system.glob("cpu[0-9]*/cache/index*"):
+            level, cores, size = (
+                (place / name).read_text().strip()
+                for name in ("level", "shared_cpu_list", "size")
+            )
+            # Cores that share a cache all tell of it.
+            kibibytes = int(size.removesuffix("K"))
+            found.setdefault(int(level), {})[cores] = 1024 * kibibytes
+    except (OSError, ValueError):
+        return CACHE
+    return sum(found[max(found)].values()) if found else CACHE
 
 
-def cache() -> int:
-    """Kernels of more bytes are read from memory in each half iteration."""
-    return cache_bytes() or CACHE
-
-
-def matmul_pairs(of: Cloud, iterations: int) -> Works:
+def matmul_pairs(of, iterations):
     """Bare products with the kernel: two an iteration, and nothing else."""
+    ways = {
+        "K' u": lambda K, u: tf.matmul(K, u, transpose_a=True),
+        "u' K": lambda K, u: tf.transpose(tf.matmul(tf.transpose(u), K)),
+    }
     return {
         f"{PRODUCTS}, K v and {name}{by}": _pair(of, iterations, left, compiled)
-        for name, left in (("K' u", _transposed), ("u' K", _as_row))
+        for name, left in ways.items()
         for by, compiled in (("", False), (", XLA", True))
     }
 
 
-def _transposed(kernel, u):
-    import tensorflow as tf
-
-    return tf.matmul(kernel, u, transpose_a=True)
-
-
-def _as_row(kernel, u):
-    import tensorflow as tf
-
-    return tf.transpose(tf.matmul(tf.transpose(u), kernel))
-
-
 def _pair(of, iterations, left, jit_compile):
-    import tensorflow as tf
-
     kernel = tf.constant(np.exp(-of.costs("float32")))
     weights = tf.constant(of.weights[1].astype("float32")[:, None])
 
@@ -60,14 +60,8 @@ def _pair(of, iterations, left, jit_compile):
     return lambda: multiply(kernel, weights).numpy()
 
 
-def reading() -> tuple[Works, int]:
-    """Passes over more memory than the caches hold, in several ways.
-
-    Returns:
-        The works, and how many bytes each of them reads.
-    """
-    import tensorflow as tf
-
+def reading():
+    """Works that pass over more memory than the caches hold; their bytes."""
     bytes_read = max(LEAST_READ, 2 * cache())
     numbers = tf.ones((bytes_read // 4,))
     add_up = tf.function(tf.reduce_sum, autograph=False)
@@ -80,13 +74,12 @@ def reading() -> tuple[Works, int]:
     return {f"reading, {k}": work for k, work in works.items()}, bytes_read
 
 
-def seconds_per_byte(times: dict[str, float], bytes_read: int) -> float:
+def seconds_per_byte(times, bytes_read):
     """Of the fastest way to read; takes all of them out of some times."""
     ways = [name for name in times if name.startswith("reading, ")]
     return min(times.pop(name) for name in ways) / bytes_read
 
 
-def fastest_pair(times: dict[str, float]) -> str:
-    """The name of the fastest pair of bare products."""
+def fastest_pair(times):
     pairs = [name for name in times if name.startswith(PRODUCTS)]
-    return min(pairs, key=lambda name: times[name])
+    return min(pairs, key=times.get)

@@ -5,50 +5,47 @@ solves the problem and returns its potentials when they are there.
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from keras import ops
 
-from keras_otreg.benchmark.speed.problems import Cloud
-from keras_otreg.ot import Sinkhorn
-
-Work = Callable[[], tuple[Any, Any, Any]]
+from keras_otreg.ot import Sinkhorn, TransportProblem
 
 
 class Task(NamedTuple):
-    """When to stop.
-
-    Attributes:
-        iterations: Of each solver, at most.
-        tolerance: L1 error of the marginals; 0 to do all iterations.
-        dtype: In which precision.
-    """
+    """When to stop: by the L1 error of the marginals; 0 does all iterations."""
 
     iterations: int
     tolerance: float
     dtype: str = "float32"
 
 
-def ours(of: Cloud, task: Task, **settings: Any) -> Work:
+def ours(of, task, **settings):
     """This library, as it is called inside a compiled step of training."""
     import tensorflow as tf
 
     solver = Sinkhorn(task.iterations, task.tolerance, **settings)
-    problem = of.problem(task.dtype)
-    C = tf.constant(problem.C)
+    problem = of
+    if not isinstance(of, TransportProblem):
+        problem = of.problem(task.dtype)
+    C = tf.constant(problem.C, task.dtype)
     solve = tf.function(
         lambda C: solver(problem._replace(C=C)), autograph=False
     )
 
     def work():
         found = solve(C)
-        return found.f.numpy(), found.g.numpy(), int(found.num_iterations)
+        return (
+            found.f.numpy(),
+            found.g.numpy(),
+            int(ops.max(found.num_iterations)),
+        )
 
     return work
 
 
-def ott(of: Cloud, task: Task, **settings: Any) -> Work:
+def ott(of, task, **settings):
     """OTT-JAX, compiled."""
     import jax
     from ott.geometry.geometry import Geometry
@@ -80,7 +77,7 @@ def ott(of: Cloud, task: Task, **settings: Any) -> Work:
     return work
 
 
-def pot(of: Cloud, task: Task, backend: str) -> Work:
+def pot(of, task, backend):
     """POT's plain Sinkhorn, on its backend `"numpy"` or `"tensorflow"`."""
     import ot
     import tensorflow as tf
@@ -112,7 +109,31 @@ def pot(of: Cloud, task: Task, backend: str) -> Work:
     return work
 
 
-def geomloss(of: Cloud, task: Task, scaling: float) -> Work:
+def pot_one_by_one(problems, tolerance):
+    """POT on each problem of a batch, in float32, with its L2 tolerance."""
+    import ot
+
+    parts = [x.astype("float32") for x in problems[:3]]
+    epsilon = problems.epsilon
+
+    def work():
+        logs = [
+            ot.sinkhorn(
+                *(a, b, c, epsilon), stopThr=tolerance, warn=False, log=True
+            )[1]
+            for c, a, b in zip(*parts, strict=True)
+        ]
+        u, v = (np.stack([log[k] for log in logs]) for k in "uv")
+        weights = problems.a, problems.b
+        return tuple(
+            epsilon * np.log(x / w)
+            for x, w in zip((u, v), weights, strict=True)
+        )
+
+    return work
+
+
+def geomloss(of, task, scaling):
     """GeomLoss, which anneals epsilon; `scaling` near 1 is slow and good."""
     import torch
     from geomloss import SamplesLoss
@@ -132,7 +153,7 @@ def geomloss(of: Cloud, task: Task, scaling: float) -> Work:
     def work():
         with torch.no_grad():
             f, g = loss(x, y)
-        return f.numpy().ravel(), g.numpy().ravel(), float("nan")
+        return f.numpy().ravel(), g.numpy().ravel(), None
 
     return work
 
