@@ -13,8 +13,8 @@ import PIL.Image
 
 import keras_otreg as otreg
 from keras_otreg.data.letters import NAMES
-from keras_otreg.demo import networks
-from keras_otreg.demo.settings import Settings
+from keras_otreg.experiments import networks
+from keras_otreg.experiments.settings import Settings
 
 FOLDER = pathlib.Path(__file__).parent / "pages" / "img" / "seeing"
 STYLES = {

@@ -1,9 +1,14 @@
 """The demos: digits learnt from those of another scanner, or from letters."""
 
-from keras_otreg.demo.joint import run_joint
-from keras_otreg.demo.runner import run
-from keras_otreg.demo.settings import Settings, joint, quick
-from keras_otreg.demo.task import Task, digits, letters_and_digits
+from keras_otreg.demo.runner import run, run_joint
+from keras_otreg.demo.task import (
+    Task,
+    digits,
+    joint,
+    letters_and_digits,
+    quick,
+)
+from keras_otreg.experiments.settings import Settings
 
 __all__ = [
     "Settings",

@@ -1,38 +1,43 @@
-"""Runs the demo from the data to the files."""
+"""Runs the demos from the data to the files."""
 
 import dataclasses
 import pathlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from keras_otreg.data import few_shot
-from keras_otreg.demo import closing, pictures
-from keras_otreg.demo.choosing import chosen_strength
-from keras_otreg.demo.methods import (
+from keras_otreg import plots
+from keras_otreg.data.letters import NAMES
+from keras_otreg.demo import report
+from keras_otreg.demo.rows import (
+    ALONE,
+    JOINT,
     NARROW,
+    SHOWN,
     TRANSPORT,
     WIDE,
-    Method,
-    all_methods,
+    Row,
+    digit_rows,
+    joint_rows,
 )
-from keras_otreg.demo.progress import Stages, progress
-from keras_otreg.demo.results import (
-    Result,
-    as_table,
-    measured,
-    write_csv,
-)
-from keras_otreg.demo.settings import Settings
-from keras_otreg.demo.source import trained_source
 from keras_otreg.demo.task import Task
-from keras_otreg.demo.training import accuracy, train, warm_up
+from keras_otreg.experiments import networks
+from keras_otreg.experiments.choosing import chosen
+from keras_otreg.experiments.problem import Trainings
+from keras_otreg.experiments.progress import progress
+from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.source import train_on
+from keras_otreg.experiments.training import Trainee, accuracy
 from keras_otreg.files import written
+
+Learners = dict[tuple[str, str], Trainee]
 
 
 def run(
     task: Task, settings: Settings, folder: pathlib.Path, console: Any
-) -> list[Result]:
+) -> list[report.Result]:
     """Trains all methods, prints one table and writes four files.
 
     Args:
@@ -44,95 +49,161 @@ def run(
     Returns:
         A `Result` for each method.
     """
-    demo = _Demo(task, settings, folder, console)
-    teacher = demo.source_network()
-    results, students = demo.compare(all_methods(teacher, settings))
-    demo.report(results)
-    demo.write(results, teacher, students)
+    teacher = _source_network(task, settings, console)
+    console.print(
+        f"Source network: trained on {len(task.source.y)} digits; it reads "
+        f"{accuracy(teacher, task.source_test):.3f} of other digits of the "
+        f"source, and {accuracy(teacher, task.test):.3f} of the target's test "
+        "digits before any transfer."
+    )
+    results, learners = compare(digit_rows(teacher, task, settings), console)
+    report.show(results, task, settings, console)
+    for sentence in report.conclusions(results):
+        console.print(sentence)
+    wide, narrow = (learners[x, TRANSPORT].student for x in (WIDE, NARROW))
+    written(folder / "fine_tuned.keras", wide.save)
+    report.write(results, settings, folder)
+    plans = report.plans(teacher, wide, narrow, task.pool, settings)
+    figure = plots.plan(plans, aligned=[report.SAME])
+    written(folder / "plan.png", figure.savefig)
+    for sentence in report.captions(plans):
+        console.print(sentence)
+    console.print(
+        f"Written to {folder}: fine_tuned.keras (the student of "
+        f"'{TRANSPORT}', seed {settings.reported_seeds[-1]}, a plain Keras "
+        "model), table.csv, learning_curves.png, plan.png"
+    )
     return results
 
 
-@dataclasses.dataclass(frozen=True)
-class _Demo:
-    task: Task
-    settings: Settings
-    folder: pathlib.Path
-    console: Any
+def run_joint(
+    task: Task, settings: Settings, folder: pathlib.Path, console: Any
+) -> list[report.Result]:
+    """Likewise for digits learnt beside printed letters.
 
-    def source_network(self):
-        with progress(self.console, self.settings.source_epochs) as stages:
-            stages.begin("source network")
-            teacher = trained_source(
-                self.task.source, self.settings, stages.advance
-            )
-        self.console.print(
-            f"Source network: trained on {len(self.task.source.y)} digits; "
-            "it reads "
-            f"{accuracy(teacher, self.task.source_test):.3f} of other digits "
-            f"of the source, and {accuracy(teacher, self.task.test):.3f} of "
-            "the target's test digits before any transfer."
+    Args:
+        task: Letters as the source, digits as the target.
+        settings: How much to do.
+        folder: An existing folder to write to.
+        console: A `rich.console.Console`.
+
+    Returns:
+        A `Result` for each method.
+    """
+    classes = len(np.unique(task.source.y))
+    network = _source_network(task, settings, console)
+    console.print(
+        f"Source network: trained on {len(task.source.y)} pictures of "
+        f"{classes} letters; it reads "
+        f"{accuracy(network, task.source_test):.3f} of other letters."
+    )
+    results, learners = compare(joint_rows(network, task, settings), console)
+    report.show(results, task, settings, console)
+    console.print(report.best(JOINT, results))
+    shown = learners[JOINT, SHOWN]
+    written(folder / "joint.keras", shown.student.save)
+    report.write(results, settings, folder, {JOINT: ALONE})
+    figure = _class_plan(shown, task.test.x)
+    written(folder / "class_plan.png", figure.savefig)
+    console.print(
+        f"Written to {folder}: joint.keras (the student of '{SHOWN}', seed "
+        f"{settings.reported_seeds[-1]}, a plain Keras model), table.csv, "
+        "learning_curves.png, class_plan.png (which letters each digit leans "
+        "on)"
+    )
+    return results
+
+
+def compare(
+    rows: Sequence[Row], console: Any
+) -> tuple[list[report.Result], Learners]:
+    """Results of all rows, and the learners as each of them ended last."""
+    results, learners = [], {}
+    with progress(console, sum(map(_trainings, rows))) as stages:
+        for row in rows:
+            stages.begin(f"{row.student}: {row.method}")
+            result, learner = _measured(row, stages.advance)
+            results.append(result)
+            learners[row.student, row.method] = learner
+    return results, learners
+
+
+def chosen_strength(row: Row, advance: Callable[[], None]) -> float | None:
+    """The best of a few strengths, by training labels that were held out.
+
+    Every method has the same strengths to choose from and as many trainings
+    to do so, with draws of labels that the reported results do not use.
+
+    Args:
+        row: What to choose for; its test set is not read.
+        advance: Called after each training.
+
+    Returns:
+        A strength; `None` for a method without.
+    """
+    # Only the end of each training counts.
+    settings = dataclasses.replace(row.problem.settings, points=1)
+    problem = dataclasses.replace(row.problem, settings=settings)
+    row = dataclasses.replace(row, problem=problem)
+    trainings = Trainings(problem)
+
+    def validation(seed, strength):
+        _, outcome = _trained(row, trainings, strength, seed, None)
+        advance()
+        return outcome.curve[-1]
+
+    return chosen(row.strengths, settings.choosing_seeds, validation)
+
+
+def _source_network(task, settings, console):
+    classes = len(np.unique(task.source.y))
+    keras.utils.set_random_seed(settings.seed)
+    model = networks.wide(settings, classes)
+    with progress(console, settings.source_epochs) as stages:
+        stages.begin("source network")
+        train_on(task.source, model, settings, stages.advance)
+    return model
+
+
+def _trainings(row):
+    settings, choices = row.problem.settings, len(row.strengths)
+    return settings.seeds + settings.draws * choices * (choices > 1)
+
+
+def _measured(row, advance):
+    strength = chosen_strength(row, advance)
+    trainings, outcomes = Trainings(row.problem, warm=True), []
+    for seed in row.problem.settings.reported_seeds:
+        learner, outcome = _trained(
+            row, trainings, strength, seed, row.problem.test
         )
-        return teacher
+        outcomes.append(outcome)
+        advance()
+    result = report.Result(
+        row.student,
+        row.method,
+        strength,
+        learner.student.count_params(),
+        np.stack([outcome.curve for outcome in outcomes]),
+        float(np.mean([outcome.seconds for outcome in outcomes])),
+    )
+    return result, learner
 
-    def compare(self, methods):
-        """Results of all methods, and the last students of each."""
-        results, students = [], {}
-        with progress(self.console, self._trainings(methods)) as stages:
-            for method in methods:
-                result, student = self._measure(method, stages)
-                results.append(result)
-                students[method.student, method.name] = student
-        return results, students
 
-    def report(self, results):
-        self.console.print(as_table(results))
-        self.console.print(closing.how_measured(self.task, self.settings))
-        self.console.print(closing.how_strong(self.settings))
-        for sentence in closing.conclusions(results):
-            self.console.print(sentence)
+def _trained(row, trainings, strength, seed, data):
+    return trainings.train(
+        (strength, seed if row.each_draw else None),
+        lambda few: row.learner(strength, few, seed),
+        seed,
+        data,
+    )
 
-    def write(self, results, teacher, students):
-        seeds = self.settings.reported_seeds
-        student = students[WIDE, TRANSPORT]
-        written(self.folder / "fine_tuned.keras", student.save)
-        write_csv(results, seeds, self.folder / "table.csv")
-        curves = self.folder / "learning_curves.png"
-        pictures.draw_curves(results, self.settings, curves)
-        plans = pictures.plans(
-            teacher,
-            students[WIDE, TRANSPORT],
-            students[NARROW, TRANSPORT],
-            self.task.pool,
-            self.settings,
-        )
-        pictures.draw_plans(plans, self.folder / "plan.png")
-        for sentence in closing.captions(plans):
-            self.console.print(sentence)
-        self.console.print(
-            f"Written to {self.folder}: fine_tuned.keras (the student of "
-            f"'{TRANSPORT}', seed {seeds[-1]}, a plain Keras model), "
-            "table.csv, learning_curves.png, plan.png"
-        )
 
-    def _trainings(self, methods):
-        regularised = [x for x in methods if x.default is not None]
-        each = len(self.settings.strengths) * self.settings.draws
-        return len(regularised) * each + len(methods) * self.settings.seeds
-
-    def _measure(self, method: Method, stages: Stages):
-        task, settings = self.task, self.settings
-        stages.begin(f"{method.student}: {method.name}")
-        strength = chosen_strength(method, task, settings, stages.advance)
-        learner = method.build(strength)
-        warm_up(learner, few_shot(*task.pool, settings.per_class)[0], settings)
-        outcomes = []
-        for seed in settings.reported_seeds:
-            keras.utils.set_random_seed(seed)
-            few, _ = few_shot(*task.pool, settings.per_class, seed)
-            start = method.start()
-            outcomes.append(train(learner, start, few, task.test, settings))
-            stages.advance()
-        result = measured(
-            method.student, method.name, strength, learner, outcomes
-        )
-        return result, learner.student
+def _class_plan(shown, x):
+    """Which classes of the source each class of the target leans on."""
+    source_view = shown.model.source_model.predict_on_batch(x)
+    target_view = shown.student.predict_on_batch(x)
+    transport = shown.model.source_task.transport
+    plans = keras.ops.convert_to_numpy(transport.plan(source_view, target_view))
+    names = [str(digit) for digit in range(plans.shape[-1])]
+    return plots.class_plan(plans.mean(axis=0), NAMES, names)

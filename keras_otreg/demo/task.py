@@ -1,4 +1,4 @@
-"""The data of a transfer: a source, and a target with few labels."""
+"""The data of the demos, and how much is done with them."""
 
 import dataclasses
 
@@ -9,6 +9,7 @@ from keras_otreg.data import (
     mnist5k,
     optdigits,
 )
+from keras_otreg.experiments.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,3 +39,26 @@ def letters_and_digits() -> Task:
     """From printed letters to MNIST's digits: other classes, another look."""
     test, train = few_shot(*letters(), per_class=20, seed=0)
     return Task(train, test, *mnist5k())
+
+
+def joint(settings: Settings) -> Settings:
+    """Settings for learning beside a source of other classes."""
+    return dataclasses.replace(
+        settings,
+        per_class=5,
+        source_epochs=6,
+        steps=600,
+        points=6,
+        strengths=(),
+    )
+
+
+def quick(settings: Settings) -> Settings:
+    """Settings for less than a minute: less source data, nothing to choose."""
+    return dataclasses.replace(
+        settings,
+        source_epochs=settings.source_epochs // 2,
+        steps=min(settings.steps, 200),
+        points=4,
+        strengths=(),
+    )

@@ -11,7 +11,7 @@ import rich.text
 
 from keras_otreg import plots
 from keras_otreg.data import picture_parts, read_pictures
-from keras_otreg.demo.progress import progress
+from keras_otreg.experiments.progress import progress
 from keras_otreg.files import written
 from keras_otreg.workflows.layers import main_layers
 from keras_otreg.workflows.network_file import network_in

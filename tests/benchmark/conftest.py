@@ -8,7 +8,7 @@ from rich.console import Console
 from keras_otreg.benchmark import accuracy
 from keras_otreg.benchmark.accuracy import small
 from keras_otreg.data import Labelled
-from keras_otreg.demo import Settings
+from keras_otreg.experiments.settings import Settings
 
 TOY = """
 protocol: {seeds: 2, draws: 1, shown: uniform plan}

@@ -6,10 +6,10 @@ import pytest
 
 from keras_otreg.benchmark import accuracy
 from keras_otreg.benchmark.accuracy.entries import SmallTask
-from keras_otreg.benchmark.accuracy.learners import learner
 from keras_otreg.benchmark.accuracy.small import small_problem
 from keras_otreg.data import few_shot
-from keras_otreg.demo.training import train
+from keras_otreg.experiments.methods import learner
+from keras_otreg.experiments.training import train
 from keras_otreg.models import TransferModel
 
 METHODS = {method.name: method for method in accuracy.read().methods}

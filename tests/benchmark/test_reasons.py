@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_otreg.benchmark.accuracy.reasons import reasons
-from keras_otreg.benchmark.accuracy.summary import Summary, interval
+from keras_otreg.benchmark.accuracy.summary import Summary
+from keras_otreg.experiments.intervals import interval
 
 NOISE = np.array([0.01, -0.01, 0.0, 0.02, -0.02])
 PLAIN = 0.7

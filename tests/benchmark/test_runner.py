@@ -4,15 +4,15 @@ import json
 import pytest
 
 from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy import measuring, small
+from keras_otreg.benchmark.accuracy import runner, small
 from keras_otreg.benchmark.accuracy.cells import (
     Cell,
     Cells,
     read_cells,
     write_cells,
 )
-from keras_otreg.benchmark.accuracy.choosing import chosen
 from keras_otreg.benchmark.accuracy.entries import FolderTask
+from keras_otreg.experiments import problem
 
 
 def timeless(path):
@@ -28,8 +28,8 @@ def counted(monkeypatch):
         done.append(arguments)
         return trained(*arguments)
 
-    trained = measuring.train
-    monkeypatch.setattr(measuring, "train", train)
+    trained = problem.train
+    monkeypatch.setattr(problem, "train", train)
     return done
 
 
@@ -184,7 +184,7 @@ def test_more_labels_than_there_are_is_said_after_the_table(
     toy = dataclasses.replace(toy, tasks=(greedy, *toy.tasks[1:]))
     measured = []
     monkeypatch.setattr(
-        measuring.Measuring,
+        runner.Measuring,
         "measure",
         lambda self, method: measured.append((self.problem(), method.name)),
     )
@@ -236,22 +236,3 @@ def test_a_cell_is_as_it_is_read_again(tmp_path):
     cell = Cell("a", "b", "trial", 0, 1 / 3, "key", 200 / 341, seconds=1 / 7)
     write_cells([cell], tmp_path / "cells.csv")
     assert read_cells(tmp_path / "cells.csv") == [cell]
-
-
-def test_of_equally_good_strengths_the_first_is_chosen(toy):
-    task = toy.tasks[0]
-    method = dataclasses.replace(
-        next(toy.methods_of(task)), strengths=(1.0, 10.0)
-    )
-    # As many right answers of 341 in two draws, each rounded to the file.
-    right = {1.0: [200, 204], 10.0: [202, 202]}
-    seeds = list(toy.choosing_seeds(task))[:2]
-
-    def validation(seed, strength):
-        return round(right[strength][seeds.index(seed) % 2] / 341, 5)
-
-    toy = dataclasses.replace(
-        toy, protocol=dataclasses.replace(toy.protocol, draws=2)
-    )
-    seeds = list(toy.choosing_seeds(task))
-    assert chosen(toy, task, method, validation) == 1.0

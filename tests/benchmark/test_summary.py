@@ -7,7 +7,6 @@ from keras_otreg.benchmark.accuracy.cells import Cell, Cells, write_cells
 from keras_otreg.benchmark.accuracy.findings import findings
 from keras_otreg.benchmark.accuracy.summary import (
     Summary,
-    interval,
     mean_ranks,
     summaries,
 )
@@ -16,6 +15,7 @@ from keras_otreg.benchmark.accuracy.tables import (
     rank_table,
     task_table,
 )
+from keras_otreg.experiments.intervals import interval
 
 NOISE = np.array([0.01, -0.01, 0.0, 0.02, -0.02])
 

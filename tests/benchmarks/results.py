@@ -1,4 +1,4 @@
-"""Rows and promises of a benchmark: on disk, on screen, in a page."""
+"""Rows and targets of a benchmark: on disk, on screen, in a page."""
 
 import json
 import pathlib
@@ -23,7 +23,7 @@ FILE = "results.json"
 
 
 class Claim(NamedTuple):
-    """A promise, what was measured, and whether it was kept, if known."""
+    """A target, what was measured, and whether it was met, if known."""
 
     text: str
     measured: str
@@ -31,9 +31,7 @@ class Claim(NamedTuple):
 
     @property
     def verdict(self):
-        return {True: "kept", False: "**not kept**", None: "**open**"}[
-            self.kept
-        ]
+        return {True: "met", False: "**not met**", None: "**open**"}[self.kept]
 
 
 class Row(NamedTuple):
@@ -133,7 +131,7 @@ class Results:
     def show(self, console):
         import rich.table
 
-        shown = {**tables(self.rows()), "promises": promises(self.claims)}
+        shown = {**tables(self.rows()), "targets": targets(self.claims)}
         for title, (head, lines) in shown.items():
             table = rich.table.Table(*head, title=title)
             for line in lines:
@@ -161,21 +159,21 @@ class Results:
             raise OSError(f"no results in {self.path}")
         parts = [*about, *self.origins()]
         if self.claims:
-            parts += ["### Promises", markdown_table(*promises(self.claims))]
+            parts += ["### Targets", markdown_table(*targets(self.claims))]
         for title, table in tables(self.rows()).items():
             parts.append(f"### {title[0].upper()}{title[1:]}")
             parts.append(markdown_table(*table))
         write_section(page, name, parts)
 
 
-def promises(claims):
+def targets(claims):
     lines = [(x.verdict, x.text, x.measured) for x in claims]
-    return ("", "promise", "measured"), lines
+    return ("", "target", "measured"), lines
 
 
 def tables(rows):
     """For each title the names of its columns, and its lines in words."""
-    found = {}
+    rows, found = list(rows), {}
     for title in dict.fromkeys(x.title for x in rows):
         lines = [x.values for x in rows if x.title == title]
         head = list(dict.fromkeys(name for line in lines for name in line))

@@ -12,8 +12,8 @@ from results import Claim, row
 
 from keras_otreg import checks
 from keras_otreg.data import optdigits
-from keras_otreg.demo.networks import narrow, wide
-from keras_otreg.demo.settings import Settings
+from keras_otreg.experiments.networks import narrow, wide
+from keras_otreg.experiments.settings import Settings
 from keras_otreg.losses import Hint, RepresentationTransport
 from keras_otreg.models import Penalty, TransferModel
 

@@ -63,13 +63,13 @@ def test_one_part_leaves_what_the_others_measured(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_the_screen_shows_every_line_and_what_is_not_kept(tmp_path):
+def test_the_screen_shows_every_line_and_what_is_not_met(tmp_path):
     results = Results(tmp_path)
     results.put("first", FOUND)
     console = rich.console.Console(width=120, record=True)
     results.show(console)
     shown = console.export_text()
-    for words in ("4.2 ms", "missed", "not kept", "results.json"):
+    for words in ("4.2 ms", "missed", "not met", "results.json"):
         assert words in shown
 
 
@@ -82,7 +82,7 @@ def test_a_section_of_a_page_is_replaced_and_the_rest_stays(tmp_path):
     text = page.read_text()
     assert text.startswith("# Results\n\nBefore.")
     assert text.count("## Speed") == 1
-    assert "| **not kept** | smaller | twice |" in text
+    assert "| **not met** | smaller | twice |" in text
 
 
 def test_without_results_there_is_no_page(tmp_path):
@@ -95,8 +95,8 @@ def test_without_results_there_is_no_page(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "page"),
     [
-        ("speed", "results.md"),
-        ("soak", "results.md"),
+        ("speed", "results_speed.md"),
+        ("soak", "results_long_trainings.md"),
         ("scaling", "scaling_out.md"),
     ],
 )

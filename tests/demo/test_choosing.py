@@ -2,45 +2,36 @@ import dataclasses
 
 import pytest
 
-from keras_otreg.demo import networks
-from keras_otreg.demo.choosing import chosen_strength
-from keras_otreg.demo.methods import all_methods
+from keras_otreg.demo.rows import digit_rows
+from keras_otreg.demo.runner import chosen_strength
+from keras_otreg.experiments import networks
 
 
-def method_named(name, settings):
-    methods = all_methods(networks.wide(settings), settings)
-    return next(x for x in methods if x.name == name)
+@pytest.fixture
+def rows(task, settings):
+    """The rows of the digits by name, without a test set to look at."""
+    blind = dataclasses.replace(task, test=None, source_test=None)
+
+    def make(strengths):
+        chosen = dataclasses.replace(settings, strengths=strengths)
+        found = digit_rows(networks.wide(settings), blind, chosen)
+        return {row.method: row for row in found}
+
+    return make
 
 
 @pytest.mark.slow
-def test_a_strength_is_chosen_without_the_test_set(task, settings):
-    settings = dataclasses.replace(settings, strengths=(0.5, 2.0))
-    blind = dataclasses.replace(task, test=None, source_test=None)
-    steps = []
-    strength = chosen_strength(
-        method_named("identity plan", settings),
-        blind,
-        settings,
-        lambda: steps.append(1),
-    )
-    assert strength in settings.strengths
+def test_a_strength_is_chosen_without_the_test_set(rows):
+    row, steps = rows((0.5, 2.0))["identity plan"], []
+    strength = chosen_strength(row, lambda: steps.append(1))
+    assert strength in row.strengths == (0.5, 2.0)
     assert len(steps) == 2
 
 
-def test_without_strengths_to_choose_from_the_default_is_taken(task, settings):
-    method = method_named("L2-SP", settings)
-    assert method.default > 0.0
-    strength = chosen_strength(method, task, settings, None)
-    assert strength == method.default
-
-
-def test_a_method_without_a_regulariser_has_no_strength(task, settings):
-    settings = dataclasses.replace(settings, strengths=(0.5, 2.0))
-    method = method_named("from scratch", settings)
-    assert chosen_strength(method, task, settings, None) is None
-
-
-def test_no_draw_is_used_both_to_choose_and_to_report(settings):
-    chosen = set(settings.choosing_seeds)
-    assert chosen
-    assert not chosen & set(settings.reported_seeds)
+def test_without_a_choice_the_default_is_taken_and_without_a_strength_none(
+    rows,
+):
+    found = rows(())
+    assert chosen_strength(found["L2-SP"], None) > 0.0
+    assert chosen_strength(found["frozen features"], None) is None
+    assert not rows((0.5, 2.0))["frozen features"].strengths

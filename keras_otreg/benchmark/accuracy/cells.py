@@ -6,13 +6,13 @@ import pathlib
 from collections.abc import Sequence
 
 from keras_otreg import checks
+from keras_otreg.experiments.choosing import DECIMALS
 from keras_otreg.files import write_csv
 
 # The files of a run: the table, and what it was made on.
 CELLS, RUN = "cells.csv", "run.json"
 TRIAL, REPORT = "trial", "report"
 NUMBERS = ("strength", "validation", "test", "entropy", "moved", "seconds")
-DECIMALS = 5
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 
 from keras_otreg import checks
-from keras_otreg.benchmark.accuracy.entries import Entry, Method
+from keras_otreg.benchmark.accuracy.entries import Entry
+from keras_otreg.experiments.methods import Method
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,13 @@
 """What a file of tasks and methods says, checked."""
 
 import dataclasses
-from typing import Any
 
 from keras_otreg import checks
+from keras_otreg.experiments.methods import NEEDS
 
 # Data, and how many classes each has.
 SOURCES = {"mnist5k": 10, "optdigits": 10, "letters": 52}
 STUDENTS = ("same", "narrow")
-# What a method can ask of a task.
-NEEDS = ("same network", "same classes")
-PLACES = ("penultimate", "stages", "everywhere", "head")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,46 +162,3 @@ class FolderTask(Entry):
             f"{regime}; batch normalisation stays in inference mode; "
             f"{self.steps} steps of {self.batch_size} pictures."
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Method:
-    """A way of learning the target.
-
-    Attributes:
-        name: Under which the results are kept.
-        uses: What is done, one of the `LEARNERS`.
-        strengths: Among which to choose; none for a method without.
-        loss: Name of a loss of this library.
-        arguments: Those of the loss.
-        at: Where the loss acts, one of `PLACES`.
-        needs: What the task must offer, among `NEEDS`.
-        quick: Whether it is part of a quick run.
-    """
-
-    name: str
-    uses: str
-    strengths: tuple[float, ...] = ()
-    loss: str = ""
-    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
-    at: str = "penultimate"
-    needs: tuple[str, ...] = ()
-    quick: bool = True
-
-    def __post_init__(self):
-        strengths = f"{self.name}: strengths"
-        checks.instance_of(self.strengths, tuple, strengths, "a list")
-        for strength in self.strengths:
-            checks.positive(strength, strengths)
-        checks.entries.distinct(self.strengths, strengths)
-        arguments = f"{self.name}: arguments"
-        checks.instance_of(self.arguments, dict, arguments, "keys and values")
-        checks.one_of(self.at, PLACES, f"{self.name}: at")
-        for need in self.needs:
-            checks.one_of(need, NEEDS, f"{self.name}: needs")
-        checks.flag(self.quick, f"{self.name}: quick")
-
-    @property
-    def has_choice(self) -> bool:
-        """Whether its strength is chosen, by trials."""
-        return len(self.strengths) > 1

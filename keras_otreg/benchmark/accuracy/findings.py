@@ -8,11 +8,11 @@ from keras_otreg.benchmark.accuracy.comparison import Comparison
 from keras_otreg.benchmark.accuracy.reasons import reasons
 from keras_otreg.benchmark.accuracy.summary import (
     Summary,
-    interval,
     mean_ranks,
     ranks,
 )
 from keras_otreg.benchmark.accuracy.tables import in_words
+from keras_otreg.experiments.intervals import interval
 
 VERDICTS = {
     "better": "above zero",

@@ -1,25 +1,21 @@
 """Measures the methods on one task, each cell once."""
 
-import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any
-
-import keras
 
 from keras_otreg.benchmark.accuracy.cells import REPORT, TRIAL, Cell, Cells
-from keras_otreg.benchmark.accuracy.choosing import chosen
 from keras_otreg.benchmark.accuracy.comparison import Comparison
-from keras_otreg.benchmark.accuracy.entries import Entry, Method
-from keras_otreg.benchmark.accuracy.learners import (
+from keras_otreg.benchmark.accuracy.entries import Entry
+from keras_otreg.experiments.choosing import chosen
+from keras_otreg.experiments.methods import (
+    Method,
     is_built_on_labels,
     learner,
     penalties,
 )
-from keras_otreg.benchmark.accuracy.problem import Problem
-from keras_otreg.data import few_shot
-from keras_otreg.demo.training import Trainee, accuracy, train
+from keras_otreg.experiments.problem import Problem, Trainings
+from keras_otreg.experiments.training import accuracy
 from keras_otreg.features import capture
-from keras_otreg.models import TransferModel
 from keras_otreg.ot import permuted_fraction
 from keras_otreg.ot.plan import entropy_of
 
@@ -27,11 +23,10 @@ from keras_otreg.ot.plan import entropy_of
 SEEN = 128
 
 
-@dataclasses.dataclass(frozen=True)
 class Measuring:
     """Measures methods on one task.
 
-    Attributes:
+    Args:
         comparison: The protocol.
         task: The task.
         cells: Where the results are kept; what is there is not measured.
@@ -39,14 +34,20 @@ class Measuring:
         advance: Called for each cell.
     """
 
-    comparison: Comparison
-    task: Entry
-    cells: Cells
-    problem: Callable[[], Problem]
-    advance: Callable[[], None]
-    _latest: dict[Any, Trainee] = dataclasses.field(
-        default_factory=dict, init=False
-    )
+    def __init__(
+        self,
+        comparison: Comparison,
+        task: Entry,
+        cells: Cells,
+        problem: Callable[[], Problem],
+        advance: Callable[[], None],
+    ):
+        self.comparison = comparison
+        self.task = task
+        self.cells = cells
+        self.problem = problem
+        self.advance = advance
+        self._trainings = functools.cache(lambda: Trainings(problem()))
 
     def measure(self, method: Method) -> None:
         """Chooses a strength on validation data, and reports on the rest."""
@@ -54,7 +55,8 @@ class Measuring:
         def validation(seed, strength):
             return self._cell(method, TRIAL, seed, strength).validation
 
-        strength = chosen(self.comparison, self.task, method, validation)
+        trials = self.comparison.choosing_seeds(self.task)
+        strength = chosen(method.strengths, trials, validation)
         for seed in self.comparison.reported_seeds(self.task):
             self._cell(method, REPORT, seed, strength)
 
@@ -71,15 +73,14 @@ class Measuring:
         return cell
 
     def _trained(self, method, phase, seed, strength):
-        problem = self.problem()
-        few, others = few_shot(*problem.pool, self.task.labels, seed)
-        trainee = self._learner(method, strength, few, seed)
-        keras.utils.set_random_seed(seed)
-        start = problem.start()
-        usable = isinstance(trainee.model, TransferModel)
-        batches = problem.batches(few, others, seed, usable)
-        outcome = train(
-            trainee, start, few, problem.validation, problem.settings, batches
+        trainings = self._trainings()
+        problem = trainings.problem
+        draw = seed if is_built_on_labels(method) else None
+        trainee, outcome = trainings.train(
+            (method.name, strength, draw),
+            lambda few: learner(method, problem, strength, few),
+            seed,
+            problem.validation,
         )
         found = {
             "validation": float(outcome.curve[-1]),
@@ -90,16 +91,6 @@ class Measuring:
             if method.name == self.comparison.protocol.shown:
                 found |= _plan_in_numbers(method, problem, trainee.student)
         return found
-
-    def _learner(self, method, strength, few, seed):
-        """The latest learner again, if it is the same but for the seed."""
-        draw = seed if is_built_on_labels(method) else None
-        name = (method.name, strength, draw)
-        if name not in self._latest:
-            self._latest.clear()
-            made = learner(method, self.problem(), strength, few)
-            self._latest[name] = made
-        return self._latest[name]
 
 
 def _plan_in_numbers(method, problem, student):

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from keras_otreg import checks
 from keras_otreg.benchmark.accuracy.entries import FolderTask
-from keras_otreg.benchmark.accuracy.problem import HEAD, Problem
 from keras_otreg.data import Labelled, efficientnet_lite0, image_folder
-from keras_otreg.demo.settings import Settings
+from keras_otreg.experiments.problem import HEAD, Problem
+from keras_otreg.experiments.settings import Settings
 from keras_otreg.models.copies import copy_of
 
 PARTS = ("train", "validation", "test")

@@ -9,16 +9,16 @@ from keras_otreg.benchmark.accuracy.comparison import Comparison, Protocol
 from keras_otreg.benchmark.accuracy.entries import (
     Entry,
     FolderTask,
-    Method,
     SmallTask,
 )
-from keras_otreg.benchmark.accuracy.learners import (
+from keras_otreg.benchmark.accuracy.strict_yaml import load
+from keras_otreg.experiments.methods import (
     LEARNERS,
     WITH_PLAN,
     WITHOUT_STRENGTH,
+    Method,
     penalties,
 )
-from keras_otreg.benchmark.accuracy.strict_yaml import load
 
 PACKAGED = pathlib.Path(__file__).with_name("accuracy.yaml")
 KINDS = {"small": SmallTask, "folder": FolderTask}

@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from keras_otreg.benchmark.accuracy.comparison import Comparison
-from keras_otreg.benchmark.accuracy.summary import Summary, interval
+from keras_otreg.benchmark.accuracy.summary import (
+    Summary,
+)
 from keras_otreg.benchmark.accuracy.tables import in_words
+from keras_otreg.experiments.intervals import interval
 
 # Of a plan above it `callbacks.TransportMonitor` says that it is useless.
 NEARLY_UNIFORM = 0.95

@@ -12,10 +12,10 @@ from keras_otreg.benchmark.accuracy.comparison import Comparison
 from keras_otreg.benchmark.accuracy.entries import Entry, FolderTask
 from keras_otreg.benchmark.accuracy.measuring import Measuring
 from keras_otreg.benchmark.accuracy.pictures import digest_of, folder_problem
-from keras_otreg.benchmark.accuracy.problem import Problem
 from keras_otreg.benchmark.accuracy.small import small_problem
 from keras_otreg.benchmark.record import read_about, write_about
-from keras_otreg.demo.progress import Stages, progress
+from keras_otreg.experiments.problem import Problem
+from keras_otreg.experiments.progress import Stages, progress
 
 PICTURES = "digest of the pictures"
 NO_DATA = "its pictures are yours to give: --data FOLDER"

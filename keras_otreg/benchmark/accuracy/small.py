@@ -1,4 +1,4 @@
-"""Transfers between digits and letters, with the networks of the demo."""
+"""Transfers between digits and letters, with small networks."""
 
 import functools
 import pathlib
@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from keras_otreg import checks
 from keras_otreg.benchmark.accuracy.entries import SmallTask
-from keras_otreg.benchmark.accuracy.problem import HEAD, Problem
 from keras_otreg.data import (
     Labelled,
     few_shot,
@@ -18,9 +17,10 @@ from keras_otreg.data import (
     optdigits,
     with_unlabelled,
 )
-from keras_otreg.demo import networks
-from keras_otreg.demo.settings import Settings
-from keras_otreg.demo.source import train_on
+from keras_otreg.experiments import networks
+from keras_otreg.experiments.problem import Problem
+from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.source import train_on
 from keras_otreg.files import whole
 
 # Of each class of the target, held out to choose strengths by.
@@ -65,12 +65,7 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         pool=pool,
         validation=validation,
         test=test,
-        places={
-            "penultimate": [networks.FEATURES],
-            "stages": stages,
-            "everywhere": [*stages, networks.FEATURES],
-            "head": [(HEAD, HEAD)],
-        },
+        places=networks.places(stages),
         batches=functools.partial(_batches, entry.unlabelled),
         settings=settings,
     )

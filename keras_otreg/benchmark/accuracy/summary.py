@@ -7,27 +7,9 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.benchmark.accuracy.cells import REPORT, TRIAL, Cells
-from keras_otreg.benchmark.accuracy.choosing import chosen
 from keras_otreg.benchmark.accuracy.comparison import Comparison
-from keras_otreg.demo.closing import FEWEST
-
-RESAMPLES = 9999
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """A mean and the ends of its 95 % confidence interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """Whether all of it is on one side of zero."""
-        if self.low > 0.0:
-            return "better"
-        return "worse" if self.high < 0.0 else "level"
+from keras_otreg.experiments.choosing import chosen
+from keras_otreg.experiments.intervals import Interval, interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +77,8 @@ def _reported(comparison, task, method, cells):
 
     if not _is_tried(comparison, task, method, find):
         return []
-    strength = chosen(comparison, task, method, validation)
+    trials = comparison.choosing_seeds(task)
+    strength = chosen(method.strengths, trials, validation)
     seeds = comparison.reported_seeds(task)
     group = [find(REPORT, seed, strength) for seed in seeds]
     return [] if None in group else group
@@ -126,30 +109,6 @@ def _summary(group, baseline):
         entropy=mean("entropy"),
         moved=mean("moved"),
     )
-
-
-def interval(values: np.ndarray) -> Interval:
-    """The mean of some values, with its bootstrap confidence interval.
-
-    Args:
-        values: Of shape `(n,)`.
-
-    Returns:
-        The `Interval` between percentiles of the resampled means; without
-        ends if the values are too few for one.
-    """
-    mean = float(np.mean(values))
-    if len(values) < FEWEST:
-        return Interval(mean, -np.inf, np.inf)
-    stats = checks.installed("scipy.stats", "benchmark", "Intervals")
-    found = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
 
 
 def mean_ranks(

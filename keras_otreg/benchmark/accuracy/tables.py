@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from keras_otreg.benchmark.accuracy.summary import (
-    Interval,
     Summary,
-    interval,
     mean_ranks,
 )
 from keras_otreg.benchmark.section import markdown_table
+from keras_otreg.experiments.intervals import Interval, interval
 
 TASK = (
     "method",

@@ -1,4 +1,4 @@
-"""Shows how far the demo is."""
+"""Shows how far an experiment is."""
 
 import contextlib
 from collections.abc import Callable, Iterator

@@ -3,13 +3,23 @@
 import keras
 from keras import layers
 
-from keras_otreg.demo.settings import Settings
+from keras_otreg.experiments.settings import Settings
 
 SHAPE, CLASSES = (28, 28, 1), 10
 # Stages of a student, each with the stage of the wide teacher beside it.
 WIDE_STAGES = [(name, name) for name in ("stage1", "stage2", "stage3")]
 NARROW_STAGES = [("stage1", "stage1"), ("stage2", "stage3")]
 FEATURES = ("features", "features")
+
+
+def places(stages: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+    """Where a method can act, by the names of `methods.PLACES`."""
+    return {
+        "penultimate": [FEATURES],
+        "stages": stages,
+        "everywhere": [*stages, FEATURES],
+        "head": [("head", "head")],
+    }
 
 
 def wide(settings: Settings, classes: int = CLASSES) -> keras.Model:

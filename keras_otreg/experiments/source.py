@@ -7,8 +7,8 @@ import numpy as np
 from keras import ops
 
 from keras_otreg.data import Labelled
-from keras_otreg.demo import networks
-from keras_otreg.demo.settings import Settings
+from keras_otreg.experiments import networks
+from keras_otreg.experiments.settings import Settings
 
 
 def trained_source(

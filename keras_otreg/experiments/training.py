@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_otreg.data import Labelled
-from keras_otreg.demo.settings import Settings
+from keras_otreg.experiments.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,18 +100,6 @@ def train(
         seconds += time.perf_counter() - begin
         curve.append(accuracy(learner.student, test))
     return Outcome(np.array(curve), seconds)
-
-
-def warm_up(
-    learner: Trainee,
-    few: Labelled,
-    settings: Settings,
-    batches: tf.data.Dataset | None = None,
-) -> None:
-    """Trains a little, so that compilation is not counted as training."""
-    batches = _endless(few) if batches is None else batches
-    steps = settings.steps_per_point
-    learner.model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
 def _endless(few):

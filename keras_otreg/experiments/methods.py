@@ -1,5 +1,6 @@
-"""The ways of learning that are compared, for one strength each."""
+"""The ways of learning that are compared, by name."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,15 +8,14 @@ from typing import Any
 import keras
 
 from keras_otreg import checks, losses, ot
-from keras_otreg.benchmark.accuracy.entries import Method
-from keras_otreg.benchmark.accuracy.problem import (
+from keras_otreg.data import Labelled
+from keras_otreg.experiments.problem import (
     HEAD,
     Pair,
     Problem,
     frozen_but_for_head,
 )
-from keras_otreg.data import Labelled
-from keras_otreg.demo.training import Trainee, train, trainee
+from keras_otreg.experiments.training import Trainee, train, trainee
 from keras_otreg.features import channel_weights
 from keras_otreg.models import Penalty, TransferModel
 from keras_otreg.models.copies import copy_of
@@ -31,6 +31,52 @@ SOLVERS = {"Sinkhorn": ot.Sinkhorn, "ProximalPoint": ot.ProximalPoint}
 WITH_PLAN = ("RepresentationTransport", "TransportAlignment")
 # Learners that have nothing to choose.
 WITHOUT_STRENGTH = ("plain", "frozen")
+# What a method can ask of a task.
+NEEDS = ("same network", "same classes")
+PLACES = ("penultimate", "stages", "everywhere", "head")
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way of learning the target.
+
+    Attributes:
+        name: Under which the results are kept.
+        uses: What is done, one of the `LEARNERS`.
+        strengths: Among which to choose; none for a method without.
+        loss: Name of a loss of this library.
+        arguments: Those of the loss.
+        at: Where the loss acts, one of `PLACES`.
+        needs: What the task must offer, among `NEEDS`.
+        quick: Whether it is part of a quick run.
+    """
+
+    name: str
+    uses: str
+    strengths: tuple[float, ...] = ()
+    loss: str = ""
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    at: str = "penultimate"
+    needs: tuple[str, ...] = ()
+    quick: bool = True
+
+    def __post_init__(self):
+        strengths = f"{self.name}: strengths"
+        checks.instance_of(self.strengths, tuple, strengths, "a list")
+        for strength in self.strengths:
+            checks.positive(strength, strengths)
+        checks.entries.distinct(self.strengths, strengths)
+        arguments = f"{self.name}: arguments"
+        checks.instance_of(self.arguments, dict, arguments, "keys and values")
+        checks.one_of(self.at, PLACES, f"{self.name}: at")
+        for need in self.needs:
+            checks.one_of(need, NEEDS, f"{self.name}: needs")
+        checks.flag(self.quick, f"{self.name}: quick")
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether its strength is chosen, by trials."""
+        return len(self.strengths) > 1
 
 
 def learner(

@@ -1,11 +1,11 @@
-"""How large the demo is."""
+"""How large an experiment is."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that the demo's results depend on, but the data.
+    """Everything that results depend on, but the data and the methods.
 
     Attributes:
         seeds: How many draws of labels and of new weights to train with.
@@ -49,26 +49,3 @@ class Settings:
         """Seeds of the trainings that strengths are chosen by: others."""
         first = self.seed + self.seeds
         return range(first, first + self.draws)
-
-
-def joint(settings: Settings) -> Settings:
-    """Settings for learning beside a source of other classes."""
-    return dataclasses.replace(
-        settings,
-        per_class=5,
-        source_epochs=6,
-        steps=600,
-        points=6,
-        strengths=(),
-    )
-
-
-def quick(settings: Settings) -> Settings:
-    """Settings for less than a minute: less source data, nothing to choose."""
-    return dataclasses.replace(
-        settings,
-        source_epochs=settings.source_epochs // 2,
-        steps=min(settings.steps, 200),
-        points=4,
-        strengths=(),
-    )

@@ -1,0 +1,1 @@
+"""Experiments with few labels: the parts that demo and benchmarks share."""

@@ -1,0 +1,60 @@
+"""How much of the package a step of training goes through."""
+
+import pathlib
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_otreg as otreg
+
+PACKAGE = str(pathlib.Path(otreg.__file__).parent)
+# What it is today. Lower them with every change that makes a step simpler.
+MOST = {"calls": 789, "functions": 131, "files": 29}
+
+
+def calls_within(work):
+    """The code of each call of the package's own functions."""
+    found = []
+
+    def look(frame, event, _):
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(PACKAGE):
+            found.append((code.co_filename, code.co_firstlineno))
+
+    sys.setprofile(look)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+@pytest.mark.compiled
+@pytest.mark.tensorflow
+def test_a_step_with_one_penalty_goes_through_few_functions(rng, capsys):
+    student = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(5, activation="relu", name="features"),
+            keras.layers.Dense(3, name="head"),
+        ]
+    )
+    penalty = otreg.Penalty(otreg.losses.RepresentationTransport(), "features")
+    model = otreg.TransferModel(student, penalties=[penalty])
+    model.compile("sgd", "mse", run_eagerly=True)
+    x = rng.normal(size=(8, 6)).astype("float32")
+    y = np.ones((8, 3), "float32")
+    # The first step builds what the others use again.
+    model.train_on_batch(x, y)
+    found = calls_within(lambda: model.train_on_batch(x, y))
+    counts = {
+        "calls": len(found),
+        "functions": len(set(found)),
+        "files": len({file for file, _ in found}),
+    }
+    with capsys.disabled():
+        sys.stdout.write(f"\npackage in an eager step: {counts}\n")
+    assert counts["calls"] > 0
+    assert all(counts[name] <= most for name, most in MOST.items())
