@@ -23,6 +23,7 @@ def written_anew(folder):
     return before, page.read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.slow
 def test_the_tables_on_accuracy_are_those_of_the_cells(tmp_path):
     pytest.importorskip("scipy")
 
