@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         # Whatever follows is no option of it.
         kind = kinds.add_parser(name, add_help=False, prefix_chars="\0")
         kind.add_argument("rest", nargs="*")
-        kind.set_defaults(command=_tell, kind=name, debug=False)
+        kind.set_defaults(command=_tell, kind=name, quiet=True, debug=False)
 
 
 def _tell(options: argparse.Namespace) -> None:
