@@ -98,10 +98,11 @@ def compare(
         )
     _print(paths, pictures_in, found, console)
     if folder is not None:
-        _write(paths, folder, found)
-        names = ", ".join((TABLE, *FILES.values()))
+        names = _write(paths, folder, found)
         console.print(
-            f"Written to {folder}: {names}", highlight=False, soft_wrap=True
+            f"Written to {folder}: {', '.join(names)}",
+            highlight=False,
+            soft_wrap=True,
         )
     return found
 
@@ -186,6 +187,7 @@ def _number(value):
 
 
 def _write(paths, folder, found):
+    """Write the table and the maps that have values; return their names."""
     pairs, names = found.pairs(), _names(paths)
     rows = [
         {
@@ -201,7 +203,11 @@ def _write(paths, folder, found):
         for j, column in enumerate(found.columns)
     ]
     write_table(folder / TABLE, rows)
-    for name, file in FILES.items():
+    # Between layers of other widths no neurons are permuted.
+    maps = {
+        k: v for k, v in FILES.items() if np.isfinite(found.values[k]).any()
+    }
+    for name, file in maps.items():
         figure = plots.layer_similarity(
             found.values[name],
             found.rows,
@@ -212,3 +218,4 @@ def _write(paths, folder, found):
             xlabel=names[1],
         )
         written(folder / file, figure.savefig)
+    return [TABLE, *maps.values()]

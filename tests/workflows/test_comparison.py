@@ -26,3 +26,17 @@ def test_the_command_for_the_layers_that_match_is_printed():
         "large.keras 'my pictures' --student small.keras "
         "\\ --at 'c 1=a' \\ --at d=b"
     )
+
+
+def test_a_map_without_values_is_not_drawn(tmp_path):
+    """As of permuted neurons between layers of other widths."""
+    values = np.array([[0.9, 0.1], [0.2, 0.8]])
+    empty = np.full((2, 2), np.nan)
+    found = Similarity(
+        *(["a", "b"], ["c", "d"]),
+        {TRANSPORT: values, CKA: values, PERMUTED: empty},
+    )
+    paths = pathlib.Path("large.keras"), pathlib.Path("small.keras")
+    names = comparison._write(paths, tmp_path, found)
+    assert names == ["layers.csv", "transport.png", "cka.png"]
+    assert sorted(x.name for x in tmp_path.iterdir()) == sorted(names)
