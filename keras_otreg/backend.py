@@ -156,6 +156,19 @@ def traced(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def outside_of_graphs() -> contextlib.AbstractContextManager:
+    """Within it, operations on constants run at once, also in a trace."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.init_scope()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.ensure_compile_time_eval()
+    return contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def without_effects() -> Iterator[None]:
     """Within the block, what Keras does not see has no effects either.

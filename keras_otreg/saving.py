@@ -1,8 +1,9 @@
 """How the objects of this package are named, described and rebuilt."""
 
 import base64
-import dataclasses
-from typing import Any, cast
+import inspect
+import types
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,20 +11,71 @@ import numpy as np
 export = keras.saving.register_keras_serializable(package="keras_otreg")
 
 
-class Configurable:
-    """Gives a dataclass the two methods by which Keras saves an object."""
+class Described:
+    """Gives an object a `repr`: its class, and arguments that are not default.
+
+    An argument of the constructor is read from the attribute of its name, or
+    of its name behind an underscore, or with `_name` at its end.
+    """
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self)).parameters.values()
+        given = {x.name: _attribute(self, x.name) for x in parameters}
+        required = {x.name for x in parameters if x.default is x.empty}
+        try:
+            # Defaults may stand for other values, as `None` for a solver.
+            plain = type(self)(**{name: given[name] for name in required})
+        except Exception:
+            # A subclass may refuse what it keeps: a repr never fails.
+            required, plain = set(given), self
+        shown = [
+            f"{name}={_shown(value)}"
+            for name, value in given.items()
+            if name in required or not _equal(value, _attribute(plain, name))
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Configurable(Described):
+    """Gives a class the two methods by which Keras saves an object."""
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(cast(Any, self))
+            name: _attribute(self, name)
+            for name in inspect.signature(type(self)).parameters
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Configurable":
-        """Builds the object that `get_config` described."""
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Build the object that `get_config` described."""
         return cls(**config)
+
+
+def _attribute(obj, name):
+    found = (x for x in (f"_{name}", f"{name}_name") if x in vars(obj))
+    return getattr(obj, next(found, name))
+
+
+def _equal(value, other):
+    arrays = isinstance(value, np.ndarray) or isinstance(other, np.ndarray)
+    return np.array_equal(value, other) if arrays else value == other
+
+
+def _shown(value):
+    """An argument in a `repr`: arrays by their shape, functions by name."""
+    if isinstance(value, np.ndarray):
+        return f"array(shape={value.shape}, dtype={value.dtype.name})"
+    if isinstance(value, types.FunctionType):
+        return value.__qualname__
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_shown, value))}]"
+    if type(value).__repr__ is object.__repr__:
+        # Objects of Keras, such as schedules, have no words for themselves.
+        config = getattr(value, "get_config", dict)().items()
+        arguments = ", ".join(f"{name}={x!r}" for name, x in config)
+        return f"{type(value).__name__}({arguments})"
+    return repr(value)
 
 
 def encode_array(array: np.ndarray) -> dict[str, Any]:

@@ -107,6 +107,7 @@ HEAD = layers.Dense(3, name="head")
 TASKS = [SourceTask(HEAD, "a/b", "mse", weight=1 / 3, transport=LOSSES[5])]
 OBJECTS = [
     *SOLVERS,
+    *COSTS.values(),
     *LOSSES,
     *COMPARATORS,
     *REGULARIZERS,
@@ -276,3 +277,41 @@ def test_an_array_survives_json_bit_by_bit(array):
     native = np.ascontiguousarray(array.astype(again.dtype))
     assert again.tobytes() == native.tobytes()
     again.flat[:1] = 0
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (losses.RepresentationTransport(), "RepresentationTransport()"),
+        (
+            losses.RepresentationTransport(
+                "cosine", solver=ot.Sinkhorn(9), plan="uniform"
+            ),
+            "RepresentationTransport(cost=Cosine(), plan='uniform', "
+            "solver=Sinkhorn(max_iterations=9))",
+        ),
+        (
+            losses.RepresentationTransport(doubled, dtype="float64"),
+            "RepresentationTransport(cost=doubled, dtype='float64')",
+        ),
+        (ot.ProximalPoint(tolerance=0.1), "ProximalPoint(tolerance=0.1)"),
+        (
+            regularizers.StartingPoint(np.ones((2, 3), "float32"), 0.1),
+            "StartingPoint(start=array(shape=(2, 3), dtype=float32), "
+            "strength=0.1)",
+        ),
+        (
+            Penalty(losses.Coral(), "a", weight=2.0),
+            "Penalty(loss=Coral(), at='a', weight=2.0)",
+        ),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_a_repr_names_the_class_and_what_is_not_default(made, expected):
+    assert repr(made) == expected
+
+
+@pytest.mark.parametrize("made", OBJECTS, ids=lambda x: type(x).__name__)
+def test_no_repr_is_an_address(made):
+    if not isinstance(made, keras.layers.Layer):
+        assert " at 0x" not in repr(made)

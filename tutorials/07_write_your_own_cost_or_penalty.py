@@ -45,25 +45,30 @@ teacher.fit(pixels[:1400], labels[:1400], epochs=20, verbose=0)
 # ## A cost
 #
 # Points of shape `(..., n, d)` and `(..., m, d)` in, costs `(..., n, m)` out,
-# never negative, written in `keras.ops`. Here two neurons are close if they are
-# silent on the same pictures. Register it, or a model that uses it cannot be
-# saved.
+# never negative, written in `keras.ops`. The `d` coordinates of a neuron are
+# samples, and `weights` says how often each of them counts. Here two neurons
+# are close if they are silent on the same pictures. Register it, or a model
+# that uses it cannot be saved.
 
 
 # %%
 @keras.saving.register_keras_serializable(package="tutorial")
-def silence(x, y):
+def silence(x, y, weights):
     # From what size on a neuron answers at all.
-    size = 0.1 * (ops.mean(ops.abs(x)) + ops.mean(ops.abs(y))) + 1e-6
-    return otreg.ot.costs.cosine(ops.tanh(x / size), ops.tanh(y / size))
+    means = [ops.mean(ops.abs(z) @ weights[:, None]) for z in (x, y)]
+    size = 0.1 * sum(means) / ops.sum(weights) + 1e-6
+    return otreg.ot.costs.cosine(
+        ops.tanh(x / size), ops.tanh(y / size), weights
+    )
 
 
 a, b = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
-C = ops.convert_to_numpy(silence(a, b))
+once = np.ones(8, "float32")
+C = ops.convert_to_numpy(silence(a, b, once))
 print("shape", C.shape, "non-negative:", bool((C >= 0).all()))
 print(
     "zero for the same neurons:",
-    np.diag(np.asarray(silence(a, a))).max() < 1e-5,
+    np.diag(np.asarray(silence(a, a, once))).max() < 1e-5,
 )
 
 loss = otreg.losses.RepresentationTransport(cost=silence)
@@ -71,6 +76,11 @@ penalty = otreg.Penalty(loss, at="features", weight=10.0, name="silence")
 model = train(penalty)
 
 # %% [markdown]
+# Without `weights` a function is measured: if scaling a coordinate stands for
+# repeating it, as in norms, their powers and cosines, it is right as it is. A
+# cost with arguments, or one that several devices add up, is a subclass of
+# `otreg.ot.costs.Cost`.
+#
 # The value falls: the student's neurons come to be silent where the teacher's
 # are. The model can be saved with its cost, and trained on after loading.
 

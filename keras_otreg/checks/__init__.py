@@ -129,6 +129,7 @@ from keras_otreg.checks.transport import (
     potentials,
     prices,
     strength,
+    weighable,
     weights_of_costs,
 )
 from keras_otreg.checks.values import (

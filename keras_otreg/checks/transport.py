@@ -66,3 +66,15 @@ def _price(value):
     )
     # What costs without end is not done.
     return None if value == float("inf") else value
+
+
+def weighable(cost: Any, exponent: float | None) -> None:
+    """Raises if no scaling of a coordinate counts it several times."""
+    if exponent is None:
+        raise ValueError(
+            "Expected a cost whose coordinates can be weighted, because a "
+            "`sample_weight` is given. Received: "
+            f"cost={getattr(cost, '__name__', cost)}, for which no scaling of "
+            "a coordinate counts it several times. Let the function take "
+            "`weights`, of shape (d,), as a third argument."
+        )

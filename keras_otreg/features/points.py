@@ -104,42 +104,6 @@ def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
     return teacher, student
 
 
-def weigh_samples(
-    activations: Any, sample_weight: Any, power: float, mean: Any = None
-) -> Any:
-    """Scales samples so that a coordinate counts as often as its weight says.
-
-    Distances over the scaled samples are distances over samples repeated in
-    proportion to their weights; a sample of weight 0 counts for nothing.
-
-    Args:
-        activations: Shape `(batch, ...)`.
-        sample_weight: Shape `(batch, ...)`, non-negative, averaged over all
-            axes but the first; `None` for equal weights.
-        power: 1/2 for costs of the Euclidean family, 1 for sums of absolute
-            differences.
-        mean: Mean of the weights, where these are not all of them.
-
-    Returns:
-        Activations of the same shape, unscaled where all weights are equal.
-    """
-    if sample_weight is None:
-        # A new tensor all the same: the old one may carry a Keras mask.
-        return activations * 1
-    weight = ops.cast(weight_of_samples(sample_weight), activations.dtype)
-    checks.one_weight_each(activations.shape, weight.shape)
-    inner = (1,) * (len(activations.shape) - 1)
-    weight = ops.reshape(weight, (-1, *inner))
-    mean = ops.mean(weight) if mean is None else ops.cast(mean, weight.dtype)
-    relative = weight / ops.where(mean > 0.0, mean, 1.0)
-    # Zero has no finite slope under a root.
-    return activations * ops.where(
-        relative > 0.0,
-        ops.power(ops.where(relative > 0.0, relative, 1.0), power),
-        0.0,
-    )
-
-
 def weight_of_samples(sample_weight: Any) -> Any:
     """Averages weights of shape `(batch, ...)` to one for each sample."""
     weight = ops.convert_to_tensor(sample_weight)

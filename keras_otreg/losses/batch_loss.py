@@ -8,10 +8,10 @@ from keras_otreg import checks, replicas
 from keras_otreg.features.points import (
     SPATIAL,
     samples_as_points,
-    weight_of_samples,
 )
 from keras_otreg.losses.across_replicas import AcrossReplicas
 from keras_otreg.losses.described_loss import DescribedLoss
+from keras_otreg.losses.sample_loss import sample_weights
 from keras_otreg.ot.numerics import (
     at_least_float32,
     column,
@@ -93,11 +93,7 @@ class BatchLoss(AcrossReplicas, DescribedLoss):
         checks.some_units(activations.shape)
         if sample_weight is None:
             sample_weight = ops.ones(ops.shape(activations)[:1])
-        weight = ops.cast(
-            weight_of_samples(sample_weight),
-            at_least_float32(activations).dtype,
-        )
-        checks.one_weight_each(activations.shape, weight.shape)
+        weight = sample_weights(sample_weight, activations)
         return activations, safe_divide(weight, self.total(ops.sum(weight)))
 
 

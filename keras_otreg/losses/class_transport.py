@@ -88,6 +88,14 @@ class ClassTransport(TransportLoss):
             "a `keras_otreg.ot.Sinkhorn`",
         )
 
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The reduced values of weighted samples."""
+        # Keras would turn each number of a list into a tensor.
+        y_true, y_pred = (
+            ops.convert_to_tensor(y, self.dtype) for y in (y_true, y_pred)
+        )
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def call(self, y_true, y_pred):
         """Values of shape `(batch,)`."""
         problem, scale, safe = self._problem(y_true, y_pred)
@@ -106,7 +114,7 @@ class ClassTransport(TransportLoss):
         """
         return self.solved(source, target).P
 
-    def solved(self, teacher, student, sample_weight=None):
+    def solved(self, teacher, student, sample_weight=None, memory=None):
         """The plans between the classes, one for each sample."""
         problem, _, safe = self._problem(teacher, student)
         P, *progress = shared_cost_plans(problem, self.solver, safe=safe)
@@ -124,6 +132,7 @@ class ClassTransport(TransportLoss):
 
     def _problem(self, source, target):
         """The problem in units of the mean cost, and what it was scaled by."""
+        source, target = map(ops.convert_to_tensor, (source, target))
         shapes = [tuple(y.shape) for y in (source, target)]
         checks.class_counts(self.cost_matrix.shape, *shapes)
         both = zip((source, target), self.from_logits, strict=True)

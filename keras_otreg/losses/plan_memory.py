@@ -6,7 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg.ot.fixed_plan import Plan, given, running_costs
+from keras_otreg.ot.costs import Cost
+from keras_otreg.ot.fixed_plan import Given, Plan, running_costs
 
 
 class PlanMemory(keras.layers.Layer):
@@ -19,7 +20,7 @@ class PlanMemory(keras.layers.Layer):
     Args:
         rows: Number of teacher neurons.
         columns: Number of student neurons.
-        cost: A cost function.
+        cost: A `Cost`.
         momentum: See `running_costs`; 0 for none.
         warm: Whether the solver starts from the last potentials.
         shared: Whether the replicas of a distributed step solve one problem.
@@ -29,7 +30,7 @@ class PlanMemory(keras.layers.Layer):
         self,
         rows: int,
         columns: int,
-        cost: Callable[[Any, Any], Any],
+        cost: Cost,
         momentum: float,
         *,
         warm: bool,
@@ -46,22 +47,23 @@ class PlanMemory(keras.layers.Layer):
             self.steps = self._zeros("steps")
             held = self.costs, self.steps
             self._average = running_costs(cost, momentum, *held)
-            self._average_of_costs = running_costs(given, momentum, *held)
+            self._average_of_costs = running_costs(Given(), momentum, *held)
         if warm:
             self.g = self._zeros("g", columns)
         self.built = True
 
-    def average(self, x: Any, y: Any) -> Any:
+    def average(self, x: Any, y: Any, *weights: Any) -> Any:
         """The running costs, up to a step.
 
         Args:
             x: Points of that step, of shape `(rows, d)`.
             y: Points of shape `(columns, d)`.
+            *weights: Of the coordinates, where the cost takes them.
 
         Returns:
             Costs of shape `(rows, columns)` and mean one.
         """
-        self._average(x, y)
+        self._average(x, y, *weights)
         return ops.cast(self.costs, x.dtype)
 
     def average_of_costs(self, C: Any) -> Any:
@@ -81,7 +83,7 @@ class PlanMemory(keras.layers.Layer):
         """
         if self.g is None:
             return plan(*known)
-        made = plan(*known, ops.cast(self.g, known[0].dtype))
+        made = plan(*known, g=ops.cast(self.g, known[0].dtype))
         self.g.assign(ops.cast(made.g, self.g.dtype))
         return made
 

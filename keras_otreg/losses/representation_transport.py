@@ -9,16 +9,17 @@ from keras_otreg.features.points import (
     SPATIAL,
     match_positions,
     units_as_points,
-    weigh_samples,
-    weight_of_samples,
 )
 from keras_otreg.losses.across_replicas import AcrossReplicas
+from keras_otreg.losses.described_loss import Values
 from keras_otreg.losses.plan_memory import PlanMemory
 from keras_otreg.losses.plans import PLANS, control_plan
+from keras_otreg.losses.sample_loss import sample_weights
 from keras_otreg.losses.solved_plan import NEURONS, SolvedPlan
 from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn, costs, fixed_plan
-from keras_otreg.ot.numerics import at_least_float32
+from keras_otreg.ot.function_cost import as_cost
+from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.saving import export
 
 
@@ -34,7 +35,8 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
     different widths. The value does not depend on the batch size.
 
     Args:
-        cost: Name of a cost in `keras_otreg.ot.costs`, or a cost function.
+        cost: Name of a cost in `keras_otreg.ot.costs`, a `costs.Cost`, or a
+            cost function; coordinates are samples.
         epsilon: Entropic strength in units of the mean cost. Towards 0 the
             plan becomes a matching, towards infinity it becomes uniform.
         plan: `"transport"`, or a control that shows whether the plan matters:
@@ -99,19 +101,32 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         self.momentum = checks.share(momentum, "momentum")
         self.across_replicas = checks.flag(across_replicas, "across_replicas")
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """The transport cost, over weighted samples."""
-        layers = self._weighted(y_true, y_pred, sample_weight)
-        return self._as_part(super().__call__(*layers))
+    def __call__(self, y_true, y_pred, sample_weight=None, *, memory=None):
+        """Return the transport cost, over weighted samples.
+
+        Args:
+            y_true: Teacher activations.
+            y_pred: Student activations.
+            sample_weight: Shape `(batch,)`.
+            memory: What `memory` made, in a training step; it is updated.
+        """
+        points = self._points(y_true, y_pred, sample_weight)
+        values = self._values(points, memory)
+        # Keras reduces what a loss returns, here values that are at hand.
+        reduction = Values(reduction=self.reduction, dtype=self.dtype)
+        return self._as_part(reduction(values, values))
 
     def call(self, y_true, y_pred):
         """Costs of shape `(student neurons,)`, whose mean is `<P, C>`."""
-        x, y = self._neurons(y_true, y_pred)
+        return self._values(self._points(y_true, y_pred), None)
+
+    def _values(self, points, memory):
         # One sum over the replicas serves the plan and the value.
-        C = self._known_costs(x, y)
-        P = self._plan(x, y, C).P
+        C = self._known_costs(*points)
+        P = self._plan(points, C, memory).P
         if C is None:
-            return P.shape[1] * fixed_plan.paid_by_columns(self.cost)(x, y, P)
+            paid = fixed_plan.paid_by_columns(as_cost(self.cost))
+            return P.shape[1] * paid(*points, P)
         return P.shape[1] * fixed_plan.paid_of_costs(C, P)
 
     def plan(self, teacher: Any, student: Any) -> Any:
@@ -126,11 +141,10 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         """
         return self.solved(teacher, student).P
 
-    def solved(self, teacher, student, sample_weight=None):
+    def solved(self, teacher, student, sample_weight=None, memory=None):
         """The plan between the neurons."""
-        layers = self._weighted(teacher, student, sample_weight)
-        x, y = self._neurons(*layers)
-        made = self._plan(x, y, self._known_costs(x, y))
+        points = self._points(teacher, student, sample_weight)
+        made = self._plan(points, self._known_costs(*points), memory)
         if self.plan_name != "transport":
             return SolvedPlan(made.P, NEURONS)
         return SolvedPlan(made.P, NEURONS, self.epsilon, self.solver, *made[2:])
@@ -143,7 +157,7 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         return PlanMemory(
             teacher[-1],
             student[-1],
-            self.cost,
+            as_cost(self.cost),
             self.momentum,
             warm=warm,
             shared=self.across_replicas,
@@ -161,61 +175,55 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
             "across_replicas": self.across_replicas,
         }
 
-    def _weighted(self, teacher, student, sample_weight):
-        power = costs.weight_power(self.cost)
-        mean = self._mean_weight(sample_weight)
-        return tuple(
-            weigh_samples(
-                ops.convert_to_tensor(y, self.dtype), sample_weight, power, mean
-            )
-            for y in (teacher, student)
+    def _points(self, teacher, student, sample_weight=None):
+        """Arguments of the cost: neurons as points, weighted coordinates."""
+        # New tensors: the old ones may carry a Keras mask.
+        teacher, student = (
+            ops.convert_to_tensor(y, self.dtype) * 1 for y in (teacher, student)
         )
-
-    def _mean_weight(self, sample_weight):
-        """The mean weight of all samples, if others have some of them."""
-        if sample_weight is None or not self.is_shared:
-            return None
-        weight = at_least_float32(weight_of_samples(sample_weight))
-        count = ops.cast(ops.shape(weight)[0], weight.dtype)
-        sums = self.total([ops.sum(weight), count])
-        return sums[0] / sums[1]
-
-    def _neurons(self, teacher, student):
+        checks.same_samples(teacher.shape, student.shape)
+        weights = None
+        if sample_weight is not None:
+            weights = sample_weights(sample_weight, student)
         if self.spatial == "keep":
             teacher, student = match_positions(teacher, student)
-        checks.same_samples(teacher.shape, student.shape)
+            weights = _at_positions(weights, student)
         # Sums over many samples leave the range of half precision.
-        x = at_least_float32(units_as_points(teacher, self.spatial))
-        y = at_least_float32(units_as_points(student, self.spatial))
+        x, y = (
+            at_least_float32(units_as_points(z, self.spatial))
+            for z in (teacher, student)
+        )
         # A mean over the coordinates, not a sum: the value is then that of
         # any batch size.
-        count = self.total(ops.cast(ops.shape(x)[-1], x.dtype))
-        scale = ops.power(count, -costs.weight_power(self.cost))
-        x, y = x * scale, y * scale
-        if self.is_shared and not costs.adds_up(self.cost):
-            # Nothing is known of this cost but that it is one of points.
-            x, y = (
-                ops.transpose(replicas.gathered(ops.transpose(points)))
-                for points in (x, y)
-            )
-        return x, y
+        if weights is None:
+            weights = 1.0 / self.total(ops.cast(ops.shape(x)[-1], x.dtype))
+        else:
+            weights = safe_divide(weights, self.total(ops.sum(weights)))
+        cost = as_cost(self.cost)
+        if self.is_shared and not cost.adds_up:
+            # The cost needs the coordinates of all replicas at once.
+            x, y = (_gathered(points) for points in (x, y))
+            weights = _gathered(weights) if len(weights.shape) else weights
+        return cost.weighted(x, y, weights)
 
-    def _known_costs(self, x, y):
+    def _known_costs(self, *points):
         """The costs over all samples, if others have some of them."""
-        if self.is_shared and costs.adds_up(self.cost):
-            return self.cost(x, y, replicas.total)
+        cost = as_cost(self.cost)
+        if self.is_shared and cost.adds_up:
+            return cost(*points, total=replicas.total)
         return None
 
-    def _plan(self, x, y, C):
+    def _plan(self, points, C, memory):
         """The plan between points, or of their costs if these are known."""
         if self.plan_name != "transport":
+            x, y, *_ = points
             plan = control_plan(self.plan_name, x.shape[0], y.shape[0])
             P = ops.cast(ops.convert_to_tensor(plan), x.dtype)
             return fixed_plan.Plan(P, None, None, None)
-        how, memory = (self.epsilon, self.solver), self._memory
+        how = self.epsilon, self.solver
         averages = memory is not None and memory.costs is not None
         if C is None and averages:
-            C = memory.average(x, y)
+            C = memory.average(*points)
         elif C is not None:
             C = (
                 memory.average_of_costs(C)
@@ -223,7 +231,21 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
                 else fixed_plan.of_mean_one(C)
             )
         if C is None:
-            plan, known = fixed_plan.planner(self.cost, *how), (x, y)
+            plan, known = fixed_plan.planner(as_cost(self.cost), *how), points
         else:
             plan, known = fixed_plan.planner_of_costs(*how), (C,)
         return plan(*known) if memory is None else memory.plan(plan, *known)
+
+
+def _gathered(x):
+    """Joins the coordinates, which are last, of all replicas."""
+    return ops.transpose(replicas.gathered(ops.transpose(x)))
+
+
+def _at_positions(weights, maps):
+    """Repeats weights of samples for all positions of `(batch, ..., units)`."""
+    if weights is None:
+        return None
+    ones = ops.cast(ops.ones_like(maps[..., 0]), weights.dtype)
+    inner = (1,) * (len(maps.shape) - 2)
+    return ops.reshape(ops.reshape(weights, (-1, *inner)) * ones, (-1,))

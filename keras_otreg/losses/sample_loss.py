@@ -28,11 +28,11 @@ class SampleLoss(DescribedLoss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The reduced values of weighted samples."""
-        if sample_weight is not None:
-            sample_weight = weight_of_samples(sample_weight)
-            checks.one_weight_each(y_pred.shape, sample_weight.shape)
         # A new tensor: the old one may carry a Keras mask of its positions.
+        y_true = ops.convert_to_tensor(y_true, self.dtype)
         y_pred = ops.convert_to_tensor(y_pred, self.dtype) * 1
+        if sample_weight is not None:
+            sample_weight = sample_weights(sample_weight, y_pred)
         value = super().__call__(y_true, y_pred, sample_weight)
         return self._of_all_replicas(value, y_pred, sample_weight)
 
@@ -62,3 +62,27 @@ def mean_over_positions(maps: Any) -> Any:
     """Averages `(batch, ..., units)` to `(batch, units)`."""
     inner = tuple(range(1, len(maps.shape) - 1))
     return ops.mean(maps, axis=inner) if inner else maps
+
+
+def sample_weights(sample_weight: Any, activations: Any) -> Any:
+    """Return a weight for each sample, in float32 or better.
+
+    Args:
+        sample_weight: Shape `(batch, ...)`, averaged over all axes but the
+            first, or one number for all samples.
+        activations: A tensor of shape `(batch, ...)`.
+
+    Returns:
+        Weights of shape `(batch,)`.
+
+    Raises:
+        ValueError: If there is another number of weights.
+    """
+    weights = ops.convert_to_tensor(sample_weight)
+    weights = ops.cast(
+        weight_of_samples(weights), at_least_float32(activations).dtype
+    )
+    if not len(weights.shape):
+        weights = ops.broadcast_to(weights, ops.shape(activations)[:1])
+    checks.one_weight_each(activations.shape, weights.shape)
+    return weights

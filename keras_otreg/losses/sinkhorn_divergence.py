@@ -7,6 +7,7 @@ from keras_otreg.losses.batch_loss import BatchLoss
 from keras_otreg.losses.solved_plan import SAMPLES, solve
 from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn, costs
+from keras_otreg.ot.function_cost import as_cost
 from keras_otreg.ot.relative import relative_divergence, relative_problem
 from keras_otreg.saving import export
 
@@ -78,12 +79,13 @@ class SinkhornDivergence(BatchLoss, TransportLoss):
             x, y, self.cost, self.epsilon, self.solver, (a, b)
         )
 
-    def solved(self, teacher, student, sample_weight=None):
+    def solved(self, teacher, student, sample_weight=None, memory=None):
         """The plan between the samples of the two sets."""
         (x, a), (y, b) = (
             self.samples(layer, sample_weight) for layer in (teacher, student)
         )
-        problem = relative_problem(self.cost(x, y), a, b, self.epsilon)
+        C = as_cost(self.cost)(x, y)
+        problem = relative_problem(C, a, b, self.epsilon)
         return solve(problem, self, SAMPLES)
 
     def get_config(self):

@@ -13,7 +13,7 @@ from keras_otreg.ot import (
     TransportProblem,
     regularized_cost,
 )
-from keras_otreg.ot.costs import squared_sines
+from keras_otreg.ot.costs import squared_cosine
 from keras_otreg.ot.numerics import (
     column,
     frozen,
@@ -116,7 +116,7 @@ class TransportAlignment(BatchLoss, TransportLoss):
         """
         return self.solved(teacher, student).P
 
-    def solved(self, teacher, student, sample_weight=None):
+    def solved(self, teacher, student, sample_weight=None, memory=None):
         """The plan between the neurons."""
         of_x, of_y, between = self._covariances(
             *self.samples(teacher, sample_weight),
@@ -145,7 +145,7 @@ class TransportAlignment(BatchLoss, TransportLoss):
 
     def _problem(self, between, of_x, of_y):
         variances = ops.diagonal(of_x), ops.diagonal(of_y)
-        C = squared_sines(between, *variances)
+        C = squared_cosine.from_sums([between, *variances])
         return TransportProblem(C, *map(_shares, variances), self.epsilon)
 
 

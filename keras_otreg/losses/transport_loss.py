@@ -12,7 +12,6 @@ class TransportLoss(DescribedLoss):
     """A Keras loss with a `solver`, which describes itself in full."""
 
     solver: Any
-    _memory: Any = None
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that all transport losses take."""
@@ -34,15 +33,12 @@ class TransportLoss(DescribedLoss):
         """
         return None
 
-    def remembering(self, memory: Any) -> "TransportLoss":
-        """Returns this loss with what `memory` made for it."""
-        # Keras copies a loss by its config, which would load the solver anew.
-        loss = object.__new__(type(self))
-        loss.__dict__.update(vars(self), _memory=memory)
-        return loss
-
     def solved(
-        self, teacher: Any, student: Any, sample_weight: Any = None
+        self,
+        teacher: Any,
+        student: Any,
+        sample_weight: Any = None,
+        memory: Any = None,
     ) -> SolvedPlan | None:
         """The plan behind the value, for people to look at.
 
@@ -50,6 +46,7 @@ class TransportLoss(DescribedLoss):
             teacher: What the loss takes as `y_true`.
             student: What the loss takes as `y_pred`.
             sample_weight: What the loss takes as `sample_weight`.
+            memory: What `memory` made, in a training step.
 
         Returns:
             A `SolvedPlan`, or `None` for a loss that shows none.
@@ -63,8 +60,10 @@ class TransportLoss(DescribedLoss):
         return cls(**{**config, "solver": solver})
 
 
-def solved_plan(loss: Any, *arguments: Any) -> SolvedPlan | None:
+def solved_plan(
+    loss: Any, *arguments: Any, memory: Any = None
+) -> SolvedPlan | None:
     """What any Keras loss solved: nothing, unless it is one of transport."""
     if not isinstance(loss, TransportLoss):
         return None
-    return loss.solved(*arguments)
+    return loss.solved(*arguments, memory=memory)

@@ -192,10 +192,16 @@ class Penalty(Configurable):
                 ops.reshape(sample_weight, (-1, *inner)),
                 ops.shape(student)[:-1],
             )
-        loss = self.loss if memory is None else self.loss.remembering(memory)
-        value = loss(teacher, student, sample_weight=sample_weight)
+        # Any Keras loss may be here; only some take a memory.
+        kept = {} if memory is None else {"memory": memory}
+        value = self.loss(teacher, student, sample_weight=sample_weight, **kept)
         solved = functools.partial(
-            solved_plan, loss, teacher, student, sample_weight
+            solved_plan,
+            self.loss,
+            teacher,
+            student,
+            sample_weight,
+            memory=memory,
         )
         return Term(self.name, value, self.weight, solved)
 

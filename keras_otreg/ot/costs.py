@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -18,189 +18,249 @@ from keras_otreg.ot.numerics import (
     safe_divide,
     safe_sqrt,
 )
-from keras_otreg.saving import export
+from keras_otreg.saving import Configurable, export
 
 
-def _alone(sums):
-    return sums
+class Cost(Configurable):
+    """Base class of costs that are made from sums over coordinates.
 
+    Coordinates may be samples, as in `RepresentationTransport`: a cost
+    therefore says how it adds up over them (`sums`, `from_sums`) and how often
+    each of them counts (`exponent`). `sample_weight`, any batch size and
+    several replicas are then right. Arguments of the constructor are saved if
+    they are kept in attributes of their names.
 
-@export
-def squared_euclidean(x: Any, y: Any, total: Any = _alone) -> Any:
-    """Squared distance between every pair of points: `|x[i] - y[j]|^2`.
+    Attributes:
+        exponent: A coordinate counts `w` times if both points are scaled by
+            `w**exponent` there: `1 / p` where a cost depends on sums of
+            `|x - y|**p`, and 1/2 where it depends on inner products.
+        adds_up: Whether `sums` of parts of the coordinates may be added.
+        jit_compile: Whether XLA may compile the cost.
 
-    Args:
+    Call arguments:
         x: Points of shape `(..., n, d)`.
         y: Points of shape `(..., m, d)`.
-        total: What completes sums over the `d` coordinates, where others hold
-            more of them.
-
-    Returns:
-        Costs of shape `(..., n, m)`, never negative, in float32 or better.
+        weights: How often each coordinate counts, of shape `(d,)` or `()`;
+            once if not given.
+        total: Function that completes sums over coordinates, where other
+            replicas hold more of them.
 
     Example:
         ```python
-        C = squared_euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        @keras.saving.register_keras_serializable(package="my_package")
+        class PowerCost(costs.Cost):
+            def __init__(self, p=3.0):
+                self.p = p
+                self.exponent = 1.0 / p
+
+            def sums(self, x, y):
+                x, y = ops.expand_dims(x, -2), ops.expand_dims(y, -3)
+                return ops.sum(ops.abs(x - y) ** self.p, axis=-1)
+
+        loss = otreg.losses.RepresentationTransport(cost=PowerCost(4.0))
         ```
     """
-    x, y = at_least_float32(x), at_least_float32(y)
-    # Distances do not depend on the origin, rounding does: it is relative to
-    # the norms, which are smallest about the middle of the two clouds.
-    middle = ops.stop_gradient(
-        0.5
-        * (
-            ops.mean(x, axis=-2, keepdims=True)
-            + ops.mean(y, axis=-2, keepdims=True)
+
+    exponent: float = 0.5
+    adds_up: ClassVar[bool] = True
+    jit_compile: ClassVar[bool] = True
+
+    def __call__(
+        self, x: Any, y: Any, weights: Any = None, *, total: Any = None
+    ) -> Any:
+        """Return costs of shape `(..., n, m)`, in float32 or better."""
+        if weights is not None:
+            x, y = self.weighted(x, y, weights)
+        sums = self.sums(at_least_float32(x), at_least_float32(y))
+        return self.from_sums(sums if total is None else total(sums))
+
+    def sums(self, x: Any, y: Any) -> Any:
+        """Return a tensor, or a list of them, that adds up over coordinates."""
+        raise NotImplementedError
+
+    def from_sums(self, sums: Any) -> Any:
+        """Return costs of shape `(..., n, m)` from complete `sums`."""
+        return sums
+
+    def weighted(self, x: Any, y: Any, weights: Any) -> tuple[Any, ...]:
+        """Return arguments of a call in which coordinates count `weights`."""
+        return tuple(
+            scaled(points, weights, self.exponent) for points in (x, y)
         )
-    )
-    x, y = x - middle, y - middle
-    # Norms and inner products in one matrix product: the two halves of the
-    # gradient then come from one evaluation of the slope in the costs. A
-    # compiler may round two evaluations, and mask them at zero, differently.
-    norms_x = ops.sum(x * x, axis=-1, keepdims=True)
-    norms_y = ops.sum(y * y, axis=-1, keepdims=True)
-    x = ops.concatenate([-2.0 * x, norms_x, ops.ones_like(norms_x)], axis=-1)
-    y = ops.concatenate([y, ops.ones_like(norms_y), norms_y], axis=-1)
-    return maximum(total(matmul(x, ops.swapaxes(y, -1, -2))), 0.0)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *sorted(vars(self))))
 
 
 @export
-def euclidean(x: Any, y: Any, total: Any = _alone) -> Any:
+class SquaredEuclidean(Cost):
+    """Squared distance between every pair of points: `|x[i] - y[j]|^2`.
+
+    Costs are never negative. The gradient at coincident points is zero.
+
+    Example:
+        ```python
+        C = costs.squared_euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))
+        ```
+    """
+
+    def sums(self, x, y):
+        """Return squared distances, up to rounding."""
+        # Distances do not depend on the origin, rounding does: it is relative
+        # to the norms, which are smallest about the middle of the two clouds.
+        middle = 0.5 * sum(ops.mean(z, axis=-2, keepdims=True) for z in (x, y))
+        x, y = (z - ops.stop_gradient(middle) for z in (x, y))
+        # Norms and inner products in one matrix product: both halves of the
+        # gradient then come from one evaluation of the slope in the costs. A
+        # compiler may round, and mask at zero, two evaluations differently.
+        norms_x, norms_y = (
+            ops.sum(z * z, axis=-1, keepdims=True) for z in (x, y)
+        )
+        rows = [-2.0 * x, norms_x, ops.ones_like(norms_x)]
+        columns = [y, ops.ones_like(norms_y), norms_y]
+        x, y = (ops.concatenate(parts, axis=-1) for parts in (rows, columns))
+        return matmul(x, ops.swapaxes(y, -1, -2))
+
+    def from_sums(self, sums):
+        """Return squared distances, clipped at zero."""
+        return maximum(sums, 0.0)
+
+
+@export
+class Euclidean(SquaredEuclidean):
     """Distance between every pair of points: `|x[i] - y[j]|`.
 
     The gradient at coincident points is zero.
 
-    Args:
-        x: Points of shape `(..., n, d)`.
-        y: Points of shape `(..., m, d)`.
-        total: What completes sums over the `d` coordinates, where others hold
-            more of them.
-
-    Returns:
-        Costs of shape `(..., n, m)`.
-
     Example:
         ```python
-        C = euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        C = costs.euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
         ```
     """
-    return safe_sqrt(squared_euclidean(x, y, total))
+
+    def from_sums(self, sums):
+        """Return distances."""
+        return safe_sqrt(sums)
 
 
 @export
-def cosine(x: Any, y: Any, total: Any = _alone) -> Any:
+class Cosine(Cost):
     """One minus the cosine of the angle between every pair of points.
 
-    A point at the origin has cost 1 to every other, and no gradient.
-
-    Args:
-        x: Points of shape `(..., n, d)`.
-        y: Points of shape `(..., m, d)`.
-        total: What completes sums over the `d` coordinates, where others hold
-            more of them.
-
-    Returns:
-        Costs of shape `(..., n, m)`, in [0, 2].
+    Costs are in [0, 2]. A point at the origin has cost 1 to every other, and
+    no gradient.
 
     Example:
         ```python
-        C = cosine(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        C = costs.cosine(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
         ```
     """
-    cosines = _cosines(*_inner_products(x, y, total))
-    return clipped(1.0 - cosines, 0.0, 2.0)
+
+    def sums(self, x, y):
+        """Return inner products between the two sets, and of each point."""
+        between = matmul(x, ops.swapaxes(y, -1, -2))
+        return [between, ops.sum(x * x, axis=-1), ops.sum(y * y, axis=-1)]
+
+    def from_sums(self, sums):
+        """Return one minus cosines."""
+        return clipped(1.0 - _cosines(*sums), 0.0, 2.0)
 
 
 @export
-def squared_cosine(x: Any, y: Any, total: Any = _alone) -> Any:
+class SquaredCosine(Cosine):
     """One minus the squared cosine between every pair of points.
 
-    Neither the length of a point nor its sign matters. A point at the origin
-    has cost 1 to every other, and no gradient.
-
-    Args:
-        x: Points of shape `(..., n, d)`.
-        y: Points of shape `(..., m, d)`.
-        total: What completes sums over the `d` coordinates, where others hold
-            more of them.
-
-    Returns:
-        Costs of shape `(..., n, m)`, in [0, 1].
+    Costs are in [0, 1]. Neither the length of a point nor its sign matters. A
+    point at the origin has cost 1 to every other, and no gradient.
 
     Example:
         ```python
-        C = squared_cosine(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        C = costs.squared_cosine(ops.ones((4, 9)), ops.zeros((5, 9)))
         ```
     """
-    return squared_sines(*_inner_products(x, y, total))
+
+    def from_sums(self, sums):
+        """Return one minus squared cosines."""
+        return clipped(1.0 - ops.square(_cosines(*sums)), 0.0, 1.0)
 
 
 @export
-def cityblock(x: Any, y: Any, total: Any = _alone) -> Any:
+class CityBlock(Cost):
     """Sum of absolute differences between every pair of points.
 
     It needs memory for `n * m * d` numbers; the other costs need `n * m`.
 
-    Args:
-        x: Points of shape `(..., n, d)`.
-        y: Points of shape `(..., m, d)`.
-        total: What completes sums over the `d` coordinates, where others hold
-            more of them.
-
-    Returns:
-        Costs of shape `(..., n, m)`.
-
     Example:
         ```python
-        C = cityblock(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        C = costs.cityblock(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
         ```
     """
-    x, y = at_least_float32(x), at_least_float32(y)
-    differences = ops.expand_dims(x, -2) - ops.expand_dims(y, -3)
-    # The gradient of JAX's own absolute value is one at zero.
-    signs = ops.stop_gradient(ops.sign(differences))
-    return total(ops.sum(signs * differences, axis=-1))
 
+    exponent = 1.0
+
+    def sums(self, x, y):
+        """Return sums of absolute differences."""
+        differences = ops.expand_dims(x, -2) - ops.expand_dims(y, -3)
+        # The gradient of JAX's own absolute value is one at zero.
+        signs = ops.stop_gradient(ops.sign(differences))
+        return ops.sum(signs * differences, axis=-1)
+
+
+squared_euclidean = SquaredEuclidean()
+euclidean = Euclidean()
+cosine = Cosine()
+squared_cosine = SquaredCosine()
+cityblock = CityBlock()
 
 COSTS = {
-    cost.__name__: cost
-    for cost in (
-        squared_euclidean,
-        euclidean,
-        cosine,
-        squared_cosine,
-        cityblock,
-    )
+    "squared_euclidean": squared_euclidean,
+    "euclidean": euclidean,
+    "cosine": cosine,
+    "squared_cosine": squared_cosine,
+    "cityblock": cityblock,
 }
 
 
-def get(identifier: Any) -> Callable[[Any, Any], Any]:
-    """Returns a cost function.
+def get(identifier: Any) -> Callable[..., Any]:
+    """Return a cost.
 
     Args:
-        identifier: A name in `COSTS`, a function of points `(..., n, d)` and
-            `(..., m, d)` that returns costs `(..., n, m)`, or the registered
-            name of one (`"package>function"`).
+        identifier: A name in `COSTS`; a `Cost`; a function of points
+            `(..., n, d)` and `(..., m, d)` that returns costs `(..., n, m)`,
+            and may take `weights` as a third argument, see `Cost`; the
+            registered name of one (`"package>function"`); or what `name_of`
+            returned.
 
     Returns:
-        The function.
+        The cost or the function.
     """
-    if callable(identifier):
+    if isinstance(identifier, dict) and "class_name" in identifier:
+        return get(keras.saving.deserialize_keras_object(identifier))
+    if callable(identifier) and not isinstance(identifier, type):
         return identifier
-    registered = keras.saving.get_registered_object(str(identifier))
-    if registered is not None:
-        return registered
+    if isinstance(identifier, str):
+        registered = keras.saving.get_registered_object(identifier)
+        if callable(registered) and not isinstance(registered, type):
+            return registered
+        identifier = identifier.removeprefix("keras_otreg>")
     return COSTS[checks.one_of(identifier, COSTS, "cost")]
 
 
-def name_of(cost: Callable[[Any, Any], Any]) -> str:
-    """Returns the identifier by which `get` finds a cost function."""
-    if cost in COSTS.values():
-        return cost.__name__
-    if isinstance(cost, types.FunctionType):
-        name = keras.saving.get_registered_name(cost)
-        if keras.saving.get_registered_object(name) is cost:
+def name_of(cost: Callable[..., Any]) -> str | dict[str, Any]:
+    """Return what is saved of a cost: a name, or the config of a `Cost`."""
+    for name, known in COSTS.items():
+        if cost == known:
             return name
+    is_function = isinstance(cost, types.FunctionType)
+    if is_function or isinstance(cost, Cost):
+        registered = cost if is_function else type(cost)
+        name = keras.saving.get_registered_name(registered)
+        if keras.saving.get_registered_object(name) is registered:
+            serialize = keras.saving.serialize_keras_object
+            return name if is_function else serialize(cost)
     raise ValueError(
         "A cost function can be saved only under a registered name. "
         "Decorate it with `@keras.saving.register_keras_serializable"
@@ -208,40 +268,23 @@ def name_of(cost: Callable[[Any, Any], Any]) -> str:
     )
 
 
-def weight_power(cost: Callable[[Any, Any], Any]) -> float:
-    """How a coordinate is scaled so that it counts `w` times: by `w^power`."""
-    return 1.0 if cost is cityblock else 0.5
-
-
-def adds_up(cost: Callable[[Any, Any], Any]) -> bool:
-    """Whether a cost can be told sums over coordinates that are elsewhere."""
-    return cost in COSTS.values()
-
-
-def squared_sines(products: Any, squared_x: Any, squared_y: Any) -> Any:
-    """`squared_cosine`, of points whose inner products are known.
+def scaled(points: Any, weights: Any, exponent: float) -> Any:
+    """Scale coordinates by `weights**exponent`; a weight of 0 gives 0.
 
     Args:
-        products: Between the two sets, of shape `(..., n, m)`.
-        squared_x: Of each point of the first with itself, `(..., n)`.
-        squared_y: Of each point of the second with itself, `(..., m)`.
+        points: Shape `(..., n, d)`.
+        weights: Shape `(d,)` or `()`, non-negative.
+        exponent: Any number of at least 0.
 
     Returns:
-        Costs of shape `(..., n, m)`, in [0, 1].
+        Points of the same shape, in float32 or better.
     """
-    cosines = _cosines(products, squared_x, squared_y)
-    return clipped(1.0 - ops.square(cosines), 0.0, 1.0)
-
-
-def _inner_products(x, y, total):
-    x, y = at_least_float32(x), at_least_float32(y)
-    return total(
-        [
-            matmul(x, ops.swapaxes(y, -1, -2)),
-            ops.sum(x * x, axis=-1),
-            ops.sum(y * y, axis=-1),
-        ]
-    )
+    points = at_least_float32(points)
+    weights = ops.cast(weights, points.dtype)
+    counts = weights > 0.0
+    # Zero has no finite slope under a root, and its power 0 is one.
+    factors = ops.power(ops.where(counts, weights, 1.0), exponent)
+    return points * ops.where(counts, factors, 0.0)
 
 
 def _cosines(products, squared_x, squared_y):

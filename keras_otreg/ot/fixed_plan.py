@@ -7,14 +7,12 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_otreg import backend
-from keras_otreg.ot.costs import COSTS
+from keras_otreg.ot.costs import Cost
 from keras_otreg.ot.numerics import frozen, safe_divide
 from keras_otreg.ot.plan import transport_plan
 from keras_otreg.ot.problem import TransportProblem
 from keras_otreg.ot.relative import mean_cost, relative_problem
 from keras_otreg.ot.sinkhorn import Sinkhorn
-
-Cost = Callable[..., Any]
 
 
 class Plan(NamedTuple):
@@ -42,7 +40,7 @@ def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Plan]:
     then needs memory for few matrices, and returns it at once.
 
     Args:
-        cost: A cost function.
+        cost: A `Cost`.
         epsilon: Entropic strength in units of the mean cost.
         solver: A solver.
 
@@ -51,13 +49,15 @@ def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Plan]:
         from or `None`. Its value is a `Plan`.
     """
 
-    def made(x, y, g=None):
-        C = cost(x, y)
+    def made(*arguments):
+        *points, g = arguments
+        C = cost(*points)
         return _plan(
             relative_problem(C, *_equal_weights(C), epsilon), solver, g
         )
 
-    return _constant(made, _compiles(solver) and _is_ours(cost))
+    program = _constant(made, _compiles(solver) and cost.jit_compile)
+    return lambda *points, g=None: program(*points, g)
 
 
 @functools.lru_cache(maxsize=64)
@@ -68,16 +68,20 @@ def planner_of_costs(epsilon: float, solver: Any) -> Callable[..., Plan]:
         A function of costs `(n, m)`, and potentials to start from or `None`.
     """
 
-    def made(C, g=None):
+    def made(C, g):
         problem = TransportProblem(C, *_equal_weights(C), epsilon)
         return _plan(problem, solver, g)
 
-    return _constant(made, _compiles(solver))
+    program = _constant(made, _compiles(solver))
+    return lambda C, g=None: program(C, g)
 
 
-def given(C: Any) -> Any:
-    """A cost function of costs that are known already."""
-    return C
+class Given(Cost):
+    """A cost of costs that are known already."""
+
+    def __call__(self, C):
+        """Return the costs."""
+        return C
 
 
 def of_mean_one(C: Any) -> Any:
@@ -91,7 +95,7 @@ def running_costs(
     """Averages the costs of steps, each in units of its own mean.
 
     Args:
-        cost: A cost function.
+        cost: A `Cost`.
         momentum: What a step counts for, relative to the one after it.
         average: A variable of shape `(n, m)`, for the average.
         steps: A variable of shape `()`, for the number of steps in it.
@@ -111,7 +115,7 @@ def running_costs(
         new = past + share * (C * safe_divide(1.0, mean) - past)
         return ops.where(known, new, past), steps + ops.cast(known, steps.dtype)
 
-    update = backend.updating(mixed, (average, steps), _is_ours(cost))
+    update = backend.updating(mixed, (average, steps), cost.jit_compile)
     return lambda *points: update(*frozen(points))
 
 
@@ -120,7 +124,7 @@ def paid_by_columns(cost: Cost) -> Callable[[Any, Any, Any], Any]:
     """What each column pays under a plan.
 
     Args:
-        cost: A cost function.
+        cost: A `Cost`.
 
     Returns:
         A function of points `(n, d)` and `(m, d)` and a constant plan
@@ -128,10 +132,11 @@ def paid_by_columns(cost: Cost) -> Callable[[Any, Any, Any], Any]:
         the costs anew: until then nothing of their size is kept but the plan.
     """
 
-    def paid(x, y, P):
-        return paid_of_costs(cost(x, y), P)
+    def paid(*arguments):
+        *points, P = arguments
+        return paid_of_costs(cost(*points), P)
 
-    return backend.recomputed(paid, jit_compile=_is_ours(cost))
+    return backend.recomputed(paid, jit_compile=cost.jit_compile)
 
 
 def paid_of_costs(C: Any, P: Any) -> Any:
@@ -159,8 +164,3 @@ def _constant(function, jit_compile):
 
 def _compiles(solver):
     return isinstance(solver, Sinkhorn) and solver.jit_compile
-
-
-def _is_ours(cost):
-    # Others may do what cannot be compiled.
-    return cost is given or cost in COSTS.values()

@@ -5,10 +5,8 @@ from typing import Any
 from keras import ops
 
 from keras_otreg.ot import costs
-from keras_otreg.ot.numerics import (
-    at_least_float32,
-    frozen,
-)
+from keras_otreg.ot.function_cost import as_cost
+from keras_otreg.ot.numerics import at_least_float32, frozen
 from keras_otreg.ot.plan import transport_plan
 from keras_otreg.ot.problem import TransportProblem, prepared
 from keras_otreg.ot.sinkhorn import Sinkhorn
@@ -120,18 +118,38 @@ def sinkhorn_divergence(
         Feydy et al. (2019); Séjourné et al., "Sinkhorn divergences for
         unbalanced optimal transport" (2019), for `rho`.
     """
-    cost, solver = costs.get(cost), solver or Sinkhorn()
+    cost = as_cost(costs.get(cost))
     x, y = at_least_float32(x), at_least_float32(y)
     a = uniform_weights(x) if a is None else ops.cast(a, x.dtype)
     b = uniform_weights(y) if b is None else ops.cast(b, y.dtype)
+    C = cost(x, y), cost(x, x), cost(y, y)
+    return divergence_of_costs(C, a, b, epsilon, solver, rho)
 
-    def value(x, y, a, b):
-        problem = TransportProblem(cost(x, y), a, b, epsilon, rho)
-        return regularized_cost(problem, solver(problem))
 
+def divergence_of_costs(
+    C: tuple[Any, Any, Any],
+    a: Any,
+    b: Any,
+    epsilon: Any,
+    solver: Any = None,
+    rho: Any = None,
+) -> Any:
+    """Return the `sinkhorn_divergence` of points whose costs are known.
+
+    Args:
+        C: Costs of `x` to `y`, of `x` to `x` and of `y` to `y`.
+        a: Weights of `x`, of shape `(..., n)`.
+        b: Weights of `y`, of shape `(..., m)`.
+        epsilon: Entropic strength in the units of the cost.
+        solver: `Sinkhorn()` if not given.
+        rho: See `TransportProblem`.
+    """
+    solver = solver or Sinkhorn()
+    pairs = zip(C, ((a, b), (a, a), (b, b)), strict=True)
+    problems = [TransportProblem(c, *w, epsilon, rho) for c, w in pairs]
+    between, *within = (regularized_cost(p, solver(p)) for p in problems)
     masses = ops.square(ops.sum(a, axis=-1) - ops.sum(b, axis=-1))
-    bias = value(x, x, a, a) + value(y, y, b, b)
-    return value(x, y, a, b) - bias / 2 + epsilon * masses / 2
+    return between - sum(within) / 2 + epsilon * masses / 2
 
 
 def uniform_weights(points: Any) -> Any:

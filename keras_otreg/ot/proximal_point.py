@@ -21,7 +21,7 @@ from keras_otreg.saving import Configurable, export
 
 
 @export
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ProximalPoint(Configurable):
     """Approaches the plan of a small `epsilon` by large, easy steps.
 

@@ -5,13 +5,14 @@ from typing import Any
 
 from keras import ops
 
+from keras_otreg.ot.function_cost import as_cost
 from keras_otreg.ot.numerics import (
     column,
     frozen,
     safe_divide,
     sum_of_columns,
 )
-from keras_otreg.ot.objectives import sinkhorn_divergence
+from keras_otreg.ot.objectives import divergence_of_costs
 from keras_otreg.ot.problem import TransportProblem
 
 
@@ -63,11 +64,8 @@ def relative_divergence(
         Values of shape `(...)`, in the units of the cost.
     """
     a, b = weights
-    scale = mean_cost(cost(x, y), a, b)
-
-    def scaled_cost(x, y):
-        return safe_divide(cost(x, y), column(column(scale)))
-
-    return scale * sinkhorn_divergence(
-        x, y, scaled_cost, epsilon, solver, a=a, b=b
-    )
+    cost = as_cost(cost)
+    C = cost(x, y), cost(x, x), cost(y, y)
+    scale = mean_cost(C[0], a, b)
+    relative = tuple(safe_divide(c, column(column(scale))) for c in C)
+    return scale * divergence_of_costs(relative, a, b, epsilon, solver)

@@ -19,7 +19,7 @@ from keras_otreg.saving import Configurable, export
 
 
 @export
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Sinkhorn(Configurable):
     """Alternating projections onto the two marginals.
 

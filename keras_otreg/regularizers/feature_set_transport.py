@@ -11,13 +11,18 @@ from keras_otreg.ot import Sinkhorn, costs
 from keras_otreg.ot.numerics import at_least_float32
 from keras_otreg.ot.objectives import uniform_weights
 from keras_otreg.ot.relative import relative_divergence
-from keras_otreg.saving import decode_array, encode_array, export
+from keras_otreg.saving import (
+    Described,
+    decode_array,
+    encode_array,
+    export,
+)
 
 POINTS = ("positions", "samples")
 
 
 @export
-class FeatureSetTransport(keras.regularizers.Regularizer):
+class FeatureSetTransport(Described, keras.regularizers.Regularizer):
     """Keeps a layer's activations near a stored set of reference activations.
 
     The penalty is `strength` times the Sinkhorn divergence between the

@@ -9,11 +9,16 @@ from keras_otreg import checks
 from keras_otreg.ot import Sinkhorn, fixed_plan
 from keras_otreg.ot.costs import squared_euclidean
 from keras_otreg.ot.numerics import at_least_float32
-from keras_otreg.saving import decode_array, encode_array, export
+from keras_otreg.saving import (
+    Described,
+    decode_array,
+    encode_array,
+    export,
+)
 
 
 @export
-class NeuronTransport(keras.regularizers.Regularizer):
+class NeuronTransport(Described, keras.regularizers.Regularizer):
     """Pulls the neurons of a layer towards those it started from, as a set.
 
     A neuron is a point: its weights, that is a column of the kernel, or the

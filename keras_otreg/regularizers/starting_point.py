@@ -6,11 +6,16 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.saving import decode_array, encode_array, export
+from keras_otreg.saving import (
+    Described,
+    decode_array,
+    encode_array,
+    export,
+)
 
 
 @export
-class StartingPoint(keras.regularizers.Regularizer):
+class StartingPoint(Described, keras.regularizers.Regularizer):
     """Pulls a weight towards its starting point (L2-SP).
 
     The penalty is `strength / 2 * sum((weight - start)^2)`, the convention of
@@ -48,7 +53,7 @@ class StartingPoint(keras.regularizers.Regularizer):
 
 
 @export
-class Sum(keras.regularizers.Regularizer):
+class Sum(Described, keras.regularizers.Regularizer):
     """Adds several regularisers of one weight.
 
     Called with a weight of any shape, it returns a scalar.

@@ -180,7 +180,7 @@ def _loss(n, m, momentum, accelerated, warm):
     memory = loss.memory((None, n), (None, m))
     memory.g = memory.g if warm else None
     loss.solver = _Counting(accelerated)
-    return loss.remembering(memory)
+    return loss, memory
 
 
 def warm_starts(steps):
@@ -188,11 +188,11 @@ def warm_starts(steps):
     n, m = (s.shape[-1] for s in steps[0])
     losses = {name: _loss(n, m, *how) for name, how in STARTS.items()}
     for activations in steps:
-        for loss in losses.values():
-            loss(*map(ops.convert_to_tensor, activations))
+        for loss, memory in losses.values():
+            loss(*map(ops.convert_to_tensor, activations), memory=memory)
     medians = {
         name: statistics.median(loss.solver.counts[SETTLED:])
-        for name, loss in losses.items()
+        for name, (loss, _) in losses.items()
     }
     title = f"iterations to {TOLERANCE:g} in training"
     for name, median in medians.items():

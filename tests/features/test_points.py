@@ -8,7 +8,7 @@ from keras_otreg.features import (
     samples_as_points,
     units_as_points,
 )
-from keras_otreg.features.points import match_positions, weigh_samples
+from keras_otreg.features.points import match_positions
 
 INNER = [(), (4,), (4, 3), (2, 3, 2)]
 
@@ -73,8 +73,6 @@ def test_points_keep_the_dtype(activations, dtype):
         samples_as_points(x, "keep"),
         positions_as_points(x),
         *match_positions(x, x[:, :3, :3]),
-        weigh_samples(x, np.ones(5), 0.5),
-        weigh_samples(x, None, 0.5),
     ):
         assert keras.backend.standardize_dtype(points.dtype) == dtype
 
@@ -151,25 +149,3 @@ def test_kept_samples_of_unknown_size_give_a_message():
 def test_positions_of_unknown_number_are_points_all_the_same():
     unknown = keras.KerasTensor((None, None, None, 3))
     assert positions_as_points(unknown).shape == (None, None, 3)
-
-
-@pytest.mark.parametrize("shape", [(4,), (4, 1)])
-def test_weights_scale_samples_by_their_power(activations, shape):
-    x, weight = activations(4, 3, 2), np.array([0.0, 1.0, 3.0, 4.0])
-    scaled = weigh_samples(x, weight.reshape(shape), 0.5)
-    np.testing.assert_allclose(
-        scaled, x * np.sqrt(weight / 2.0)[:, None, None], rtol=1e-6
-    )
-
-
-def test_equal_weights_change_nothing(activations):
-    x = activations(4, 3)
-    np.testing.assert_array_equal(weigh_samples(x, None, 0.5), x)
-    np.testing.assert_allclose(
-        weigh_samples(x, np.full(4, 7.0), 1.0), x, rtol=1e-6
-    )
-
-
-def test_weights_of_zero_leave_nothing(activations):
-    scaled = weigh_samples(activations(4, 3), np.zeros(4), 0.5)
-    np.testing.assert_array_equal(scaled, np.zeros((4, 3)))

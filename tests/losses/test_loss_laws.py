@@ -49,6 +49,17 @@ def make(name, dtype="float64", **kwargs):
     return LOSSES[name](dtype=dtype, **kwargs)
 
 
+@pytest.mark.parametrize("name", ["class transport", *LOSSES])
+def test_lists_and_one_weight_for_all_are_taken(name, maps):
+    layers = np.abs(maps[:, :3]) if name == "attention" else maps[:, :3, 0, 0]
+    loss = losses.ClassTransport(1.0 - np.eye(CHANNELS), from_logits=True)
+    loss = loss if name == "class transport" else make(name, None)
+    expected = loss(*layers, np.ones(3))
+    for weights in (1.0, [1.0, 1.0, 1.0]):
+        value = loss(*(x.tolist() for x in layers), sample_weight=weights)
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
+
+
 @every_loss
 def test_weight_zero_is_leaving_the_sample_out(name, maps):
     loss = make(name)

@@ -1,5 +1,6 @@
 """What a plan keeps between steps: potentials, running costs."""
 
+import functools
 import gc
 import weakref
 
@@ -34,9 +35,7 @@ def test_without_momentum_the_value_is_that_of_the_loss(activations):
     memory = loss.memory(*SHAPES)
     for _ in range(3):
         batch = activations()
-        assert_allclose(
-            loss.remembering(memory)(*batch), loss(*batch), rtol=1e-4
-        )
+        assert_allclose(loss(*batch, memory=memory), loss(*batch), rtol=1e-4)
 
 
 def test_the_next_solver_starts_from_the_last_potentials(activations):
@@ -50,7 +49,7 @@ def test_the_next_solver_starts_from_the_last_potentials(activations):
     loss = _transport(solver=Watched(jit_compile=False))
     memory = loss.memory(*SHAPES)
     for _ in range(2):
-        loss.remembering(memory)(*activations())
+        loss(*activations(), memory=memory)
     assert_allclose(starts[0], 0.0)
     assert np.abs(starts[1]).max() > 1e-3
     assert np.abs(np.array(memory.g) - starts[1]).max() > 1e-3
@@ -66,7 +65,7 @@ def test_with_momentum_the_plan_is_that_of_the_mean_costs(activations):
         C = np.linalg.norm(teacher.T[:, None] - student.T, axis=-1) / 8**0.5
         total = momentum * total + C / C.mean()
         weight = momentum * weight + 1.0
-        value = loss.remembering(memory)(teacher, student)
+        value = loss(teacher, student, memory=memory)
     mean = total / weight
     plan = _plan_of(mean, epsilon)
     assert_allclose(value, np.sum(plan * C), rtol=1e-4)
@@ -86,11 +85,11 @@ def _plan_of(C, epsilon):
 def test_a_step_that_is_not_finite_is_forgotten(activations):
     loss = _transport(momentum=0.5)
     memory = loss.memory(*SHAPES)
-    loss.remembering(memory)(*activations())
+    loss(*activations(), memory=memory)
     before = [np.array(v) for v in memory.variables]
     teacher, student = activations()
     student[0, 0] = np.nan
-    assert np.isnan(loss.remembering(memory)(teacher, student))
+    assert np.isnan(loss(teacher, student, memory=memory))
     for old, new in zip(before, memory.variables, strict=True):
         # Solved once more, from the costs of before: up to a constant in the
         # potentials, which changes nothing.
@@ -110,7 +109,7 @@ def test_proximal_point_walks_from_the_start_each_time(activations):
     loss = _transport(solver=ProximalPoint(), momentum=0.5)
     memory = loss.memory(*SHAPES)
     assert [v.name for v in memory.variables] == ["costs", "steps"]
-    assert np.isfinite(loss.remembering(memory)(*activations()))
+    assert np.isfinite(loss(*activations(), memory=memory))
 
 
 def test_the_memory_has_no_trainable_weight():
@@ -139,7 +138,7 @@ def test_the_graph_of_a_training_is_not_kept(activations):
 
     def trained():
         loss = RepresentationTransport()
-        own = loss.remembering(loss.memory(*SHAPES))
+        own = functools.partial(loss, memory=loss.memory(*SHAPES))
 
         def step(teacher, student):
             with tf.GradientTape() as tape:

@@ -2,40 +2,50 @@
 
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_otreg import losses
-from keras_otreg.ot.costs import COSTS
+from keras_otreg.ot import costs
 
 WEIGHTS = np.array([2.0, 0.0, 1.0, 3.0, 0.0, 1.0, 1.0])
 
 
-@pytest.mark.parametrize("plan", ["transport", "uniform"])
+def absolute(x, y):
+    difference = ops.expand_dims(x, -2) - ops.expand_dims(y, -3)
+    return ops.sum(ops.abs(difference), axis=-1)
+
+
+def mean_absolute(x, y):
+    return absolute(x, y) / x.shape[-1]
+
+
+def silence(x, y, weights):
+    return costs.cosine(ops.tanh(x), ops.tanh(y), weights)
+
+
+EVERY = {**costs.COSTS, "sum": absolute, "mean": mean_absolute, "own": silence}
+
+
+@pytest.mark.parametrize("cost", EVERY.values(), ids=EVERY)
 @pytest.mark.parametrize("spatial", ["pool", "keep"])
-@pytest.mark.parametrize("cost", COSTS)
-class TestEveryCost:
-    @pytest.fixture
-    def loss(self, smooth, cost, spatial, plan):
-        return smooth(cost, spatial=spatial, plan=plan)
+def test_weights_and_batch_size_are_those_of_repeated_samples(
+    smooth, pair, cost, spatial
+):
+    maps = pair(4, 6, inner=(2, 3))
+    loss = smooth(cost, spatial=spatial, plan="uniform")
+    repeated = [np.repeat(x, WEIGHTS.astype(int), axis=0) for x in maps]
+    twice = [np.concatenate([x, x]) for x in maps]
+    value, weighted = loss(*maps), loss(*maps, WEIGHTS)
+    np.testing.assert_allclose(weighted, loss(*repeated), rtol=1e-6)
+    np.testing.assert_allclose(loss(*maps, 7.0 * WEIGHTS), weighted, rtol=1e-6)
+    np.testing.assert_allclose(loss(*twice), value, rtol=1e-6)
+    np.testing.assert_allclose(loss(*maps, 3.0), value, rtol=1e-6)
 
-    @pytest.fixture
-    def maps(self, pair):
-        return pair(4, 6, inner=(2, 3))
 
-    def test_weight_zero_is_leaving_the_sample_out(self, loss, maps):
-        weights = (WEIGHTS > 0).astype("float64")
-        left = [x[WEIGHTS > 0] for x in maps]
-        np.testing.assert_allclose(loss(*maps, weights), loss(*left), rtol=1e-6)
-
-    def test_a_whole_weight_is_repeating_the_sample(self, loss, maps):
-        repeated = [np.repeat(x, WEIGHTS.astype(int), axis=0) for x in maps]
-        np.testing.assert_allclose(
-            loss(*maps, WEIGHTS), loss(*repeated), rtol=1e-6
-        )
-
-    def test_only_the_ratio_of_weights_counts(self, loss, maps):
-        np.testing.assert_allclose(
-            loss(*maps, 7.0 * WEIGHTS), loss(*maps, WEIGHTS), rtol=1e-6
-        )
+def test_the_plan_is_that_of_repeated_samples(smooth, pair):
+    maps, loss = pair(4, 6), smooth()
+    repeated = [np.repeat(x, WEIGHTS.astype(int), axis=0) for x in maps]
+    np.testing.assert_allclose(loss(*maps, WEIGHTS), loss(*repeated), rtol=1e-6)
 
 
 @pytest.mark.parametrize("weights", [None, np.ones(7), np.full((7, 1), 4.0)])

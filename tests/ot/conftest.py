@@ -24,7 +24,17 @@ RHOS = {
 }
 
 
-@pytest.fixture(params=TIGHT.values(), ids=TIGHT.keys())
+def some_slow(values, quick):
+    """Parameters of which all but a few are slow tests."""
+    return [
+        pytest.param(
+            value, id=str(name), marks=() if name in quick else pytest.mark.slow
+        )
+        for name, value in values.items()
+    ]
+
+
+@pytest.fixture(params=some_slow(TIGHT, ["sinkhorn"]))
 def solver(request):
     """Each solver, with a tolerance for oracles in float64."""
     return request.param
@@ -35,7 +45,7 @@ def tight_sinkhorn():
     return TIGHT["sinkhorn"]
 
 
-@pytest.fixture(params=RHOS.values(), ids=RHOS.keys())
+@pytest.fixture(params=some_slow(RHOS, ["balanced", "relaxed"]))
 def rho(request):
     return request.param
 

@@ -134,17 +134,21 @@ def test_cosine_depends_on_directions_only(rng, scale):
     )
 
 
-@pytest.mark.parametrize("times", [1, 3])
-def test_a_scaled_coordinate_counts_as_often_as_it_is_weighted(
-    cost, rng, times
-):
+def test_a_coordinate_counts_as_often_as_it_is_weighted(cost, rng):
     x, y = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
-    repeats, scale = [1, times, 1], np.ones(3)
-    scale[1] = times ** costs.weight_power(cost)
+    repeats = np.array([1, 3, 0])
     expected = cost(
         np.repeat(x, repeats, axis=1), np.repeat(y, repeats, axis=1)
     )
-    assert_allclose(cost(scale * x, scale * y), expected, rtol=1e-9)
+    assert_allclose(cost(x, y, repeats), expected, rtol=1e-9)
+    # Replicas add up what each has of the coordinates.
+    other = [z[:, 1:] for z in (x, y)]
+    sums = cost.sums(*(ops.convert_to_tensor(z[:, :1]) for z in (x, y)))
+    both = cost(
+        *other,
+        total=lambda more: keras.tree.map_structure(ops.add, sums, more),
+    )
+    assert_allclose(both, cost(x, y), rtol=1e-9, atol=1e-12)
 
 
 def test_a_cost_is_found_by_name_by_registered_name_and_by_itself(name, cost):
@@ -161,6 +165,27 @@ def test_a_registered_cost_is_found_by_its_registered_name():
 
     assert costs.name_of(chebyshev) == "tests_of_costs>chebyshev"
     assert costs.get("tests_of_costs>chebyshev") is chebyshev
+
+
+@keras.saving.register_keras_serializable(package="tests_of_costs")
+class PowerCost(costs.Cost):
+    """One that has an argument of its own."""
+
+    def __init__(self, p=3.0):
+        self.p = p
+        self.exponent = 1.0 / p
+
+    def sums(self, x, y):
+        difference = ops.expand_dims(x, -2) - ops.expand_dims(y, -3)
+        return ops.sum(ops.abs(difference) ** self.p, axis=-1)
+
+
+def test_a_cost_with_arguments_is_saved_with_them():
+    cost = PowerCost(4.0)
+    again = costs.get(costs.name_of(cost))
+    assert (again, again.exponent) == (cost, 0.25)
+    assert again != PowerCost()
+    assert repr(again) == "PowerCost(p=4.0)"
 
 
 @pytest.mark.parametrize(

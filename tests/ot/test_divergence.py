@@ -37,8 +37,9 @@ def divergence(compiled):
     return compute
 
 
-@pytest.mark.parametrize("rho", [None, 2.0])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("dtype", "rho"), [("float32", None), ("float64", 2.0)]
+)
 def test_the_divergence_of_a_cloud_from_itself_is_exactly_zero(rng, dtype, rho):
     x = rng.normal(size=(2, 6, 3)).astype(dtype)
     S = sinkhorn_divergence(x, x, costs.euclidean, 0.5, Sinkhorn(5), rho=rho)
@@ -72,6 +73,7 @@ def test_splitting_a_point_leaves_the_divergence(divergence, rng, rho):
     assert_allclose(twice, S, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_large_epsilon_leaves_the_distance_of_the_means(divergence, rng):
     x, y = rng.normal(size=(6, 2)), rng.normal(size=(5, 2))
     shift = x.mean(axis=0) - y.mean(axis=0)
@@ -79,7 +81,9 @@ def test_a_large_epsilon_leaves_the_distance_of_the_means(divergence, rng):
     assert_allclose(S, np.sum(shift**2), rtol=1e-4)
 
 
-@pytest.mark.parametrize("epsilon", [0.1, 1.0])
+@pytest.mark.parametrize(
+    "epsilon", [1.0, pytest.param(0.1, marks=pytest.mark.slow)]
+)
 def test_two_points_too_far_apart_have_their_closed_form(divergence, epsilon):
     p, q, rho, point = 2.0, 1.0, 0.5, np.zeros((1, 1))
 

@@ -73,8 +73,16 @@ def test_a_coordinate_without_weight_has_no_say(linear_map):
     assert_allclose(found[:7], expected[:7], atol=1e-9)
 
 
-@pytest.mark.parametrize("epsilon", [0.1, 0.01])
-@pytest.mark.parametrize("rho", [None, 0.5])
+@pytest.mark.parametrize(
+    ("epsilon", "rho"),
+    [
+        (0.1, None),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [(0.01, None), (0.1, 0.5), (0.01, 0.5)]
+        ),
+    ],
+)
 def test_it_finds_the_same_plan_in_fewer_iterations(
     solve, make_problem, epsilon, rho
 ):
@@ -90,6 +98,7 @@ def test_it_finds_the_same_plan_in_fewer_iterations(
     assert int(fast.num_iterations) < 0.7 * int(plain.num_iterations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [0.1, 0.03, 0.01])
 @pytest.mark.parametrize("seed", range(4))
 def test_it_is_never_much_slower_where_it_cannot_help(solve, epsilon, seed):

@@ -14,6 +14,7 @@ from keras_otreg.ot import (
     fixed_plan,
     transport_plan,
 )
+from keras_otreg.ot.function_cost import as_cost
 
 EPSILON = 0.1
 
@@ -47,7 +48,7 @@ def test_it_is_the_plan_of_costs_of_mean_one(points, cost, solver):
 @pytest.mark.compiled
 def test_compiled_and_as_written_agree(points, value_and_gradients):
     solver, values = Sinkhorn(500, 1e-9), []
-    own = [costs.euclidean, lambda x, y: costs.euclidean(x, y)]
+    own = [costs.euclidean, as_cost(lambda x, y: costs.euclidean(x, y))]
     for cost in own:
         P = fixed_plan.planner(cost, EPSILON, solver)(*points).P
         paid = fixed_plan.paid_by_columns(cost)
@@ -105,7 +106,7 @@ def _relative(C):
 def test_running_costs_are_a_weighted_mean_of_steps(points, running, compiled):
     costs_of = costs.euclidean
     if not compiled:
-        costs_of = lambda x, y: costs.euclidean(x, y)  # noqa: E731
+        costs_of = as_cost(lambda x, y: costs.euclidean(x, y))
     average, steps = running
     update = fixed_plan.running_costs(costs_of, 0.75, average, steps)
     x, y = (ops.cast(p, "float32") for p in points)
@@ -137,7 +138,7 @@ def test_what_is_not_finite_is_not_kept(points, running, what):
         assert_allclose(variable, value)
     g = ops.zeros((7,), "float64")
     planner = fixed_plan.planner(costs.euclidean, EPSILON, Sinkhorn())
-    made = planner(points[0] * np.nan, points[1], g)
+    made = planner(points[0] * np.nan, points[1], g=g)
     assert np.all(np.isnan(np.array(made.P)))
     assert_allclose(made.g, g)
 
@@ -157,6 +158,6 @@ def test_the_last_potentials_are_a_start(points):
     full = fixed_plan.planner(costs.euclidean, EPSILON, Sinkhorn(900, 1e-9))
     one = fixed_plan.planner(costs.euclidean, EPSILON, solver)
     zeros = ops.zeros((7,), "float64")
-    made = full(*points, zeros)
-    assert_allclose(one(*points, made.g).P, made.P, atol=1e-8)
-    assert np.abs(np.array(one(*points, zeros).P - made.P)).max() > 1e-3
+    made = full(*points, g=zeros)
+    assert_allclose(one(*points, g=made.g).P, made.P, atol=1e-8)
+    assert np.abs(np.array(one(*points, g=zeros).P - made.P)).max() > 1e-3

@@ -15,6 +15,9 @@ from keras_otreg.ot import (
 )
 
 assert_allclose = np.testing.assert_allclose
+# One strength in the default run, the others among the slow tests.
+SHARP = [0.01, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.1, 4e-3))]
+BLURRED = [0.3, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.05, 2.0))]
 
 
 def test_small_epsilon_solves_the_assignment(solve, solver, make_problem):
@@ -30,7 +33,7 @@ def test_small_epsilon_solves_the_assignment(solve, solver, make_problem):
     assert_allclose(transport_cost(problem, solution), cost, rtol=1e-3)
 
 
-@pytest.mark.parametrize("epsilon", [0.1, 0.01, 4e-3])
+@pytest.mark.parametrize("epsilon", SHARP)
 @pytest.mark.parametrize("zeros", [0, 2])
 def test_the_cost_exceeds_linear_programming_by_at_most_the_entropy(
     solve, solver, make_problem, exact_cost, epsilon, zeros
@@ -58,7 +61,7 @@ def test_gaussians_on_the_line_have_their_closed_form(solve, solver, epsilon):
     assert_allclose(value, expected + shift**2, rtol=1e-6)
 
 
-@pytest.mark.parametrize("epsilon", [0.05, 0.3, 2.0])
+@pytest.mark.parametrize("epsilon", BLURRED)
 @pytest.mark.parametrize("zeros", [0, 2])
 def test_balanced_plans_and_values_are_those_of_pot(
     solve, solver, make_problem, primal, epsilon, zeros
@@ -80,7 +83,7 @@ def test_balanced_plans_and_values_are_those_of_pot(
     assert_allclose(value, primal(problem, expected), rtol=1e-7)
 
 
-@pytest.mark.parametrize("epsilon", [0.05, 0.3])
+@pytest.mark.parametrize("epsilon", BLURRED[:2])
 @pytest.mark.parametrize(
     "rho", [0.2, 5.0, (0.2, 5.0), (None, 0.5), (0.5, None)]
 )

@@ -1,0 +1,147 @@
+"""Costs that are given as plain functions of points."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_otreg import backend, checks
+from keras_otreg.ot.costs import Cost, scaled
+from keras_otreg.ot.numerics import safe_divide
+
+
+@functools.lru_cache(maxsize=64)
+def as_cost(cost: Callable[..., Any]) -> Cost:
+    """Return what `costs.get` returned as a `Cost`."""
+    return cost if isinstance(cost, Cost) else FunctionCost(cost)
+
+
+class FunctionCost(Cost):
+    """A function of two sets of points, of which nothing else is known.
+
+    How often a coordinate counts is told to the function if it takes
+    `weights`. If not, the scaling of coordinates is used that stands for
+    repeating them, and which one that is, is measured once.
+
+    Args:
+        function: Of points `(..., n, d)` and `(..., m, d)`; may take `weights`
+            of shape `(d,)` as a third argument.
+    """
+
+    adds_up = False
+    jit_compile = False
+
+    def __init__(self, function: Callable[..., Any]):
+        self.function = function
+
+    def __call__(self, x, y, weights=None, *, total=None):
+        """Return costs of shape `(..., n, m)`."""
+        del total
+        if weights is not None or self._takes_weights:
+            return self.function(*self.weighted(x, y, weights))
+        return self.function(x, y)
+
+    def weighted(self, x, y, weights):
+        """Return arguments of the function, with or without weights."""
+        if weights is None:
+            weights = 1.0
+        weights = ops.convert_to_tensor(weights, dtype=x.dtype)
+        if self._takes_weights:
+            return x, y, ops.broadcast_to(weights, x.shape[-1:])
+        scaling = self._scaling
+        if len(weights.shape):
+            checks.weighable(self.function, scaling.exponent)
+        exponent = 0.5 if scaling.exponent is None else scaling.exponent
+        if scaling.averages:
+            # Relative weights: the function counts the coordinates itself.
+            weights = safe_divide(weights, ops.mean(weights))
+        return tuple(scaled(points, weights, exponent) for points in (x, y))
+
+    @functools.cached_property
+    def _takes_weights(self):
+        try:
+            return "weights" in inspect.signature(self.function).parameters
+        except (TypeError, ValueError):
+            # Not everything that is callable has a signature.
+            return False
+
+    @functools.cached_property
+    def _scaling(self):
+        with backend.outside_of_graphs():
+            return measured_scaling(self.function)
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.function is other.function
+
+    def __hash__(self):
+        return hash(self.function)
+
+
+class Scaling(NamedTuple):
+    """The scaling of coordinates that stands for repeating them.
+
+    Attributes:
+        exponent: A coordinate of weight `w` is scaled by `w**exponent`; `None`
+            if no scaling stands for repeating single coordinates.
+        averages: Whether repeating all coordinates changes nothing, so that
+            only the ratios of weights matter.
+    """
+
+    exponent: float | None
+    averages: bool
+
+
+# How often four coordinates are repeated to measure a function.
+COUNTS = np.array([2, 0, 1, 3])
+
+
+def measured_scaling(function: Callable[[Any, Any], Any]) -> Scaling:
+    """Find the scaling of coordinates that stands for repeating them.
+
+    Args:
+        function: A cost function of points `(n, d)` and `(m, d)`.
+
+    Returns:
+        A `Scaling`. A function that fails on a few small points, or is no
+        function of its arguments alone, has no exponent.
+    """
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=(n, 4)).astype("float32") for n in (3, 2))
+
+    def value(factors=1.0, repeats=1):
+        points = (np.repeat(z * factors, repeats, axis=1) for z in (x, y))
+        C = function(*(ops.convert_to_tensor(z, "float32") for z in points))
+        return np.asarray(ops.convert_to_numpy(C), "float64")
+
+    try:
+        once, twice, repeated = value(), value(repeats=2), value(repeats=COUNTS)
+        averages = _close(once, twice)
+        for exponent in _candidates(once, twice, value(2.0)):
+            factors = np.where(COUNTS > 0, COUNTS**exponent, 0.0)
+            if _close(value(factors), repeated):
+                return Scaling(exponent, averages=False)
+            if _close(value(factors / np.mean(COUNTS) ** exponent), repeated):
+                return Scaling(exponent, averages=True)
+    except Exception:
+        # It may need a certain number of coordinates: its users will see.
+        return Scaling(None, averages=False)
+    return Scaling(None, averages)
+
+
+def _candidates(once, twice, doubled):
+    """Exponents of the usual costs, and one from how the values grow."""
+    sizes = [np.abs(C).mean() for C in (once, twice, doubled)]
+    with np.errstate(all="ignore"):
+        repeating, degree = np.log2(np.divide(sizes[1:], sizes[0]))
+        found = [repeating / degree, 1.0 / degree]
+    found = [x for x in found if np.isfinite(x) and 0.0 <= x <= 4.0]
+    return [0.5, 1.0, 0.0, 1.0 / 3.0, 0.25, *map(float, found)]
+
+
+def _close(C, expected):
+    size = np.abs(expected).max()
+    is_known = np.isfinite(size) and C.shape == expected.shape
+    return is_known and np.allclose(C, expected, rtol=1e-3, atol=1e-4 * size)
