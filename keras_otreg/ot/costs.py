@@ -48,7 +48,7 @@ class Cost(Configurable):
     Example:
         ```python
         @keras.saving.register_keras_serializable(package="my_package")
-        class PowerCost(costs.Cost):
+        class PowerCost(Cost):
             def __init__(self, p=3.0):
                 self.p = p
                 self.exponent = 1.0 / p
@@ -103,7 +103,7 @@ class SquaredEuclidean(Cost):
 
     Example:
         ```python
-        C = costs.squared_euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))
+        C = squared_euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))
         ```
     """
 
@@ -137,7 +137,7 @@ class Euclidean(SquaredEuclidean):
 
     Example:
         ```python
-        C = costs.euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        C = euclidean(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
         ```
     """
 
@@ -155,7 +155,7 @@ class Cosine(Cost):
 
     Example:
         ```python
-        C = costs.cosine(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        C = cosine(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
         ```
     """
 
@@ -178,7 +178,7 @@ class SquaredCosine(Cosine):
 
     Example:
         ```python
-        C = costs.squared_cosine(ops.ones((4, 9)), ops.zeros((5, 9)))
+        C = squared_cosine(ops.ones((4, 9)), ops.zeros((5, 9)))
         ```
     """
 
@@ -195,7 +195,7 @@ class CityBlock(Cost):
 
     Example:
         ```python
-        C = costs.cityblock(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
+        C = cityblock(ops.ones((4, 9)), ops.zeros((5, 9)))  # (4, 5)
         ```
     """
 
