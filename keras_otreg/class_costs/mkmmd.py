@@ -82,7 +82,7 @@ def _kernel(x, y, scale):
 
 
 def _median_squared_distance(source, target):
-    """From evenly spaced samples, so that it is the same each time."""
+    """Median over evenly spaced samples, the same each time."""
 
     def some(groups):
         samples = np.concatenate(groups)

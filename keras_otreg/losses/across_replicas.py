@@ -1,4 +1,4 @@
-"""What losses of a batch as a whole do where replicas share the batch."""
+"""Losses of a batch that replicas share."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class AcrossReplicas:
 
     @property
     def is_shared(self) -> bool:
-        """Whether there are other replicas, whose samples count."""
+        """True if there are other replicas, whose samples count."""
         return self.across_replicas and replicas.is_shared()
 
     def total(self, values: Any) -> Any:
@@ -26,7 +26,7 @@ class AcrossReplicas:
         return replicas.total(values) if self.across_replicas else values
 
     def _as_part(self, loss):
-        """What a replica returns of a loss that all of them know."""
+        """Return the share of one replica in a loss that all of them know."""
         if self.reduction == "sum" and self.is_shared:
             return loss / replicas.num_replicas()
         return loss

@@ -18,7 +18,7 @@ class AdaptedLoss(SampleLoss):
     def adapter(
         self, teacher: tuple[Any, ...], student: tuple[Any, ...]
     ) -> keras.layers.Layer | None:
-        """Makes the layer between activations of two shapes.
+        """Make the layer between activations of two shapes.
 
         Args:
             teacher: Shape of the teacher's activations.

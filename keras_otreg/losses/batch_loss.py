@@ -1,4 +1,4 @@
-"""What all losses of the batch as a whole have in common."""
+"""Base class of losses of the batch as a whole."""
 
 from typing import Any
 

@@ -102,7 +102,7 @@ class ClassTransport(TransportLoss):
         return scale * shared_cost_values(problem, self.solver, safe=safe)
 
     def plan(self, source: Any, target: Any) -> Any:
-        """How much of each source class goes to each target class.
+        """Transport plan from source classes to target classes.
 
         Args:
             source: Predictions of shape `(batch, source classes)`.

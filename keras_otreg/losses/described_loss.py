@@ -1,4 +1,4 @@
-"""What all losses between activations have in common."""
+"""Base class of losses between activations."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a transport plan keeps from one training step to the next."""
+"""State of a transport plan between training steps."""
 
 from collections.abc import Callable
 from typing import Any

@@ -130,7 +130,7 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         return P.shape[1] * fixed_plan.paid_of_costs(C, P)
 
     def plan(self, teacher: Any, student: Any) -> Any:
-        """How much of each teacher neuron goes to each student neuron.
+        """Transport plan from teacher neurons to student neurons.
 
         Args:
             teacher: Activations of shape `(batch, ..., teacher neurons)`.

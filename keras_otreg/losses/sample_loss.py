@@ -1,4 +1,4 @@
-"""What all losses with a value for each sample have in common."""
+"""Base class of losses with a value for each sample."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ NEURONS, SAMPLES, CLASSES = "neuron", "sample", "class"
 
 
 class SolvedPlan(NamedTuple):
-    """What a transport loss solved on one batch.
+    """Transport plan of a loss on one batch, and how well it is solved.
 
     Attributes:
         P: A plan of shape `(n, m)`, or one for each sample, of shape

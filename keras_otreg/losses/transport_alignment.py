@@ -1,4 +1,4 @@
-"""How well two layers align as sets of neurons, whatever their bases."""
+"""Alignment of two layers as sets of neurons, in any bases."""
 
 from typing import Any
 
@@ -105,7 +105,7 @@ class TransportAlignment(BatchLoss, TransportLoss):
         return ops.where(variance > 0.0, 1.0 - aligned, 0.0)
 
     def plan(self, teacher: Any, student: Any) -> Any:
-        """How much of each teacher neuron goes to each student neuron.
+        """Transport plan from teacher neurons to student neurons.
 
         Args:
             teacher: Activations of shape `(batch, ..., teacher neurons)`.
@@ -129,7 +129,7 @@ class TransportAlignment(BatchLoss, TransportLoss):
         return {**super().get_config(), "epsilon": self.epsilon}
 
     def _covariances(self, x, a, y, b):
-        """Those in each layer and between the two."""
+        """Return covariances in each layer and between the two."""
         # About the mean a covariance has no slope in it.
         means = frozen(self.total([mean_of(x, a), mean_of(y, b)]))
         x = column(safe_sqrt(a)) * (x - means[0])

@@ -1,4 +1,4 @@
-"""What all losses that solve a transport problem have in common."""
+"""Base class of losses that solve a transport problem."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class TransportLoss(DescribedLoss):
     def memory(
         self, teacher: tuple[Any, ...], student: tuple[Any, ...]
     ) -> keras.layers.Layer | None:
-        """Makes what the loss keeps from one training step to the next.
+        """Make the state that the loss keeps between training steps.
 
         Args:
             teacher: Shape of the teacher's activations.
@@ -63,7 +63,7 @@ class TransportLoss(DescribedLoss):
 def solved_plan(
     loss: Any, *arguments: Any, memory: Any = None
 ) -> SolvedPlan | None:
-    """What any Keras loss solved: nothing, unless it is one of transport."""
+    """Return the `SolvedPlan` of any Keras loss, or `None` if it has none."""
     if not isinstance(loss, TransportLoss):
         return None
     return loss.solved(*arguments, memory=memory)

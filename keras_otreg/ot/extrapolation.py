@@ -1,4 +1,4 @@
-"""Where a sequence of fixed-point iterations is heading."""
+"""Anderson extrapolation of fixed-point iterations."""
 
 from typing import Any, NamedTuple
 

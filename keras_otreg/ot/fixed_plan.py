@@ -1,4 +1,4 @@
-"""A plan that is held constant, and what points pay under it."""
+"""A plan that is held constant, and the costs of columns under it."""
 
 import functools
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Plan(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Plan]:
-    """Makes plans between points, through which no gradient passes.
+    """Return a function that makes plans between points, without a gradient.
 
     All of it is one compiled program, where the parts can be compiled: it
     then needs memory for few matrices, and returns it at once.
@@ -62,7 +62,7 @@ def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Plan]:
 
 @functools.lru_cache(maxsize=64)
 def planner_of_costs(epsilon: float, solver: Any) -> Callable[..., Plan]:
-    """Makes plans as `planner` does, from costs of mean one.
+    """Return a function like that of `planner`, of costs of mean one.
 
     Returns:
         A function of costs `(n, m)`, and potentials to start from or `None`.
@@ -121,7 +121,7 @@ def running_costs(
 
 @functools.lru_cache(maxsize=64)
 def paid_by_columns(cost: Cost) -> Callable[[Any, Any, Any], Any]:
-    """What each column pays under a plan.
+    """Return a function that gives the cost of each column under a plan.
 
     Args:
         cost: A `Cost`.

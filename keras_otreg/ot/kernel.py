@@ -28,7 +28,7 @@ LARGEST_SUM = 1e37
 
 
 class Iteration(NamedTuple):
-    """What one iteration makes of the scalings of the columns.
+    """Result of one iteration from the scalings of the columns.
 
     Attributes:
         log_u: Log scalings of the rows, of shape `(..., n)`.

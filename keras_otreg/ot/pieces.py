@@ -19,7 +19,7 @@ MOST_PIECES = 32
 
 
 def in_pieces(solve: Solve) -> Solve:
-    """Lets a solver take a large batch piece by piece.
+    """Return a solver that takes a large batch in chunks.
 
     A piece stays in the cache of the core that works on it, and ends when the
     slowest of its own problems does.

@@ -1,4 +1,4 @@
-"""What a problem and its solution say about the plan."""
+"""The plan of a solution, and quantities derived from it."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def density(problem: TransportProblem, f: Any, g: Any) -> Any:
 def transport_plan(
     problem: TransportProblem, solution: TransportSolution
 ) -> Any:
-    """How much mass goes from each row to each column.
+    """Transport plan: the mass that goes from each row to each column.
 
     Args:
         problem: The `TransportProblem` that was solved.
@@ -90,7 +90,7 @@ def marginal_error(problem: TransportProblem, f: Any, g: Any) -> Any:
 
 
 def plan_entropy(problem: TransportProblem, solution: TransportSolution) -> Any:
-    """How blurred the plan is: 0 for a matching, 1 for a uniform plan.
+    """Normalised entropy of the plan: 0 for a matching, 1 if it is uniform.
 
     It is one minus the mutual information of the plan over its largest
     possible value, the smaller entropy of the two marginals. Above 0.95 the
@@ -161,7 +161,7 @@ def permuted_fraction(P: Any) -> Any:
 def barycentric_map(
     problem: TransportProblem, solution: TransportSolution, points: Any
 ) -> Any:
-    """Where the plan sends each row: the mean of its partners.
+    """Barycentric projection of each row: the mean of its partners.
 
     Args:
         problem: The `TransportProblem` that was solved.

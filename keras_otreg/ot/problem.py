@@ -1,4 +1,4 @@
-"""What is to be transported: everything that changes the optimal plan."""
+"""The transport problem: everything that changes the optimal plan."""
 
 from typing import Any, NamedTuple
 

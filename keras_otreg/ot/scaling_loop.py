@@ -19,7 +19,7 @@ LARGEST_SCALING = 30.0
 
 
 class _State(NamedTuple):
-    """What the loop carries.
+    """State of the loop.
 
     Attributes:
         start: Log scalings of the columns to go on from, maybe a guess.
@@ -156,7 +156,7 @@ def _once(update, solver, state, is_guess):
 
 
 def _is_good(after, state):
-    """Whether a guess is about as good as what was known, or better."""
+    """Return which extrapolated points are no worse than the best by much."""
     # The dual tells direction where the error hardly changes, far from the
     # optimum; near to it its differences drown in rounding.
     return ops.logical_and(

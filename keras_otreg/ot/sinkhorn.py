@@ -94,7 +94,7 @@ def _program(solver):
 
 
 class _Outcome(NamedTuple):
-    """What the loop over absorptions carries.
+    """State of the loop over absorptions.
 
     `loop_error` is what the loop on the last kernel made of its error,
     `error` and `previous_error` are those of the absorbed potentials.

@@ -22,7 +22,7 @@ def damping(epsilon: Any, rho: Any) -> Any:
 
 
 def conjugate(potential: Any, rho: Any) -> Any:
-    """What a unit of mass contributes to the dual at this potential."""
+    """Contribution of a unit of mass to the dual at a potential."""
     if rho is None:
         return potential
     rho = column(rho)

@@ -106,7 +106,7 @@ def _of_models(model, prefix=""):
 
 
 def _is_described(model, path, layers):
-    """Whether all that a layer sits in saves what it is made of."""
+    """Return whether all layers around a layer save their parts."""
     names = path.split("/")[:-1]
     around = [layers["/".join(names[: k + 1])] for k in range(len(names))]
     return all(_describes_its_layers(outer) for outer in (model, *around))
@@ -166,7 +166,7 @@ def _beside(present: Any, start: Any) -> Any:
 
 
 def _attribute(layer, weight_name):
-    """Where a layer keeps the regulariser of one of its weights."""
+    """Name of the attribute that holds the regulariser of a weight."""
     names = [weight_name, weight_name.removesuffix("_kernel")]
     if weight_name == "kernel":
         names.append("depthwise")

@@ -102,7 +102,7 @@ class FeatureSetTransport(Described, keras.regularizers.Regularizer):
 
 
 def _divided_by(x):
-    """What Keras will divide an activity penalty by."""
+    """Divisor that Keras applies to activity penalties."""
     version = tuple(int(part) for part in keras.version().split(".")[:2])
     if version < (3, 14):
         return 1.0
