@@ -109,7 +109,7 @@ KINDS = {"speed": speed_parts, "scaling": scaling_parts, "soak": soak_parts}
 def parser():
     made = argparse.ArgumentParser(
         prog="python tests/benchmarks",
-        description='Needs pip install -e ".[benchmark]".',
+        description='Needs pip install -e ".[measurements]".',
     )
     kinds = made.add_subparsers(required=True, dest="kind")
     for name, parts in KINDS.items():

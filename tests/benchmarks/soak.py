@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+import psutil
 from results import Claim, row
 
-from keras_otreg import checks
 from keras_otreg.data import optdigits
 from keras_otreg.experiments.networks import narrow, wide
 from keras_otreg.experiments.settings import Settings
@@ -49,7 +49,7 @@ def name_of(plain, anew):
 
 def soak(plain, anew, minutes):
     """Lives rounds until the time is over, two at least."""
-    process = checks.installed("psutil", "benchmark", "The soak").Process()
+    process = psutil.Process()
     live = started(plain, anew)
     rounds, start = [], time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
@@ -129,7 +129,7 @@ def slope(rounds):
 
 
 def of_rounds(name, rounds):
-    """The rows of some of the rounds, and what is promised of all."""
+    """The rows of some of the rounds, and what is expected of all."""
     last = len(rounds) - 1
     for k in dict.fromkeys(np.linspace(0, last, SHOWN).round().astype(int)):
         x = rounds[k]
