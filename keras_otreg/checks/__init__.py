@@ -12,8 +12,6 @@ from keras_otreg.checks.cached import (
     writable_cache,
 )
 from keras_otreg.checks.data import (
-    classes_not_parts,
-    enough_of_each,
     grey_or_colour,
     height_and_width,
     labelled_batch,
@@ -29,14 +27,9 @@ from keras_otreg.checks.data import (
 from keras_otreg.checks.folders import (
     all_there,
     apart,
-    enough_pictures,
-    known_classes,
-    names_of_text,
     outside,
-    part_to_train_on,
     same_pictures,
     same_run,
-    some_readable,
     whole_record,
     whole_result,
     whole_section,
@@ -148,7 +141,6 @@ from keras_otreg.checks.values import (
     part,
     positive,
     sample_tuple,
-    several_classes,
     share,
     solver,
     unique,

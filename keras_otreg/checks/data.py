@@ -10,7 +10,6 @@ NO_MODEL = (
     "A model is no preprocessing: name the network that it was made of, or "
     "pass its `preprocess_input`."
 )
-PARTS = {"train", "training", "val", "valid", "validation", "test"}
 
 
 def unknown_network(name: str, known: Iterable[str]) -> ValueError:
@@ -74,17 +73,6 @@ def one_picture_one_label(name: str, features: Any) -> ValueError:
     )
 
 
-def classes_not_parts(names: Iterable[str], path: pathlib.Path) -> None:
-    """Raises if all folders are called like parts of a data set."""
-    names = sorted(names)
-    if PARTS.issuperset(name.lower() for name in names):
-        raise ValueError(
-            "Expected a folder that holds a folder of pictures for each class. "
-            f"Received: '{path}' with the folders {names}, which look like "
-            f"parts of a data set. Read them one by one: '{path / names[0]}'"
-        )
-
-
 def train_split(name: str, splits: Collection[str]) -> None:
     """Raises unless a data set has a part to train on."""
     if "train" not in splits:
@@ -110,16 +98,6 @@ def one_way_to_choose(shots: Any, fraction: Any) -> None:
         raise ValueError(
             "Expected `shots` or `fraction`, not both. Received: "
             f"shots={shots!r}, fraction={fraction!r}"
-        )
-
-
-def enough_of_each(shots: int, smallest: int) -> None:
-    """Raises unless each class has as many pictures as are asked for."""
-    if shots > smallest:
-        raise ValueError(
-            "Invalid value for argument `shots`. Expected at most the size of "
-            f"the smallest class of the training pictures, {smallest}. "
-            f"Received: shots={shots}"
         )
 
 

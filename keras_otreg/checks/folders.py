@@ -4,7 +4,7 @@ import contextlib
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # What reading half a file of JSON, of arrays or of a network ends in.
@@ -17,58 +17,6 @@ DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-def known_classes(
-    received: Collection[str], known: Collection[str], part: str
-) -> None:
-    """Raises if a part of some data has classes that training does not."""
-    unknown = sorted(set(received) - set(known))
-    if unknown:
-        raise ValueError(
-            f"Expected the classes of the training pictures, {sorted(known)}, "
-            f"in the folder {part}. Received: {unknown} beside them"
-        )
-
-
-def part_to_train_on(found: Mapping[str, Any], folder: pathlib.Path) -> None:
-    """Raises if a folder has pictures to test on, and none to train on."""
-    if found:
-        raise ValueError(
-            f"Expected a folder train in '{folder}', beside its folders "
-            f"{sorted(found)}, or a folder for each class. Received: no train"
-        )
-
-
-def enough_pictures(
-    counts: Mapping[str, int], least: int, what: str, way_out: str
-) -> None:
-    """Raises if a class has too few pictures."""
-    small = [f"{k} has {n}" for k, n in counts.items() if n < least]
-    if small:
-        raise ValueError(
-            f"Expected at least {least} pictures of each class {what}. "
-            f"Received: {', '.join(small)}. {way_out}"
-        )
-
-
-def names_of_text(odd: Sequence[str]) -> None:
-    """Raises if there are pictures whose names are not UTF-8."""
-    if odd:
-        raise ValueError(
-            f"Expected files whose names are text in UTF-8. Received: "
-            f"{', '.join(odd)}. Rename them, or read the folder by "
-            "`picture_files`, which leaves them out."
-        )
-
-
-def some_readable(paths: Sequence[str], folder: pathlib.Path) -> None:
-    """Raises if none of the pictures of a folder can be read."""
-    if not paths:
-        raise ValueError(
-            f"Expected pictures in '{folder}'. Received: none that can be read "
-            "as .bmp, .gif, .jpeg, .jpg or .png"
-        )
 
 
 @contextlib.contextmanager

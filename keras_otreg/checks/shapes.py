@@ -125,11 +125,13 @@ def class_counts(costs: Any, source: Any, target: Any) -> None:
         )
 
 
-def one_label_each(features: Any, labels: Any, name: str) -> None:
+def one_label_each(
+    features: Any, labels: Any, name: str, least_rank: int = 2
+) -> None:
     """Raises unless every sample has one label."""
     labels = np.asarray(labels)
     per_sample = labels.ndim == 1 or labels.shape[1:] == (1,)
-    equal = features.ndim > 1 and len(features) == labels.size > 0
+    equal = features.ndim >= least_rank and len(features) == labels.size > 0
     if not (per_sample and equal):
         raise ValueError(
             f"Expected {name} features of shape (samples, ...) and a label for "

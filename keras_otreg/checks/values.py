@@ -222,17 +222,6 @@ def folder(value: Any, name: str) -> pathlib.Path:
     )
 
 
-def several_classes(names: Iterable[str], path: pathlib.Path) -> None:
-    """Raises unless a folder has pictures of more than one class."""
-    names = sorted(set(names))
-    if len(names) < 2:
-        raise ValueError(
-            "Expected a folder that holds, for each of at least two classes, "
-            f"a folder of pictures. Received: '{path}' with "
-            f"{len(names)} such folders: {names}"
-        )
-
-
 def installed(module: str, extra: str, what: str) -> Any:
     """Returns a module that an optional extra of this package installs."""
     try:

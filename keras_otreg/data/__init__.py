@@ -4,7 +4,6 @@ from keras_otreg.data import builders
 from keras_otreg.data.digits import mnist5k, optdigits
 from keras_otreg.data.efficientnet_lite0 import efficientnet_lite0
 from keras_otreg.data.few_shot import Labelled, few_shot
-from keras_otreg.data.image_folder import image_folder
 from keras_otreg.data.letters import letters
 from keras_otreg.data.load import Splits, load
 from keras_otreg.data.paired import paired
@@ -14,7 +13,7 @@ from keras_otreg.data.picture_files import (
     picture_files,
     picture_parts,
 )
-from keras_otreg.data.read_pictures import read_pictures
+from keras_otreg.data.reading import image_folder, read_pictures
 from keras_otreg.data.teacher import with_teacher
 from keras_otreg.data.textures import textures
 from keras_otreg.data.unlabelled import with_unlabelled

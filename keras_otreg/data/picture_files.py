@@ -1,22 +1,15 @@
 """Files of pictures: which there are, and which are for what."""
 
 import pathlib
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.data.few_shot import rows_of_each
-from keras_otreg.data.image_folder import SUFFIXES, readable_files
+from keras_otreg.data import folders
+from keras_otreg.data.splits import check_draw, draw_rows, set_aside
 
-# What folders of a part may be called, in small letters or capitals.
-PARTS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test",),
-}
-# Shares of pictures that are set aside where a folder has no such part.
+# Share of the pictures that is set aside for each part that is missing.
 HELD_OUT = 0.2
 
 
@@ -62,21 +55,25 @@ class PictureFiles(NamedTuple):
 def picture_parts(
     folder: str | pathlib.Path, seed: int = 0
 ) -> dict[str, PictureFiles]:
-    """Finds the pictures to train on, to choose by and to test with.
+    """Find the pictures to train on, to choose by and to test with.
 
     Args:
         folder: One with folders `train`, `validation` and `test`, of which
-            each has a folder for each class; or a folder of classes. What is
-            missing is set aside, a fifth of each class: the test pictures
-            first, then those for validation, of what is left a quarter.
+            each has a folder for each class; or a folder of classes. Other
+            usual names of parts will do, in any case, such as `Training`,
+            `train_set`, `val`, `valid`, `dev`, `testing`, `eval` and
+            `holdout`; a warning names what is no part. What is missing is set
+            aside, a fifth of each class: the test pictures first, then those
+            for validation, of what is left a quarter.
         seed: Of what is set aside: the same gives the same.
 
     Returns:
         A `PictureFiles` each for `"train"`, `"validation"` and `"test"`.
 
     Raises:
-        ValueError: If there are no pictures of two classes, a class has too
-            few to set some aside, or a part has classes that are not trained.
+        ValueError: If there are no pictures of two classes, two folders are
+            for one part, none is for training, a class has too few to set
+            some aside, or a part has classes that are not trained.
 
     Example:
         ```python
@@ -88,11 +85,6 @@ def picture_parts(
     folder = checks.folder(folder, "folder")
     checks.count(seed, "seed", least=0)
     places = _places(folder)
-    if "train" not in places:
-        checks.part_to_train_on(places, folder)
-    if places.keys() <= {"train"} and not _has_folders(places.get("train")):
-        # Of a folder of classes, of which one may be called train.
-        places = {"train": folder}
     found = {"train": picture_files(places["train"])}
     names = found["train"].class_names
     for part in ("validation", "test"):
@@ -104,30 +96,37 @@ def picture_parts(
         share = HELD_OUT / (1.0 - gone * HELD_OUT)
         # Of the pictures of a class, one is left to train on.
         least = 1 + len(missing) - gone
-        found["train"], found[part] = _set_aside(
-            found["train"], share, least, part, seed
-        )
-    return {part: found[part] for part in PARTS}
+        _check_size(found["train"].counts(), least, part)
+        rows = set_aside(found["train"].labels, share, seed)
+        found["train"], found[part] = map(found["train"].take, rows)
+    return {part: found[part] for part in folders.PARTS}
 
 
 def picture_files(
     folder: str | pathlib.Path, class_names: list[str] | None = None
 ) -> PictureFiles:
-    """Finds the pictures in a folder that has a folder for each class.
+    """Find the pictures in a folder that has a folder for each class.
+
+    `image_folder` and the commands read what this finds. A picture is a file
+    with the suffix of a picture, such as `.jpg`, `.png`, `.gif`, `.bmp` or
+    `.webp`, that can be decoded: by TensorFlow, or by Pillow if that is
+    installed, which adds its other formats. A class is a folder that has
+    pictures.
 
     Args:
         folder: The folder. Pictures may lie deeper in those of the classes.
         class_names: The classes, in the order of their labels; the names of
-            the inner folders if not given.
+            the inner folders that have pictures if not given.
 
     Returns:
-        The `PictureFiles` that can be read, in the order of their names; a
-        warning names what else is there.
+        The `PictureFiles`, in the order of their paths. A warning names, with
+        the reason, what else is there; only what begins with a dot is
+        passed over in silence.
 
     Raises:
         ValueError: If there are no pictures of at least two classes, or of
-            classes that are not known, or if the inner folders are called
-            `train` and `validation` or the like.
+            classes that are not known, or if the inner folders are parts
+            such as `train` and `validation`, or hold such parts.
 
     Example:
         ```python
@@ -136,32 +135,19 @@ def picture_files(
         ```
     """
     folder = checks.folder(folder, "folder")
-    named = sorted(
-        (str(path), path.relative_to(folder).parts[0])
-        for path in folder.glob("*/**/*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(x.startswith(".") for x in path.relative_to(folder).parts)
-    )
-    classes = dict(named)
-    if class_names is None:
-        checks.several_classes(classes.values(), folder)
-        checks.classes_not_parts(set(classes.values()), folder)
-    paths = readable_files(folder, list(classes)) if classes else []
-    checks.some_readable(paths, folder)
-    found = {classes[path] for path in paths}
-    if class_names is None:
-        checks.several_classes(found, folder)
-    else:
-        checks.known_classes(found, class_names, folder.name)
-    names = sorted(found) if class_names is None else class_names
-    labels = np.array([names.index(classes[path]) for path in paths], "int32")
-    return PictureFiles(paths, labels, names)
+    folders.check_one_set(folder, class_names or ())
+    classes = folders.pictures_in(folder)
+    found = sorted(set(classes.values()))
+    names = found if class_names is None else list(class_names)
+    _check_classes(found, class_names, folder)
+    labels = np.array([names.index(x) for x in classes.values()], "int32")
+    return PictureFiles(list(classes), labels, names)
 
 
 def draw_pictures(
     files: PictureFiles, per_class: int, seed: int = 0
 ) -> PictureFiles:
-    """Draws equally many pictures of every class.
+    """Draw equally many pictures of every class.
 
     Args:
         files: To draw from.
@@ -180,40 +166,56 @@ def draw_pictures(
         few = otreg.data.draw_pictures(files, per_class=20, seed=1)
         ```
     """
-    per_class = checks.count(per_class, "per_class")
-    counts = files.counts()
-    checks.enough_pictures(
-        counts, per_class, "to draw", f"Draw {min(counts.values())} at most."
-    )
-    rows = rows_of_each(files.labels, lambda size: per_class, seed)
+    per_class = check_draw(per_class, files.counts(), "per_class")
+    rows = draw_rows(files.labels, lambda size: per_class, seed)
     return files.take(np.sort(rows))
 
 
-def _places(folder: pathlib.Path) -> Mapping[str, pathlib.Path]:
-    """Where the parts are that a folder has."""
-    inner = {x.name.lower(): x for x in sorted(folder.iterdir()) if x.is_dir()}
-    found = {}
-    for part, names in PARTS.items():
-        there = [inner[name] for name in names if name in inner]
-        if there:
-            found[part] = there[0]
-    return found
+def _places(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The folders of the parts; of a folder of classes, itself to train on."""
+    places = folders.parts_in(folder)
+    if not places:
+        return {"train": folder}
+    if "train" not in places:
+        names = [x.name for x in folders.inner_folders(folder)]
+        raise ValueError(
+            f"Expected a folder train in '{folder}', or a folder for each "
+            f"class. Received: the folders {names}, of which none is named "
+            "like training data"
+        )
+    others = set(folders.inner_folders(folder)) - set(places.values())
+    reason = "folders that are no part with a folder for each class"
+    folders.warn_of({reason: sorted(map(str, others))} if others else {})
+    return places
 
 
-def _has_folders(path: pathlib.Path | None) -> bool:
-    return path is not None and any(x.is_dir() for x in path.iterdir())
+def _check_size(counts, least, part):
+    small = [f"{k} has {n}" for k, n in counts.items() if n < least]
+    if small:
+        raise ValueError(
+            f"Expected at least {least} pictures of each class where there is "
+            f"no folder {part}. Received: {', '.join(small)}. Add pictures, or "
+            "make that folder yourself."
+        )
 
 
-def _set_aside(files, share, least, part, seed):
-    checks.enough_pictures(
-        files.counts(),
-        least,
-        f"where there is no folder {part}",
-        "Add pictures, or make that folder yourself.",
-    )
-    aside = rows_of_each(
-        files.labels, lambda size: max(1, round(share * size)), seed
-    )
-    aside = np.sort(aside)
-    kept = np.setdiff1d(np.arange(len(files.paths)), aside)
-    return files.take(kept), files.take(aside)
+def _check_classes(found, known, folder):
+    """Raise unless pictures are of two classes, or of those that are known."""
+    if known is None and len(found) < 2:
+        inner = folders.inner_folders(folder)
+        way_out = f". Is '{inner[0]}' meant?" if len(inner) == 1 else ""
+        raise ValueError(
+            "Expected a folder that holds, for each of at least two classes, "
+            f"a folder of pictures. Received: '{folder}' with {len(found)} "
+            f"such folders: {found}{way_out}"
+        )
+    if not found:
+        raise ValueError(
+            f"Expected pictures in '{folder}'. Received: none that can be read"
+        )
+    unknown = sorted(set(found) - set(known or found))
+    if unknown:
+        raise ValueError(
+            f"Expected the classes of the training pictures, {sorted(known)}, "
+            f"in the folder {folder.name}. Received: {unknown} beside them"
+        )

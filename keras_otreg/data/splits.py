@@ -1,14 +1,76 @@
-"""Which records of a data set are for what."""
+"""Draws of samples of every class, and which records are for what."""
 
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.data.few_shot import rows_of_each
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+
+
+def draw_rows(
+    labels: np.ndarray, number: Callable[[int], int], seed: int
+) -> np.ndarray:
+    """Draw rows of every class at random.
+
+    Args:
+        labels: Labels of shape `(n,)`.
+        number: How many rows to draw of a class, given how many it has.
+        seed: Seed of the draw.
+
+    Returns:
+        Numbers of rows, in the order of their classes.
+    """
+    checks.count(seed, "seed", least=0)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        drawn.append(rows[: number(len(rows))])
+    return np.concatenate(drawn)
+
+
+def set_aside(
+    labels: np.ndarray, share: float, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Set aside a share of every class, at least one sample, but not all.
+
+    Args:
+        labels: Labels of shape `(n,)`.
+        share: Of each class, from 0 to 1.
+        seed: Seed of the draw.
+
+    Returns:
+        Two sorted arrays of numbers of rows: those that stay, and those that
+        are set aside.
+    """
+    aside = draw_rows(
+        labels, lambda size: min(size - 1, max(1, round(share * size))), seed
+    )
+    return np.setdiff1d(np.arange(len(labels)), aside), np.sort(aside)
+
+
+def check_draw(value: Any, counts: Mapping[Any, int], name: str) -> int:
+    """Return how many samples of each class to draw, if all have as many.
+
+    Args:
+        value: How many.
+        counts: How many samples each class has.
+        name: Of the argument that is checked.
+    """
+    smallest = min(counts, key=lambda label: counts[label])
+    most = counts[smallest]
+    return int(
+        checks.number(
+            value,
+            name,
+            expected="a whole number from 1 to the size of the smallest "
+            f"class, {most} of {smallest!r}",
+            valid=lambda n: 1 <= n <= most and n.is_integer(),
+        )
+    )
 
 
 class Part(NamedTuple):
@@ -26,7 +88,7 @@ class Part(NamedTuple):
 def divide(
     splits: Collection[str], train_labels: Callable[[], np.ndarray]
 ) -> dict[str, Part]:
-    """Says what to train, validate and test on.
+    """Say what to train, validate and test on.
 
     What a data set lacks is taken from its training records, as large a share
     of every class, and always the same records. Where it has no test split,
@@ -47,9 +109,9 @@ def divide(
     if held_out:
         parts["test"] = Part(held_out[0])
     else:
-        rows, drawn = _apart(labels, rows, TEST_SHARE)
+        rows, drawn = set_aside(labels, TEST_SHARE)
         parts["test"] = Part("train", drawn)
-    rows, drawn = _apart(labels, rows, VALIDATION_SHARE)
+    rows, drawn = (rows[x] for x in set_aside(labels[rows], VALIDATION_SHARE))
     return {
         "train": Part("train", rows),
         "validation": Part("train", drawn),
@@ -64,7 +126,7 @@ def fewer(
     fraction: float | None,
     seed: int,
 ) -> np.ndarray:
-    """Draws some of the training records, of every class.
+    """Draw some of the training records, of every class.
 
     Args:
         rows: Numbers of the records, or `None` for all.
@@ -78,24 +140,13 @@ def fewer(
         Numbers of records, sorted.
     """
     rows = np.arange(len(labels)) if rows is None else rows
-    sizes = np.unique(labels[rows], return_counts=True)[1]
-    if shots is not None:
-        checks.enough_of_each(shots, int(sizes.min()))
-        return _drawn(labels, rows, lambda size: shots, seed)
-    return _drawn(
-        labels, rows, lambda size: max(1, round(fraction * size)), seed
-    )
-
-
-def _apart(labels, rows, share):
-    """Two groups of rows; the second has this share of each class."""
+    labels = labels[rows]
+    classes, counts = np.unique(labels, return_counts=True)
 
     def number(size):
-        return min(size - 1, max(1, round(share * size)))
+        return max(1, round(fraction * size)) if shots is None else shots
 
-    drawn = _drawn(labels, rows, number, seed=0)
-    return np.setdiff1d(rows, drawn), drawn
-
-
-def _drawn(labels, rows, number, seed):
-    return np.sort(rows[rows_of_each(labels[rows], number, seed)])
+    if shots is not None:
+        found = dict(zip(classes.tolist(), counts.tolist(), strict=True))
+        shots = check_draw(shots, found, "shots")
+    return np.sort(rows[draw_rows(labels, number, seed)])

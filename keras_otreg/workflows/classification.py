@@ -13,7 +13,8 @@ import rich.table
 
 from keras_otreg import checks
 from keras_otreg.data import PictureFiles, picture_files, read_pictures
-from keras_otreg.data.image_folder import SUFFIXES, decodable
+from keras_otreg.data.decoding import suffixes
+from keras_otreg.data.folders import decodable
 from keras_otreg.files import unfinished_folder, whole, write_csv
 from keras_otreg.workflows.class_names import Classes, classes_of, write_classes
 from keras_otreg.workflows.findings import confusion, score
@@ -243,7 +244,9 @@ def _found(pictures):
     files = []
     for path in named:
         inner = sorted(path.rglob("*")) if path.is_dir() else [path]
-        files += [x for x in inner if x == path or x.suffix.lower() in SUFFIXES]
+        files += [
+            x for x in inner if x == path or x.suffix.lower() in suffixes()
+        ]
     readable = decodable([str(x) for x in files])
     checks.some_readable(readable, named[0])
     left_out = [str(x) for x in files if str(x) not in set(readable)]

@@ -6,7 +6,7 @@ import io
 
 import keras
 
-from keras_otreg.data.image_folder import decoded
+from keras_otreg.data.decoding import decoded_file
 
 SIZE = 104
 
@@ -16,7 +16,7 @@ def thumbnail(path: str) -> str:
     """A picture as the value of `src`, square, its margins cut off."""
     # As networks are shown it: Pillow makes white of 16 bits a channel.
     pixels = keras.ops.image.resize(
-        decoded(path).numpy(),
+        decoded_file(path),
         (SIZE, SIZE),
         crop_to_aspect_ratio=True,
         antialias=True,

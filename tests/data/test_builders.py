@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from keras_otreg.data import builders, letters, optdigits
+from keras_otreg.data import builders, letters, textures
 
 pytest.importorskip("mlxtend")
 pytest.importorskip("skimage")
@@ -18,16 +18,19 @@ class ByTFDS(tfds.testing.DatasetBuilderTestCase):
     EXAMPLE_DIR = pathlib.Path(__file__).parent
 
 
+@pytest.mark.slow
 class TestMnist5k(ByTFDS):
     DATASET_CLASS = builders.OtregMnist5k
     SPLITS = {"train": 4000, "test": 1000}
 
 
+@pytest.mark.slow
 class TestOptdigits(ByTFDS):
     DATASET_CLASS = builders.OtregOptdigits
     SPLITS = {"train": 897, "test": 900}
 
 
+@pytest.mark.slow
 class TestLetters(ByTFDS):
     DATASET_CLASS = builders.OtregLetters
 
@@ -57,10 +60,10 @@ del ByTFDS
 
 def test_what_is_read_is_what_the_package_holds(tmp_path):
     pairs = tfds.load(
-        "otreg_optdigits", data_dir=tmp_path, split="test", as_supervised=True
+        "otreg_textures", data_dir=tmp_path, split="test", as_supervised=True
     )
     found = sorted((int(y), x.numpy().tobytes()) for x, y in pairs)
-    _, (x, y) = optdigits()
+    _, (x, y) = textures()
     stored = np.round(255 * x).astype("uint8")
     expected = sorted(
         (int(y), x.tobytes()) for x, y in zip(stored, y, strict=True)

