@@ -30,6 +30,7 @@ from keras_otreg.checks.folders import (
     outside,
     same_pictures,
     same_run,
+    some_readable,
     whole_record,
     whole_result,
     whole_section,

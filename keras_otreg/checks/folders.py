@@ -19,6 +19,14 @@ DAMAGE = (
 )
 
 
+def some_readable(paths: Sequence[str], folder: pathlib.Path) -> None:
+    """Raise if none of the pictures of a folder can be read."""
+    if not paths:
+        raise ValueError(
+            f"Expected pictures in '{folder}'. Received: none that can be read"
+        )
+
+
 @contextlib.contextmanager
 def whole_result(path: pathlib.Path) -> Iterator[None]:
     """Within it a result is read; raises if it is damaged."""

@@ -209,10 +209,7 @@ def _check_classes(found, known, folder):
             f"a folder of pictures. Received: '{folder}' with {len(found)} "
             f"such folders: {found}{way_out}"
         )
-    if not found:
-        raise ValueError(
-            f"Expected pictures in '{folder}'. Received: none that can be read"
-        )
+    checks.some_readable(found, folder)
     unknown = sorted(set(found) - set(known or found))
     if unknown:
         raise ValueError(
