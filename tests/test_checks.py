@@ -130,12 +130,11 @@ REFUSED = {
         ("resnet", "student"),
     ],
     "penalties": [
-        ([Penalty(LOSS, "a"), Penalty(LOSS, "b")], Penalty),
-        ([Penalty(LOSS, "a", name="loss")], Penalty),
         ([LOSS], Penalty),
         (LOSS, Penalty),
         (3, Penalty),
     ],
+    "penalty_names": [(["a", "b", "a"],), (["a", "loss"],)],
 }
 
 

@@ -144,7 +144,7 @@ def test_classes_that_are_not_trained_are_named(tmp_path, rng):
 
 def test_test_pictures_alone_are_not_enough(tmp_path, rng):
     write(tmp_path / "test", {"cats": 5, "dogs": 5}, rng)
-    with pytest.raises(ValueError, match="no train"):
+    with pytest.raises(ValueError, match="none is named like training data"):
         picture_parts(tmp_path)
 
 
