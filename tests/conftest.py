@@ -12,7 +12,7 @@ import pytest
 from keras import ops
 
 import keras_otreg
-from keras_otreg import backend
+from keras_otreg import engine
 from keras_otreg.ot import fixed_plan, sinkhorn
 
 BACKEND = keras.backend.backend()
@@ -72,7 +72,7 @@ def solvers_as_written(request, monkeypatch):
     """
     if "compiled" in request.keywords:
         return
-    monkeypatch.setattr(backend, "compiled", lambda function: function)
+    monkeypatch.setattr(engine.current(), "compiled", lambda function: function)
     for module, name in PROGRAMS:
         # Not what other tests have compiled, and nothing for them either.
         monkeypatch.setattr(module, name, getattr(module, name).__wrapped__)

@@ -11,57 +11,63 @@ import subprocess
 import sys
 import types
 
+import keras
 import pytest
 
 import keras_otreg
+from keras_otreg import engine
 
 PACKAGE = pathlib.Path(keras_otreg.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
+    "engine": 0,
     "starting": 0,
-    "checks": 0,
-    "saving": 0,
-    "backend": 0,
-    "control": 0,
-    "files": 0,
-    "products": 0,
-    "replicas": 0,
-    "ot": 1,
-    "features": 2,
-    "losses": 3,
-    "regularizers": 3,
-    "class_costs": 3,
-    "layers": 4,
-    "models": 5,
-    "data": 6,
-    "callbacks": 6,
-    "plots": 6,
-    "tuning": 6,
-    "experiments": 7,
-    "demo": 8,
-    "benchmark": 8,
-    "workflows": 8,
-    "commands": 9,
-    "__main__": 10,
-    "__init__": 11,
+    "checks": 1,
+    "saving": 1,
+    "files": 1,
+    "ot": 2,
+    "features": 3,
+    "losses": 4,
+    "regularizers": 4,
+    "class_costs": 4,
+    "layers": 5,
+    "models": 6,
+    "data": 7,
+    "callbacks": 7,
+    "plots": 7,
+    "tuning": 7,
+    "experiments": 8,
+    "demo": 9,
+    "benchmark": 9,
+    "workflows": 9,
+    "commands": 10,
+    "__main__": 11,
+    "__init__": 12,
 }
 HOMES = {
     "tensorflow": (
-        "backend.py",
+        "engine/tensorflow.py",
         "callbacks/transport_monitor.py",
-        "control.py",
-        "products.py",
-        "replicas.py",
         "data/",
         "benchmark/",
         "demo/",
         "experiments/",
     ),
+    "jax": ("engine/jax.py",),
+    "torch": ("engine/torch.py",),
     "tensorflow_datasets": ("data/",),
     "keras_tuner": ("tuning/",),
     "matplotlib": ("plots/",),
     "jinja2": ("workflows/",),
 }
+# Outside of the engine, these ask Keras for the name of its backend.
+ASK_FOR_THE_BACKEND = (
+    # Pictures are prepared in graphs of TensorFlow, whatever the backend.
+    "data/preprocessing.py",
+    # The name is written into a report.
+    "workflows/report.py",
+)
+ENGINES = ("tensorflow", "jax", "torch")
 
 
 def place(path):
@@ -203,6 +209,7 @@ def test_every_file_is_reached_from_the_package_or_its_commands():
     # Commands and some rooms are imported by name, when they are asked for.
     doors = {"__main__", *keras_otreg.__all__}
     doors |= {f"commands.{path.stem}" for path in PACKAGE.glob("commands/*.py")}
+    doors |= {f"engine.{name}" for name in ENGINES}
     left, reached = [f"keras_otreg.{door}" for door in doors], set()
     while left:
         name = left.pop()
@@ -223,6 +230,20 @@ def test_a_library_is_imported_only_at_home():
             assert place(path).startswith(homes), f"{place(path)}: {library}"
 
 
+def test_only_the_engine_asks_for_the_name_of_the_backend():
+    others = [path for path in FILES if room(path) != "engine"]
+    found = files_with(r"\bbackend\(\)|import backend\b", others)
+    assert sorted(found) == sorted(ASK_FOR_THE_BACKEND)
+
+
+def test_an_engine_is_asked_only_for_what_all_engines_have():
+    for path in FILES:
+        if "keras_otreg.engine" in imports(path):
+            asked = re.findall(r"\bengine\.(\w+)", path.read_text("utf-8"))
+            missing = {x for x in asked if not hasattr(engine.Engine, x)}
+            assert not missing, place(path)
+
+
 def test_the_mathematics_knows_no_layer_and_no_model():
     files = [path for path in FILES if room(path) == "ot"]
     assert files
@@ -231,8 +252,11 @@ def test_the_mathematics_knows_no_layer_and_no_model():
 
 def modules():
     yield keras_otreg
+    # Importing their engines loads libraries that Keras does not need here.
+    others = {f"keras_otreg.engine.{name}" for name in ENGINES}
+    others -= {f"keras_otreg.engine.{keras.backend.backend()}"}
     for found in pkgutil.walk_packages([str(PACKAGE)], "keras_otreg."):
-        if found.name.endswith("__main__"):
+        if found.name.endswith("__main__") or found.name in others:
             continue
         # A room may need a library that is not installed here.
         try:

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_otreg import engine
+
 
 def one_of(value: Any, allowed: Iterable[str | None], name: str) -> Any:
     """Returns `value` if it is among `allowed`."""
@@ -152,10 +154,10 @@ def loss(value: Any, name: str = "loss") -> Any:
 def weight(value: Any, name: str = "weight") -> Any:
     """Returns a number of at least 0, or a schedule."""
     if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
-        if keras.backend.backend() == "jax":
+        if not engine.losses_see_step():
             raise NotImplementedError(
-                f"Expected a number for `{name}` on JAX, where Keras shows "
-                "the number of a step to no loss. Received: "
+                f"Expected a number for `{name}` on this backend, where a loss "
+                "cannot read the number of a step. Received: "
                 f"{name}={value!r}. Train on TensorFlow or PyTorch, or let a "
                 "callback set the weight."
             )

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg import checks, replicas
+from keras_otreg import checks, engine
 from keras_otreg.saving import export
 
 
@@ -49,7 +49,7 @@ class FeaturePenalty(keras.layers.Layer):
         value = self.loss(ops.stop_gradient(teacher), student)
         # Keras divides what is added by the number of replicas, as it has
         # divided the value.
-        self.add_loss(self.weight * replicas.unscaled(value))
+        self.add_loss(self.weight * engine.unscale_loss(value))
         return student
 
     def compute_output_spec(self, teacher, student=None):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_otreg import replicas
+from keras_otreg import engine
 
 
 class AcrossReplicas:
@@ -19,14 +19,14 @@ class AcrossReplicas:
     @property
     def is_shared(self) -> bool:
         """True if there are other replicas, whose samples count."""
-        return self.across_replicas and replicas.is_shared()
+        return self.across_replicas and engine.is_replicated()
 
     def total(self, values: Any) -> Any:
         """Adds up tensors over the replicas that count."""
-        return replicas.total(values) if self.across_replicas else values
+        return engine.all_reduce_sum(values) if self.across_replicas else values
 
     def _as_part(self, loss):
         """Return the share of one replica in a loss that all of them know."""
         if self.reduction == "sum" and self.is_shared:
-            return loss / replicas.num_replicas()
+            return loss / engine.num_replicas()
         return loss

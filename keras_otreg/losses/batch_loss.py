@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg import checks, replicas
+from keras_otreg import checks, engine
 from keras_otreg.features.points import (
     SPATIAL,
     samples_as_points,
@@ -110,5 +110,5 @@ def mean_of(points: Any, weights: Any) -> Any:
 def _joined(points, weights):
     """The points of all replicas, of shape `(n, d)`, and their weights."""
     rows = ops.concatenate([points, column(weights)], axis=1)
-    rows = replicas.gathered(rows)
+    rows = engine.all_gather(rows)
     return rows[:, :-1], frozen(rows[:, -1])

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg import checks, replicas
+from keras_otreg import checks, engine
 from keras_otreg.features.points import (
     SPATIAL,
     match_positions,
@@ -210,7 +210,7 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         """The costs over all samples, if others have some of them."""
         cost = as_cost(self.cost)
         if self.is_shared and cost.adds_up:
-            return cost(*points, total=replicas.total)
+            return cost(*points, total=engine.all_reduce_sum)
         return None
 
     def _plan(self, points, C, memory):
@@ -239,7 +239,7 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
 
 def _gathered(x):
     """Joins the coordinates, which are last, of all replicas."""
-    return ops.transpose(replicas.gathered(ops.transpose(x)))
+    return ops.transpose(engine.all_gather(ops.transpose(x)))
 
 
 def _at_positions(weights, maps):

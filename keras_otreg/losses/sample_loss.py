@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg import checks, replicas
+from keras_otreg import checks, engine
 from keras_otreg.features.points import weight_of_samples
 from keras_otreg.losses.described_loss import DescribedLoss
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
@@ -39,14 +39,14 @@ class SampleLoss(DescribedLoss):
     def _of_all_replicas(self, value, y_pred, sample_weight):
         """A mean over the samples of all, where Keras takes one of means."""
         is_mean = self.reduction not in (None, "none", "sum")
-        if not (is_mean and replicas.is_shared()):
+        if not (is_mean and engine.is_replicated()):
             return value
         own = ops.cast(ops.shape(y_pred)[0], value.dtype)
         weighs = self.reduction == "mean_with_sample_weight"
         if weighs and sample_weight is not None:
             own = ops.cast(ops.sum(sample_weight), value.dtype)
-        share = safe_divide(own, replicas.total(own))
-        return replicas.unscaled(value * share)
+        share = safe_divide(own, engine.all_reduce_sum(own))
+        return engine.unscale_loss(value * share)
 
     def call(self, y_true, y_pred):
         """Values of shape `(batch,)`."""

@@ -7,13 +7,12 @@ import math
 
 import keras
 
-from keras_otreg import checks, control
+from keras_otreg import checks, engine
 from keras_otreg.features.walk import walk
 from keras_otreg.models import batch
 from keras_otreg.models.known import check_teacher
 from keras_otreg.models.nonfinite import POLICIES, STOPPED, Stopped
 from keras_otreg.models.terms import reported, weighted_sum
-from keras_otreg.models.undone import undone, undone_on_jax
 from keras_otreg.models.validation import check_apart
 
 
@@ -82,9 +81,8 @@ class Guarded:
             return step(*arguments)
         if not self._policy.undoes:
             return step(*arguments)
-        if keras.backend.backend() == "jax":
-            return undone_on_jax(self, step, *arguments)
-        return undone(self, step, *arguments)
+        counts = self.incidents.counts
+        return engine.train_step_with_rollback(self, step, arguments, counts)
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
@@ -135,9 +133,7 @@ class Guarded:
     @property
     def _is_compiled(self):
         """Whether a step cannot end in its middle."""
-        backend = keras.backend.backend()
-        in_xla = self.jit_compile and not self.run_eagerly
-        return backend == "jax" or (backend == "tensorflow" and in_xla)
+        return engine.step_is_compiled(self)
 
     def _changed_by_forward_pass(self):
         """Variables such as batch statistics: no weights, frozen or not."""
@@ -164,10 +160,10 @@ class Guarded:
         try:
             yield
         except BaseException as error:
-            control.reattach(self)
+            engine.sync_variables(self)
             self.loss_weights.forget()
             # After any other error the variables may be in no state.
-            if isinstance(error, Stopped) or control.is_of_graph(error):
+            if isinstance(error, Stopped) or engine.is_graph_error(error):
                 self._report(error)
             checks.labels_in_range(error)
             checks.joined_sizes(error)
@@ -197,7 +193,7 @@ class Guarded:
         """Raises if something was not finite since the last reset."""
         if not self._policy.stops:
             return
-        incident = self.incidents.first(control.num_replicas(self))
+        incident = self.incidents.first(engine.num_replicas(self))
         if incident is None:
             return
         self.incidents.reset_state()
@@ -216,7 +212,7 @@ class Guarded:
         if not incident.step:
             return 0
         made = self.optimizer.iterations
-        if keras.backend.backend() == "jax":
+        if not engine.losses_see_step():
             return int(made) + 1 - (0 if self._keeps else incident.steps_since)
         if self._keeps and isinstance(made, keras.Variable):
             # Nothing in a graph makes the counter wait for the gradients.

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg import replicas
+from keras_otreg import engine
 from keras_otreg.features.masks import with_mask_of
 from keras_otreg.losses.transport_loss import solved_plan
 from keras_otreg.models.batch import Labels
@@ -143,28 +143,12 @@ def _accuracies(y_true, y_pred):
 
 
 def _called(layer, inputs, training):
-    """Outputs of a layer, and the losses that its call added."""
-    if keras.backend.backend() != "jax":
-        return layer(inputs, training=training), _losses_of_call(layer)
-    # In a step on JAX, losses are collected only in a scope that asks for them.
-    known = [(variable, variable.value) for variable in layer.variables]
-    with keras.StatelessScope(known, collect_losses=True) as scope:
-        outputs = layer(inputs, training=training)
-        losses = _losses_of_call(layer)
-    for variable, value in known:
-        new = scope.get_current_value(variable)
-        if new is not value:
-            variable.assign(new)
-    return outputs, losses
-
-
-def _losses_of_call(layer):
-    """Losses from `add_loss` and activity regularisers in the last call.
+    """Outputs of a layer, and the losses that its call added.
 
     They are scaled for replicas as in Keras. Those of weight regularisers come
     last, and are among the losses of the whole model already.
     """
+    outputs, losses = engine.call_with_losses(layer, inputs, training)
     weights = [x for x in layer.trainable_weights if x.regularizer is not None]
-    losses = layer.losses
     of_call = losses[: len(losses) - len(weights)]
-    return [replicas.scaled(ops.sum(loss)) for loss in of_call]
+    return outputs, [engine.scale_loss(ops.sum(loss)) for loss in of_call]

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_otreg import engine
 from keras_otreg.models.terms import Term
 from keras_otreg.models.weights import acts
 
@@ -99,9 +100,10 @@ class LossWeights(keras.layers.Layer):
             if self.structure != structure:
                 return remade()(*arguments)
             changed = self.update()
-            if changed and keras.backend.backend() == "jax":
-                state, *others = arguments
-                arguments = (_with_values(state, model, changed), *others)
+            if changed:
+                arguments = engine.with_variable_values(
+                    arguments, model, changed
+                )
             return function(*arguments)
 
         return step
@@ -117,12 +119,3 @@ class LossWeights(keras.layers.Layer):
             name: getattr(owner, attribute)
             for name, (owner, attribute) in self._owners.items()
         }
-
-
-def _with_values(state, model, changed):
-    """The state of a step on JAX, which holds the values of variables."""
-    trainable, others, *rest = state
-    values = {id(variable): value for variable, value in changed}
-    pairs = zip(model.non_trainable_variables, others, strict=True)
-    others = [values.get(id(variable), value) for variable, value in pairs]
-    return (trainable, others, *rest)

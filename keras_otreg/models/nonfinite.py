@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg import control
+from keras_otreg import engine
 from keras_otreg.features.masks import with_mask_of
 from keras_otreg.models.incidents import Incidents
 from keras_otreg.models.terms import Term
@@ -83,7 +83,7 @@ class Skip(Propagate):
             # Its own gradient is a product with what it was given.
             finite = ops.where(known[1], student, 0.0)
             student = adapter(with_mask_of(student, finite))
-        passed, on = control.switched(student, ops.zeros(()))
+        passed, on = engine.gate_gradient(student, ops.zeros(()))
         student = with_mask_of(student, passed)
         rest = weights, None, memory
         term = super().term(name, penalty, teacher, student, *rest)
@@ -148,8 +148,8 @@ class Raise(Propagate):
         step = ops.cast(step, "float32") + 1.0 if training else 0.0
         kinds = self._kinds(terms, inputs, total)
         stop = self.incidents.update_state(kinds, step)
-        if (now := control.known_now(stop)) is None:
-            return control.stopped_if(stop, total, STOPPED, undo)
+        if (now := engine.concrete_bool(stop)) is None:
+            return engine.stop_graph_if(stop, total, STOPPED, undo)
         if now:
             undo()
             raise Stopped(STOPPED)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_otreg import backend, checks
+from keras_otreg import checks, engine
 from keras_otreg.losses.solved_plan import SolvedPlan
 from keras_otreg.models.terms import Term
 from keras_otreg.models.weights import acts, weight_at
@@ -69,7 +69,7 @@ class Observer:
         self._follow_weights()
         student = [ops.copy(v) for v in model.student.trainable_variables]
         others = [ops.copy(v) for v in self._others()]
-        with backend.without_effects():
+        with engine.no_side_effects():
             found, norms = self._look(
                 student,
                 others,
@@ -95,7 +95,7 @@ class Observer:
         weights.update()
         if self._structure != weights.structure:
             self._structure = weights.structure
-            self._look = backend.traced(self._looked)
+            self._look = engine.traced(self._looked)
 
     def _others(self):
         """All variables but the weights that the student trains."""
@@ -118,7 +118,7 @@ class Observer:
                 ]
                 return scaled, self._solved(terms)
 
-        gradients, plans = backend.gradients(values, student)
+        gradients, plans = engine.gradients(values, student)
         return plans, [_norm(each) for each in gradients]
 
     def _solved(self, terms):

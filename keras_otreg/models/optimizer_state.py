@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_otreg import backend, checks
+from keras_otreg import checks, engine
 
 # In a file of weights: how many arrays of the optimizer it holds.
 COUNT = "optimizer_arrays"
@@ -16,7 +16,7 @@ def build(model: Any) -> None:
     """Makes the variables of the optimizer of a model, if it has none yet."""
     optimizer = model.optimizer if model.compiled else None
     if optimizer is not None and not optimizer.built:
-        with backend.scope_of(model):
+        with engine.strategy_scope(model):
             optimizer.build(model.trainable_variables)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_otreg import checks, replicas
+from keras_otreg import checks, engine
 from keras_otreg.models import optimizer_state
 from keras_otreg.models.weights import acts
 
@@ -38,7 +38,7 @@ class Rehearsed:
     def compute_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The logs of a step; see `keras.Model.compute_metrics`."""
         logs = super().compute_metrics(*args, **kwargs)  # type: ignore[misc]
-        return replicas.logged(logs)
+        return engine.reducible_logs(logs)
 
     def make_train_function(self: Any, force: bool = False) -> None:
         """Makes the step of training; see `keras.Model.make_train_function`.

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_otreg import backend, checks, files
+from keras_otreg import checks, engine, files
 from keras_otreg.features.taps import input_spec
 from keras_otreg.models import apart, optimizer_state
 from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
@@ -100,7 +100,7 @@ class Saved(Composed):
         """
         checks.undamaged(filepath, files.is_damaged(filepath))
         with (
-            backend.scope_of(self),
+            engine.strategy_scope(self),
             self._frozen.shown(),
             self._all_or_nothing(),
         ):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_otreg import replicas
+from keras_otreg import engine
 from keras_otreg.models.weights import acts, weight_at
 
 
@@ -51,6 +51,6 @@ def reported(penalties: list[Term], others: list[Term]) -> list[Any]:
     """
     values = [ops.cast(term.value, "float32") for term in penalties]
     return [
-        *replicas.total(values),
-        *(replicas.unscaled(term.value) for term in others),
+        *engine.all_reduce_sum(values),
+        *(engine.unscale_loss(term.value) for term in others),
     ]

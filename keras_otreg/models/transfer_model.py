@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg import checks, control
+from keras_otreg import checks, engine
 from keras_otreg.features.taps import capture
 from keras_otreg.models import batch
 from keras_otreg.models.captured import Captured, Forward
@@ -150,7 +150,7 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
     ):
         """The task's loss, the student's own losses, and all other terms."""
         total, terms = self.loss_terms(x, y, y_pred, sample_weight, training)
-        step = control.step_of(self.optimizer)
+        step = engine.optimizer_step(self.optimizer)
         return self._guarded_sum(total, terms, x, step, training)
 
     def loss_terms(

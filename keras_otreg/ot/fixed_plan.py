@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_otreg import backend
+from keras_otreg import engine
 from keras_otreg.ot.costs import Cost
 from keras_otreg.ot.numerics import frozen, safe_divide
 from keras_otreg.ot.plan import transport_plan
@@ -115,7 +115,7 @@ def running_costs(
         new = past + share * (C * safe_divide(1.0, mean) - past)
         return ops.where(known, new, past), steps + ops.cast(known, steps.dtype)
 
-    update = backend.updating(mixed, (average, steps), cost.jit_compile)
+    update = engine.in_place_update(mixed, (average, steps), cost.jit_compile)
     return lambda *points: update(*frozen(points))
 
 
@@ -136,7 +136,7 @@ def paid_by_columns(cost: Cost) -> Callable[[Any, Any, Any], Any]:
         *points, P = arguments
         return paid_of_costs(cost(*points), P)
 
-    return backend.recomputed(paid, jit_compile=cost.jit_compile)
+    return engine.remat(paid, jit_compile=cost.jit_compile)
 
 
 def paid_of_costs(C: Any, P: Any) -> Any:
@@ -158,7 +158,7 @@ def _equal_weights(C):
 
 
 def _constant(function, jit_compile):
-    program = backend.compiled(function) if jit_compile else function
+    program = engine.compiled(function) if jit_compile else function
     return lambda *arguments: frozen(program(*frozen(arguments)))
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_otreg import backend, checks
+from keras_otreg import checks, engine
 from keras_otreg.ot.costs import Cost, scaled
 from keras_otreg.ot.numerics import safe_divide
 
@@ -70,7 +70,7 @@ class FunctionCost(Cost):
 
     @functools.cached_property
     def _scaling(self):
-        with backend.outside_of_graphs():
+        with engine.outside_of_graphs():
             return measured_scaling(self.function)
 
     def __eq__(self, other):

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg import products
+from keras_otreg import engine
 
 # exp(80) is finite in float32, and so is its product with any weight.
 LARGEST_EXPONENT = 80.0
@@ -48,16 +48,16 @@ def matmul(x: Any, y: Any) -> Any:
     """
     x, y = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
     if not _is_rounded(x):
-        return products.product(x, y)
+        return engine.matmul(x, y)
     leading_x, leading_y = _leading_half(x), _leading_half(y)
-    rest = products.product(leading_x, y - leading_y)
-    rest = rest + products.product(x - leading_x, leading_y)
-    return products.product(leading_x, leading_y) + rest
+    rest = engine.matmul(leading_x, y - leading_y)
+    rest = rest + engine.matmul(x - leading_x, leading_y)
+    return engine.matmul(leading_x, leading_y) + rest
 
 
 def _is_rounded(x):
     dtype = keras.backend.standardize_dtype(x.dtype)
-    return dtype == "float32" and products.rounds_factors()
+    return dtype == "float32" and engine.rounds_matmul()
 
 
 def _leading_half(x):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_otreg import backend, checks
+from keras_otreg import checks, engine
 from keras_otreg.ot.kernel import KernelUpdate
 from keras_otreg.ot.numerics import frozen
 from keras_otreg.ot.pieces import in_pieces
@@ -89,8 +89,8 @@ def _program(solver):
     solve = functools.partial(_solve, solver)
     if not solver.jit_compile:
         return solve
-    program = backend.compiled(solve)
-    return in_pieces(program) if backend.runs_side_by_side() else program
+    program = engine.compiled(solve)
+    return in_pieces(program) if engine.runs_programs_in_parallel() else program
 
 
 class _Outcome(NamedTuple):

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from keras_otreg import losses, replicas
+from keras_otreg import engine, losses
 
 SCRIPT = pathlib.Path(__file__).with_name("on_replicas.py")
 APART = ("apart", "mmd apart")
@@ -50,7 +50,7 @@ def test_whether_replicas_work_together_is_yes_or_no(kind):
 
 def test_alone_nothing_is_added_up_or_joined():
     values = [1.0, 2.0]
-    assert replicas.total(values) is values
-    assert replicas.gathered(values) is values
-    assert replicas.unscaled(values) is values
-    assert not replicas.is_shared()
+    assert engine.all_reduce_sum(values) is values
+    assert engine.all_gather(values) is values
+    assert engine.unscale_loss(values) is values
+    assert not engine.is_replicated()

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import keras_otreg as otreg
-from keras_otreg import control
+from keras_otreg import engine
 
 TORCH = keras.backend.backend() == "torch"
 STEPS = {"graph": {}, "eager": {"run_eagerly": True}}
@@ -344,7 +344,7 @@ def test_the_losses_of_a_source_task_are_watched(data):
 
 def test_a_switch_stops_what_where_lets_through():
     def value(x, threshold):
-        x, on = control.switched(x, ops.zeros(()))
+        x, on = engine.gate_gradient(x, ops.zeros(()))
         # The slope at zero is infinite.
         loss = ops.sum(ops.sqrt(x))
         return ops.where(loss > threshold, loss + on, 0.0)

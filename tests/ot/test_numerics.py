@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 from scipy.special import logsumexp
 
-from keras_otreg import products
+from keras_otreg import engine
 from keras_otreg.ot import (
     ProximalPoint,
     Sinkhorn,
@@ -257,8 +257,8 @@ def tensor_cores(monkeypatch):
         x, y = (ops.convert_to_numpy(each) for each in (x, y))
         return ops.convert_to_tensor(to_eleven_bits(x) @ to_eleven_bits(y))
 
-    monkeypatch.setattr(products, "product", product)
-    monkeypatch.setattr(products, "rounds_factors", lambda: True)
+    monkeypatch.setattr(engine.current(), "matmul", product)
+    monkeypatch.setattr(engine.current(), "rounds_matmul", lambda: True)
 
 
 def test_small_distances_outlive_tensor_cores(rng, tensor_cores):
@@ -272,7 +272,7 @@ def test_small_distances_outlive_tensor_cores(rng, tensor_cores):
 def test_products_outlive_tensor_cores(rng, tensor_cores):
     x, y = rng.normal(size=(2, 20, 20)).astype("float32")
     exact = x.astype("float64") @ y
-    assert np.abs(products.product(x, y) - exact).max() > 1e-3
+    assert np.abs(engine.matmul(x, y) - exact).max() > 1e-3
     assert_allclose(numerics.matmul(x, y), exact, atol=1e-5)
     weights = np.ones(20, "float32")
     rows = numerics.sum_of_rows(ops.convert_to_tensor(weights), x)

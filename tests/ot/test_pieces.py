@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
-from keras_otreg import backend
+from keras_otreg import engine
 from keras_otreg.ot import Sinkhorn, pieces
 from keras_otreg.ot.problem import prepared
 
@@ -109,7 +109,7 @@ def test_a_batch_of_unknown_size_is_solved_whole(
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("rho", [None, (None, 0.5), np.geomspace(0.1, 10.0, 5)])
 def test_pieces_have_the_solutions_of_the_whole(make_problem, rho):
-    assert backend.runs_side_by_side()
+    assert engine.runs_programs_in_parallel()
     problem = make_problem(batch=(5,), rho=rho, zeros=1)
     problem = problem._replace(epsilon=np.geomspace(0.05, 1.0, 5))
     split = Sinkhorn(2000, 1e-12)(problem)
