@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_otreg import checks
@@ -42,7 +43,8 @@ class NeuronTransport(Described, keras.regularizers.Regularizer):
         strength: Factor of the penalty.
         epsilon: Entropic strength in units of the mean cost. It blurs the
             plan, and neurons that are much alike are pulled together a little
-            even at the start, as those of a bias are.
+            even at the start. Neurons of one number each, as those of a bias,
+            have the exact plan: they are paired in ascending order.
         axis: Which axis counts neurons.
 
     Example:
@@ -78,10 +80,15 @@ class NeuronTransport(Described, keras.regularizers.Regularizer):
         neurons = _neurons(at_least_float32(x), self.axis)
         start = ops.convert_to_tensor(self.start, dtype=neurons.dtype)
         points = _neurons(start, self.axis), neurons
+        count, width = neurons.shape
+        if width == 1:
+            total = _sorted_cost(*points)
+            value = 0.5 * self.strength * count * total
+            return ops.cast(value, x.dtype)
         plan = fixed_plan.planner(squared_euclidean, self.epsilon, Sinkhorn())
         paid = fixed_plan.paid_by_columns(squared_euclidean)
         total = ops.sum(paid(*points, plan(*points).P))
-        value = 0.5 * self.strength * neurons.shape[0] * total
+        value = 0.5 * self.strength * count * total
         return ops.cast(value, x.dtype)
 
     def get_config(self):
@@ -92,6 +99,26 @@ class NeuronTransport(Described, keras.regularizers.Regularizer):
             "epsilon": self.epsilon,
             "axis": self.axis,
         }
+
+
+def _sorted_cost(x, y):
+    """Optimal mean squared distance between points on a line.
+
+    In ascending order, each point shares its mass with those that lie at the
+    same quantiles of the other set.
+    """
+    n, m = x.shape[0], y.shape[0]
+    quantiles = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
+    mass = np.diff(quantiles) / (n * m)
+    pairs = [
+        ops.take(points[:, 0], ops.take(ops.argsort(points[:, 0]), rows))
+        for points, rows in (
+            (x, quantiles[:-1] // m),
+            (y, quantiles[:-1] // n),
+        )
+    ]
+    difference = pairs[0] - pairs[1]
+    return ops.sum(ops.cast(mass, difference.dtype) * difference * difference)
 
 
 def _neurons(weight, axis):

@@ -108,6 +108,21 @@ def test_a_narrow_layer_can_start_from_a_wide_one(rng):
     np.testing.assert_allclose(value, expected, rtol=2e-2)
 
 
+@pytest.mark.parametrize("count", [6, 3, 4])
+def test_biases_are_transported_exactly(rng, value_and_gradients, count):
+    start = rng.normal(size=6).astype("float32")
+    bias = rng.normal(size=count).astype("float32")
+    value = float(NeuronTransport(start, 1.0, epsilon=1.0)(bias))
+    # Copies of equal mass, which an assignment pairs.
+    copies = np.repeat(start, 2), np.repeat(bias, 12 // count)
+    C = np.square(copies[0][:, None] - copies[1])
+    expected = 0.5 * count * C[linear_sum_assignment(C)].mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    penalty = NeuronTransport(start, 2.0)
+    _, (slope,) = value_and_gradients(penalty)(start[::-1].copy())
+    np.testing.assert_array_equal(slope, np.zeros(6))
+
+
 def test_a_depthwise_kernel_is_one_point(rng):
     start, kernel = rng.normal(size=(2, 3, 3, 8, 1))
     np.testing.assert_allclose(
