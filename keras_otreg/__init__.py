@@ -9,6 +9,7 @@ if not starting.is_program(__name__):
     from keras_otreg import (
         callbacks,
         class_costs,
+        compression,
         features,
         layers,
         losses,
@@ -17,6 +18,7 @@ if not starting.is_program(__name__):
         plots,
         regularizers,
     )
+    from keras_otreg.compression import inherit, narrow
     from keras_otreg.models import (
         Penalty,
         SourceTask,
@@ -35,12 +37,15 @@ __all__ = [
     "add_starting_point",
     "callbacks",
     "class_costs",
+    "compression",
     "data",
     "features",
+    "inherit",
     "layers",
     "load_model",
     "losses",
     "models",
+    "narrow",
     "ot",
     "plots",
     "regularizers",

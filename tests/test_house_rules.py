@@ -32,6 +32,7 @@ FLOORS = {
     "class_costs": 4,
     "layers": 5,
     "models": 6,
+    "compression": 7,
     "data": 7,
     "callbacks": 7,
     "plots": 7,

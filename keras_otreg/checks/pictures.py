@@ -8,7 +8,7 @@ import numpy as np
 from keras_otreg.checks.values import finite_array
 
 
-def some_values(names: Collection[str], name: str, of: str = "epoch") -> None:
+def some_values(names: Collection[Any], name: str, of: str = "epoch") -> None:
     """Raises if there is nothing to draw."""
     if len(names) == 0:
         raise ValueError(

@@ -61,9 +61,13 @@ class TransportLoss(DescribedLoss):
 
 
 def solved_plan(
-    loss: Any, *arguments: Any, memory: Any = None
+    loss: Any,
+    teacher: Any,
+    student: Any,
+    sample_weight: Any = None,
+    memory: Any = None,
 ) -> SolvedPlan | None:
     """Return the `SolvedPlan` of any Keras loss, or `None` if it has none."""
     if not isinstance(loss, TransportLoss):
         return None
-    return loss.solved(*arguments, memory=memory)
+    return loss.solved(teacher, student, sample_weight, memory)

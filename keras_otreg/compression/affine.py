@@ -1,0 +1,331 @@
+"""Layers that are linear maps, and how their kernels are read and written."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg.compression.channels import (
+    NORMALISING,
+    Passes,
+    Rule,
+    register,
+)
+
+L = keras.layers
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixes(Rule):
+    """For layers each of whose neurons is a weighted sum of all channels.
+
+    This one is for kernels of shape `(inputs, units)`.
+
+    Attributes:
+        size: Name of the constructor's argument that is the number of
+            neurons.
+    """
+
+    size: str = "units"
+
+    mixes = True
+
+    def trace(self, call, layouts, shapes, groups):
+        """A group of its own."""
+        if reason := self.obstacle(call.layer, shapes[call.inputs[0]]):
+            return Rule(reason).trace(call, layouts, shapes, groups)
+        width = shapes[call.outputs[0]][-1]
+        why = ""
+        if activation_of(call.layer) in NORMALISING:
+            why = f"'{call.path}' normalises over its neurons"
+        return [(groups.add(width, [call.path], why),)]
+
+    def obstacle(self, layer: Any, shape: Any) -> str:
+        """Why a layer cannot be narrowed; empty if it can."""
+        if getattr(layer, "quantization_mode", None):
+            return "it is quantised; narrow the network before `quantize`"
+        if getattr(layer, "data_format", "") == "channels_first":
+            return "its channels come first"
+        return ""
+
+    def resize(self, config, widths):
+        """Sets the number of neurons."""
+        config[self.size] = widths[0]
+        config.pop("lora_rank", None)
+        config.pop("lora_alpha", None)
+
+    def kernel(self, layer: Any) -> np.ndarray:
+        """The kernel, of shape `(positions, inputs, neurons)`."""
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        return kernel.reshape(-1, *kernel.shape[-2:])
+
+    def kernel_positions(self, layer: Any) -> int:
+        """How many positions the kernel covers."""
+        return int(np.prod(getattr(layer, "kernel_size", ())))
+
+    def first_half(self, layer: Any) -> int:
+        """Weights of each input before the mixture."""
+        return 0
+
+    def assign(self, layer: Any, kernel: np.ndarray) -> None:
+        """Set the kernel, given as `kernel` returns it."""
+        layer.kernel.assign(kernel.reshape(layer.kernel.shape))
+
+    def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
+        """All that the kernel is multiplied with.
+
+        Args:
+            layer: The layer.
+            x: Its input, of shape `(batch, ..., inputs)`.
+            where: Indices of the output's positions, as if they were one axis.
+
+        Returns:
+            Shape `(batch, positions in `where`, kernel positions * inputs)`.
+        """
+        return chosen(numpy(x), where)
+
+
+@dataclasses.dataclass(frozen=True)
+class MixesByEquation(Mixes):
+    """For `EinsumDense`, where it is a `Dense` in other words."""
+
+    def obstacle(self, layer, shape):
+        """Several axes are mixed or made."""
+        if len(layer.kernel.shape) != 2:
+            return "its kernel has other axes than those of two sets of neurons"
+        inputs, output = layer.equation.split("->")
+        x, kernel = inputs.split(",")
+        plain = x[-1] == kernel[0] and output[-1] == kernel[1]
+        if not plain or x[:-1] != output[:-1]:
+            return "its equation is not that of a `Dense` on the last axis"
+        if layer.bias_axes not in (None, kernel[1]):
+            return "its bias is not one number for each neuron"
+        return super().obstacle(layer, shape)
+
+    def resize(self, config, widths):
+        """Sets the last size of the output."""
+        shape = config["output_shape"]
+        shape = [shape] if isinstance(shape, int) else list(shape)
+        super().resize(config, widths)
+        config["output_shape"] = [*shape[:-1], widths[0]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Convolves(Mixes):
+    """For convolutions of any rank."""
+
+    size: str = "filters"
+
+    def obstacle(self, layer, shape):
+        """Channels in groups."""
+        if layer.groups > 1:
+            return "it convolves its channels in groups"
+        return super().obstacle(layer, shape)
+
+    def rows(self, layer, x, where):
+        """Patches, the kernel's positions before the channels."""
+        found = list(patches(layer, numpy(x), where))
+        return np.concatenate(found, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvolvesTransposed(Convolves):
+    """For transposed convolutions, whose kernels end in `(neurons, inputs)`."""
+
+    def obstacle(self, layer, shape):
+        """Channels in groups."""
+        if getattr(layer, "groups", 1) > 1:
+            return "it convolves its channels in groups"
+        return Mixes.obstacle(self, layer, shape)
+
+    def kernel(self, layer):
+        """The kernel with its last two axes in the usual order."""
+        return super().kernel(layer).swapaxes(-1, -2)
+
+    def assign(self, layer, kernel):
+        """Set it in the order of the layer."""
+        super().assign(layer, kernel.swapaxes(-1, -2))
+
+    def rows(self, layer, x, where):
+        """The layer's output under a kernel that moves each number alone."""
+        spread = _spread_out(layer, x.shape[-1])
+        return chosen(numpy(spread(x)), where)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvolvesSeparately(Convolves):
+    """For separable convolutions: one for each channel, then a mixture."""
+
+    def obstacle(self, layer, shape):
+        """Channels that are several."""
+        if layer.depth_multiplier != 1:
+            return "it makes several channels of each"
+        return Mixes.obstacle(self, layer, shape)
+
+    def kernel(self, layer):
+        """That of the mixture."""
+        kernel = keras.ops.convert_to_numpy(layer.pointwise_kernel)
+        return kernel.reshape(1, *kernel.shape[-2:])
+
+    def assign(self, layer, kernel):
+        """Set that of the mixture."""
+        shape = layer.pointwise_kernel.shape
+        layer.pointwise_kernel.assign(kernel.reshape(shape))
+
+    def kernel_positions(self, layer):
+        """Only one: it mixes what the first half returns."""
+        return 1
+
+    def first_half(self, layer):
+        """A kernel for each channel."""
+        return int(np.prod(layer.kernel_size))
+
+    def take_first_half(self, layer: Any, teacher: Any, kept: Any) -> None:
+        """Give a layer the teacher's kernels of the channels that stay."""
+        kernel = keras.ops.convert_to_numpy(teacher.depthwise_kernel)
+        layer.depthwise_kernel.assign(np.take(kernel, kept, axis=-2))
+
+    def rows(self, layer, x, where):
+        """What the first half returns."""
+        weights = keras.ops.convert_to_numpy(layer.depthwise_kernel)
+        weights = weights.reshape(-1, weights.shape[-2])
+        found = patches(layer, numpy(x), where)
+        return sum(x * w for x, w in zip(found, weights, strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvolvesEach(Passes):
+    """For depthwise convolutions."""
+
+    def trace(self, call, layouts, shapes, groups):
+        """The layout of the input."""
+        if call.layer.depth_multiplier != 1:
+            why = "it makes several channels of each"
+            return Rule(why).trace(call, layouts, shapes, groups)
+        return super().trace(call, layouts, shapes, groups)
+
+    def kernel(self, layer: Any) -> np.ndarray:
+        """The kernel, of shape `(positions, channels)`."""
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        return kernel.reshape(-1, kernel.shape[-2])
+
+    def assign(self, layer: Any, kernel: np.ndarray) -> None:
+        """Set the kernel, given as `kernel` returns it."""
+        layer.kernel.assign(kernel.reshape(layer.kernel.shape))
+
+    def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
+        """All that the kernel is multiplied with.
+
+        Returns:
+            Shape `(batch, positions in `where`, channels, kernel positions)`.
+        """
+        return np.stack(list(patches(layer, numpy(x), where)), axis=-1)
+
+
+def numpy(x: Any) -> np.ndarray:
+    """A tensor as an array of at least float32."""
+    x = keras.ops.convert_to_numpy(keras.ops.cast(x, "float32"))
+    return np.asarray(x)
+
+
+def chosen(x: np.ndarray, where: Any) -> np.ndarray:
+    """Some positions of an array `(batch, ..., channels)` as its only ones."""
+    return x.reshape(len(x), -1, x.shape[-1])[:, where]
+
+
+def patches(layer: Any, x: np.ndarray, where: Any):
+    """What each position of a convolution's kernel is multiplied with.
+
+    Args:
+        layer: A convolution of any rank, channels last.
+        x: Its input, of shape `(batch, ..., channels)`.
+        where: Indices of positions of the output.
+
+    Yields:
+        For each position of the kernel, an array of shape
+        `(batch, positions in `where`, channels)`.
+    """
+    pads, sizes = [], []
+    axes = zip(
+        x.shape[1:-1],
+        layer.kernel_size,
+        layer.strides,
+        layer.dilation_rate,
+        strict=True,
+    )
+    for size, kernel, stride, dilation in axes:
+        reach = (kernel - 1) * dilation + 1
+        if layer.padding == "valid":
+            sizes.append((size - reach) // stride + 1)
+            pads.append((0, 0))
+            continue
+        sizes.append(-(-size // stride))
+        total = max((sizes[-1] - 1) * stride + reach - size, 0)
+        before = total if layer.padding == "causal" else total // 2
+        if layer.padding == "causal":
+            sizes[-1] = (size + reach - 1 - reach) // stride + 1
+            before = total = reach - 1
+        pads.append((before, total - before))
+    x = np.pad(x, [(0, 0), *pads, (0, 0)])
+    for offset in np.ndindex(*layer.kernel_size):
+        window = tuple(
+            slice(k * d, k * d + s * (n - 1) + 1, s)
+            for k, d, s, n in zip(
+                offset, layer.dilation_rate, layer.strides, sizes, strict=True
+            )
+        )
+        yield chosen(x[(slice(None), *window)], where)
+
+
+def _spread_out(layer, inputs):
+    """A layer that returns each product of a transposed kernel by itself."""
+    positions = int(np.prod(layer.kernel_size))
+    config = {**layer.get_config(), "filters": positions * inputs}
+    config |= {"use_bias": False, "activation": None, "name": None}
+    config.pop("lora_rank", None)
+    twin = type(layer).from_config(config)
+    twin.build((*(None for _ in range(1 + len(layer.kernel_size))), inputs))
+    kernel = np.eye(positions * inputs).reshape(-1, positions, inputs)
+    kernel = kernel.transpose(1, 0, 2)
+    twin.kernel.assign(kernel.reshape(twin.kernel.shape))
+    return twin
+
+
+def activation_of(layer: Any) -> str:
+    """Name of the activation that a layer applies itself; else "linear"."""
+    activation = getattr(layer, "activation", None)
+    return getattr(activation, "__name__", "linear") if activation else "linear"
+
+
+def without_activation(layer: Any) -> Any:
+    """The layer, or one of the same weights that applies no activation."""
+    if activation_of(layer) == "linear":
+        return layer
+    config = {**layer.get_config(), "activation": None}
+    config.pop("lora_rank", None)
+    twin = type(layer).from_config(config)
+    twin.build_from_config(layer.get_build_config())
+    for own, known in zip(twin.weights, layer.weights, strict=False):
+        own.assign(known)
+    return twin
+
+
+def has_bias(layer: Any) -> bool:
+    """Whether a layer adds a bias."""
+    return getattr(layer, "bias", None) is not None
+
+
+for _kinds, _rule in (
+    ((L.Dense,), Mixes()),
+    ((L.EinsumDense,), MixesByEquation()),
+    ((L.Conv1D, L.Conv2D, L.Conv3D), Convolves()),
+    (
+        (L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose),
+        ConvolvesTransposed(),
+    ),
+    ((L.SeparableConv1D, L.SeparableConv2D), ConvolvesSeparately()),
+    ((L.DepthwiseConv1D, L.DepthwiseConv2D), ConvolvesEach()),
+):
+    for _kind in _kinds:
+        register(_kind, _rule)

@@ -1,0 +1,152 @@
+"""Widths that fit a budget and cost the least accuracy."""
+
+import dataclasses
+import numbers
+from typing import Any
+
+import numpy as np
+
+from keras_otreg.compression.channels import Traced
+from keras_otreg.compression.choose import pivoted
+from keras_otreg.compression.prices import Prices
+
+# Share of a group's neurons that leave in one step of the search.
+STEP = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What a narrow network may cost.
+
+    The neurons that leave are taken where the fit loses least for what they
+    cost, not from every layer alike: at each step from the group whose
+    unexplained variance grows least for each operation, or parameter, saved.
+
+    Args:
+        parameters: Most parameters: a number, or a share of the teacher's.
+        flops: Most operations for one sample: a number, or a share of the
+            teacher's. `otreg.compression.summary` says what counts.
+        share: The same share of both.
+
+    Example:
+        ```python
+        half = otreg.compression.Budget(flops=0.5)
+        student = otreg.narrow(teacher, half, samples=x)
+        ```
+    """
+
+    parameters: float | None = None
+    flops: float | None = None
+    share: float | None = None
+
+    def __post_init__(self):
+        given = [
+            (name, value)
+            for name, value in dataclasses.asdict(self).items()
+            if value is not None
+        ]
+        for name, value in given:
+            is_number = isinstance(value, numbers.Real)
+            if not is_number or isinstance(value, bool) or not value > 0:
+                raise ValueError(
+                    f"Invalid value for argument `{name}`. Expected a share "
+                    "above 0, of at most 1, or a number above 1. Received: "
+                    f"{value!r}"
+                )
+        if len(given) != 1 or (self.share or 0.0) > 1.0:
+            raise ValueError(
+                "Expected one of `parameters`, `flops` and `share`, the last "
+                f"of at most 1. Received: {dict(given)}"
+            )
+
+    def widths(
+        self,
+        traced: Traced,
+        widths: dict[int, int],
+        free: list[int],
+        grams: dict[int, np.ndarray] | None,
+    ) -> dict[int, int]:
+        """Spread a cut over the groups of a network.
+
+        Args:
+            traced: The network.
+            widths: Numbers of neurons to begin with.
+            free: The groups that may be narrowed.
+            grams: Covariances between their neurons; `None` to narrow all
+                alike.
+
+        Returns:
+            The number of neurons of each group.
+
+        Raises:
+            ValueError: If one neuron in each group is still too many.
+        """
+        prices = Prices(traced)
+        limits = self._limits(prices(widths))
+        least = {**widths, **dict.fromkeys(free, 1)}
+        if not _fits(prices(least), limits):
+            raise ValueError(
+                f"Expected a budget that one neuron in each of the {len(free)} "
+                f"groups fits into. Received: {self}, where they take "
+                f"{prices(least)}. Ask for more, or leave fewer layers as "
+                "they are."
+            )
+        if grams is None:
+            return _alike(prices, widths, free, limits)
+        lost = {
+            k: pivoted(grams[k], len(grams[k]))[1] for k in free if k in grams
+        }
+        while not _fits(prices(widths), limits):
+            widths = self._narrower(prices, widths, lost, limits)
+        return widths
+
+    def _limits(self, full):
+        parameters = self.share if self.parameters is None else self.parameters
+        flops = self.share if self.flops is None else self.flops
+        asked = (parameters, flops)
+        return [
+            None
+            if value is None
+            else value * whole
+            if value <= 1
+            else float(value)
+            for value, whole in zip(asked, full, strict=True)
+        ]
+
+    @staticmethod
+    def _narrower(prices, widths, lost, limits):
+        """The widths after the cheapest step."""
+        now, best, found = prices(widths), np.inf, None
+        for group, curve in lost.items():
+            size = widths[group]
+            step = min(max(1, round(STEP * (len(curve) - 1))), size - 1)
+            if not step:
+                continue
+            new = {**widths, group: size - step}
+            saved = sum(
+                (a - b) / limit
+                for a, b, limit in zip(now, prices(new), limits, strict=True)
+                if limit is not None
+            )
+            rate = (curve[size - step] - curve[size]) / max(saved, 1e-12)
+            if rate < best:
+                best, found = rate, new
+        return found
+
+
+def _fits(price: Any, limits: Any) -> bool:
+    pairs = zip(price, limits, strict=True)
+    return all(limit is None or value <= limit for value, limit in pairs)
+
+
+def _alike(prices, widths, free, limits):
+    """The largest common share that fits."""
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        share = (low + high) / 2.0
+        new = {k: max(1, round(share * widths[k])) for k in free}
+        if _fits(prices({**widths, **new}), limits):
+            low = share
+        else:
+            high = share
+    return {**widths, **{k: max(1, round(low * widths[k])) for k in free}}

@@ -1,0 +1,345 @@
+"""Which channels of a network belong together, and what each layer does.
+
+A *group* is a set of neurons that can only be removed everywhere at once: the
+outputs of a layer, and all that are added to them, multiplied with them or
+passed on one by one. The last axis of a tensor holds one group, or several
+side by side: its *layout*.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg.compression.graph import Call, Graph
+from keras_otreg.compression.groups import Groups, Layout
+
+# Activations that see all channels at once.
+NORMALISING = ("softmax", "log_softmax", "sparsemax", "glu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """How a kind of layer treats channels; the base of all rules.
+
+    This one is for layers of which nothing is known: what they take and what
+    they return stays as wide as it is.
+    """
+
+    why: str = "nothing is known of how it treats channels"
+
+    # Whether it computes new neurons from all that it takes.
+    mixes = False
+
+    def trace(
+        self, call: Call, layouts: list[Layout], shapes: Any, groups: Groups
+    ) -> list[Layout]:
+        """The layouts of the outputs of a call.
+
+        Args:
+            call: The call.
+            layouts: Layouts of what it takes.
+            shapes: Shape of every tensor of the graph, by key.
+            groups: All groups so far; ties between them are added.
+        """
+        why = f"'{call.path}' ({type(call.layer).__name__}): {self.why}"
+        for layout in layouts:
+            groups.keep(layout, why)
+        sizes = [(shapes[key] or (1,))[-1] or 1 for key in call.outputs]
+        return [(groups.add(size, [call.path], why),) for size in sizes]
+
+    def resize(self, config: dict[str, Any], widths: list[int]) -> None:
+        """Change the config of a layer for the widths of its outputs."""
+
+    def take(
+        self, layer: Any, teacher: Any, kept: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Give a layer the teacher's weights of some channels.
+
+        Args:
+            layer: The student's layer.
+            teacher: The teacher's.
+            kept: Positions on the last axis of its input that stay.
+            out: The same of its output.
+        """
+        if [x.shape for x in layer.weights] == [
+            x.shape for x in teacher.weights
+        ]:
+            store: dict[str, Any] = {}
+            teacher.save_own_variables(store)
+            layer.load_own_variables(
+                {k: keras.ops.convert_to_numpy(v) for k, v in store.items()}
+            )
+            return
+        for own, known in zip(layer.weights, teacher.weights, strict=True):
+            value = keras.ops.convert_to_numpy(known)
+            for axis, k in enumerate(own.shape):
+                if k != value.shape[axis]:
+                    value = np.take(value, kept, axis)
+            own.assign(value)
+
+
+class Passes(Rule):
+    """For layers that treat each channel by itself and return as many."""
+
+    def trace(self, call, layouts, shapes, groups):
+        """The layout of the input."""
+        fits = groups.width(layouts[0]) == shapes[call.outputs[0]][-1]
+        axis = getattr(call.layer, "axis", -1)
+        rank = len(shapes[call.inputs[0]])
+        activation = getattr(call.layer, "activation", None)
+        if getattr(activation, "__name__", "") in NORMALISING:
+            return _NORMALISES.trace(call, layouts, shapes, groups)
+        if not fits or axis % rank != rank - 1:
+            return super().trace(call, layouts, shapes, groups)
+        return layouts[:1]
+
+
+class Ties(Rule):
+    """For layers that combine several tensors channel by channel."""
+
+    def trace(self, call, layouts, shapes, groups):
+        """The layout that all inputs have in common."""
+        why = f"'{call.path}' combines channels that are laid out differently"
+        return [groups.tie(layouts, why)]
+
+
+class Stacks(Rule):
+    """For `Concatenate`."""
+
+    def trace(self, call, layouts, shapes, groups):
+        """One layout after the other, or the common one on other axes."""
+        axis = getattr(call.layer, "axis", -1)
+        rank = len(shapes[call.inputs[0]])
+        if axis % rank == rank - 1:
+            return [tuple(k for layout in layouts for k in layout)]
+        why = f"'{call.path}' joins channels that are laid out differently"
+        return [groups.tie(layouts, why)]
+
+
+class Reshapes(Rule):
+    """For layers that move positions, as far as channels stay together."""
+
+    def trace(self, call, layouts, shapes, groups):
+        """The layout, repeated for positions that become channels."""
+        before, after = (shapes[k[0]] for k in (call.inputs, call.outputs))
+        width = groups.width(layouts[0])
+        if after[-1] == width and self._keeps_last_axis(call, before):
+            return layouts[:1]
+        inner = before[1:-1]
+        flat = len(after) == 2 and None not in inner
+        if flat and after[-1] == int(np.prod(inner)) * width:
+            return [layouts[0] * int(np.prod(inner))]
+        return super().trace(call, layouts, shapes, groups)
+
+    def resize(self, config, widths):
+        """The last axis of the target shape is that of the channels."""
+        if "target_shape" in config:
+            config["target_shape"] = [*config["target_shape"][:-1], widths[0]]
+
+    @staticmethod
+    def _keeps_last_axis(call, before):
+        if isinstance(call.layer, keras.layers.Permute):
+            return call.layer.dims[-1] == len(before) - 1
+        return True
+
+
+_RULES: dict[Any, Rule] = {}
+
+
+def register(layer: type, rule: Rule) -> None:
+    """Tell how a kind of layer treats channels.
+
+    Args:
+        layer: A class of layers; its subclasses follow unless they have a rule
+            of their own.
+        rule: A `Rule`: `Passes()` for a layer that treats each channel by
+            itself, `Ties()` for one that combines tensors channel by channel,
+            `Mixes("units")` for one that computes new neurons from all,
+            `Rule("reason")` for one that keeps its width.
+
+    Example:
+        ```python
+        class Scale(keras.layers.Layer):
+            def build(self, shape):
+                self.scale = self.add_weight(shape=(shape[-1],))
+
+            def call(self, inputs):
+                return inputs * self.scale
+
+        otreg.compression.channels.register(
+            Scale, otreg.compression.channels.Passes()
+        )
+        ```
+    """
+    _RULES[layer] = rule
+
+
+def rule_of(layer: Any) -> Rule:
+    """The rule of a layer's class or of the nearest class above it."""
+    for kind in type(layer).__mro__:
+        if kind in _RULES:
+            return _RULES[kind]
+    return _OPERATIONS.get(_operation(layer), Rule())
+
+
+def _operation(layer):
+    """Name of a `keras.ops` function in a graph; of a layer, none."""
+    is_layer = isinstance(layer, keras.Layer)
+    return "" if is_layer else type(layer).__name__
+
+
+class ElementWise(Rule):
+    """For operations on one tensor, or on several channel by channel."""
+
+    def trace(self, call, layouts, shapes, groups):
+        """The common layout of all tensors."""
+        constants = [
+            x
+            for x in keras.tree.flatten((call.args, call.kwargs))
+            if hasattr(x, "shape") and np.prod(x.shape) > 1
+        ]
+        if constants or not layouts:
+            return Rule("it combines channels with a constant array").trace(
+                call, layouts, shapes, groups
+            )
+        return Ties().trace(call, layouts, shapes, groups)
+
+
+_OPERATIONS = {
+    name: ElementWise()
+    for name in (
+        *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum"),
+        *("Minimum", "Negative", "Absolute", "Square", "Sqrt", "Exp", "Clip"),
+        *("Cast", "Identity", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu"),
+        *("Celu", "Gelu", "Silu", "Swish", "HardSilu", "HardSwish", "Mish"),
+        *("Sigmoid", "HardSigmoid", "Tanh", "Softplus", "Softsign"),
+    )
+}
+
+
+@dataclasses.dataclass
+class Traced:
+    """A network with the groups of its channels.
+
+    Attributes:
+        graph: Its calls.
+        groups: Its groups.
+        layouts: Layout of every tensor, by key.
+    """
+
+    graph: Graph
+    groups: Groups
+    layouts: dict[int, Layout]
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "Traced":
+        """Trace the channels of a network.
+
+        Args:
+            model: A built Functional or Sequential network.
+        """
+        graph, groups = Graph.of(model), Groups()
+        layouts: dict[int, Layout] = {}
+        for key in graph.inputs:
+            width = graph.shapes[key][-1] or 1
+            why = "it is an input of the network"
+            layouts[key] = (groups.add(width, [], why),)
+        calls: dict[int, list[Layout]] = {}
+        for call in graph.calls:
+            rule = rule_of(call.layer)
+            own = [layouts[key] for key in call.inputs]
+            found = rule.trace(call, own, graph.shapes, groups)
+            if id(call.layer) in calls and getattr(call.layer, "weights", []):
+                why = (
+                    f"'{call.path}' is called on channels laid out differently"
+                )
+                before = calls[id(call.layer)]
+                for pair in zip(before, [*own, *found], strict=True):
+                    groups.tie(list(pair), why)
+            calls.setdefault(id(call.layer), [*own, *found])
+            layouts |= dict(zip(call.outputs, found, strict=True))
+        for key in graph.outputs:
+            groups.keep(layouts[key], "it is an output of the network")
+        roots = {
+            key: tuple(groups.root(k) for k in layout)
+            for key, layout in layouts.items()
+        }
+        return cls(graph, groups, roots)
+
+    def group_of(self, path: str) -> int | None:
+        """The group that a layer computes or passes on; `None` for several."""
+        for call in self.graph.calls:
+            if call.path == path:
+                layout = set(self.layouts[call.outputs[0]])
+                return layout.pop() if len(layout) == 1 else None
+        return None
+
+    def positions(
+        self, layout: Layout, kept: Callable[[int], np.ndarray]
+    ) -> np.ndarray:
+        """Where the kept neurons are on an axis of some layout.
+
+        Args:
+            layout: The layout.
+            kept: The kept neurons of a group.
+        """
+        found, start = [], 0
+        for number in layout:
+            found.append(start + kept(number))
+            start += self.groups[number].size
+        return np.concatenate(found)
+
+
+L = keras.layers
+_NORMALISES = Rule("it normalises over its channels")
+for _kind in (
+    L.Activation,
+    L.ActivityRegularization,
+    L.AlphaDropout,
+    L.AveragePooling1D,
+    L.AveragePooling2D,
+    L.AveragePooling3D,
+    L.BatchNormalization,
+    L.Cropping1D,
+    L.Cropping2D,
+    L.Cropping3D,
+    L.Dropout,
+    L.ELU,
+    L.GaussianDropout,
+    L.GaussianNoise,
+    L.GlobalAveragePooling1D,
+    L.GlobalAveragePooling2D,
+    L.GlobalAveragePooling3D,
+    L.GlobalMaxPooling1D,
+    L.GlobalMaxPooling2D,
+    L.GlobalMaxPooling3D,
+    L.Identity,
+    L.LeakyReLU,
+    L.Masking,
+    L.MaxPooling1D,
+    L.MaxPooling2D,
+    L.MaxPooling3D,
+    L.PReLU,
+    L.ReLU,
+    L.Rescaling,
+    L.SpatialDropout1D,
+    L.SpatialDropout2D,
+    L.SpatialDropout3D,
+    L.UpSampling1D,
+    L.UpSampling2D,
+    L.UpSampling3D,
+    L.ZeroPadding1D,
+    L.ZeroPadding2D,
+    L.ZeroPadding3D,
+):
+    register(_kind, Passes())
+for _kind in (L.Add, L.Average, L.Maximum, L.Minimum, L.Multiply, L.Subtract):
+    register(_kind, Ties())
+for _kind in (L.Flatten, L.Permute, L.Reshape):
+    register(_kind, Reshapes())
+for _kind in (L.GroupNormalization, L.LayerNormalization, L.UnitNormalization):
+    register(_kind, _NORMALISES)
+register(L.Concatenate, Stacks())

@@ -1,0 +1,139 @@
+"""Which neurons of a group stay."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+EPSILON = 0.05
+MAX_ROUNDS = 20
+
+
+def transport(gram: np.ndarray, count: int, rng: np.random.Generator):
+    """The neurons onto which the others are moved most cheaply.
+
+    A neuron is its centred activation; its mass is its share of the variance,
+    and the cost between two is one minus their squared correlation. The mass
+    of the target is free: a semi-relaxed transport problem, whose support is
+    found by alternating between the plan and the medoids, from a greedy start.
+
+    Args:
+        gram: Covariances between neurons, of shape `(n, n)`.
+        count: How many neurons stay.
+        rng: Not used.
+
+    Returns:
+        Indices of neurons, in ascending order.
+    """
+    variance = np.diag(gram)
+    mass = variance / max(variance.sum(), np.finfo(float).tiny)
+    costs = squared_sines(gram)
+    kept = _farthest(mass, costs, count)
+    for _ in range(MAX_ROUNDS):
+        plan = semi_relaxed_plan(costs[:, kept], mass)
+        prices = costs @ plan
+        # Its own medoid first for those that move the most mass.
+        new = np.argmin(prices, axis=0)
+        if len(set(new)) < count or set(new) == set(kept):
+            break
+        kept = new
+    return np.sort(kept)
+
+
+def pivots(gram: np.ndarray, count: int, rng: np.random.Generator):
+    """The neurons that explain the variance of the others, one by one.
+
+    Columns are chosen as by a QR factorisation with pivots.
+    """
+    return np.sort(pivoted(gram, count)[0])
+
+
+def largest(gram: np.ndarray, count: int, rng: np.random.Generator):
+    """The neurons of the largest variance."""
+    order = np.argsort(-np.diag(gram), kind="stable")
+    return np.sort(order[:count])
+
+
+def uniform(gram: np.ndarray, count: int, rng: np.random.Generator):
+    """Every n/k-th neuron, as in weight selection."""
+    return (np.arange(count) * len(gram)) // count
+
+
+def random(gram: np.ndarray, count: int, rng: np.random.Generator):
+    """Any neurons."""
+    return np.sort(rng.permutation(len(gram))[:count])
+
+
+CHOICES: dict[str, Callable[..., np.ndarray]] = {
+    "transport": transport,
+    "pivots": pivots,
+    "largest": largest,
+    "uniform": uniform,
+    "random": random,
+}
+
+
+def semi_relaxed_plan(costs: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """The entropic plan whose second marginal is free.
+
+    Args:
+        costs: Shape `(n, k)`.
+        mass: Mass of the rows, of shape `(n,)`.
+
+    Returns:
+        The plan, of shape `(n, k)`; its rows sum to `mass`.
+    """
+    logits = -costs / EPSILON
+    logits -= logits.max(axis=1, keepdims=True)
+    shares = np.exp(logits)
+    return mass[:, None] * shares / shares.sum(axis=1, keepdims=True)
+
+
+def squared_sines(gram: np.ndarray) -> np.ndarray:
+    """One minus the squared correlation between any two neurons."""
+    variance = np.diag(gram)
+    alive = np.where(variance > 0.0, variance, 1.0)
+    squares = gram**2 / (alive[:, None] * alive[None, :])
+    costs = 1.0 - np.minimum(squares, 1.0)
+    np.fill_diagonal(costs, 0.0)
+    return costs
+
+
+def pivoted(gram: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Greedy choice by a Cholesky factorisation with pivots.
+
+    Args:
+        gram: Covariances, of shape `(n, n)`.
+        count: How many steps to take.
+
+    Returns:
+        The neurons in the order in which they are chosen, and the variance
+        that is left unexplained before the first and after each of them.
+    """
+    left = np.diag(gram).astype(float)
+    factor = np.zeros((count, len(gram)))
+    order: list[int] = []
+    unexplained = [left.sum()]
+    for step in range(count):
+        candidates = left.copy()
+        candidates[order] = -1.0
+        pivot = int(np.argmax(candidates))
+        order.append(pivot)
+        if left[pivot] > 1e-12 * max(unexplained[0], 1e-300):
+            row = gram[pivot] - factor[:step, pivot] @ factor[:step]
+            factor[step] = row / np.sqrt(left[pivot])
+            left = np.maximum(left - factor[step] ** 2, 0.0)
+        left[pivot] = 0.0
+        unexplained.append(left.sum())
+    return np.asarray(order), np.asarray(unexplained)
+
+
+def _farthest(mass, costs, count):
+    """A greedy start: each time the neuron whose mass is worst served."""
+    kept = [int(np.argmax(mass))]
+    nearest = costs[:, kept[0]].copy()
+    for _ in range(count - 1):
+        need = mass * nearest
+        need[kept] = -1.0
+        kept.append(int(np.argmax(need)))
+        nearest = np.minimum(nearest, costs[:, kept[-1]])
+    return np.asarray(kept)

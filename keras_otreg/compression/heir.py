@@ -1,0 +1,383 @@
+"""A student that is given its weights layer by layer."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.compression import affine
+from keras_otreg.compression.affine import ConvolvesEach, Mixes
+from keras_otreg.compression.channels import Traced, rule_of
+from keras_otreg.compression.choose import CHOICES
+from keras_otreg.compression.graph import Graph
+from keras_otreg.compression.least_squares import (
+    VALIDATION,
+    Regression,
+    RegressionOfEach,
+)
+from keras_otreg.compression.matching import (
+    covariances,
+    interpolation,
+    links,
+    positions,
+    same_layers,
+    sources,
+)
+from keras_otreg.compression.running import Run, Samples, passed
+
+# Rows that a fit sees: at least so many, and so many for each unknown.
+ROWS, ROWS_PER_INPUT = 20000, 10
+# What a sum may come behind without another fit.
+_TRANSPARENT = (
+    keras.layers.Dropout,
+    keras.layers.Identity,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """What a layer inherited.
+
+    Attributes:
+        path: Path of the layer.
+        source: Path of the teacher's layer.
+        neurons: Which of the teacher's neurons it computes.
+        of: How many the teacher has.
+        explained: Share of their variance that the layer explains, on samples
+            that it was not fitted on.
+    """
+
+    path: str
+    source: str
+    neurons: np.ndarray
+    of: int
+    explained: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """A linear layer and what follows it up to a sum.
+
+    Attributes:
+        end: Key of the tensor after the layer and its normalisation.
+        norm: Index of the call of the `BatchNormalization`, or `None`.
+        others: Keys of the tensors that are added to it, if they are computed
+            before the layer; empty if it enters no sum.
+    """
+
+    end: int
+    norm: int | None
+    others: tuple[int, ...] = ()
+
+
+class Heir:
+    """A student whose layers are given their weights one after the other.
+
+    Args:
+        student: The network that inherits.
+        teacher: The network that it inherits from.
+        samples: Inputs of both.
+        layers: Teacher's layers by those of the student; see `inherit`.
+        choose: How the neurons that stay are chosen.
+        ridge: Strength of the ridge; see `inherit`.
+        seed: Of random choices.
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        teacher: keras.Model,
+        samples: Any,
+        layers: Mapping[str, str] | None,
+        choose: str,
+        ridge: float | str,
+        seed: int,
+    ):
+        checks.one_of(choose, CHOICES, "choose")
+        if ridge != VALIDATION:
+            checks.non_negative(ridge, "ridge")
+        self.ridge, self.seed = ridge, seed
+        self.known, self.own = Traced.of(teacher), Traced.of(student)
+        self.samples = Samples(samples, teacher, student)
+        self.old = Run(self.known.graph)
+        self.new = Run(self.own.graph)
+        self.is_copy = layers is None and same_layers(self.own, self.known)
+        self.source = sources(self.own, self.known, layers, self.is_copy)
+        self.links = links(self.own, self.known, self.source)
+        sizes = {g: self.own.groups[g].size for g in self.links}
+        narrowed = {
+            g: h
+            for g, h in self.links.items()
+            if sizes[g] < self.known.groups[h].size
+        }
+        grams = covariances(
+            self.known, self.samples, set(narrowed.values()), seed
+        )
+        rng = np.random.default_rng(seed)
+        self.kept = {
+            g: CHOICES[choose](grams[h], sizes[g], rng)
+            if g in narrowed
+            else np.arange(sizes[g])
+            for g, h in self.links.items()
+        }
+        self.stand_ins = {
+            g: interpolation(grams[h], self.kept[g])
+            for g, h in narrowed.items()
+        }
+        # Scale and shift from a fitted output to that of the teacher.
+        self._affine: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.fits: list[Fit] = []
+
+    def inherit(self) -> list[Fit]:
+        """Set all weights of the student that it can inherit.
+
+        Returns:
+            What each linear layer inherited.
+        """
+        done = set()
+        for index, call in enumerate(self.own.graph.calls):
+            layer, rule = call.layer, rule_of(call.layer)
+            source = self.source.get(index)
+            if not getattr(layer, "weights", ()) or id(layer) in done:
+                continue
+            done.add(id(layer))
+            if source is not None and isinstance(rule, Mixes | ConvolvesEach):
+                self._fit(index, rule, layer, source)
+            elif isinstance(layer, keras.layers.BatchNormalization):
+                self._normalise(index, layer, source)
+            elif source is not None and self.is_copy:
+                known = self.known.graph.calls[source].layer
+                ends = call.inputs[0], call.outputs[0]
+                rule.take(layer, known, *map(self._at, ends))
+        return self.fits
+
+    def _at(self, key):
+        """Positions in the teacher of the channels of a student's tensor."""
+        found, start = [], 0
+        for group in self.own.layouts[key]:
+            found.append(start + self.kept[group])
+            start += self.known.groups[self.links[group]].size
+        return np.concatenate(found)
+
+    def _fit(self, index, rule, layer, source):
+        """Fit a layer, up to the normalisation that follows."""
+        call = self.own.graph.calls[index]
+        known = self.known.graph.calls[source]
+        norm = chain_after(self.known.graph, source).norm
+        norm = None if norm is None else self.known.graph.calls[norm].layer
+        outs = self._at(call.outputs[0])
+        scale, shift = scale_and_shift(norm, outs)
+        prior = self._prior(rule, call, known, outs) * scale
+        kernel, constant, explained = self._regress(
+            index, source, prior, (outs, scale, shift)
+        )
+        is_normalised = chain_after(self.own.graph, index).norm is not None
+        factor = np.ones_like(scale)
+        if is_normalised:
+            # The size that the kernel has in the teacher.
+            factor = np.where(np.abs(scale) > 1e-6, 1.0 / scale, 1.0)
+        rule.assign(layer, (kernel * factor).reshape(prior.shape))
+        if affine.has_bias(layer):
+            layer.bias.assign(constant * factor)
+            constant = np.zeros_like(constant)
+        if is_normalised:
+            self._affine[call.outputs[0]] = (1.0 / factor, constant)
+        share = 1.0 if np.isnan(explained).all() else np.nanmean(explained)
+        of = self.known.graph.shapes[known.outputs[0]][-1]
+        self.fits.append(Fit(call.path, known.path, outs, of, float(share)))
+
+    def _regress(self, index, source, prior, target):
+        """Regress what a layer is to return on what it takes."""
+        call = self.own.graph.calls[index]
+        known = self.known.graph.calls[source]
+        rule, chain = rule_of(call.layer), chain_after(self.own.graph, index)
+        others = chain.others if self.is_copy else ()
+        outs, scale, shift = target
+        prior = prior.reshape(-1, prior.shape[-1])
+        sizes = self.own.graph.shapes[chain.end][1:-1]
+        where = self._where(sizes, len(prior))
+        linear = affine.without_activation(known.layer)
+        each = isinstance(rule, ConvolvesEach)
+        kind = RegressionOfEach if each else Regression
+        regression = kind(len(prior), len(outs))
+        for first, (new, old) in passed(
+            self.samples,
+            (self.new, index, [call.inputs[0], *others]),
+            (self.old, source, [known.inputs[0], *others]),
+        ):
+            z = resized(linear(old[known.inputs[0]]), sizes)
+            z = affine.chosen(z, where)[..., outs] * scale + shift
+            for key in others:
+                # The sum is to be right, whatever else it is the sum of.
+                gap = affine.numpy(old[key])[..., self._at(key)]
+                gap = gap - affine.numpy(new[key])
+                shape = (len(gap), *sizes, gap.shape[-1])
+                z = z + affine.chosen(np.broadcast_to(gap, shape), where)
+            x = rule.rows(call.layer, new[call.inputs[0]], where)
+            regression.add(x, z, first)
+        intercept = affine.has_bias(call.layer) or chain.norm is not None
+        return regression.solve(prior, self.ridge, intercept)
+
+    def _where(self, shape, inputs):
+        """Positions of a map that a fit looks at, the same in each sample."""
+        rows = max(ROWS, ROWS_PER_INPUT * inputs)
+        each = max(1, -(-rows // max(self.samples.count, 1)))
+        return positions(shape, each, self.seed)
+
+    def _prior(self, rule, call, known, outs):
+        """The teacher's kernel on the neurons that stay.
+
+        Those that leave are replaced by what those that stay tell of them.
+        Where the inputs are not the teacher's, it is zero.
+        """
+        kernel = rule.kernel(known.layer)
+        own = rule.kernel(call.layer)
+        if isinstance(rule, ConvolvesEach):
+            return kernel[:, outs]
+        if isinstance(rule, affine.ConvolvesSeparately):
+            rule.take_first_half(
+                call.layer, known.layer, self._at(call.inputs[0])
+            )
+        layout = self.own.layouts[call.inputs[0]]
+        linked = tuple(self.links.get(g) for g in layout)
+        alike = linked == self.known.layouts[known.inputs[0]]
+        if not alike or len(own) != len(kernel):
+            return np.zeros((*own.shape[:-1], len(outs)))
+        parts, start = [], 0
+        for group in layout:
+            size = self.known.groups[self.links[group]].size
+            part = kernel[:, start : start + size][..., outs]
+            if group in self.stand_ins:
+                part = self.stand_ins[group].T @ part
+            parts.append(part)
+            start += size
+        return np.concatenate(parts, axis=1)
+
+    def _normalise(self, index, layer, source):
+        """Let a normalisation keep its function under new statistics."""
+        call = self.own.graph.calls[index]
+        found = self._affine.pop(call.inputs[0], None)
+        if found is None:
+            if source is None:
+                return
+            known = self.known.graph.calls[source].layer
+            found = scale_and_shift(known, self._at(call.inputs[0]))
+        scale, shift = found
+        mean, variance = self._statistics(index, call.inputs[0])
+        if not layer.center:
+            mean = -shift / scale
+        if not layer.scale:
+            variance = scale**-2 - layer.epsilon
+        deviation = np.sqrt(variance + layer.epsilon)
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(variance)
+        if layer.scale:
+            layer.gamma.assign(scale * deviation)
+        if layer.center:
+            layer.beta.assign(scale * mean + shift)
+
+    def _statistics(self, index, key):
+        count, total, squares = 0, 0.0, 0.0
+        for _, (tensors,) in passed(self.samples, (self.new, index, [key])):
+            x = affine.numpy(tensors[key]).astype(np.float64)
+            x = x.reshape(-1, x.shape[-1])
+            count += len(x)
+            total = total + x.sum(axis=0)
+            squares = squares + (x**2).sum(axis=0)
+        mean = total / count
+        return mean, np.maximum(squares / count - mean**2, 0.0)
+
+
+def chain_after(graph: Graph, index: int) -> Chain:
+    """What follows a linear layer up to a sum.
+
+    Args:
+        graph: A network.
+        index: Index of the layer's call.
+    """
+    call, consumers = graph.calls[index], graph.consumers()
+
+    def only_taker(key):
+        takers = consumers[key]
+        alone = len(takers) == 1 and key not in graph.outputs
+        return takers[0] if alone else None
+
+    (end,), norm = call.outputs, None
+    if affine.activation_of(call.layer) != "linear":
+        return Chain(end, None)
+    taker = only_taker(end)
+    if taker is not None and isinstance(
+        graph.calls[taker].layer, keras.layers.BatchNormalization
+    ):
+        norm = taker
+        (end,) = graph.calls[taker].outputs
+    key, ready = end, set(graph.inputs)
+    ready |= {k for x in graph.calls[:index] for k in x.outputs}
+    while (taker := only_taker(key)) is not None:
+        after = graph.calls[taker]
+        if type(after.layer).__name__ == "Add":
+            others = tuple(k for k in after.inputs if k != key)
+            if others and ready >= set(others):
+                return Chain(end, norm, others)
+        if not isinstance(after.layer, _TRANSPARENT):
+            break
+        (key,) = after.outputs
+    return Chain(end, norm)
+
+
+def scale_and_shift(norm: Any, kept: np.ndarray) -> tuple[Any, Any]:
+    """What a `BatchNormalization` does in inference, as `scale * x + shift`.
+
+    Args:
+        norm: The layer, or `None` for the identity.
+        kept: Which of its channels to tell.
+    """
+    if norm is None:
+        return np.ones(len(kept)), np.zeros(len(kept))
+    to_array = keras.ops.convert_to_numpy
+    mean = to_array(norm.moving_mean)[kept].astype(np.float64)
+    variance = to_array(norm.moving_variance)[kept].astype(np.float64)
+    scale = 1.0 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        scale = scale * to_array(norm.gamma)[kept]
+    shift = -scale * mean
+    return scale, shift + to_array(norm.beta)[kept] if norm.center else shift
+
+
+def resized(maps: Any, shape: tuple[Any, ...]) -> np.ndarray:
+    """Maps of a teacher at the positions of a student's.
+
+    Args:
+        maps: Shape `(batch, ..., neurons)`.
+        shape: Sizes of the student's map; `None` for those of the teacher's.
+
+    Raises:
+        ValueError: If the ranks differ.
+    """
+    now = tuple(maps.shape[1:-1])
+    if len(now) != len(shape):
+        raise ValueError(
+            "Expected layers whose outputs have the same number of axes. "
+            f"Received: {len(shape)} axes of positions in the student, "
+            f"{len(now)} in the teacher. Map the layers otherwise."
+        )
+    if None in shape or now == tuple(shape):
+        return affine.numpy(maps)
+    flat = keras.ops.reshape(
+        maps, (-1, now[0], int(np.prod(now[1:])), maps.shape[-1])
+    )
+    if len(shape) > 2:
+        raise ValueError(
+            "Expected maps of equal sizes, as maps with three axes are not "
+            f"resized. Received: {now} in the teacher, {tuple(shape)} in the "
+            "student."
+        )
+    size = (shape[0], shape[1] if len(shape) == 2 else 1)
+    found = keras.ops.image.resize(flat, size, interpolation="bilinear")
+    return affine.numpy(found).reshape(-1, *shape, maps.shape[-1])

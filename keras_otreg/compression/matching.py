@@ -1,0 +1,202 @@
+"""Which of a teacher's layers and neurons a student inherits from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.compression import affine
+from keras_otreg.compression.affine import Mixes
+from keras_otreg.compression.channels import Traced, rule_of
+from keras_otreg.compression.running import Samples
+
+# Positions of a map that are looked at to choose neurons.
+POSITIONS = 64
+
+
+def same_layers(own: Traced, known: Traced) -> bool:
+    """Whether two networks call layers of the same names and kinds."""
+    pairs = [
+        [(call.path, type(call.layer).__name__) for call in x.graph.calls]
+        for x in (own, known)
+    ]
+    return pairs[0] == pairs[1]
+
+
+def sources(
+    own: Traced,
+    known: Traced,
+    layers: Mapping[str, str] | None,
+    is_copy: bool,
+) -> dict[int, int]:
+    """Which call of the teacher each call of the student inherits from.
+
+    Args:
+        own: The student.
+        known: The teacher.
+        layers: Teacher's layers by those of the student; if not given, layers
+            of one name.
+        is_copy: Whether both have the same layers.
+
+    Raises:
+        ValueError: If a path names no layer with a kernel, or if no layer
+            would inherit anything.
+    """
+    pairs = list(enumerate(own.graph.calls))
+    if is_copy:
+        return {
+            i: i
+            for i, call in pairs
+            if _fits(own, known, call, known.graph.calls[i])
+        }
+    kernels: dict[str, int] = {}
+    for i, call in enumerate(known.graph.calls):
+        if isinstance(rule_of(call.layer), Mixes):
+            kernels.setdefault(call.path, i)
+    mine = {c.path for _, c in pairs if isinstance(rule_of(c.layer), Mixes)}
+    if layers is None:
+        layers = {path: path for path in mine & kernels.keys()}
+    for path, name in layers.items():
+        checks.one_of(path, mine, "layers")
+        checks.one_of(name, kernels, f"layers[{path!r}]")
+    if not layers:
+        raise ValueError(
+            "Expected a student and a teacher with linear layers of the same "
+            "names, or `layers`, a mapping from the student's layers to the "
+            f"teacher's. Received a student with {sorted(mine)} and a teacher "
+            f"with {sorted(kernels)}."
+        )
+    return {
+        i: kernels[layers[call.path]]
+        for i, call in pairs
+        if call.path in layers
+        and _fits(
+            own, known, call, known.graph.calls[kernels[layers[call.path]]]
+        )
+    }
+
+
+def _fits(own, known, call, other):
+    """Whether a call's outputs can be some of the teacher's.
+
+    A head of other classes cannot: its neurons mean something else.
+    """
+    if not call.outputs or not other.outputs:
+        return False
+    ends = set(own.graph.outputs), set(known.graph.outputs)
+    groups = [
+        {g for key in keys for g in x.layouts[key]}
+        for x, keys in zip((own, known), ends, strict=True)
+    ]
+    layouts = own.layouts[call.outputs[0]], known.layouts[other.outputs[0]]
+    widths = own.groups.width(layouts[0]), known.groups.width(layouts[1])
+    is_head = any(
+        set(layout) & group
+        for layout, group in zip(layouts, groups, strict=True)
+    )
+    return widths[0] == widths[1] if is_head else widths[0] <= widths[1]
+
+
+def links(
+    own: Traced, known: Traced, source: Mapping[int, int]
+) -> dict[int, int]:
+    """Which group of the teacher each group of the student is a part of.
+
+    Raises:
+        ValueError: If tied layers of the student inherit from layers that are
+            not tied, or have more neurons.
+    """
+    found: dict[int, int] = {}
+    pairs = list(zip(own.graph.inputs, known.graph.inputs, strict=True))
+    for i, j in source.items():
+        ends = own.graph.calls[i].outputs, known.graph.calls[j].outputs
+        pairs += zip(*ends, strict=True)
+    for key, other in pairs:
+        layouts = own.layouts[key], known.layouts[other]
+        if len(layouts[0]) != len(layouts[1]):
+            continue
+        for group, there in zip(*layouts, strict=True):
+            if found.setdefault(group, there) != there:
+                raise ValueError(
+                    "Expected layers of the student whose channels are added "
+                    "or multiplied to inherit from layers of the teacher that "
+                    "are tied in the same way. Received: "
+                    f"{own.groups[group].owners}, from "
+                    f"{known.groups[found[group]].owners} and "
+                    f"{known.groups[there].owners}. Name only one of them in "
+                    "`layers`."
+                )
+    return found
+
+
+def covariances(
+    traced: Traced, samples: Samples, wanted: set[int], seed: int
+) -> dict[int, np.ndarray]:
+    """How the neurons of groups vary together, where layers take them.
+
+    Args:
+        traced: The teacher.
+        samples: The samples.
+        wanted: The groups.
+        seed: Of the choice of positions in maps.
+
+    Returns:
+        For each group, the sum over the layers that take it of the covariance
+        of its activations, divided by their total variance.
+    """
+    calls = traced.graph.calls
+    takers: dict[int, int] = {}
+    for index, call in enumerate(calls):
+        if isinstance(rule_of(call.layer), Mixes):
+            takers.setdefault(call.inputs[0], index)
+    sums: dict[tuple[int, int], list[Any]] = {}
+    for batch in samples:
+        tensors = [keras.ops.convert_to_tensor(x) for x in batch]
+        live = dict(zip(traced.graph.inputs, tensors, strict=True))
+        for index, call in enumerate(calls):
+            key = call.inputs[0] if call.inputs else -1
+            if takers.get(key) == index and wanted & set(traced.layouts[key]):
+                x = affine.numpy(live[key])
+                where = positions(x.shape[1:-1], POSITIONS, seed)
+                _add(sums, traced, key, affine.chosen(x, where), wanted)
+            live |= call(live)
+    found: dict[int, Any] = {}
+    for (group, _), (count, total, squares) in sums.items():
+        mean = total / count
+        gram = squares / count - np.outer(mean, mean)
+        gram = gram / max(np.trace(gram), 1e-30)
+        found[group] = found.get(group, 0.0) + gram
+    return found
+
+
+def _add(sums, traced, key, x, wanted):
+    """Add the moments of each group that a tensor holds."""
+    x = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    start = 0
+    for group in traced.layouts[key]:
+        size = traced.groups[group].size
+        if group in wanted:
+            part = x[:, start : start + size]
+            known = sums.setdefault((group, key), [0, 0.0, 0.0])
+            known[0] += len(part)
+            known[1] = known[1] + part.sum(axis=0)
+            known[2] = known[2] + part.T @ part
+        start += size
+
+
+def positions(shape: Any, most: int, seed: int) -> np.ndarray:
+    """Indices of some positions of a map, the same for every sample."""
+    count = int(np.prod([1 if n is None else n for n in shape]))
+    if count <= most:
+        return np.arange(count)
+    rng = np.random.default_rng(seed)
+    return np.sort(rng.permutation(count)[:most])
+
+
+def interpolation(gram: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """How all neurons are told from those that stay, of shape `(n, k)`."""
+    own = gram[np.ix_(kept, kept)]
+    ridge = 1e-6 * max(np.trace(own) / len(own), 1e-30)
+    return np.linalg.solve(own + ridge * np.eye(len(own)), gram[kept]).T

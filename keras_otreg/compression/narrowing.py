@@ -1,0 +1,220 @@
+"""Networks of the same layers with fewer neurons."""
+
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_otreg.compression.affine import Mixes
+from keras_otreg.compression.budget import Budget
+from keras_otreg.compression.channels import Traced, rule_of
+from keras_otreg.compression.graph import edited
+from keras_otreg.compression.inheriting import inherit
+from keras_otreg.compression.matching import covariances
+from keras_otreg.compression.running import Samples
+
+
+def narrow(
+    teacher: keras.Model,
+    width: Any,
+    *,
+    samples: Any = None,
+    keep: Any = (),
+    classes: int | None = None,
+    choose: str = "transport",
+    ridge: float | str = "validation",
+    seed: int = 0,
+) -> keras.Model:
+    """A network of the same layers as a teacher's, with fewer neurons.
+
+    Layers whose channels are tied, such as those of a residual stream, are
+    narrowed together; those that cannot be narrowed stay as they are:
+    `otreg.compression.summary(teacher)` lists both.
+
+    Args:
+        teacher: A built Functional or Sequential network, which may hold
+            others. It is not changed.
+        width: Share of the neurons that stay, from above 0 to 1.0; a mapping
+            from paths of layers to shares or numbers of neurons, in which
+            other layers stay as wide as they are; or an
+            `otreg.compression.Budget`.
+        samples: Inputs, without labels. If given, the student inherits the
+            teacher's weights as `otreg.inherit` does; if not, its weights are
+            new.
+        keep: Paths of layers whose neurons all stay.
+        classes: Number of outputs of a new head with new weights; the
+            teacher's head if not given.
+        choose: See `inherit`.
+        ridge: See `inherit`.
+        seed: See `inherit`.
+
+    Returns:
+        A plain `keras.Model` with the teacher's names of layers.
+
+    Raises:
+        ValueError: If the teacher is no Functional or Sequential network, or
+            a width or a path does not fit it.
+
+    Example:
+        ```python
+        student = otreg.narrow(teacher, 0.5, samples=x)
+        ```
+    """
+    traced = Traced.of(teacher)
+    if isinstance(width, Budget):
+        widths = widths_of(traced, 1.0, keep, classes)
+        free = _free(traced, keep)
+        grams = None
+        if samples is not None:
+            grams = covariances(
+                traced, Samples(samples, teacher), set(free), seed
+            )
+        widths = width.widths(traced, widths, free, grams)
+    else:
+        widths = widths_of(traced, width, keep, classes)
+    student = narrowed(teacher, traced, widths)
+    if samples is not None:
+        inherit(
+            student, teacher, samples, choose=choose, ridge=ridge, seed=seed
+        )
+    return student
+
+
+def _free(traced, keep):
+    """The groups that may be narrowed."""
+    kept = {k for path in keep for k in _groups_at(traced, path, "keep")}
+    groups = traced.groups
+    return [k for k in groups.roots() if not groups[k].why and k not in kept]
+
+
+def widths_of(
+    traced: Traced, width: Any, keep: Any = (), classes: int | None = None
+) -> dict[int, int]:
+    """How many neurons each group of a narrower network has.
+
+    Args:
+        traced: The network.
+        width: Share of the neurons that stay, or a mapping from paths of
+            layers to shares or numbers; layers that it leaves out stay.
+        keep: Paths of layers that stay as they are.
+        classes: Number of outputs of a new head; those of the network if not
+            given.
+
+    Returns:
+        A number for each group.
+    """
+    groups = traced.groups
+    widths = {k: groups[k].size for k in groups.roots()}
+    kept = {k for path in keep for k in _groups_at(traced, path, "keep")}
+    if isinstance(width, Mapping):
+        asked: dict[int, tuple[str, int]] = {}
+        for path, value in width.items():
+            (group,) = _groups_at(traced, path, "width")
+            _check_free(traced, path, group)
+            size = _size(value, widths[group], f"width['{path}']")
+            other, known = asked.setdefault(group, (path, size))
+            if known != size:
+                raise ValueError(
+                    f"Expected one width for layers that share their neurons: "
+                    f"{groups[group].owners}. Received: {known} for '{other}' "
+                    f"and {size} for '{path}'. Name one of them."
+                )
+        widths |= {group: size for group, (_, size) in asked.items()}
+    else:
+        _size(width, 2**31, "width", least=0.0, most=1.0)
+        widths |= {
+            k: _size(width, n, "width")
+            for k, n in widths.items()
+            if not groups[k].why
+        }
+    widths |= {k: groups[k].size for k in kept}
+    if classes is not None:
+        widths[_head(traced)] = int(classes)
+    return widths
+
+
+def narrowed(
+    teacher: keras.Model, traced: Traced, widths: Mapping[int, int]
+) -> keras.Model:
+    """A network of the same layers and names, with new weights.
+
+    Args:
+        teacher: The network.
+        traced: Its channels.
+        widths: Number of neurons of each group.
+    """
+    layouts = traced.layouts
+    calls = {call.path: call for call in traced.graph.calls}
+    entries = traced.graph.entries
+
+    def width_at(key):
+        return sum(widths[k] for k in layouts[key])
+
+    def edit(path, config):
+        if path in entries:
+            shape = config["batch_shape"]
+            config["batch_shape"] = [*shape[:-1], width_at(entries[path])]
+        elif path in calls:
+            call = calls[path]
+            resized = [width_at(key) for key in call.outputs]
+            rule_of(call.layer).resize(config, resized)
+
+    config = edited(teacher.get_config(), edit)
+    return type(teacher).from_config(config)
+
+
+def _groups_at(traced, path, name):
+    for call in traced.graph.calls:
+        if call.path == path:
+            return set(traced.layouts[call.outputs[0]])
+    known = sorted({call.path for call in traced.graph.calls})
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected paths of layers, among "
+        f"{known}. Received: {path!r}. `otreg.compression.summary` lists them."
+    )
+
+
+def _check_free(traced, path, group):
+    if why := traced.groups[group].why:
+        raise ValueError(
+            f"Expected layers that can be narrowed in `width`. Received: "
+            f"'{path}', whose neurons all stay: {why}. Leave it out; "
+            "`otreg.compression.summary` lists the layers that can be narrowed."
+        )
+
+
+def _size(value, neurons, name, least=0.0, most=1.0):
+    """The number of neurons that a share or a number stands for."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if whole and 1 <= value <= neurons:
+        # One neuron; all of them are asked for by 1.0.
+        return int(value)
+    is_share = isinstance(value, numbers.Real) and not isinstance(
+        value, numbers.Integral
+    )
+    if is_share and least < float(value) <= most:
+        return max(1, round(float(value) * neurons))
+    raise ValueError(
+        f"Invalid value for argument `{name}`. Expected a share above 0, of at "
+        f"most 1.0, or a number of neurons from 1 to {neurons}. "
+        f"Received: {value!r}"
+    )
+
+
+def _head(traced):
+    """The group of the network's outputs, if a layer of its own makes it."""
+    outputs = {k for key in traced.graph.outputs for k in traced.layouts[key]}
+    owners = {path for k in outputs for path in traced.groups[k].owners}
+    heads = [
+        call.layer
+        for call in traced.graph.calls
+        if call.path in owners and isinstance(rule_of(call.layer), Mixes)
+    ]
+    if len(outputs) != 1 or len(heads) != 1:
+        raise ValueError(
+            "Expected a network with one output, computed by one layer, for "
+            "`classes`. Narrow it without `classes`, and put the new head "
+            f"behind it. Received outputs of the layers {sorted(owners)}."
+        )
+    return outputs.pop()

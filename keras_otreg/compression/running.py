@@ -1,0 +1,164 @@
+"""A graph that is run call by call over all samples, in bounded memory."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg.compression.graph import Graph
+from keras_otreg.features.batches import batches
+
+BATCH_SIZE = 32
+MEMORY = 2**31
+
+
+class Samples:
+    """Batches of inputs, which can be read again and again.
+
+    Args:
+        samples: Inputs as an array, or as the structure of arrays that the
+            network takes; or a `keras.utils.PyDataset` or `tf.data.Dataset` of
+            batches of inputs, or of tuples that begin with inputs.
+        *models: Networks that are to take them.
+
+    Attributes:
+        count: How many there are.
+
+    Raises:
+        ValueError: If there are none, a network cannot take them, or they are
+            not finite.
+    """
+
+    def __init__(self, samples: Any, *models: keras.Model):
+        self._samples = samples
+        self._is_array = not hasattr(
+            samples, "element_spec"
+        ) and not isinstance(samples, keras.utils.PyDataset)
+        self.count = 0
+        for batch in self:
+            for model in models:
+                _check(batch, model)
+            self.count += len(batch[0])
+        if not self.count:
+            raise ValueError(
+                "Expected at least one sample in `samples`. Received none; a "
+                "data set that can be read only once has to be made anew."
+            )
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        if self._is_array:
+            leaves = keras.tree.flatten(self._samples)
+            for start in range(0, len(leaves[0]), BATCH_SIZE):
+                yield [x[start : start + BATCH_SIZE] for x in leaves]
+            return
+        for batch in batches(self._samples):
+            x = batch[0] if isinstance(batch, tuple) else batch
+            yield keras.tree.flatten(x)
+
+
+class Run:
+    """The tensors of a network on all samples, one call after the other.
+
+    What later calls need is kept for as many batches as fit into the memory;
+    for the others the network runs again from its inputs.
+
+    Args:
+        graph: The calls.
+    """
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self._bytes = 0
+        self._kept: dict[int, tuple[int, dict[int, Any]]] = {}
+        self._last = {key: -1 for key in graph.shapes}
+        for index, call in enumerate(graph.calls):
+            self._last |= dict.fromkeys(call.inputs, index)
+        self._last |= dict.fromkeys(graph.outputs, len(graph.calls))
+
+    def before(
+        self, number: int, batch: list[Any], index: int, keys: Iterable[int]
+    ) -> dict[int, Any]:
+        """Tensors of a batch as they are before a call.
+
+        Args:
+            number: Number of the batch.
+            batch: Its inputs, for the case that nothing of it was kept.
+            index: Index of the call.
+            keys: Keys of tensors that this call or a later one takes.
+
+        Returns:
+            The tensors by their keys.
+        """
+        position, live = self._kept.pop(number, (0, None))
+        if live is not None:
+            self._bytes -= _bytes(live)
+        if live is None or position > index:
+            tensors = [keras.ops.convert_to_tensor(x) for x in batch]
+            live = dict(zip(self.graph.inputs, tensors, strict=True))
+            position = 0
+        for call in self.graph.calls[position:index]:
+            live |= call(live)
+            position += 1
+            live = {k: x for k, x in live.items() if self._last[k] >= position}
+        if self._bytes + _bytes(live) < MEMORY:
+            self._bytes += _bytes(live)
+            self._kept[number] = (position, live)
+        return {key: live[key] for key in keys}
+
+
+def passed(
+    samples: Samples, *wanted: tuple[Run, int, Iterable[int]]
+) -> Iterator[tuple[int, list[dict[int, Any]]]]:
+    """Tensors of several networks on the same samples.
+
+    A data set may give other batches each time it is read: all networks see
+    the same ones.
+
+    Args:
+        samples: The samples.
+        *wanted: For each network its run, the index of a call, and the keys of
+            the tensors that are wanted before this call.
+
+    Yields:
+        For each batch the number of samples before it, and the tensors of each
+        network.
+    """
+    start = 0
+    for number, batch in enumerate(samples):
+        yield (
+            start,
+            [
+                run.before(number, batch, index, keys)
+                for run, index, keys in wanted
+            ],
+        )
+        start += len(batch[0])
+
+
+def _check(batch, model):
+    shapes = [tuple(x.shape) for x in keras.tree.flatten(model.inputs)]
+    found = [tuple(x.shape) for x in batch]
+    sizes = [[*shape[1:]] for shape in shapes]
+    given = [
+        [n if k else k for k, n in zip(size, shape[1:], strict=False)]
+        for size, shape in zip(sizes, found, strict=False)
+    ]
+    if len(shapes) != len(found) or sizes != given:
+        raise ValueError(
+            f"Expected `samples` of shapes {shapes}, which '{model.name}' "
+            f"takes. Received: {found}. Pass inputs without labels, or a data "
+            "set of batches `(inputs, labels)`."
+        )
+    for x in batch:
+        values = keras.ops.convert_to_numpy(x)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(
+                "Expected finite `samples`. Received NaN or infinity in "
+                f"{int((~np.isfinite(values)).any(-1).sum())} places. Remove "
+                "these samples."
+            )
+
+
+def _bytes(tensors):
+    return sum(4 * int(np.prod(x.shape)) for x in tensors.values())
