@@ -1,5 +1,6 @@
 """Pixels of picture files, as a viewer shows them."""
 
+import contextlib
 import os
 import struct
 from collections.abc import Sequence
@@ -8,10 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-try:
+Image: Any = None
+with contextlib.suppress(ImportError):
     from PIL import Image, ImageOps
-except ImportError:
-    Image = None
 
 # Who decodes a file: TensorFlow, TensorFlow with an alpha channel, or Pillow.
 OPAQUE, TRANSPARENT, PILLOW = range(3)

@@ -147,10 +147,10 @@ def pictures_in(folder: pathlib.Path) -> dict[str, str]:
     for place in inner_folders(folder):
         if place.name not in found.values():
             leave_out(str(place), "folders without pictures")
-    for path in sorted(folder.iterdir()):
-        is_hidden = path.name.startswith(".")
-        if path.suffix.lower() in suffixes and not path.is_dir() | is_hidden:
-            leave_out(str(path), "pictures outside of the folders of classes")
+    for entry in sorted(folder.iterdir()):
+        is_hidden = entry.name.startswith(".")
+        if entry.suffix.lower() in suffixes and not entry.is_dir() | is_hidden:
+            leave_out(str(entry), "pictures outside of the folders of classes")
     warn_of(left_out)
     return found
 

@@ -1,6 +1,7 @@
 """Files of pictures: which there are, and which are for what."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -103,7 +104,7 @@ def picture_parts(
 
 
 def picture_files(
-    folder: str | pathlib.Path, class_names: list[str] | None = None
+    folder: str | pathlib.Path, class_names: Sequence[str] | None = None
 ) -> PictureFiles:
     """Find the pictures in a folder that has a folder for each class.
 
