@@ -161,7 +161,7 @@ def test_loading_a_file_runs_nothing_that_is_in_it():
 WRITERS = (
     "files.py",
     "data/sample_files.py",
-    "models/saved.py",
+    "models/saved_model.py",
     "plots/inline.py",
     "plots/picture.py",
     "workflows/thumbnails.py",

@@ -11,7 +11,7 @@ from keras_otreg.data.batches import (
     side_by_side,
     with_sizes_of,
 )
-from keras_otreg.models.batch import split
+from keras_otreg.models.parts import split
 
 
 def paired(

@@ -11,9 +11,8 @@ from keras_otreg import checks
 from keras_otreg.data.rows import batches_of_rows
 from keras_otreg.data.sample_files import in_memory, is_written, read, write
 from keras_otreg.data.samples import Census, Columns, Samples, take_census
-from keras_otreg.models import TransferModel, batch
-from keras_otreg.models.frozen import FrozenNetwork
-from keras_otreg.models.known import remember_teacher
+from keras_otreg.models import TransferModel, parts
+from keras_otreg.models.teacher import Teacher
 from keras_otreg.models.validation import num_inputs
 
 
@@ -90,7 +89,7 @@ def with_teacher(
         seed if shuffle else None,
         known.packed,
     )
-    remember_teacher(batches, known.teacher, known.paths)
+    known.teacher.mark(batches)
     return batches
 
 
@@ -100,10 +99,11 @@ class _KnownSamples:
     def __init__(self, model, data, batch_size):
         if isinstance(data, tf.data.Dataset):
             _check_plain(data.element_spec, model)
-        self.paths = sorted({p.teacher_at for p in model.penalties})
         self.samples = Samples(data, batch_size)
-        self.teacher = FrozenNetwork(model.teacher)
-        self._network = _Activations(self.teacher, self.paths)
+        paths = {penalty.teacher_at for penalty in model.penalties}
+        self.teacher = Teacher(model.teacher, paths)
+        self.paths = self.teacher.paths
+        self._network = _Activations(self.teacher)
         self._census = None
 
     def in_memory(self) -> Columns:
@@ -123,7 +123,7 @@ class _KnownSamples:
         end = len(columns) - len(self.paths)
         x, *others = self._unpacked(columns[:end])
         known = dict(zip(self.paths, columns[end:], strict=True))
-        return (batch.with_known(x, known), *others)
+        return (parts.with_known(x, known), *others)
 
     def _pass(self) -> Iterator[Columns]:
         """All samples with what the teacher returns; checked at the end."""
@@ -140,8 +140,8 @@ class _KnownSamples:
     def _key(self):
         """What the activations depend on."""
         return {
-            "teacher": self.teacher.fingerprint(self.paths),
-            "precision": self.teacher.precision(self.paths),
+            "teacher": self.teacher.fingerprint(),
+            "precision": self.teacher.precision(),
             "layers": self.paths,
             "samples": self._census,
         }
@@ -150,8 +150,8 @@ class _KnownSamples:
         """Runs the teacher on the first samples: its layers may be others."""
         size = self.samples.batch_size
         (stored, *_) = self.packed([column[:size] for column in columns])
-        found = self._network.on_batch(stored[batch.INPUTS])
-        checks.same_activations(stored[batch.TEACHER], found)
+        found = self._network.on_batch(stored[parts.INPUTS])
+        checks.same_activations(stored[parts.TEACHER], found)
 
     def _unpacked(self, columns):
         return keras.tree.pack_sequence_as(self.samples.structure, columns)
@@ -160,16 +160,15 @@ class _KnownSamples:
 class _Activations(keras.Model):
     """What some layers of a network return, for Keras to compile."""
 
-    def __init__(self, frozen, paths):
-        policy = frozen.model.dtype_policy
+    def __init__(self, teacher):
+        policy = teacher.model.dtype_policy
         super().__init__(name="activations", dtype=policy, autocast=False)
-        self._frozen = frozen
-        self.supports_jit = frozen.supports_jit
-        self._paths = paths
+        self._frozen = teacher
+        self.supports_jit = teacher.supports_jit
         self.built = True
 
     def call(self, inputs):
-        return self._frozen.activations(inputs, self._paths)
+        return self._frozen.activations(inputs)
 
     def on_batch(self, x):
         """What the layers return, by path."""
@@ -181,7 +180,7 @@ class _Activations(keras.Model):
 
 def _check_plain(spec, model):
     x = spec[0] if isinstance(spec, tuple) else spec
-    parts = batch.split(x)
-    is_pair = batch.is_pair(x, num_inputs(model.student))
-    is_joined = parts.unlabelled is not None or parts.known is not None
+    found = parts.split(x)
+    is_pair = parts.is_pair(x, num_inputs(model.student))
+    is_joined = found.unlabelled is not None or found.known is not None
     checks.plain_inputs(is_pair or is_joined)

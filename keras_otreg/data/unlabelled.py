@@ -12,7 +12,7 @@ from keras_otreg.data.batches import (
     side_by_side,
     with_sizes_of,
 )
-from keras_otreg.models.batch import split, with_extra
+from keras_otreg.models.parts import split, with_extra
 
 NAMES = ("labelled", "unlabelled")
 

@@ -18,7 +18,7 @@ from keras_otreg.experiments.problem import (
 from keras_otreg.experiments.training import Trainee, train, trainee
 from keras_otreg.features import channel_weights
 from keras_otreg.models import Penalty, TransferModel
-from keras_otreg.models.copies import copy_of
+from keras_otreg.models.teacher import copy_of
 from keras_otreg.regularizers import (
     NeuronTransport,
     StartingPoint,

@@ -40,16 +40,40 @@ def capture(
         prediction, found = capture(model, images, ["backbone/block3_out"])
         ```
     """
-    checks.built_model(model, "model")
-    layers = {path: find_layer(model, path) for path in paths}
-    with recording(layers.values()) as record:
-        prediction = model(inputs, training=training)
-    calls = {
-        path: record[id(layer)]
-        for path, layer in walk(model)
-        if id(layer) in record
-    }
-    return prediction, {path: output_of(calls, path) for path in layers}
+    return Taps(model, paths)(inputs, training)
+
+
+class Taps:
+    """Layers of a model whose activations are read, found once.
+
+    Args:
+        model: A built `keras.Model`.
+        paths: Paths of layers; see `find_layer`.
+
+    Raises:
+        ValueError: If the model is not built, or a path names no layer.
+    """
+
+    def __init__(self, model: keras.Model, paths: Iterable[str]):
+        checks.built_model(model, "model")
+        self._model = model
+        self._layers = {path: find_layer(model, path) for path in paths}
+        known = {path for path, _ in walk(model)}
+        self._calls = {
+            path: split_call(path, known)[1] for path in self._layers
+        }
+
+    def __call__(
+        self, inputs: Any, training: bool | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Runs the model once; see `capture`."""
+        found = {}
+        with recording(self._layers.values()) as record:
+            prediction = self._model(inputs, training=training)
+        for path, layer in self._layers.items():
+            calls, index = record[id(layer)], self._calls[path]
+            found[path] = _one_tensor(calls, path, index)
+        return prediction, found
 
 
 def output_of(calls: dict[str, Any], path: str) -> Any:
@@ -63,7 +87,11 @@ def output_of(calls: dict[str, Any], path: str) -> Any:
         A tensor, of shape `(batch, ..., units)`.
     """
     layer, index = split_call(path, calls)
-    call = checks.chosen_call(calls[layer], path, index)
+    return _one_tensor(calls[layer], path, index)
+
+
+def _one_tensor(calls, path, index):
+    call = checks.chosen_call(calls, path, index)
     return checks.single_tensor(call, path)
 
 

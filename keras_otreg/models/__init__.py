@@ -1,6 +1,6 @@
 """The wrapper for training, and what it is composed of."""
 
-from keras_otreg.models.load_model import load_model
+from keras_otreg.models.model_file import load_model
 from keras_otreg.models.penalty import Penalty
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.transfer_model import TransferModel

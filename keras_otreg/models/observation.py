@@ -8,8 +8,7 @@ from keras import ops
 
 from keras_otreg import checks, engine
 from keras_otreg.losses.solved_plan import SolvedPlan
-from keras_otreg.models.terms import Term
-from keras_otreg.models.weights import acts, weight_at
+from keras_otreg.models.terms import Term, acts, weight_at
 from keras_otreg.ot.numerics import frozen
 
 # The task's loss, beside the names of penalties and of a source task.

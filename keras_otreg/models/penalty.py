@@ -11,8 +11,8 @@ from keras import ops
 from keras_otreg import checks
 from keras_otreg.losses.adapted_loss import AdaptedLoss
 from keras_otreg.losses.transport_loss import TransportLoss, solved_plan
-from keras_otreg.models.terms import Term
-from keras_otreg.models.weights import (
+from keras_otreg.models.terms import (
+    Term,
     acts,
     deserialize_weight,
     serialize_weight,

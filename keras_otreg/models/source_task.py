@@ -5,11 +5,10 @@ from typing import Any
 import keras
 
 from keras_otreg import checks
-from keras_otreg.models.weights import (
-    deserialize_weight,
-    serialize_weight,
-)
-from keras_otreg.saving import Configurable, export
+from keras_otreg.features.taps import capture
+from keras_otreg.models.terms import deserialize_weight, serialize_weight
+from keras_otreg.models.validation import export_signature
+from keras_otreg.saving import Composed, Configurable, export
 
 GRADIENTS = ("both", "source", "target")
 
@@ -129,3 +128,53 @@ class SourceTask(Configurable):
         for key in ("weight", "transport_weight"):
             config[key] = deserialize_weight(config[key])
         return cls(**config)
+
+
+@export
+class SourceModel(Composed, keras.Model):
+    """The shared layers of a network under a second head.
+
+    Args:
+        network: A built `keras.Model`, shared with its owner.
+        at: Path of the last layer that is shared.
+        head: The second head, shared too.
+        name: Name of the model.
+    """
+
+    def __init__(
+        self, network: Any, at: str, head: Any, *, name: str = "source_model"
+    ):
+        super().__init__(name=name, dtype=network.dtype_policy, autocast=False)
+        self.network = network
+        self.at = at
+        self.head = head
+        self.built = True
+
+    def build(self, input_shape: Any = None) -> None:
+        """Does nothing: both parts are built."""
+
+    def call(self, inputs, training=None):
+        """Returns the second head's prediction."""
+        _, found = capture(self.network, inputs, [self.at], training=training)
+        return self.head(found[self.at], training=training)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Exports the second head's prediction; see `keras.Model.export`."""
+        signature = export_signature(self.network, input_signature)
+        super().export(filepath, format, verbose, signature, **kwargs)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            "network": keras.saving.serialize_keras_object(self.network),
+            "at": self.at,
+            "head": keras.saving.serialize_keras_object(self.head),
+            "name": self.name,
+        }

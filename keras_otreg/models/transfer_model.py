@@ -1,36 +1,34 @@
 """The wrapper that trains a student under penalties towards a teacher."""
 
+import functools
+import inspect
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_otreg import checks, engine
-from keras_otreg.features.taps import capture
-from keras_otreg.models import batch
-from keras_otreg.models.captured import Captured, Forward
-from keras_otreg.models.frozen import FrozenNetwork, frozen_copy
-from keras_otreg.models.guarded import Guarded
-from keras_otreg.models.joint import JointTraining
-from keras_otreg.models.loss_weights import LossWeights
+from keras_otreg.features.taps import Taps
+from keras_otreg.models.guard import Guard
+from keras_otreg.models.parts import BatchReader, Forward, LastForward
 from keras_otreg.models.penalty import Penalty, names_in_logs
-from keras_otreg.models.rehearsal import Rehearsed
-from keras_otreg.models.saved import Saved
-from keras_otreg.models.source_model import SourceModel
-from keras_otreg.models.source_task import SourceTask
-from keras_otreg.models.terms import Term
+from keras_otreg.models.saved_model import SavedModel
+from keras_otreg.models.source_task import SourceModel, SourceTask
+from keras_otreg.models.source_terms import SourceTerms, check_source_task
+from keras_otreg.models.steps import StepFunctions, first_batch
+from keras_otreg.models.teacher import Teacher, frozen_copy
+from keras_otreg.models.terms import LossWeights, Term
 from keras_otreg.models.validation import (
+    check_apart,
     check_layers,
-    check_source_task,
     input_shapes,
     num_inputs,
 )
-from keras_otreg.models.weights import acts
 from keras_otreg.saving import export
 
 
 @export
-class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
+class TransferModel(SavedModel):
     """Trains a student while its representations stay close to a teacher's.
 
     It is a `keras.Model` with the inputs and outputs of the student: `compile`,
@@ -95,54 +93,82 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         self.penalties = checks.penalties(penalties, Penalty)
         if is_copy := teacher is None and bool(self.penalties):
             teacher = frozen_copy(student)
-        self._frozen = FrozenNetwork(teacher, is_ours=is_copy)
+        paths = [penalty.teacher_at for penalty in self.penalties]
+        self.frozen = Teacher(teacher, paths, owned=is_copy)
         # Keras asks only the layers that it tracks.
-        self.supports_jit = self._frozen.supports_jit
+        self.supports_jit = self.frozen.supports_jit
+        names = checks.penalty_names(names_in_logs(self.penalties))
+        named = dict(zip(names, self.penalties, strict=True))
         # What Keras is to train or to save, outside of the student.
-        self._names = checks.penalty_names(names_in_logs(self.penalties))
-        companions = check_layers(student, teacher, self._named())
-        self.adapters, self.memories = companions
-        self._is_on = {k: acts(x.weight) for k, x in self._named().items()}
+        self.adapters, self.memories = check_layers(student, teacher, named)
         self.source_task = source_task
-        self._joint = None
-        if source_task is not None:
-            self._add_source_task()
-        names = [*self._names]
-        names += self._joint.names if self._joint else []
-        self._guard(on_nonfinite, names, len(self.penalties))
-        self.loss_weights = LossWeights(self._weighted(), self.variable_dtype)
-        self._num_inputs = num_inputs(student) or (1 if self._joint else 0)
-        self._captured = Captured()
+        source = self._source = self._source_of(source_task)
+        self._guard = Guard(on_nonfinite, named, source)
+        # For Keras to track.
+        self._means = self._guard.means
+        self._policy_metrics = self._guard.policy.metrics
+        owners = {k: (x, "weight") for k, x in named.items()}
+        owners |= source.weights if source else {}
+        self.loss_weights = LossWeights(owners, self.variable_dtype)
+        inputs = num_inputs(student) or (1 if source else 0)
+        self._reader = BatchReader(inputs, source)
+        self._last = LastForward()
+        self._steps = StepFunctions(self.loss_weights, named, self.adapters)
+        self.find_layers()
         # With its shapes on record, Keras can export the model.
         self.build(input_shapes(student))
 
-    @property
-    def teacher(self) -> keras.Model | None:
-        """The network that the penalties pull towards."""
-        return self._frozen.model
+    def _source_of(self, task):
+        """The terms of a source task, or `None`."""
+        if task is None:
+            return None
+        checks.instance_of(task, SourceTask, "source_task", "a `SourceTask`")
+        check_source_task(self.student, task)
+        source = SourceTerms(task)
+        # What Keras is to train, to reset and to save.
+        self.source_head = task.head
+        self._source_metrics = source.metrics if source.acts else []
+        return source
 
     @property
     def source_model(self) -> keras.Model | None:
         """The student's shared layers under the source head."""
-        if self._joint is None:
-            return None
-        task = self._joint.task
-        return SourceModel(self.student, task.at, task.head)
+        task = self.source_task
+        return task and SourceModel(self.student, task.at, task.head)
 
     @property
     def output_names(self) -> list[str]:
         """Names of the student's outputs, for losses that are given by them."""
         return self.student.output_names
 
+    @property
+    def on_nonfinite(self) -> str:
+        """What is done about NaN and infinity, as given to the constructor."""
+        return self._guard.on_nonfinite
+
+    # A step.
+
     def build(self, input_shape: Any = None) -> None:
         """Has nothing to do: the student is built."""
         self.built = True
+
+    def find_layers(self) -> None:
+        """Finds the layers whose activations are read, after a change too."""
+        paths = [penalty.at for penalty in self.penalties]
+        if self._source is not None:
+            paths.append(self._source.task.at)
+        self._taps = Taps(self.student, paths)
+        self.frozen.forget()
+
+    def check_inputs(self, x: Any) -> None:
+        """Raises if these are not the inputs of a step of training."""
+        self._reader.read(x, training=True)
 
     def call(self, inputs, training=None):
         """Returns the student's prediction for the labelled target inputs."""
         forward = self._forward(inputs, training)
         prediction = forward.parts.labelled_rows(forward.outputs)
-        self._captured.put(prediction, forward)
+        self._last.keep(prediction, forward)
         return prediction
 
     def compute_loss(
@@ -151,7 +177,7 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
         """The task's loss, the student's own losses, and all other terms."""
         total, terms = self.loss_terms(x, y, y_pred, sample_weight, training)
         step = engine.optimizer_step(self.optimizer)
-        return self._guarded_sum(total, terms, x, step, training)
+        return self._guard.total(total, terms, x, step, training)
 
     def loss_terms(
         self, x, y, y_pred, sample_weight=None, training=True
@@ -162,105 +188,148 @@ class TransferModel(Saved, Guarded, Rehearsed, keras.Model):
             The loss of the task, with the student's own losses, and a list of
             `keras_otreg.models.terms.Term`.
         """
-        forward = self._captured.take(y_pred)
-        if forward is None:
-            # Someone else's prediction: its activations are not at hand.
-            forward = self._forward(x, training)
-        target, source = self._labels(x, y, sample_weight)
-        total = self._task_loss(x, target, y_pred, training)
+        # Of another prediction the activations are not at hand.
+        forward = self._last.of(y_pred) or self._forward(x, training)
+        target, source = forward.parts.labels(y, sample_weight)
+        total = ops.zeros(())
+        if self.loss is not None or self.losses:
+            total = super().compute_loss(
+                x, target.y, y_pred, target.weights, training
+            )
         weights = forward.parts.penalty_weights(target.weights)
         terms = self._penalty_terms(forward, weights, training)
         if forward.parts.source is not None:
-            terms += self._joint.terms(
+            terms += self._source.terms(
                 forward, source, weights, training, total
             )
         return total, [self.loss_weights.read(term) for term in terms]
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The metrics of the target task, and all that was logged."""
-        target, _ = self._labels(x, y, sample_weight)
+        forward = self._last.of(y_pred)
+        self._last.drop()
+        parts = forward.parts if forward else self._reader.parts(x)
+        target, _ = parts.labels(y, sample_weight)
         logs = super().compute_metrics(x, target.y, y_pred, target.weights)
-        if self._joint is None or batch.is_pair(x, self._num_inputs):
-            return logs
-        # Without source data there is nothing to say of the source task.
-        joint = [*self._joint.names, *(m.name for m in self._source_metrics)]
-        return {name: logs[name] for name in logs if name not in joint}
+        if self._source is not None and not parts.paired:
+            # Without source data there is nothing to say of the source task.
+            joint = [x.name for x in self._source_metrics]
+            joint += self._source.names
+            logs = {name: logs[name] for name in logs if name not in joint}
+        return engine.reducible_logs(logs)
 
-    def _add_source_task(self):
-        task = checks.instance_of(
-            self.source_task, SourceTask, "source_task", "a `SourceTask`"
-        )
-        check_source_task(self.student, task)
-        self._joint = JointTraining(task)
-        # What Keras is to train, to reset and to save.
-        self.source_head = task.head
-        self._source_metrics = self._joint.metrics if self._joint.acts else []
-
-    def _named(self):
-        """The penalties by their names in the logs."""
-        return dict(zip(self._names, self.penalties, strict=True))
-
-    def _weighted(self):
-        """Where each term of the loss has its weight, by its name."""
-        owners = {k: (x, "weight") for k, x in self._named().items()}
-        task = self.source_task
-        if task is not None:
-            owners[f"{task.name}_loss"] = task, "weight"
-        if task is not None and task.transport is not None:
-            owners[f"{task.name}_transport"] = task, "transport_weight"
-        return owners
-
-    def check_inputs(self, x: Any) -> None:
-        """Raises if these are not the inputs of a step of training."""
-        self._parts(x, training=True)
-
-    def _parts(self, x, training):
-        """The parts of a step's inputs, source samples only if they act."""
-        expected = bool(training) and self._joint is not None
-        is_pair = batch.is_pair(x, self._num_inputs)
-        if self._joint is None or not self._is_rehearsal:
-            checks.paired_batch(is_pair, expected)
-        if not is_pair:
-            return batch.split(x)
-        return batch.split(x[0], x[1] if self._joint.acts else None)
+    def get_metrics_result(self):
+        """What Keras logs of all metrics, each under a name of its own."""
+        logs = []
+        for metric in self.metrics:
+            result = metric.result()
+            several = isinstance(result, dict)
+            logs += result.items() if several else [(metric.name, result)]
+        found = dict(logs)
+        if len(found) < len(logs):
+            checks.unique(
+                [name for name, _ in logs],
+                "logs",
+                "Give a penalty or a metric another `name=`.",
+            )
+        return found
 
     def _forward(self, x, training):
         """Runs the student once on all parts of a step's inputs."""
-        parts = self._parts(x, training)
-        paths = [penalty.at for penalty in self.penalties]
-        if self._joint is not None:
-            paths.append(self._joint.task.at)
-        found = capture(self.student, parts.joined(), paths, training=training)
-        return Forward(parts, *found)
-
-    def _labels(self, x, y, sample_weight):
-        """Labels and weights of the target samples, and of the source's."""
-        paired = batch.is_pair(x, self._num_inputs)
-        return batch.split_labels(y, sample_weight, paired)
-
-    def _task_loss(self, x, target, y_pred, training):
-        if self.loss is None and not self.losses:
-            return ops.zeros(())
-        return super().compute_loss(
-            x, target.y, y_pred, target.weights, training
-        )
+        parts = self._reader.read(x, training)
+        return Forward(parts, *self._taps(parts.joined(), training))
 
     def _penalty_terms(self, forward, weights, training):
         if not self.penalties:
             return []
-        known = self._frozen.target_activations(
-            forward.parts, [penalty.teacher_at for penalty in self.penalties]
-        )
-        memories = self.memories if training else {}
-        return [
-            self._policy.term(
+        known = self.frozen.target_activations(forward.parts)
+        terms = []
+        for name, penalty in self._guard.penalties.items():
+            student = forward.activations[penalty.at]
+            term = self._guard.policy.term(
                 name,
                 penalty,
                 known[penalty.teacher_at],
-                forward.parts.target_rows(forward.activations[penalty.at]),
+                forward.parts.target_rows(student),
                 weights,
                 self.adapters.get(name),
-                memories.get(name),
+                self.memories.get(name) if training else None,
             )
-            for name, penalty in self._named().items()
-        ]
+            terms.append(term)
+        return terms
+
+    # Training.
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        """Trains the model; see `keras.Model.fit`."""
+        call = self._call_of(keras.Model.fit, args, kwargs)
+        # Layers may have been unfrozen since.
+        check_apart(self.student, self.teacher)
+        with self._guard.reporting(self, call.arguments):
+            history = super().fit(*call.args[1:], **call.kwargs)
+        checks.some_batches(history.history or not history.epoch)
+        return history
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args, **kwargs):
+        """Evaluates the model; see `keras.Model.evaluate`."""
+        self._guard.report(self)
+        call = self._call_of(keras.Model.evaluate, args, kwargs)
+        with self._guard.reporting(self, call.arguments):
+            logs = super().evaluate(*call.args[1:], **call.kwargs)
+        # A loss of 0 is no lack of logs.
+        checks.some_batches(logs not in ([], {}))
+        return logs
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args, **kwargs):
+        """Makes one step; see `keras.Model.train_on_batch`."""
+        self._call_of(keras.Model.train_on_batch, args, kwargs)
+        with self._guard.reporting(self):
+            return super().train_on_batch(*args, **kwargs)
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args, **kwargs):
+        """Tests on one batch; see `keras.Model.test_on_batch`."""
+        with self._guard.reporting(self):
+            return super().test_on_batch(*args, **kwargs)
+
+    def train_step(self, *arguments):
+        """A step of training that is undone if it has to stop."""
+        return self._guard.step(self, super().train_step, arguments)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Makes the step of training; see `keras.Model.make_train_function`."""
+        return self._steps.make(self, "train", force)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Makes the step of `evaluate`; see `keras.Model.evaluate`."""
+        return self._steps.make(self, "test", force)
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """Makes the step of `predict`; see `keras.Model.predict`."""
+        return self._steps.make(self, "predict", force)
+
+    def _call_of(self, method, args, kwargs):
+        """The arguments of a method that trains or evaluates, checked."""
+        call = inspect.signature(method).bind(self, *args, **kwargs)
+        if self._source is not None:
+            checks.no_class_weight(call.arguments.get("class_weight"))
+        self.frozen.check_data(call.arguments.values())
+        return call
+
+    # Keras 3.12 to 3.15 have no public method for the next two: these run the
+    # model on the shapes of its data, in inference mode, before its first step.
+
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        strategy = self.distribute_strategy
+        if iterator is not None and strategy.num_replicas_in_sync > 1:
+            data_batch, iterator = first_batch(iterator, strategy), None
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    def _symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        with self._reader.taking_either():
+            super()._symbolic_build(*args, **kwargs)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_otreg.models.copies import copy_of
+from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.networks import picture_shape
 
 FEATURES = "avg_pool"

@@ -9,7 +9,7 @@ import keras
 
 from keras_otreg.features.taps import activation_specs
 from keras_otreg.models import Penalty, TransferModel
-from keras_otreg.models.copies import copy_of
+from keras_otreg.models.teacher import copy_of
 from keras_otreg.regularizers import (
     NeuronTransport,
     StartingPoint,

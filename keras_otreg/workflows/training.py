@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_otreg.data import PictureFiles, read_pictures
-from keras_otreg.models.copies import copy_of
+from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.heads import head_of
 from keras_otreg.workflows.networks import without_batch_statistics
 from keras_otreg.workflows.stages import Trained

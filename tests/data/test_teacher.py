@@ -15,7 +15,8 @@ from keras_otreg.data import (
     with_unlabelled,
 )
 from keras_otreg.data.rows import ATTRIBUTE
-from keras_otreg.models import batch
+from keras_otreg.models import parts
+from keras_otreg.models.parts import split
 
 PATHS = ["backbone/pool", "features"]
 
@@ -89,7 +90,7 @@ def make_model(policy=None, single=True, source_task=None):
 
 def known_of(data):
     """Inputs of one epoch, and what they carry."""
-    steps = [batch.split(x) for x, *_ in data]
+    steps = [parts.split(x) for x, *_ in data]
     inputs = np.concatenate([parts.target for parts in steps])
     known = {
         path: np.concatenate([parts.known[0][path] for parts in steps])
@@ -161,7 +162,7 @@ def test_labels_and_weights_stay_with_their_samples(samples):
     data = with_teacher((x, y, weight), make_model(), batch_size=3)
     assert len(data) == 7
     for inputs, label, found in data:
-        np.testing.assert_array_equal(batch.split(inputs).target, x[label])
+        np.testing.assert_array_equal(parts.split(inputs).target, x[label])
         np.testing.assert_array_equal(found, weight[label.numpy()])
 
 
@@ -375,7 +376,7 @@ def test_few_labels_and_the_others_carry_activations(samples):
     )
     ((inputs, y),) = with_unlabelled(few, others)
     np.testing.assert_array_equal(np.bincount(y), [2, 2, 2])
-    parts = batch.split(inputs)
+    parts = split(inputs)
     x = np.concatenate([parts.target, parts.unlabelled])
     found = parts.joined_known()
     for path, expected in live(model, x).items():
@@ -385,7 +386,7 @@ def test_few_labels_and_the_others_carry_activations(samples):
 def test_unlabelled_arrays_alone_carry_activations(samples):
     x, _ = samples
     ((inputs,),) = with_teacher(x, make_model(), shuffle=False)
-    parts = batch.split(inputs)
+    parts = split(inputs)
     np.testing.assert_array_equal(parts.target, x)
     assert set(parts.known[0]) == set(PATHS)
 

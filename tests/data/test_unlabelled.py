@@ -5,7 +5,8 @@ import tensorflow as tf
 
 import keras_otreg as otreg
 from keras_otreg.data import few_shot, paired, with_unlabelled
-from keras_otreg.models import batch
+from keras_otreg.models import parts
+from keras_otreg.models.parts import split
 
 
 class Inputs(keras.utils.PyDataset):
@@ -61,7 +62,7 @@ def make_model():
 
 def unlabelled_rows(data):
     """The unlabelled samples of one epoch, by their numbers."""
-    steps = [batch.split(x).unlabelled.numpy() for x, *_ in data]
+    steps = [parts.split(x).unlabelled.numpy() for x, *_ in data]
     return np.concatenate(steps)[:, 0]
 
 
@@ -79,7 +80,7 @@ def test_an_epoch_is_one_pass_over_the_labelled(labelled, others):
 def test_inputs_stay_with_their_labels(labelled, others):
     x, y = labelled
     for inputs, label in with_unlabelled(labelled, others, batch_size=1):
-        found = batch.split(inputs).target.numpy()[0]
+        found = parts.split(inputs).target.numpy()[0]
         (row,) = np.flatnonzero((x == found).all(axis=1))
         assert y[row] == label.numpy()[0]
 
@@ -114,7 +115,7 @@ def test_labels_of_the_unlabelled_are_left_out(labelled, others, labels):
     ]
     for step in steps:
         assert len(step) == 2
-        assert batch.split(step[0]).unlabelled.shape == (6, 3)
+        assert parts.split(step[0]).unlabelled.shape == (6, 3)
 
 
 def test_a_py_dataset_can_be_unlabelled(labelled):
@@ -133,7 +134,7 @@ def test_inputs_may_be_nested(labelled, others):
     known = ({"a": labelled[0], "b": labelled[0]}, labelled[1])
     data = with_unlabelled(known, {"a": others, "b": others}, batch_size=4)
     x, _ = next(iter(data))
-    assert batch.split(x).unlabelled["b"].shape == (4, 3)
+    assert parts.split(x).unlabelled["b"].shape == (4, 3)
 
 
 def test_few_labels_and_what_is_left_go_together(labelled):
@@ -141,7 +142,7 @@ def test_few_labels_and_what_is_left_go_together(labelled):
         *few_shot(labelled, 2), batch_size=4, unlabelled_batch_size=16
     )
     ((x, y),) = data
-    parts = batch.split(x)
+    parts = split(x)
     np.testing.assert_array_equal(np.bincount(y), [2, 2])
     both = np.concatenate([parts.target, parts.unlabelled])
     np.testing.assert_array_equal(
@@ -195,7 +196,7 @@ def test_joint_training_takes_unlabelled_target_samples(
     source = (others / 50, np.arange(50) % 4)
     data = paired(target, source, source_batch_size=6)
     (x, x_source), (y, y_source) = next(iter(data))
-    parts = batch.split(x, x_source)
+    parts = split(x)._replace(source=x_source)
     assert [len(part) for part in parts[:3]] == [5, 7, 6]
     assert len(y) == 5
     assert len(y_source) == 6

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_otreg as otreg
-from keras_otreg.models import batch
+from keras_otreg.models import parts
 
 PADDING = -1.0
 SIZE = 8
@@ -76,7 +76,7 @@ def test_beside_unlabelled_samples_the_task_is_that_of_plain_keras(
     x, more, *labels = data
     labels = labels if weighted else labels[:1]
     plain = logs_of(compiled(network()), x, *labels)
-    found = logs_of(make_model(), batch.with_extra(x, more), *labels)
+    found = logs_of(make_model(), parts.with_extra(x, more), *labels)
     assert {name: found[name] for name in plain} == plain
 
 
@@ -84,7 +84,7 @@ def test_beside_unlabelled_samples_classes_are_weighted_as_in_plain_keras(data):
     x, more, y, _ = data
     weights = {0: 1.0, 1: 5.0, 2: 0.0}
     logs = []
-    for step in (x, batch.with_extra(x, more)):
+    for step in (x, parts.with_extra(x, more)):
         student = keras.Sequential(
             [network(), keras.layers.GlobalAveragePooling1D()]
         )
@@ -173,7 +173,7 @@ def test_the_transport_term_leaves_masked_steps_out(
 def test_masks_of_inputs_are_joined_with_them(data):
     x, more, *_ = data
     masked = [keras.layers.Masking(PADDING)(part) for part in (x, more)]
-    joined = batch.Parts(*masked).joined()
+    joined = parts.Parts(*masked).joined()
     seen = keras.layers.Lambda(lambda _, mask: mask, mask=lambda _, mask: mask)(
         joined
     )

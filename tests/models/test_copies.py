@@ -4,7 +4,7 @@ import pytest
 
 from keras_otreg.losses import Hint
 from keras_otreg.models import Penalty, TransferModel
-from keras_otreg.models.copies import copy_of
+from keras_otreg.models.teacher import copy_of
 
 layers = keras.layers
 

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 import keras_otreg as otreg
-from keras_otreg.models import batch
+from keras_otreg.models import parts
+from keras_otreg.models.parts import split
 
 PATHS = ["backbone/features", "backbone/hidden"]
 
@@ -51,7 +52,7 @@ def test_the_teacher_does_not_run_for_what_is_known(
 ):
     x, y = samples
     before = int(counter.calls.numpy())
-    step = batch.with_known(x, known)
+    step = parts.with_known(x, known)
     model.fit(step, y, batch_size=11, epochs=2, verbose=0)
     model.evaluate(step, y, batch_size=11, verbose=0)
     assert int(counter.calls.numpy()) == before
@@ -66,7 +67,7 @@ def test_what_is_known_counts_as_what_is_computed(model, samples, known):
         model.evaluate(
             step, y, sample_weight=weight, verbose=0, return_dict=True
         )
-        for step in (x, batch.with_known(x, known))
+        for step in (x, parts.with_known(x, known))
     )
     assert carried == pytest.approx(live, rel=1e-5)
     assert live["p0"] > 0.0
@@ -77,10 +78,10 @@ def test_what_is_known_counts_as_what_is_computed(model, samples, known):
 def test_unlabelled_samples_carry_theirs(model, samples, known, counter):
     x, y = samples
     first, others = slice(11), slice(11, None)
-    live = batch.with_extra(x[first], x[others])
-    carried = batch.with_extra(
-        batch.with_known(x[first], rows(known, first)),
-        batch.with_known(x[others], rows(known, others)),
+    live = parts.with_extra(x[first], x[others])
+    carried = parts.with_extra(
+        parts.with_known(x[first], rows(known, first)),
+        parts.with_known(x[others], rows(known, others)),
     )
     before = int(counter.calls.numpy())
     logs = [
@@ -94,14 +95,14 @@ def test_unlabelled_samples_carry_theirs(model, samples, known, counter):
 def test_predict_takes_the_inputs_and_leaves_the_rest(model, samples, known):
     x, _ = samples
     np.testing.assert_array_equal(
-        model.predict(batch.with_known(x, known), verbose=0),
+        model.predict(parts.with_known(x, known), verbose=0),
         model.predict(x, verbose=0),
     )
 
 
 def test_activations_of_other_layers_are_refused(model, samples, known):
     x, y = samples
-    step = batch.with_known(x, {PATHS[0]: known[PATHS[0]]})
+    step = parts.with_known(x, {PATHS[0]: known[PATHS[0]]})
     with pytest.raises(ValueError, match=r"without \['backbone/hidden'\]"):
         model.evaluate(step, y, verbose=0)
 
@@ -112,13 +113,13 @@ def test_a_model_without_penalties_trains_on_the_inputs(
     x, y = samples
     model = compiled(otreg.TransferModel(make_network()))
     live = model.evaluate(x, y, verbose=0)
-    step = batch.with_known(x, known)
+    step = parts.with_known(x, known)
     assert model.evaluate(step, y, verbose=0) == pytest.approx(live)
 
 
 def test_inputs_that_happen_to_be_a_dictionary_are_inputs():
     inputs = {"otreg_inputs": np.ones((2, 3)), "mask": np.ones((2, 3))}
-    parts = batch.split(inputs)
+    parts = split(inputs)
     assert parts.target is inputs
     assert parts.known is None
     assert keras.tree.is_nested(parts.joined())

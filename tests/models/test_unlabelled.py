@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import keras_otreg as otreg
-from keras_otreg.models import batch
+from keras_otreg.models import parts
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_unlabelled_samples_reach_the_penalties_and_nothing_else(
     x, y = samples
     alone = model.evaluate(x[:11], y[:11], verbose=0, return_dict=True)
     both = model.evaluate(*samples, verbose=0, return_dict=True)
-    step = batch.with_extra(x[:11], x[11:])
+    step = parts.with_extra(x[:11], x[11:])
     logs = model.evaluate(step, y[:11], verbose=0, return_dict=True)
     transport = logs["representation_transport"]
     assert logs["accuracy"] == alone["accuracy"]
@@ -38,7 +38,7 @@ def test_unlabelled_samples_reach_the_penalties_and_nothing_else(
 def test_sample_weights_belong_to_the_labelled_samples(model, samples):
     x, y = samples
     weight = np.zeros(11, "float32")
-    step = batch.with_extra(x[:11], x[11:])
+    step = parts.with_extra(x[:11], x[11:])
     logs = model.evaluate(
         step, y[:11], sample_weight=weight, verbose=0, return_dict=True
     )
@@ -53,7 +53,7 @@ def test_sample_weights_belong_to_the_labelled_samples(model, samples):
 @pytest.mark.slow
 def test_a_step_with_unlabelled_samples_trains_and_predicts(model, samples):
     x, y = samples
-    step = batch.with_extra(x[:11], x[11:])
+    step = parts.with_extra(x[:11], x[11:])
     logs = model.fit(step, y[:11], epochs=2, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     assert model.predict(step, verbose=0).shape == (11, 3)
@@ -61,5 +61,5 @@ def test_a_step_with_unlabelled_samples_trains_and_predicts(model, samples):
 
 def test_weights_of_several_outputs_are_averaged():
     weights = {"digit": np.array([1.0, 0.0]), "size": np.array([[1.0], [1.0]])}
-    found = batch.Parts(np.zeros((2, 8))).penalty_weights(weights)
+    found = parts.Parts(np.zeros((2, 8))).penalty_weights(weights)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(found), [1.0, 0.5])

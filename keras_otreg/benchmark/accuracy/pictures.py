@@ -14,7 +14,7 @@ from keras_otreg.benchmark.accuracy.entries import FolderTask
 from keras_otreg.data import Labelled, efficientnet_lite0, image_folder
 from keras_otreg.experiments.problem import HEAD, Problem
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.models.copies import copy_of
+from keras_otreg.models.teacher import copy_of
 
 PARTS = ("train", "validation", "test")
 STAGES = ("block3_out", "block5_out", "block7_out", "top")

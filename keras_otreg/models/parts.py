@@ -1,10 +1,14 @@
 """The parts of a training batch, and how they share one forward pass."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
+from keras_otreg import checks
 from keras_otreg.features.masks import with_mask_of
 from keras_otreg.features.points import weight_of_samples
 
@@ -24,12 +28,15 @@ class Parts(NamedTuple):
         known: Activations of the teacher for the labelled inputs and for the
             unlabelled ones, by path, as a list of one or two dictionaries.
             `None` if the inputs carry none.
+        paired: Whether the inputs were a pair of (target, source) inputs.
+            Source inputs that have no effect are left out of `source`.
     """
 
     target: Any
     unlabelled: Any = None
     source: Any = None
     known: Any = None
+    paired: bool = False
 
     def joined(self) -> Any:
         """All inputs of the step, one part after the other."""
@@ -58,6 +65,19 @@ class Parts(NamedTuple):
     def source_rows(self, outputs: Any) -> Any:
         """The rows of the source samples in outputs for `joined`."""
         return _rows(outputs, self._num_target(), None)
+
+    def labels(self, y: Any, sample_weight: Any) -> tuple["Labels", "Labels"]:
+        """Labels and weights of the target samples, and of the source samples.
+
+        Args:
+            y: Labels of the step, a pair of them if the inputs are a pair.
+            sample_weight: Weights of the step, likewise, or `None`.
+        """
+        if not self.paired:
+            return Labels(y, sample_weight), Labels(None, None)
+        weights = (None, None) if sample_weight is None else sample_weight
+        target, source = map(Labels, y, weights)
+        return target, source
 
     def penalty_weights(self, sample_weight: Any) -> Any:
         """Weights of the target samples in the penalties.
@@ -102,12 +122,12 @@ def with_known(inputs: Any, activations: dict[str, Any]) -> dict[str, Any]:
     return {INPUTS: inputs, TEACHER: activations}
 
 
-def split(inputs: Any, source: Any = None) -> Parts:
-    """Finds the parts of the inputs of a step.
+def split(inputs: Any) -> Parts:
+    """Finds the parts of target inputs.
 
     Args:
-        inputs: Inputs of the target task.
-        source: Inputs of the source task, or `None`.
+        inputs: What the student takes, as it is or by `with_extra` and
+            `with_known`.
     """
     targets = [inputs]
     if _has_keys(inputs, LABELLED, UNLABELLED):
@@ -117,7 +137,7 @@ def split(inputs: Any, source: Any = None) -> Parts:
         known = [x[TEACHER] for x in targets]
         targets = [x[INPUTS] for x in targets]
     target, unlabelled = (*targets, None)[:2]
-    return Parts(target, unlabelled, source, known)
+    return Parts(target, unlabelled, known=known)
 
 
 def is_pair(inputs: Any, num_inputs: int | None) -> bool:
@@ -132,21 +152,96 @@ def is_pair(inputs: Any, num_inputs: int | None) -> bool:
     return len(keras.tree.flatten(inputs[1])) == num_inputs
 
 
-def split_labels(
-    y: Any, sample_weight: Any, paired: bool
-) -> tuple[Labels, Labels]:
-    """Labels and weights of the target samples, and of the source samples.
+class BatchReader:
+    """Finds the parts of the inputs of a step.
 
     Args:
-        y: Labels of a step, a pair of them if `paired`.
-        sample_weight: Weights of a step, likewise, or `None`.
-        paired: Whether the inputs of the step are a pair.
+        num_inputs: Number of tensors that the student takes; 0 if unknown.
+        source: The `SourceTerms` of the model, or `None`.
     """
-    if not paired:
-        return Labels(y, sample_weight), Labels(None, None)
-    weights = (None, None) if sample_weight is None else sample_weight
-    target, source = map(Labels, y, weights)
-    return target, source
+
+    def __init__(self, num_inputs: int, source: Any):
+        self._num_inputs = num_inputs
+        self._source = source
+        self._takes_either = False
+
+    def read(self, inputs: Any, training: Any) -> Parts:
+        """Finds the parts of the inputs of a step.
+
+        Args:
+            inputs: A pair of (target, source) inputs, or target inputs.
+            training: Whether this is a step of training.
+
+        Raises:
+            ValueError: If they are a pair where the model expects target
+                inputs, or the other way round.
+        """
+        parts = self.parts(inputs)
+        expected = bool(training) and self._source is not None
+        is_free = self._source is not None and self._takes_either
+        if parts.paired != expected and not is_free:
+            checks.paired_batch(parts.paired, expected)
+        return parts
+
+    def parts(self, inputs: Any) -> Parts:
+        """Finds the parts of the inputs of a step, of whatever kind it is."""
+        if not is_pair(inputs, self._num_inputs):
+            return split(inputs)
+        if self._source is None:
+            return split(inputs[0])._replace(paired=True)
+        source = inputs[1] if self._source.acts else None
+        return split(inputs[0])._replace(source=source, paired=True)
+
+    @contextlib.contextmanager
+    def taking_either(self) -> Iterator[None]:
+        """Within the block, pairs and target inputs are taken in any step."""
+        self._takes_either = True
+        try:
+            yield
+        finally:
+            self._takes_either = False
+
+
+class Forward(NamedTuple):
+    """The student's forward pass on a step's inputs.
+
+    Attributes:
+        parts: The parts of the inputs.
+        outputs: Outputs for all samples of the step.
+        activations: Activations of layers for all samples, by path.
+    """
+
+    parts: Parts
+    outputs: Any
+    activations: dict[str, Any]
+
+
+class LastForward:
+    """Keeps the forward pass of a step until its end, one in each thread.
+
+    Keras calls `call`, `compute_loss` and `compute_metrics` one after the
+    other, and passes only the prediction between them.
+    """
+
+    def __init__(self) -> None:
+        self._kept = threading.local()
+
+    def keep(self, prediction: Any, forward: Forward) -> None:
+        """Keeps the forward pass that a prediction comes from."""
+        self._kept.value = (keras.tree.flatten(prediction), forward)
+
+    def of(self, prediction: Any) -> Forward | None:
+        """The forward pass of a prediction; `None` if it is not the last.
+
+        Another prediction may come from another graph.
+        """
+        kept, forward = getattr(self._kept, "value", ([], None))
+        same = zip(kept, keras.tree.flatten(prediction), strict=False)
+        return forward if kept and all(x is y for x, y in same) else None
+
+    def drop(self) -> None:
+        """Lets go of the forward pass, and with it of its memory."""
+        self._kept.value = ([], None)
 
 
 def batch_size(inputs: Any) -> Any:

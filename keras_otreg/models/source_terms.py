@@ -4,16 +4,23 @@ import functools
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_otreg import engine
+from keras_otreg import checks, engine
 from keras_otreg.features.masks import with_mask_of
+from keras_otreg.features.taps import (
+    activation_specs,
+    capture,
+    input_spec,
+    output_of,
+)
+from keras_otreg.features.walk import find_layer
+from keras_otreg.losses import ClassTransport
 from keras_otreg.losses.transport_loss import solved_plan
-from keras_otreg.models.batch import Labels
-from keras_otreg.models.captured import Forward
+from keras_otreg.models.parts import Forward, Labels
 from keras_otreg.models.source_task import SourceTask
-from keras_otreg.models.terms import Term
-from keras_otreg.models.weights import acts
+from keras_otreg.models.terms import Term, acts
 
 
 class FunctionLoss(keras.losses.Loss):
@@ -28,7 +35,7 @@ class FunctionLoss(keras.losses.Loss):
         return self.function(y_true, y_pred)
 
 
-class JointTraining:
+class SourceTerms:
     """Computes the terms that a source task adds to the loss of a step.
 
     Args:
@@ -56,6 +63,15 @@ class JointTraining:
         if self.task.transport is not None:
             names.append(f"{self.task.name}_transport")
         return names
+
+    @property
+    def weights(self) -> dict[str, tuple[Any, str]]:
+        """Where each term has its weight: an object and its attribute."""
+        name, task = self.task.name, self.task
+        found = {f"{name}_loss": (task, "weight")}
+        if task.transport is not None:
+            found[f"{name}_transport"] = task, "transport_weight"
+        return found
 
     def terms(
         self,
@@ -152,3 +168,55 @@ def _called(layer, inputs, training):
     weights = [x for x in layer.trainable_weights if x.regularizer is not None]
     of_call = losses[: len(losses) - len(weights)]
     return outputs, [engine.scale_loss(ops.sum(loss)) for loss in of_call]
+
+
+def check_source_task(student: keras.Model, task: Any) -> None:
+    """Builds the source head, or raises if it cannot be tied to a student.
+
+    Args:
+        student: A built `keras.Model`.
+        task: A `SourceTask`.
+
+    Raises:
+        ValueError: If the layer is unknown, the head does not fit its
+            activations, the cost matrix does not fit the two heads, or a head
+            does not give the probabilities that the transport loss expects.
+    """
+    find_layer(student, task.at)
+    inputs = input_spec(student)
+    if inputs is None:
+        checks.built_head(task.head)
+        return
+    specs = activation_specs(student)
+    shared = output_of(specs, task.at)
+    try:
+        predicted = task.head(keras.KerasTensor(shared.shape, shared.dtype))
+    except Exception as error:
+        raise checks.misfit_head(
+            task.head.name, task.at, tuple(shared.shape), error
+        ) from error
+    if isinstance(task.transport, ClassTransport):
+        prediction = student.compute_output_spec(inputs)
+        checks.single_tensor(prediction, f"{student.name} (its prediction)")
+        costs = task.transport.cost_matrix
+        checks.class_counts(costs.shape, predicted.shape, prediction.shape)
+        _check_probabilities(student, task, inputs)
+
+
+def _check_probabilities(student, task, inputs):
+    """Raises if a head does not return probabilities for samples of noise."""
+    shapes = [(2, *x.shape[1:]) for x in keras.tree.flatten(inputs)]
+    if any(None in shape for shape in shapes):
+        return
+    rng = np.random.default_rng(0)
+    noise = keras.tree.map_structure(
+        lambda x: ops.cast(rng.normal(size=(2, *x.shape[1:])), x.dtype), inputs
+    )
+    target, found = capture(student, noise, [task.at], training=False)
+    source = task.head(found[task.at], training=False)
+    heads = (f"source head '{task.head.name}'", f"student '{student.name}'")
+    for head, values, is_logits in zip(
+        heads, (source, target), task.transport.from_logits, strict=True
+    ):
+        if not is_logits:
+            checks.probabilities(ops.convert_to_numpy(values), head)

@@ -1,0 +1,225 @@
+"""Saving and loading a student with its teacher, or without."""
+
+import contextlib
+from typing import Any
+
+import keras
+
+from keras_otreg import checks, engine, files
+from keras_otreg.models.model_file import (
+    WEIGHTS,
+    ModelFile,
+    given_file,
+    names_by_part,
+    room_for,
+    values_of,
+)
+from keras_otreg.models.steps import build_optimizer
+from keras_otreg.models.teacher import Teacher, take_names
+from keras_otreg.models.validation import export_signature
+from keras_otreg.saving import Composed
+
+
+class SavedModel(Composed, keras.Model):
+    """The part of a `TransferModel` that saves, loads and exports.
+
+    Attributes:
+        student: The network that is trained, saved and exported.
+        frozen: The teacher, which is in a file or is not.
+        file: The file that the model is being saved to or loaded from.
+    """
+
+    student: keras.Model
+    frozen: Teacher
+    file: ModelFile | None = None
+
+    include_teacher = True
+    """Whether files hold the teacher too, unless they are told otherwise."""
+
+    @property
+    def teacher(self) -> keras.Model | None:
+        """The network that the penalties pull towards."""
+        return self.frozen.model
+
+    def save(
+        self,
+        filepath: Any,
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        *,
+        include_teacher: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Saves the model; the file is there as a whole or not at all.
+
+        Args:
+            filepath: See `keras.Model.save`.
+            overwrite: See `keras.Model.save`.
+            zipped: See `keras.Model.save`.
+            include_teacher: Whether the file holds the teacher too. If not,
+                `keras_otreg.load_model(filepath, teacher)` loads it. By
+                default, what the attribute `include_teacher` says.
+            **kwargs: See `keras.Model.save`.
+        """
+        checks.no_file_of_keras_2(filepath)
+        with (
+            self._opened(include_teacher),
+            files.in_its_place(filepath, overwrite, ".keras") as path,
+        ):
+            if path is not None:
+                super().save(path, overwrite, zipped, **kwargs)
+
+    def save_weights(
+        self,
+        filepath: Any,
+        overwrite: bool = True,
+        max_shard_size: float | None = None,
+        *,
+        include_teacher: bool | None = None,
+    ) -> None:
+        """Saves all weights; the file is there as a whole or not at all.
+
+        Args:
+            filepath: See `keras.Model.save_weights`.
+            overwrite: See `keras.Model.save_weights`.
+            max_shard_size: See `keras.Model.save_weights`.
+            include_teacher: As of `save`; only an equal teacher fits later.
+        """
+        suffix = WEIGHTS if max_shard_size is None else None
+        with (
+            self._opened(include_teacher) as file,
+            files.in_its_place(filepath, overwrite, suffix) as path,
+        ):
+            if path is filepath:
+                super().save_weights(path, overwrite, max_shard_size)
+            elif path is not None:
+                files.make_sure_of_room(path, room_for(file.owners(self)))
+                super().save_weights(path, overwrite, max_shard_size)
+                files.seal(path)
+
+    def load_weights(
+        self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any
+    ) -> None:
+        """Loads what `save_weights` saved; after an error nothing is changed.
+
+        Args:
+            filepath: See `keras.Model.load_weights`.
+            skip_mismatch: See `keras.Model.load_weights`.
+            **kwargs: See `keras.Model.load_weights`.
+
+        Raises:
+            OSError: If the file is damaged.
+            ValueError: If it does not fit the model, or was saved apart from
+                a teacher other than that of the model.
+        """
+        checks.undamaged(filepath, files.is_damaged(filepath))
+        build_optimizer(self)  # Else Keras leaves out its state.
+        teacher, before = self.frozen, values_of(self, self.frozen)
+        with engine.strategy_scope(self), self._opened(True) as file:
+            try:
+                super().load_weights(filepath, skip_mismatch, **kwargs)
+                # A teacher of other weights is no mismatch to skip.
+                file.check(self.frozen)
+            except BaseException:
+                for variable, value in before:
+                    variable.assign(value)
+                self.frozen = teacher
+                raise
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Exports the prediction of the student; see `keras.Model.export`."""
+        signature = export_signature(self.student, input_signature)
+        super().export(filepath, format, verbose, signature, **kwargs)
+
+    def quantize(
+        self, mode: Any = None, config: Any = None, **kwargs: Any
+    ) -> None:
+        """Quantises the student; see `keras.Model.quantize`.
+
+        What only training needs stays as it is.
+        """
+        self.student.quantize(mode, config=config, **kwargs)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves what is in no layer; Keras calls it first of all."""
+        super().save_own_variables(store)
+        file = self.file or ModelFile()
+        file.write(store, self, self.frozen)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads what is in no layer; Keras calls it first of all."""
+        keys = list(store.keys())
+        own = {key: store[key] for key in keys if key.isdecimal()}
+        super().load_own_variables(own)
+        file = self.file or ModelFile()
+        teacher = file.read(store, self, self.frozen)
+        if teacher is not self.frozen:
+            self.frozen = teacher
+            # What is compiled by now knows the other teacher.
+            self.make_train_function(force=True)
+            self.make_test_function(force=True)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, and the policy of precision."""
+        file = self.file or ModelFile()
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "student": serialize(self.student),
+            "teacher": file.teacher_config(self.frozen),
+            "penalties": [serialize(penalty) for penalty in self.penalties],
+            "source_task": serialize(self.source_task),
+            "on_nonfinite": self.on_nonfinite,
+            "layer_names": names_by_part(self),
+            "name": self.name,
+            "dtype": serialize(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "SavedModel":
+        """Builds the model that `get_config` described."""
+        config = cls.rebuilt(config, custom_objects)
+        policy = config.pop("dtype", None)
+        for part, names in config.pop("layer_names", {}).items():
+            take_names(config[part], names)
+        file, teacher = given_file(), config["teacher"]
+        is_left_out = isinstance(teacher, dict)
+        checks.one_teacher(is_left_out, file is not None)
+        if file is None:
+            model = cls(**config)
+            model.frozen.owned = True
+        else:
+            model = cls(**{**config, "teacher": file.teacher})
+            received = model.frozen.fingerprint()
+            checks.same_teacher(received, teacher["fingerprint"])
+            model.file = file
+        # Keras forgets that of a student; loss scaling depends on it.
+        model.dtype_policy = policy or model.dtype_policy
+        return model
+
+    def __dir__(self) -> list[str]:
+        """All names: what Keras is to find when it saves and loads."""
+        names = super().__dir__()
+        if self.file is None or self.file.has_teacher:
+            return names
+        return [name for name in names if name != "teacher"]
+
+    @contextlib.contextmanager
+    def _opened(self, include_teacher):
+        """Within it, Keras saves or loads one file, with the teacher or not."""
+        if include_teacher is None:
+            include_teacher = self.include_teacher
+        checks.flag(include_teacher, "include_teacher")
+        self.file = ModelFile(include_teacher)
+        try:
+            yield self.file
+        finally:
+            self.file = None

@@ -1,0 +1,139 @@
+"""The functions by which Keras makes steps, and when they are made anew."""
+
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+
+from keras_otreg import checks, engine
+from keras_otreg.models.terms import LossWeights, acts
+
+
+class StepFunctions:
+    """Makes the functions by which Keras trains, evaluates and predicts.
+
+    They read the weights of the loss before each step, and are made anew when
+    one is set that their graph lacks, or when a network has other variables:
+    layers that were quantised, unfrozen, or given LoRA.
+
+    Args:
+        weights: The weights of the loss.
+        penalties: `Penalty` objects by their names.
+        adapters: Layers of some of them, which train while their penalty acts.
+    """
+
+    def __init__(
+        self,
+        weights: LossWeights,
+        penalties: Mapping[str, Any],
+        adapters: Mapping[str, keras.layers.Layer],
+    ):
+        self._weights = weights
+        self._penalties = {name: penalties[name] for name in adapters}
+        self._adapters = adapters
+        self._is_on = {k: acts(x.weight) for k, x in self._penalties.items()}
+        self._variables: int | None = None
+
+    def make(self, model: Any, kind: str, force: bool) -> Any:
+        """Makes the function of a kind of step, if there is none.
+
+        Args:
+            model: The `TransferModel` whose function it is.
+            kind: `"train"`, `"test"` or `"predict"`.
+            force: Whether to make it anew if there is one.
+
+        Returns:
+            The function.
+        """
+        if self._has_other_variables(model):
+            model.find_layers()
+            for known in ("train", "test", "predict"):
+                if getattr(model, f"{known}_function") is not None:
+                    self._remake(model, known, force=True)
+        if kind == "train":
+            for name in self._switched():
+                self._is_on[name] = acts(self._penalties[name].weight)
+                self._adapters[name].trainable = self._is_on[name]
+            build_optimizer(model)
+        return self._remake(model, kind, force)
+
+    def _remake(self, model, kind, force):
+        name = f"{kind}_function"
+        make = getattr(keras.Model, f"make_{name}")
+        if kind == "predict":
+            return make(model, force)
+        before = getattr(model, name)
+        with _another_step(model, f"{kind}_step"):
+            make(model, force)
+        made = getattr(model, name)
+        if made is not before:
+            made = self._weights.before(
+                made, model, lambda: self._made_for_weights(model, kind)
+            )
+            setattr(model, name, made)
+        return made
+
+    def _made_for_weights(self, model, kind):
+        """Makes a step anew, after a weight was set that its graph lacks."""
+        switched = self._switched()
+        checks.trained_adapters(x for x in switched if not self._is_on[x])
+        return self._remake(model, kind, force=True)
+
+    def _switched(self):
+        """Names of adapters whose penalties act and did not, or otherwise."""
+        return [
+            name
+            for name, penalty in self._penalties.items()
+            if acts(penalty.weight) is not self._is_on[name]
+        ]
+
+    def _has_other_variables(self, model):
+        networks = [x for x in (model.student, model.teacher) if x is not None]
+        variables = [x for network in networks for x in network.variables]
+        current = hash(tuple((id(x), x.dtype, x.trainable) for x in variables))
+        known, self._variables = self._variables, current
+        return known not in (None, current)
+
+
+@contextlib.contextmanager
+def _another_step(model: Any, name: str) -> Iterator[None]:
+    """Within the block, a step is another object that does the same.
+
+    JAX would find the program that it made of the same method before.
+    """
+    own = vars(model).get(name)
+    vars(model)[name] = functools.partial(getattr(model, name))
+    try:
+        yield
+    finally:
+        del vars(model)[name]
+        if own is not None:
+            vars(model)[name] = own
+
+
+def build_optimizer(model: Any) -> None:
+    """Makes the variables of the optimizer of a model, if it has none yet.
+
+    TensorFlow would trace a step that makes them twice.
+    """
+    optimizer = model.optimizer if model.compiled else None
+    if optimizer is not None and not optimizer.built:
+        with engine.strategy_scope(model):
+            optimizer.build(model.trainable_variables)
+
+
+def first_batch(iterator: Any, strategy: Any) -> Any:
+    """The first batch of a replica of this process, or `None`.
+
+    Keras would take the shapes of the mean of the replicas' batches, which
+    fails where these are unlike, and always between several workers
+    (keras-team/keras, issue 20585).
+    """
+    for _, _, batches in iterator:
+        return keras.tree.map_structure(
+            lambda values: strategy.experimental_local_results(values)[0],
+            next(batches),
+        )
+    return None
