@@ -39,7 +39,9 @@ class Guard:
         self.means = [keras.metrics.Mean(name=name) for name in names]
         # Where there are no terms there is nothing to watch.
         kind = POLICIES[on_nonfinite if names else "propagate"]
-        self.policy = kind(names, len(penalties))
+        self.policy: Any = kind(names, len(penalties))
+        # What a forward pass changes, and the variables it was found among.
+        self._changed: tuple[list[int], list[Any]] = [], []
 
     def total(
         self,
@@ -79,7 +81,10 @@ class Guard:
         if not policy.stops:
             return train_step(*arguments)
         if not engine.step_is_compiled(model):
-            policy.keep(_changed_by_forward_pass(model))
+            among = list(map(id, model.non_trainable_variables))
+            if among != self._changed[0]:
+                self._changed = among, _changed_by_forward_pass(model)
+            policy.keep(self._changed[1])
             return train_step(*arguments)
         if not policy.undoes:
             return train_step(*arguments)
@@ -142,9 +147,9 @@ class Guard:
         # Whether nothing of a bad step is left.
         kept = self.policy.undoes or not engine.step_is_compiled(model)
         step = _step_of(incident, model, kept)
-        found = self._found(incident)
+        what, where = self._found(incident)
         raise checks.nonfinite_step(
-            *found, step, incident.batch, kept
+            what, where, step, incident.batch, kept
         ) from cause
 
     def _found(self, incident):

@@ -104,7 +104,7 @@ class SourceTerms:
             metric.update_state(
                 source.y, predicted, sample_weight=source.weights
             )
-        values = [(target_loss, 0.0), (value, self.task.weight)]
+        values: list[Any] = [(target_loss, 0.0), (value, self.task.weight)]
         if self.task.transport is not None:
             transport, solved = self._transport(
                 parts.target_rows(shared),

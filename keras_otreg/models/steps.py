@@ -34,7 +34,7 @@ class StepFunctions:
         self._penalties = {name: penalties[name] for name in adapters}
         self._adapters = adapters
         self._is_on = {k: acts(x.weight) for k, x in self._penalties.items()}
-        self._variables: int | None = None
+        self._variables: list[int] | None = None
 
     def make(self, model: Any, kind: str, force: bool) -> Any:
         """Makes the function of a kind of step, if there is none.
@@ -90,9 +90,12 @@ class StepFunctions:
         ]
 
     def _has_other_variables(self, model):
-        networks = [x for x in (model.student, model.teacher) if x is not None]
-        variables = [x for network in networks for x in network.variables]
-        current = hash(tuple((id(x), x.dtype, x.trainable) for x in variables))
+        variables = list(model.student.variables)
+        if model.teacher is not None:
+            variables += model.teacher.variables
+        current = [len(variables)]
+        for x in variables:
+            current.append(hash((id(x), x.dtype, x.trainable)))
         known, self._variables = self._variables, current
         return known not in (None, current)
 

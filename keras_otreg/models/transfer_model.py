@@ -202,7 +202,7 @@ class TransferModel(SavedModel):
             terms += self._source.terms(
                 forward, source, weights, training, total
             )
-        return total, [self.loss_weights.read(term) for term in terms]
+        return total, list(map(self.loss_weights.read, terms))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The metrics of the target task, and all that was logged."""

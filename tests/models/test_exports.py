@@ -119,3 +119,20 @@ def test_a_loaded_model_is_exported_though_it_was_never_called(tmp_path):
     )
     tokens = np.array([[1, 2, 3]], "int32")
     np.testing.assert_allclose(served(tokens), student(tokens))
+
+
+@pytest.mark.tensorflow
+def test_a_loaded_source_model_is_exported_though_it_was_never_called(tmp_path):
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(3, name="features")(inputs)
+    student = keras.Model(inputs, keras.layers.Dense(2)(x))
+    task = otreg.SourceTask(keras.layers.Dense(5), "features", "mse")
+    source = otreg.TransferModel(student, source_task=task).source_model
+    source.save(tmp_path / "source.keras")
+    loaded = keras.saving.load_model(tmp_path / "source.keras")
+    loaded.export(tmp_path / "served", verbose=False)
+    served = keras.layers.TFSMLayer(
+        str(tmp_path / "served"), call_endpoint="serve"
+    )
+    x = np.ones((2, 4), "float32")
+    np.testing.assert_allclose(served(x), source(x), rtol=1e-6)

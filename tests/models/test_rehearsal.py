@@ -90,3 +90,18 @@ def test_a_teacher_that_cannot_be_compiled_is_not():
     assert not model.jit_compile
     with_itself = otreg.TransferModel(dense(5, 1), penalties=[penalty])
     assert with_itself.supports_jit
+
+
+def test_a_step_that_a_user_has_set_stays_set(fitted):
+    model, x, y = fitted
+    steps, own = [], model.train_step
+
+    def train_step(*arguments):
+        steps.append(1)
+        return own(*arguments)
+
+    model.train_step = train_step
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+    assert model.train_step is train_step
+    assert steps
