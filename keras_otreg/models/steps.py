@@ -53,11 +53,15 @@ class StepFunctions:
                 if getattr(model, f"{known}_function") is not None:
                     self._remake(model, known, force=True)
         if kind == "train":
-            for name in self._switched():
-                self._is_on[name] = acts(self._penalties[name].weight)
-                self._adapters[name].trainable = self._is_on[name]
+            self.train_adapters()
             build_optimizer(model)
         return self._remake(model, kind, force)
+
+    def train_adapters(self) -> None:
+        """Trains the adapters of penalties that act, and no other."""
+        for name in self._switched():
+            self._is_on[name] = acts(self._penalties[name].weight)
+            self._adapters[name].trainable = self._is_on[name]
 
     def _remake(self, model, kind, force):
         name = f"{kind}_function"

@@ -331,5 +331,8 @@ class TransferModel(SavedModel):
         super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
     def _symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        if self.compiled and not getattr(self.optimizer, "built", True):
+            # PyTorch builds the optimizer here, before a step is made.
+            self._steps.train_adapters()
         with self._reader.taking_either():
             super()._symbolic_build(*args, **kwargs)

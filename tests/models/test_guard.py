@@ -130,8 +130,12 @@ def test_raising_keeps_what_was_trained_unless_the_step_was_compiled(
     message = str(caught.value)
     assert f"step {BAD + 1} of the optimizer, batch {BAD + 1} " in message
     assert ("on_nonfinite='rollback'" in message) == is_compiled
-    assert int(model.optimizer.iterations) == BAD + is_compiled
-    if not is_compiled:
+    made = int(model.optimizer.iterations)
+    if is_compiled:
+        # The logs are read in another thread, while steps go on.
+        assert BAD < made <= len(data[0]) // BATCH
+    else:
+        assert made == BAD
         train(good, [array[: BAD * BATCH] for array in data])
         assert_same_state(state(good), state(model), rtol=0)
 

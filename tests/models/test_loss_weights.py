@@ -114,7 +114,8 @@ def test_the_weights_of_a_source_task_act_when_they_are_set():
     model = otreg.TransferModel(student, source_task=task)
     model.compile(keras.optimizers.SGD(0.0), "mse")
     x = np.ones((2, 4), "float32")
-    pair = (x, x), (student(x), np.zeros((2, 2), "float32"))
+    labels = keras.ops.convert_to_numpy(student(x))
+    pair = (x, x), (labels, np.zeros((2, 2), "float32"))
     assert model.train_on_batch(*pair, return_dict=True)["loss"] == 3.0
     task.weight, task.transport_weight = 4.0, 5.0
     assert model.train_on_batch(*pair, return_dict=True)["loss"] == 9.0
