@@ -26,6 +26,11 @@ from keras_otreg.models.validation import (
 )
 from keras_otreg.saving import export
 
+# Keras documents these methods elsewhere: the docstrings are ours.
+_signature_of = functools.partial(
+    functools.wraps, assigned=("__module__", "__name__", "__qualname__")
+)
+
 
 @export
 class TransferModel(SavedModel):
@@ -260,7 +265,7 @@ class TransferModel(SavedModel):
 
     # Training.
 
-    @functools.wraps(keras.Model.fit)
+    @_signature_of(keras.Model.fit)
     def fit(self, *args, **kwargs):
         """Trains the model; see `keras.Model.fit`."""
         call = self._call_of(keras.Model.fit, args, kwargs)
@@ -271,7 +276,7 @@ class TransferModel(SavedModel):
         checks.some_batches(history.history or not history.epoch)
         return history
 
-    @functools.wraps(keras.Model.evaluate)
+    @_signature_of(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
         """Evaluates the model; see `keras.Model.evaluate`."""
         self._guard.report(self)
@@ -282,14 +287,14 @@ class TransferModel(SavedModel):
         checks.some_batches(logs not in ([], {}))
         return logs
 
-    @functools.wraps(keras.Model.train_on_batch)
+    @_signature_of(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
         """Makes one step; see `keras.Model.train_on_batch`."""
         self._call_of(keras.Model.train_on_batch, args, kwargs)
         with self._guard.reporting(self):
             return super().train_on_batch(*args, **kwargs)
 
-    @functools.wraps(keras.Model.test_on_batch)
+    @_signature_of(keras.Model.test_on_batch)
     def test_on_batch(self, *args, **kwargs):
         """Tests on one batch; see `keras.Model.test_on_batch`."""
         with self._guard.reporting(self):
