@@ -82,7 +82,10 @@ def train(model, data, **kwargs):
 
 
 def state(model):
-    kept = [*model.variables, *model.optimizer.variables]
+    # The weights of the loss are settings, and no state.
+    settings = {id(v) for v in model.loss_weights.variables}
+    kept = [v for v in model.variables if id(v) not in settings]
+    kept += model.optimizer.variables
     return [ops.convert_to_numpy(v).copy() for v in kept]
 
 
@@ -108,8 +111,8 @@ def test_rolling_back_keeps_all_that_was_trained_before_and_nothing_else(
     # Another program might round otherwise.
     good = make(steps, on_nonfinite="rollback")
     train(good, [array[: BAD * BATCH] for array in data])
-    # JAX compiles the two networks apart, and rounds them apart.
-    rtol = 1e-5 if keras.backend.backend() == "jax" else 0
+    # XLA compiles the two networks apart, and rounds them apart.
+    rtol = 1e-5 if JAX or "jit_compile" in steps else 0
     assert_same_state(state(good), state(broken), rtol=rtol)
     # It goes on where it was.
     rest = [array[(BAD + 1) * BATCH :] for array in data]
