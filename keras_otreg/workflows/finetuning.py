@@ -9,6 +9,7 @@ import keras
 import rich.console
 
 from keras_otreg.data import PictureFiles, draw_pictures, picture_parts
+from keras_otreg.data.splits import check_draw
 from keras_otreg.workflows.heads import features_of, place_of, with_new_head
 from keras_otreg.workflows.layers import known_layers
 from keras_otreg.workflows.methods import Method, default_place
@@ -178,7 +179,9 @@ def few_pictures(
     """The parts of a folder, with few pictures to train on if wanted."""
     parts = picture_parts(folder, seed)
     if shots is not None:
-        parts["train"] = draw_pictures(parts["train"], shots, seed)
+        train = parts["train"]
+        check_draw(shots, train.counts(), "shots")
+        parts["train"] = draw_pictures(train, shots, seed)
     return parts
 
 

@@ -118,7 +118,7 @@ def test_a_plain_folder_of_classes_is_split(run, folder, teacher, tmp_path):
         (["--teacher", "NoSuchNet"], "MobileNetV2"),
         (["--at", "nowhere"], "keras-otreg inspect"),
         (["--at", "logits"], "a new head replaces those behind 'avg_pool'"),
-        (["--shots", "7"], "at least 7 pictures of each class"),
+        (["--shots", "7"], "`shots`. Expected a whole number from 1 to"),
         (["--method", "attention", "--at", "avg_pool"], "attention"),
     ],
 )
