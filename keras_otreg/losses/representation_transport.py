@@ -101,7 +101,14 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         self.momentum = checks.share(momentum, "momentum")
         self.across_replicas = checks.flag(across_replicas, "across_replicas")
 
-    def __call__(self, y_true, y_pred, sample_weight=None, *, memory=None):
+    def __call__(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        *,
+        memory: Any = None,
+    ) -> Any:
         """Return the transport cost, over weighted samples.
 
         Args:

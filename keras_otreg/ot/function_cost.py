@@ -50,7 +50,7 @@ class FunctionCost(Cost):
             weights = 1.0
         weights = ops.convert_to_tensor(weights, dtype=x.dtype)
         if self._takes_weights:
-            return x, y, ops.broadcast_to(weights, x.shape[-1:])
+            return x, y, ops.broadcast_to(weights, ops.shape(x)[-1:])
         scaling = self._scaling
         if len(weights.shape):
             checks.weighable(self.function, scaling.exponent)

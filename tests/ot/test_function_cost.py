@@ -89,3 +89,16 @@ def test_a_function_is_measured_while_a_step_is_traced(points, one_graph):
     cost = FunctionCost(lambda x, y: ops.sum(differences(x, y), -1))
     C = one_graph(lambda x, y: cost(x, y, WEIGHTS))(*points)
     np.testing.assert_allclose(C, costs.cityblock(*points, WEIGHTS), rtol=1e-5)
+
+
+@pytest.mark.tensorflow
+def test_coordinates_may_be_of_an_unknown_number(points, one_graph):
+    import tensorflow as tf
+
+    cost = as_cost(weighted_tanh)
+    specs = [tf.TensorSpec((len(x), None)) for x in points]
+    made = one_graph(
+        lambda x, y: cost(*cost.weighted(x, y, 0.25)), input_signature=specs
+    )
+    known = weighted_tanh(*points, np.full(4, 0.25, "float32"))
+    np.testing.assert_allclose(made(*points), known, rtol=1e-5)
