@@ -67,9 +67,8 @@ def assert_plainly_interrupted(message, code, out):
     [
         ["demo", "--quick"],
         ["demo", "--quick", "--joint"],
-        ["benchmark", "soak", "--minutes", "5"],
     ],
-    ids=["demo", "joint", "soak"],
+    ids=["demo", "joint"],
 )
 def test_a_command_ends_in_one_line_and_keeps_earlier_results(
     command, tmp_path
