@@ -7,7 +7,6 @@ side by side: its *layout*.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -268,29 +267,6 @@ class Traced:
             for key, layout in layouts.items()
         }
         return cls(graph, groups, roots)
-
-    def group_of(self, path: str) -> int | None:
-        """The group that a layer computes or passes on; `None` for several."""
-        for call in self.graph.calls:
-            if call.path == path:
-                layout = set(self.layouts[call.outputs[0]])
-                return layout.pop() if len(layout) == 1 else None
-        return None
-
-    def positions(
-        self, layout: Layout, kept: Callable[[int], np.ndarray]
-    ) -> np.ndarray:
-        """Where the kept neurons are on an axis of some layout.
-
-        Args:
-            layout: The layout.
-            kept: The kept neurons of a group.
-        """
-        found, start = [], 0
-        for number in layout:
-            found.append(start + kept(number))
-            start += self.groups[number].size
-        return np.concatenate(found)
 
 
 L = keras.layers

@@ -11,7 +11,7 @@ import keras_otreg as otreg
 
 PACKAGE = str(pathlib.Path(otreg.__file__).parent)
 # What it is today. Lower them with every change that makes a step simpler.
-MOST = {"calls": 220, "functions": 135, "files": 25}
+MOST = {"calls": 217, "functions": 132, "files": 25}
 
 
 def calls_within(work):
