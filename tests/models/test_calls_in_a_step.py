@@ -1,5 +1,6 @@
 """How much of the package a step of training goes through."""
 
+import gc
 import pathlib
 import sys
 
@@ -10,12 +11,12 @@ import pytest
 import keras_otreg as otreg
 
 PACKAGE = str(pathlib.Path(otreg.__file__).parent)
-# What it is today. Lower them with every change that makes a step simpler.
-MOST = {"calls": 217, "functions": 132, "files": 25}
+# Slightly above today's 217, 132 and 25. Lower them when a step gets simpler.
+MOST = {"calls": 225, "functions": 135, "files": 25}
 
 
 def calls_within(work):
-    """The code of each call of the package's own functions."""
+    """File and first line of each function of the package that is called."""
     found = []
 
     def look(frame, event, _):
@@ -23,17 +24,21 @@ def calls_within(work):
         if event == "call" and code.co_filename.startswith(PACKAGE):
             found.append((code.co_filename, code.co_firstlineno))
 
+    # What a collection deletes belongs to other tests.
+    gc.collect()
+    gc.disable()
     sys.setprofile(look)
     try:
         work()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return found
 
 
 @pytest.mark.compiled
 @pytest.mark.tensorflow
-def test_a_step_with_one_penalty_goes_through_few_functions(rng, capsys):
+def test_a_step_with_one_penalty_goes_through_few_functions(rng):
     student = keras.Sequential(
         [
             keras.Input((6,)),
@@ -54,7 +59,5 @@ def test_a_step_with_one_penalty_goes_through_few_functions(rng, capsys):
         "functions": len(set(found)),
         "files": len({file for file, _ in found}),
     }
-    with capsys.disabled():
-        sys.stdout.write(f"\npackage in an eager step: {counts}\n")
     assert counts["calls"] > 0
-    assert all(counts[name] <= most for name, most in MOST.items())
+    assert all(counts[name] <= most for name, most in MOST.items()), counts
