@@ -79,25 +79,8 @@ REFUSED = {
             np.array([[None]]),
         )
     ],
-    "equal_ranks": [((2, 3), (2, 3, 4))],
     "equal_features": [((7, 3), (7, 4))],
     "equal_channels": [((7, 3), (7, 4), "Use another.")],
-    "some_positions": [((7, 3),), ((None, 3),)],
-    "some_units": [((),), ((7,),), ((None,),)],
-    "channel_weights": [
-        (np.array(value),)
-        for value in ([0.5, 0.6], [1.5, -0.5], [[0.5, 0.5]], [np.nan, 1.0])
-    ],
-    "one_weight_per_channel": [((3,), 4), ((3, 1), 3)],
-    "called_once": [([], "a"), ([1, 2], "a")],
-    "equal_neuron_inputs": [
-        ((3, 2), (2, 2), -1),
-        ((3, 2), (3, 2, 2), -1),
-        ((2,), (2, 1), -1),
-        ((4, 3, 2), (4, 3, 5), -2),
-    ],
-    "equal_shapes": [((3, 2), (2, 3)), ((), (1,)), ((2,), (2, 1))],
-    "equal_widths": [(4, 6, "identity")],
     "cache_folder": [
         (value, "x") for value in (5, b"a", None, "gs://bucket/c", "a\0b")
     ],
@@ -114,7 +97,6 @@ REFUSED = {
     ],
     "entries.seed": [(value, "x") for value in (0.5, 2**31, *WRONG_NUMBERS)],
     "entries.equal_trials": [({"transport": 4, "L2-SP": 3},)],
-    "known_sizes": [((None, 4), 1), ((4, None), 2)],
     "unique": [(["a", "b", "a"], "penalties", "Rename one.")],
     "single_tensor": [
         ([np.ones((2, 3))] * 2, "a"),
@@ -183,26 +165,6 @@ def test_a_wrong_name_is_answered_with_near_ones_first():
         checks.known_layer("zzz", iter(known), "net")
     assert "Near matches" not in str(error.value)
     assert "the 4 paths" in str(error.value)
-
-
-def test_a_call_is_chosen_by_its_number():
-    assert checks.chosen_call(["only"], "a", None) == "only"
-    assert checks.chosen_call(["first", "second"], "a#1", 1) == "second"
-
-
-@pytest.mark.parametrize(
-    ("calls", "path", "index", "message"),
-    [
-        ([], "a", None, "did not call"),
-        ([], "a#0", 0, "did not call"),
-        ([1, 2], "a", None, r"2 times.*'a#0', 'a#1'"),
-        ([1, 2], "a#2", 2, r"2 times.*'a#0', 'a#1'"),
-        ([1, 2], "x#y", None, r"'x#y#0', 'x#y#1'"),
-    ],
-)
-def test_calls_to_choose_from_are_listed(calls, path, index, message):
-    with pytest.raises(ValueError, match=message):
-        checks.chosen_call(calls, path, index)
 
 
 def test_one_penalty_is_a_list_of_penalties():

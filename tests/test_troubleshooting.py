@@ -11,6 +11,8 @@ PACKAGE = pathlib.Path(keras_otreg.__file__).parent
 PAGE = PACKAGE.parent / "docs" / "pages" / "troubleshooting.md"
 # Python asks for this one, and what it says is Python's.
 OF_PYTHON = "AttributeError"
+# They word an error from what was expected and what was received.
+HELPERS = ("invalid", "checks.invalid")
 
 
 @functools.cache
@@ -41,13 +43,29 @@ def named(nodes):
     return found
 
 
+def function_of(node):
+    is_call = isinstance(node, ast.Call) and node.args
+    return ast.unparse(node.func) if is_call else ""
+
+
 def is_told(node):
     """Whether code makes an error, or warns."""
-    if not isinstance(node, ast.Call) or not node.args:
-        return False
-    name = ast.unparse(node.func)
+    name = function_of(node)
     is_error = name.endswith("Error") and name != OF_PYTHON
-    return is_error or name == "warnings.warn"
+    return is_error or name in ("warnings.warn", *HELPERS)
+
+
+def worded(node, known):
+    """The message of an error or a warning."""
+    first = text(node.args[0], known)
+    if function_of(node) not in HELPERS:
+        return first
+    expected = f"Expected {first}. Received: ..."
+    for keyword in node.keywords:
+        if keyword.arg == "argument":
+            name = text(keyword.value)
+            return f"Invalid value for argument `{name}`. {expected}"
+    return expected
 
 
 @functools.cache
@@ -58,7 +76,7 @@ def messages():
     for tree in trees():
         nodes = list(ast.walk(tree))
         known = {**constants, **named(nodes)}
-        found += [text(x.args[0], known) for x in nodes if is_told(x)]
+        found += [worded(x, known) for x in nodes if is_told(x)]
     # What is passed on is worded elsewhere.
     return [" ".join(x.split()) for x in found if x.strip(".")]
 

@@ -67,37 +67,6 @@ def known_layer(
     )
 
 
-def chosen_call(calls: list[Any], path: str, index: int | None) -> Any:
-    """Returns the call of a layer that is meant, of those that were made."""
-    if index is None and len(calls) == 1:
-        return calls[0]
-    if index is not None and index < len(calls):
-        return calls[index]
-    layer = path if index is None else path.rpartition("#")[0]
-    choices = [f"{layer}#{k}" for k in range(len(calls))]
-    if not calls:
-        problem = "The model did not call it in this forward pass."
-    elif index is None:
-        problem = f"The model called it {len(calls)} times: choose {choices}."
-    else:
-        problem = f"The model called it {len(calls)} times: {choices}."
-    raise ValueError(
-        f"Expected one output of the layer at path {path!r}. {problem}"
-    )
-
-
-def called_once(calls: list[Any], path: str) -> Any:
-    """Returns the output of a layer that the model called once."""
-    if len(calls) == 1:
-        return calls[0]
-    raise ValueError(
-        f"Expected the layer at path {path!r} to be called once in a forward "
-        "pass, because its channels are switched off in all of its calls. "
-        f"Received: a layer that is called {len(calls)} times. Mark the tensor "
-        "that you mean with a `keras_otreg.layers.FeatureTap`."
-    )
-
-
 def single_tensor(value: Any, path: str) -> Any:
     """Returns the output of a layer if it is one tensor with a batch axis."""
     is_one = value is not None and not keras.tree.is_nested(value)
@@ -218,18 +187,6 @@ def no_class_weight(class_weight: Any) -> None:
             "the samples: `keras_otreg.data.paired((x, y, weights), "
             "(x_source, y_source, weights_source))`."
         )
-
-
-def only_layer(layers: list[Any], path: str, model_name: str) -> Any:
-    """Returns the layer at a path, if there is only one."""
-    if len({id(layer) for layer in layers}) == 1:
-        return layers[0]
-    raise ValueError(
-        f"Expected one layer at path {path!r} of model '{model_name}'. "
-        f"Received: {len(layers)} layers of that name. Give them different "
-        "names, or mark the tensor that you mean with a "
-        "`keras_otreg.layers.FeatureTap`."
-    )
 
 
 def uncopied_model(name: str, error: Exception) -> ValueError:

@@ -9,16 +9,6 @@ import numpy as np
 from keras_otreg.checks.values import finite_array
 
 
-def equal_widths(teacher: int, student: int, plan: str) -> None:
-    """Raises if a neuron-by-neuron plan is asked of unequal layers."""
-    if teacher != student:
-        raise ValueError(
-            f"plan={plan!r} pairs neuron i with neuron i, and expects layers "
-            f"of equal width. Received: {teacher} teacher neurons and "
-            f"{student} student neurons. Use plan='transport'."
-        )
-
-
 def square(shape: Any, name: str) -> None:
     """Raises unless the last two axes of a shape are of one size."""
     if len(shape) < 2 or shape[-1] != shape[-2]:
@@ -27,27 +17,6 @@ def square(shape: Any, name: str) -> None:
             "shape (..., n, n), in which neuron i can stay neuron i. "
             f"Received: shape {tuple(shape)}"
         )
-
-
-def equal_ranks(teacher: Any, student: Any) -> None:
-    """Raises unless two activations have the same number of axes."""
-    if len(teacher) != len(student):
-        raise ValueError(
-            "Expected teacher and student activations of the same rank to keep "
-            f"positions. Received: shapes {tuple(teacher)} and "
-            f"{tuple(student)}. Use spatial='pool', or another layer."
-        )
-
-
-def known_sizes(sizes: tuple[Any, Any], axis: int) -> tuple[int, int]:
-    """Returns two sizes of maps if both are known."""
-    if None in sizes:
-        raise ValueError(
-            f"Expected sizes along axis {axis} that are known when the graph "
-            f"is built, to pool unequal maps. Received: {sizes}. Give the "
-            "models a fixed input size, or use spatial='pool'."
-        )
-    return sizes
 
 
 def equal_features(teacher: Any, student: Any) -> None:
@@ -68,38 +37,6 @@ def equal_channels(teacher: Any, student: Any, remedy: str) -> None:
             "Expected activations of equally many channels, because channel i "
             "is compared with channel i. Received: shapes "
             f"{tuple(teacher)} and {tuple(student)}. {remedy}"
-        )
-
-
-def some_positions(shape: Any) -> None:
-    """Raises unless activations have positions between batch and channels."""
-    if len(shape) < 3:
-        raise ValueError(
-            "Expected maps of shape (batch, ..., channels) with positions in "
-            f"between. Received: shape {tuple(shape)}. Choose a layer before "
-            "the pooling."
-        )
-
-
-def channel_weights(value: Any) -> Any:
-    """Returns what each channel counts, as an array of sum one."""
-    value = finite_array(value, "channel_weights", least_rank=1)
-    if value.ndim == 1 and (value >= 0).all() and abs(value.sum() - 1) < 1e-3:
-        return value
-    raise ValueError(
-        "Invalid value for argument `channel_weights`. Expected non-negative "
-        f"weights of shape (channels,) and sum one. Received: shape "
-        f"{value.shape}, smallest {value.min()}, sum {value.sum()}"
-    )
-
-
-def one_weight_per_channel(weights: Any, channels: int) -> None:
-    """Raises unless there is one weight for each channel."""
-    if tuple(weights) != (channels,):
-        raise ValueError(
-            f"Expected `channel_weights` of shape {(channels,)}, for "
-            f"activations of {channels} channels. Received: shape "
-            f"{tuple(weights)}. They belong to another layer."
         )
 
 
@@ -206,46 +143,3 @@ def same_samples(teacher: Any, student: Any) -> None:
             "Expected activations of the same samples, of shapes (batch, ..., "
             f"units). Received: shapes {tuple(teacher)} and {tuple(student)}"
         )
-
-
-def some_units(shape: Any) -> None:
-    """Raises unless activations have units behind their samples."""
-    if len(shape) < 2:
-        raise ValueError(
-            "Expected activations of shape (batch, ..., units). Received: "
-            f"shape {tuple(shape)}. Give a single unit an axis: (batch, 1)"
-        )
-
-
-def one_weight_each(activations: Any, weight: Any) -> None:
-    """Raises unless there is one weight for each sample."""
-    known = None not in (activations[0], weight[0])
-    if known and activations[0] != weight[0]:
-        raise ValueError(
-            "Expected a `sample_weight` for each sample. Received: "
-            f"{weight[0]} weights for activations of shape {tuple(activations)}"
-        )
-
-
-def known_shape(shape: Any) -> tuple[int, ...]:
-    """Returns a shape without the batch axis if all of it is known."""
-    if None not in shape:
-        return tuple(shape)
-    raise ValueError(
-        "Expected activations whose shape is known when the graph is built, "
-        "to keep their positions as coordinates. Received: (batch, *"
-        f"{tuple(shape)}). Give the model a fixed input size, or use "
-        "spatial='pool'."
-    )
-
-
-def feature_pair(teacher: Any, student: Any) -> tuple[Any, Any]:
-    """Returns the features of a teacher and of a student."""
-    if student is not None:
-        return teacher, student
-    if isinstance(teacher, (list, tuple)) and len(teacher) == 2:
-        return tuple(teacher)
-    raise ValueError(
-        "Expected the features of a teacher and of a student, as two arguments "
-        f"or as one pair. Received: {teacher!r}"
-    )

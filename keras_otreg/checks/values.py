@@ -12,13 +12,34 @@ import numpy as np
 from keras_otreg import engine
 
 
+def invalid(
+    expected: str,
+    received: Any,
+    way_out: str = "",
+    *,
+    argument: str | None = None,
+) -> ValueError:
+    """Return the error for a value, in the words of all errors of arguments.
+
+    Args:
+        expected: What was expected.
+        received: What came instead, or a description of it.
+        way_out: What helps, in one or more sentences.
+        argument: Name of the argument, if it is one.
+    """
+    place = f"Invalid value for argument `{argument}`. " if argument else ""
+    message = f"{place}Expected {expected}. Received: {received}"
+    return ValueError(f"{message}. {way_out}" if way_out else message)
+
+
 def one_of(value: Any, allowed: Iterable[str | None], name: str) -> Any:
     """Returns `value` if it is among `allowed`."""
     if (value is None or isinstance(value, str)) and value in allowed:
         return value
-    raise ValueError(
-        f"Invalid value for argument `{name}`. Expected one of "
-        f"{sorted(allowed, key=str)}. Received: {name}={value!r}"
+    raise invalid(
+        f"one of {sorted(allowed, key=str)}",
+        f"{name}={value!r}",
+        argument=name,
     )
 
 
@@ -26,10 +47,8 @@ def instance_of(value: Any, kinds: Any, name: str, expected: str) -> Any:
     """Returns `value` if it is of one of the `kinds`."""
     if isinstance(value, kinds):
         return value
-    raise ValueError(
-        f"Invalid value for argument `{name}`. Expected {expected}. "
-        f"Received: {name}={value!r} (of type {type(value).__name__})"
-    )
+    received = f"{name}={value!r} (of type {type(value).__name__})"
+    raise invalid(expected, received, argument=name)
 
 
 def number(value: Any, name: str, *, expected: str, valid: Any) -> float:
@@ -37,10 +56,7 @@ def number(value: Any, name: str, *, expected: str, valid: Any) -> float:
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if is_number and valid(float(value)):
         return float(value)
-    raise ValueError(
-        f"Invalid value for argument `{name}`. Expected {expected}. "
-        f"Received: {name}={value!r}"
-    )
+    raise invalid(expected, f"{name}={value!r}", argument=name)
 
 
 def flag(value: Any, name: str) -> bool:
@@ -65,16 +81,6 @@ def non_negative(value: Any, name: str) -> float:
         name,
         expected="a finite number of at least 0",
         valid=lambda x: 0.0 <= x < float("inf"),
-    )
-
-
-def share(value: Any, name: str) -> float:
-    """Returns `value` as a float if it is from 0 to below 1."""
-    return number(
-        value,
-        name,
-        expected="a number from 0 to below 1",
-        valid=lambda x: 0.0 <= x < 1.0,
     )
 
 
@@ -105,10 +111,8 @@ def unique(names: Iterable[str], what: str, remedy: str) -> None:
     names = list(names)
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(
-            f"Expected {what} of different names. Received: {names}, "
-            f"in which {repeated} is repeated. {remedy}"
-        )
+        received = f"{names}, in which {repeated} is repeated"
+        raise invalid(f"{what} of different names", received, remedy)
 
 
 def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
@@ -121,10 +125,10 @@ def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
         received += f", {wrong} values not finite"
     elif value.dtype.kind == "O" and value.ndim:
         received += ", as of rows of unequal lengths"
-    raise ValueError(
-        f"Invalid value for argument `{name}`. Expected a non-empty array of "
-        f"finite numbers with at least {least_rank} axes. "
-        f"Received: {received}"
+    raise invalid(
+        f"a non-empty array of finite numbers with at least {least_rank} axes",
+        received,
+        argument=name,
     )
 
 
@@ -133,11 +137,12 @@ def solver(value: Any) -> Any:
     is_hashable = isinstance(value, Hashable)
     if callable(value) and is_hashable and not isinstance(value, type):
         return value
-    raise ValueError(
-        "Invalid value for argument `solver`. Expected an instance of "
-        "`keras_otreg.ot.Sinkhorn` or `keras_otreg.ot.ProximalPoint`, or a "
-        "function like them that can be hashed, as a frozen dataclass can. "
-        f"Received: solver={value!r}"
+    raise invalid(
+        "an instance of `keras_otreg.ot.Sinkhorn` or "
+        "`keras_otreg.ot.ProximalPoint`, or a function like them that can be "
+        "hashed, as a frozen dataclass can",
+        f"solver={value!r}",
+        argument="solver",
     )
 
 
@@ -175,19 +180,20 @@ def one_or_two_flags(value: Any, name: str) -> tuple[bool, bool]:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
     if len(pair) == 2 and all(isinstance(flag, bool) for flag in pair):
         return pair
-    raise ValueError(
-        f"Invalid value for argument `{name}`. Expected a boolean, or a pair "
-        f"of them, one for each side. Received: {name}={value!r}"
+    raise invalid(
+        "a boolean, or a pair of them, one for each side",
+        f"{name}={value!r}",
+        argument=name,
     )
 
 
 def no_batch_size(batch_size: Any, name: str) -> None:
     """Raises if a batch size is given for data that come in batches."""
     if batch_size is not None:
-        raise ValueError(
-            f"Expected no batch size for the {name} data, which come in "
-            f"batches already. Received: batch size {batch_size}. Batch the "
-            "data set itself, or pass arrays."
+        raise invalid(
+            f"no batch size for the {name} data, which come in batches already",
+            f"batch size {batch_size}",
+            "Batch the data set itself, or pass arrays.",
         )
 
 
@@ -202,10 +208,10 @@ def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
         received = f"{kinds} of lengths {sorted(lengths)}"
     else:
         received = f"an object of type {type(value).__name__}"
-    raise ValueError(
-        f"Expected {name} data as a tuple (x, y) or (x, y, sample_weight) of "
-        "arrays of one length, a tf.data.Dataset or a PyDataset. "
-        f"Received: {received}"
+    raise invalid(
+        f"{name} data as a tuple (x, y) or (x, y, sample_weight) of arrays of "
+        "one length, a tf.data.Dataset or a PyDataset",
+        received,
     )
 
 
@@ -218,10 +224,8 @@ def folder(value: Any, name: str) -> pathlib.Path:
     """Returns the path of a folder that is there."""
     if pathlib.Path(value).is_dir():
         return pathlib.Path(value)
-    raise ValueError(
-        f"Invalid value for argument `{name}`. Expected an existing folder. "
-        f"Received: {name}={str(value)!r}"
-    )
+    received = f"{name}={str(value)!r}"
+    raise invalid("an existing folder", received, argument=name)
 
 
 def installed(module: str, extra: str, what: str) -> Any:

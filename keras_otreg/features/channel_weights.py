@@ -94,8 +94,16 @@ def _channels(model, layer, x, at):
     """The number of channels of a layer, and the rank of its output."""
     with recording([layer]) as record:
         model(x, training=False)
-    output = checks.called_once(record[id(layer)], at)
-    shape = checks.single_tensor(output, at).shape
+    calls = record[id(layer)]
+    if len(calls) != 1:
+        raise checks.invalid(
+            f"the layer at path {at!r} to be called once in a forward pass, "
+            "because its channels are switched off in all of its calls",
+            f"a layer that is called {len(calls)} times",
+            "Mark the tensor that you mean with a "
+            "`keras_otreg.layers.FeatureTap`.",
+        )
+    shape = checks.single_tensor(calls[0], at).shape
     checks.channels_last(layer, len(shape), at)
     return shape[-1], len(shape)
 

@@ -55,8 +55,15 @@ def samples_as_points(activations: Any, spatial: str = "pool") -> Any:
     checks.one_of(spatial, SPATIAL, "spatial")
     inner = tuple(range(1, len(activations.shape) - 1))
     if spatial == "keep":
-        width = math.prod(checks.known_shape(activations.shape[1:]))
-        return ops.reshape(activations, (-1, width))
+        shape = tuple(activations.shape[1:])
+        if None in shape:
+            raise checks.invalid(
+                "activations whose shape is known when the graph is built, to "
+                "keep their positions as coordinates",
+                f"(batch, *{shape})",
+                "Give the model a fixed input size, or use spatial='pool'.",
+            )
+        return ops.reshape(activations, (-1, math.prod(shape)))
     return ops.mean(activations, axis=inner) if inner else activations
 
 
@@ -94,11 +101,25 @@ def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
         ValueError: If the ranks differ, or a size that has to change is not
             known when the graph is built.
     """
-    checks.equal_ranks(teacher.shape, student.shape)
+    if len(teacher.shape) != len(student.shape):
+        raise checks.invalid(
+            "teacher and student activations of the same rank, to keep "
+            "positions",
+            f"shapes {tuple(teacher.shape)} and {tuple(student.shape)}",
+            "Use spatial='pool', or another layer.",
+        )
     for axis in range(1, len(teacher.shape) - 1):
         sizes = teacher.shape[axis], student.shape[axis]
         if sizes[0] != sizes[1]:
-            size = min(checks.known_sizes(sizes, axis))
+            if None in sizes:
+                raise checks.invalid(
+                    f"sizes along axis {axis} that are known when the graph is "
+                    "built, to pool unequal maps",
+                    sizes,
+                    "Give the models a fixed input size, or use "
+                    "spatial='pool'.",
+                )
+            size = min(sizes)
             teacher = _average(teacher, axis, size)
             student = _average(student, axis, size)
     return teacher, student

@@ -91,8 +91,17 @@ def output_of(calls: dict[str, Any], path: str) -> Any:
 
 
 def _one_tensor(calls, path, index):
-    call = checks.chosen_call(calls, path, index)
-    return checks.single_tensor(call, path)
+    if index is None and len(calls) == 1:
+        index = 0
+    if index is None or index >= len(calls):
+        layer = path if index is None else path.rpartition("#")[0]
+        choices = [f"{layer}#{k}" for k in range(len(calls))]
+        raise checks.invalid(
+            f"one output of the layer at path {path!r}",
+            f"a layer that is called {len(calls)} times in this forward pass",
+            f"Choose one of {choices}." if calls else "",
+        )
+    return checks.single_tensor(calls[index], path)
 
 
 class _Probe(keras.Operation):

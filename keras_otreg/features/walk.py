@@ -70,7 +70,14 @@ def find_layer(model: Any, path: str) -> Any:
         layers.setdefault(known, []).append(layer)
     name, _ = split_call(path, layers)
     found = layers[checks.known_layer(name, layers, model.name)]
-    return checks.only_layer(found, name, model.name)
+    if len({id(layer) for layer in found}) > 1:
+        raise checks.invalid(
+            f"one layer at path {name!r} of model '{model.name}'",
+            f"{len(found)} layers of that name",
+            "Give them different names, or mark the tensor that you mean with "
+            "a `keras_otreg.layers.FeatureTap`.",
+        )
+    return found[0]
 
 
 def _is_layer(value):

@@ -45,7 +45,7 @@ class FeaturePenalty(keras.layers.Layer):
 
     def call(self, teacher, student=None):
         """Adds the loss; returns the student's features unchanged."""
-        teacher, student = checks.feature_pair(teacher, student)
+        teacher, student = _pair(teacher, student)
         value = self.loss(ops.stop_gradient(teacher), student)
         # Keras divides what is added by the number of replicas, as it has
         # divided the value.
@@ -54,7 +54,7 @@ class FeaturePenalty(keras.layers.Layer):
 
     def compute_output_spec(self, teacher, student=None):
         """That of the student's features."""
-        _, student = checks.feature_pair(teacher, student)
+        _, student = _pair(teacher, student)
         return keras.KerasTensor(student.shape, dtype=student.dtype)
 
     def compute_mask(self, inputs, previous_mask):
@@ -74,3 +74,15 @@ class FeaturePenalty(keras.layers.Layer):
         """Builds the layer that `get_config` described."""
         loss = keras.saving.deserialize_keras_object(config["loss"])
         return cls(**{**config, "loss": loss})
+
+
+def _pair(teacher, student):
+    if student is not None:
+        return teacher, student
+    if isinstance(teacher, (list, tuple)) and len(teacher) == 2:
+        return tuple(teacher)
+    raise checks.invalid(
+        "the features of a teacher and of a student, as two arguments or as "
+        "one pair",
+        repr(teacher),
+    )

@@ -57,7 +57,12 @@ class AttentionTransfer(SampleLoss):
 
     def values(self, teacher, student):
         """Mean squared differences of attention, of shape `(batch,)`."""
-        checks.some_positions(student.shape)
+        if len(student.shape) < 3:
+            raise checks.invalid(
+                "maps of shape (batch, ..., channels), with positions between",
+                f"shape {tuple(student.shape)}",
+                "Choose a layer before the pooling.",
+            )
         teacher, student = match_positions(teacher, student)
         difference = _attention(teacher) - _attention(student)
         inner = tuple(range(1, len(difference.shape)))

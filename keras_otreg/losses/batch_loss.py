@@ -90,7 +90,12 @@ class BatchLoss(AcrossReplicas, DescribedLoss):
     def _weighted(self, activations, sample_weight):
         """Activations, and weights of sum one."""
         activations = ops.convert_to_tensor(activations, self.dtype)
-        checks.some_units(activations.shape)
+        if len(activations.shape) < 2:
+            raise checks.invalid(
+                "activations of shape (batch, ..., units)",
+                f"shape {tuple(activations.shape)}",
+                "Give a single unit an axis: (batch, 1)",
+            )
         if sample_weight is None:
             sample_weight = ops.ones(ops.shape(activations)[:1])
         weight = sample_weights(sample_weight, activations)

@@ -61,7 +61,7 @@ class FeatureMap(SampleLoss):
         self.channel_weights = (
             None
             if channel_weights is None
-            else checks.channel_weights(decode_array(channel_weights))
+            else _distribution(decode_array(channel_weights))
         )
 
     def values(self, teacher, student):
@@ -90,8 +90,26 @@ class FeatureMap(SampleLoss):
 
     def _relative_weights(self, squared):
         """The weights of the channels, of mean one."""
-        channels = squared.shape[-1]
-        checks.one_weight_per_channel(self.channel_weights.shape, channels)
+        channels, shape = squared.shape[-1], self.channel_weights.shape
+        if shape != (channels,):
+            raise checks.invalid(
+                f"`channel_weights` of shape {(channels,)}, for activations of "
+                f"{channels} channels",
+                f"shape {shape}. They belong to another layer",
+            )
         return ops.convert_to_tensor(
             channels * self.channel_weights, dtype=squared.dtype
         )
+
+
+def _distribution(weights):
+    weights = checks.finite_array(weights, "channel_weights", least_rank=1)
+    is_one = (weights >= 0).all() and abs(weights.sum() - 1) < 1e-3
+    if weights.ndim > 1 or not is_one:
+        raise checks.invalid(
+            "non-negative weights of shape (channels,) and sum one",
+            f"shape {weights.shape}, smallest {weights.min()}, sum "
+            f"{weights.sum()}",
+            argument="channel_weights",
+        )
+    return weights

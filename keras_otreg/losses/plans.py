@@ -25,7 +25,13 @@ def control_plan(name: str, teacher: int, student: int) -> np.ndarray:
     if name == "uniform":
         return np.full((teacher, student), 1.0 / (teacher * student), "float32")
     if name == "identity":
-        checks.equal_widths(teacher, student, name)
+        if teacher != student:
+            raise checks.invalid(
+                "layers of equal width for plan='identity', which pairs neuron "
+                "i with neuron i",
+                f"{teacher} teacher neurons and {student} student neurons",
+                "Use plan='transport'.",
+            )
         return staircase(teacher, student)
     order = np.random.default_rng(0).permutation(teacher)
     return staircase(teacher, student)[order]

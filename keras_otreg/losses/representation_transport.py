@@ -98,7 +98,12 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         self.plan_name = checks.one_of(plan, PLANS, "plan")
         self.solver = checks.solver(solver or Sinkhorn())
         self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
-        self.momentum = checks.share(momentum, "momentum")
+        self.momentum = checks.number(
+            momentum,
+            "momentum",
+            expected="a number from 0 to below 1",
+            valid=lambda x: 0.0 <= x < 1.0,
+        )
         self.across_replicas = checks.flag(across_replicas, "across_replicas")
 
     def __call__(

@@ -84,5 +84,11 @@ def sample_weights(sample_weight: Any, activations: Any) -> Any:
     )
     if not len(weights.shape):
         weights = ops.broadcast_to(weights, ops.shape(activations)[:1])
-    checks.one_weight_each(activations.shape, weights.shape)
+    count, expected = weights.shape[0], activations.shape[0]
+    if count != expected and None not in (count, expected):
+        raise checks.invalid(
+            "a `sample_weight` for each sample",
+            f"{count} weights for activations of shape "
+            f"{tuple(activations.shape)}",
+        )
     return weights

@@ -52,8 +52,15 @@ class FunctionCost(Cost):
         if self._takes_weights:
             return x, y, ops.broadcast_to(weights, ops.shape(x)[-1:])
         scaling = self._scaling
-        if len(weights.shape):
-            checks.weighable(self.function, scaling.exponent)
+        if len(weights.shape) and scaling.exponent is None:
+            raise checks.invalid(
+                "a cost whose coordinates can be weighted, because a "
+                "`sample_weight` is given",
+                f"cost={getattr(self.function, '__name__', self.function)}, "
+                "for which no scaling of a coordinate counts it several times",
+                "Let the function take `weights`, of shape (d,), as a third "
+                "argument.",
+            )
         exponent = 0.5 if scaling.exponent is None else scaling.exponent
         if scaling.averages:
             # Relative weights: the function counts the coordinates itself.

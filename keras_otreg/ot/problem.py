@@ -1,7 +1,9 @@
 """The transport problem: everything that changes the optimal plan."""
 
+import numbers
 from typing import Any, NamedTuple
 
+import numpy as np
 from keras import ops
 
 from keras_otreg import checks
@@ -47,13 +49,49 @@ def prepared(problem: TransportProblem) -> TransportProblem:
             out of range. Values of tensors are not looked at.
     """
     checks.instance_of(problem, TransportProblem, "problem", EXPECTED)
-    checks.strength(problem.epsilon)
+    if isinstance(problem.epsilon, (numbers.Real, np.ndarray)):
+        for value in np.ravel(problem.epsilon).tolist():
+            checks.positive(value, "epsilon")
     C = at_least_float32(problem.C)
 
     def like_cost(value):
         return None if value is None else ops.convert_to_tensor(value, C.dtype)
 
     a, b = like_cost(problem.a), like_cost(problem.b)
-    checks.weights_of_costs(C, a, b)
-    rho = tuple(map(like_cost, checks.prices(problem.rho)))
+    _check_shapes(C, a, b)
+    rho = tuple(map(like_cost, _prices(problem.rho)))
     return TransportProblem(C, a, b, like_cost(problem.epsilon), rho)
+
+
+def _check_shapes(C, a, b):
+    shapes = tuple(tuple(x.shape) for x in (C, a, b))
+    rows, columns = shapes[0][-2:] if len(shapes[0]) > 1 else (-1, -1)
+    for shape, size in zip(shapes[1:], (rows, columns), strict=True):
+        if not shape or shape[-1] != size and None not in (shape[-1], size):
+            raise checks.invalid(
+                "costs C of shape (..., n, m), weights a of shape (..., n) and "
+                "b of shape (..., m)",
+                "shapes {}, {} and {}".format(*shapes),
+            )
+
+
+def _prices(rho):
+    """Return the prices of both marginals; `None` for one that is exact."""
+    pair = rho if isinstance(rho, (tuple, list)) else (rho, rho)
+    if len(pair) != 2:
+        raise checks.invalid(
+            "None, a price, or a pair of them, (rows, columns)",
+            f"rho={rho!r}",
+            argument="rho",
+        )
+    for value in pair:
+        if isinstance(value, numbers.Real):
+            expected = "None, or a number above 0"
+            checks.number(
+                value, "rho", expected=expected, valid=lambda x: x > 0
+            )
+    # An infinite price is never paid.
+    return tuple(
+        None if isinstance(x, numbers.Real) and x == float("inf") else x
+        for x in pair
+    )

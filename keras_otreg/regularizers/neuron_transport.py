@@ -10,6 +10,7 @@ from keras_otreg import checks
 from keras_otreg.ot import Sinkhorn, fixed_plan
 from keras_otreg.ot.costs import squared_euclidean
 from keras_otreg.ot.numerics import at_least_float32
+from keras_otreg.regularizers.starting_point import misfit
 from keras_otreg.saving import (
     Described,
     decode_array,
@@ -72,11 +73,23 @@ class NeuronTransport(Described, keras.regularizers.Regularizer):
         self.start = checks.finite_array(decode_array(start), "start")
         self.strength = checks.non_negative(strength, "strength")
         self.epsilon = checks.positive(epsilon, "epsilon")
-        self.axis = checks.axis_of(axis, self.start.shape)
+        rank = max(1, self.start.ndim)
+        axis = checks.number(
+            axis,
+            "axis",
+            expected=f"one of the {rank} axes of the starting point",
+            valid=lambda x: x.is_integer() and -rank <= x < rank,
+        )
+        self.axis = int(axis - rank if axis >= 0 else axis)
 
     def __call__(self, x):
         """The penalty of a weight."""
-        checks.equal_neuron_inputs(self.start.shape, x.shape, self.axis)
+        fixed = [list(shape) for shape in (self.start.shape, x.shape)]
+        for shape in fixed:
+            del shape[self.axis : self.axis + 1 or None]
+        if fixed[0] != fixed[1] or self.start.ndim != len(x.shape):
+            but = f", in all but axis {self.axis}, which counts neurons"
+            raise misfit(self.start.shape, x, but)
         neurons = _neurons(at_least_float32(x), self.axis)
         start = ops.convert_to_tensor(self.start, dtype=neurons.dtype)
         points = _neurons(start, self.axis), neurons

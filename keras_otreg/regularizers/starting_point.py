@@ -43,13 +43,25 @@ class StartingPoint(Described, keras.regularizers.Regularizer):
 
     def __call__(self, x):
         """The penalty of a weight."""
-        checks.equal_shapes(self.start.shape, x.shape)
+        if self.start.shape != tuple(x.shape):
+            raise misfit(self.start.shape, x)
         start = ops.convert_to_tensor(self.start, dtype=x.dtype)
         return 0.5 * self.strength * ops.sum(ops.square(x - start))
 
     def get_config(self):
         """Returns the constructor's arguments."""
         return {"start": encode_array(self.start), "strength": self.strength}
+
+
+def misfit(start: Any, weight: Any, but: str = "") -> ValueError:
+    """Return the error for a weight that does not fit its starting point."""
+    # Keras gives the regulariser of a kernel to the two factors of LoRA too.
+    return checks.invalid(
+        f"a weight of the shape of its starting point, {tuple(start)}{but}",
+        f"shape {tuple(weight.shape)}",
+        "If its layer has LoRA, call `enable_lora` first and "
+        "`add_starting_point` after it",
+    )
 
 
 @export
