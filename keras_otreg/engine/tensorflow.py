@@ -160,7 +160,7 @@ class Engine(base.Engine):
 
         @tf.custom_gradient
         def added(*tensors):
-            sums = context.all_reduce("SUM", list(tensors))
+            sums = [_sum(context, each) for each in tensors]
             return sums, lambda *upstream: [
                 each * context.num_replicas_in_sync for each in upstream
             ]
@@ -176,12 +176,12 @@ class Engine(base.Engine):
         replicas = context.num_replicas_in_sync
         own = tf.convert_to_tensor(context.replica_id_in_sync_group)
         size = tf.shape(x)[0]
-        sizes = context.all_reduce("SUM", tf.one_hot(own, replicas, size, 0))
+        sizes = _sum(context, tf.one_hot(own, replicas, size, 0))
         start = tf.reduce_sum(sizes[:own])
 
         @tf.custom_gradient
         def joined(x):
-            rows = context.all_gather(x, axis=0)
+            rows = _rows(context, x)
             rows.set_shape([None, *x.shape[1:]])
             return (
                 rows,
@@ -195,7 +195,7 @@ class Engine(base.Engine):
         context = _replica()
         if context is None:
             return flag
-        return context.all_reduce("SUM", tf.cast(flag, "float32")) > 0.0
+        return _sum(context, tf.cast(flag, "float32")) > 0.0
 
     def reducible_logs(self, logs):
         """Give scalars an axis, along which Keras averages over workers.
@@ -217,6 +217,42 @@ def _replica():
     context = tf.distribute.get_replica_context()
     alone = context is None or context.num_replicas_in_sync == 1
     return None if alone else context
+
+
+def _sum(context, x):
+    """Sum of a tensor over all replicas."""
+    if _has_all_in_one_graph(context):
+        return _merged(context, tf.add_n, x)
+    return context.all_reduce("SUM", x)
+
+
+def _rows(context, x):
+    """The rows of all replicas, joined."""
+    if _has_all_in_one_graph(context):
+        return _merged(context, lambda parts: tf.concat(parts, 0), x)
+    return context.all_gather(x, axis=0)
+
+
+def _merged(context, function, x):
+    """Apply a function to the list of the tensors of all replicas."""
+
+    def merge(strategy, values):
+        return function(strategy.experimental_local_results(values))
+
+    return context.merge_call(merge, args=(x,))
+
+
+def _has_all_in_one_graph(context):
+    """Return whether the tensors of all replicas can be used together.
+
+    TensorFlow's collectives would do, but a second strategy numbers them as
+    the first one did, and fails where another loss sends other shapes.
+    TensorFlow 2.21 tells in no public way that XLA compiles a step for GPUs,
+    where replicas have graphs of their own.
+    """
+    strategy = context.strategy
+    is_mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
+    return is_mirrored and strategy.extended._use_merge_call()
 
 
 @functools.cache

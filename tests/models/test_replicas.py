@@ -38,3 +38,10 @@ def test_replicas_log_and_learn_what_one_device_does(fitted, count):
         np.testing.assert_allclose(
             found[name], value, rtol=0, atol=2e-5 * size, err_msg=name
         )
+
+
+def test_a_second_strategy_may_have_another_loss(run_script):
+    printed = run_script(SCRIPT.with_name("second_strategy.py"))
+    values = [float(line) for line in printed.split()]
+    assert len(values) == 3
+    assert np.isfinite(values).all()
