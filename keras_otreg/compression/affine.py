@@ -200,10 +200,14 @@ class ConvolvesEach(Passes):
 
     def trace(self, call, layouts, shapes, groups):
         """The layout of the input."""
-        if call.layer.depth_multiplier != 1:
-            why = "it makes several channels of each"
-            return Rule(why).trace(call, layouts, shapes, groups)
+        if reason := self.obstacle(call.layer, shapes[call.inputs[0]]):
+            return Rule(reason).trace(call, layouts, shapes, groups)
         return super().trace(call, layouts, shapes, groups)
+
+    def obstacle(self, layer: Any, shape: Any) -> str:
+        """Why a layer cannot be narrowed; empty if it can."""
+        many = layer.depth_multiplier != 1
+        return "it makes several channels of each" if many else ""
 
     def kernel(self, layer: Any) -> np.ndarray:
         """The kernel, of shape `(positions, channels)`."""
@@ -306,8 +310,12 @@ def without_activation(layer: Any) -> Any:
     config.pop("lora_rank", None)
     twin = type(layer).from_config(config)
     twin.build_from_config(layer.get_build_config())
-    for own, known in zip(twin.weights, layer.weights, strict=False):
-        own.assign(known)
+    # An adapter of LoRA is merged.
+    store: dict[str, Any] = {}
+    layer.save_own_variables(store)
+    twin.load_own_variables(
+        {k: keras.ops.convert_to_numpy(v) for k, v in store.items()}
+    )
     return twin
 
 

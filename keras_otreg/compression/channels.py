@@ -156,8 +156,8 @@ def register(layer: type, rule: Rule) -> None:
             of their own.
         rule: A `Rule`: `Passes()` for a layer that treats each channel by
             itself, `Ties()` for one that combines tensors channel by channel,
-            `Mixes("units")` for one that computes new neurons from all,
-            `Rule("reason")` for one that keeps its width.
+            `affine.Mixes(size="units")` for one that computes new neurons from
+            all, `Rule("reason")` for one that keeps its width.
 
     Example:
         ```python

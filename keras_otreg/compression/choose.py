@@ -24,9 +24,7 @@ def transport(gram: np.ndarray, count: int, rng: np.random.Generator):
     Returns:
         Indices of neurons, in ascending order.
     """
-    variance = np.diag(gram)
-    mass = variance / max(variance.sum(), np.finfo(float).tiny)
-    costs = squared_sines(gram)
+    mass, costs = _mass(gram), squared_sines(gram)
     kept = _farthest(mass, costs, count)
     for _ in range(MAX_ROUNDS):
         plan = semi_relaxed_plan(costs[:, kept], mass)
@@ -88,6 +86,19 @@ def semi_relaxed_plan(costs: np.ndarray, mass: np.ndarray) -> np.ndarray:
     return mass[:, None] * shares / shares.sum(axis=1, keepdims=True)
 
 
+def plan_onto(gram: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The plan that moves all neurons onto those that stay.
+
+    Args:
+        gram: Covariances between neurons, of shape `(n, n)`.
+        kept: Which of them stay, of shape `(k,)`.
+
+    Returns:
+        The plan, of shape `(n, k)`, whose entries sum to 1.
+    """
+    return semi_relaxed_plan(squared_sines(gram)[:, kept], _mass(gram))
+
+
 def squared_sines(gram: np.ndarray) -> np.ndarray:
     """One minus the squared correlation between any two neurons."""
     variance = np.diag(gram)
@@ -125,6 +136,11 @@ def pivoted(gram: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         left[pivot] = 0.0
         unexplained.append(left.sum())
     return np.asarray(order), np.asarray(unexplained)
+
+
+def _mass(gram):
+    variance = np.diag(gram)
+    return variance / max(variance.sum(), np.finfo(float).tiny)
 
 
 def _farthest(mass, costs, count):

@@ -1,7 +1,7 @@
 """A student that is given its weights layer by layer."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from keras_otreg import checks
 from keras_otreg.compression import affine
 from keras_otreg.compression.affine import ConvolvesEach, Mixes
 from keras_otreg.compression.channels import Traced, rule_of
-from keras_otreg.compression.choose import CHOICES
+from keras_otreg.compression.choose import CHOICES, plan_onto
 from keras_otreg.compression.graph import Graph
 from keras_otreg.compression.least_squares import (
     VALIDATION,
@@ -49,15 +49,22 @@ class Fit:
         source: Path of the teacher's layer.
         neurons: Which of the teacher's neurons it computes.
         of: How many the teacher has.
+        plan: How the mass of the teacher's neurons is moved onto those that
+            stay, of shape `(of, len(neurons))`; `None` if all of them stay.
         explained: Share of their variance that the layer explains, on samples
             that it was not fitted on.
+        rows: On how many rows it was fitted: samples, times positions.
+        inputs: How many inputs it has, times positions of its kernel.
     """
 
     path: str
     source: str
     neurons: np.ndarray
     of: int
+    plan: np.ndarray | None
     explained: float
+    rows: int
+    inputs: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,15 +137,24 @@ class Heir:
             g: interpolation(grams[h], self.kept[g])
             for g, h in narrowed.items()
         }
+        self.plans = {
+            g: plan_onto(grams[h], self.kept[g]) for g, h in narrowed.items()
+        }
         # Scale and shift from a fitted output to that of the teacher.
         self._affine: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.fits: list[Fit] = []
 
-    def inherit(self) -> list[Fit]:
+    @property
+    def number_of_fits(self) -> int:
+        """How many layers are fitted."""
+        calls = self.own.graph.calls
+        fitted = filter(self._is_fitted, map(calls.__getitem__, self.source))
+        return len({id(call.layer) for call in fitted})
+
+    def inherit(self) -> Iterator[Fit]:
         """Set all weights of the student that it can inherit.
 
-        Returns:
-            What each linear layer inherited.
+        Yields:
+            What each linear layer inherited, after it has been fitted.
         """
         done = set()
         for index, call in enumerate(self.own.graph.calls):
@@ -147,15 +163,21 @@ class Heir:
             if not getattr(layer, "weights", ()) or id(layer) in done:
                 continue
             done.add(id(layer))
-            if source is not None and isinstance(rule, Mixes | ConvolvesEach):
-                self._fit(index, rule, layer, source)
+            if source is not None and self._is_fitted(call):
+                yield self._fit(index, rule, layer, source)
             elif isinstance(layer, keras.layers.BatchNormalization):
                 self._normalise(index, layer, source)
             elif source is not None and self.is_copy:
                 known = self.known.graph.calls[source].layer
                 ends = call.inputs[0], call.outputs[0]
                 rule.take(layer, known, *map(self._at, ends))
-        return self.fits
+
+    def _is_fitted(self, call):
+        rule = rule_of(call.layer)
+        if not isinstance(rule, Mixes | ConvolvesEach):
+            return False
+        shape = self.own.graph.shapes[call.inputs[0]]
+        return not rule.obstacle(call.layer, shape)
 
     def _at(self, key):
         """Positions in the teacher of the channels of a student's tensor."""
@@ -174,14 +196,15 @@ class Heir:
         outs = self._at(call.outputs[0])
         scale, shift = scale_and_shift(norm, outs)
         prior = self._prior(rule, call, known, outs) * scale
-        kernel, constant, explained = self._regress(
+        kernel, constant, explained, rows = self._regress(
             index, source, prior, (outs, scale, shift)
         )
         is_normalised = chain_after(self.own.graph, index).norm is not None
         factor = np.ones_like(scale)
         if is_normalised:
             # The size that the kernel has in the teacher.
-            factor = np.where(np.abs(scale) > 1e-6, 1.0 / scale, 1.0)
+            is_alive = np.abs(scale) > 1e-6
+            factor = 1.0 / np.where(is_alive, scale, 1.0)
         rule.assign(layer, (kernel * factor).reshape(prior.shape))
         if affine.has_bias(layer):
             layer.bias.assign(constant * factor)
@@ -190,7 +213,9 @@ class Heir:
             self._affine[call.outputs[0]] = (1.0 / factor, constant)
         share = 1.0 if np.isnan(explained).all() else np.nanmean(explained)
         of = self.known.graph.shapes[known.outputs[0]][-1]
-        self.fits.append(Fit(call.path, known.path, outs, of, float(share)))
+        (group,) = self.own.layouts[call.outputs[0]]
+        plan = self.plans.get(group)
+        return Fit(call.path, known.path, outs, of, plan, float(share), *rows)
 
     def _regress(self, index, source, prior, target):
         """Regress what a layer is to return on what it takes."""
@@ -222,7 +247,8 @@ class Heir:
             x = rule.rows(call.layer, new[call.inputs[0]], where)
             regression.add(x, z, first)
         intercept = affine.has_bias(call.layer) or chain.norm is not None
-        return regression.solve(prior, self.ridge, intercept)
+        rows = self.samples.count * len(where), len(prior)
+        return *regression.solve(prior, self.ridge, intercept), rows
 
     def _where(self, shape, inputs):
         """Positions of a map that a fit looks at, the same in each sample."""

@@ -1,6 +1,7 @@
 """Weights of a narrow network from those of a wide one."""
 
 import io
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,7 +73,7 @@ def inherit(
             chooses it for each layer: half of the samples are fitted, the
             others tell how well.
         seed: Of the choices that are random.
-        verbose: Whether to print a table.
+        verbose: Whether to show a bar and print a table.
 
     Returns:
         A `Fit` for each layer, by its path.
@@ -89,7 +90,23 @@ def inherit(
         2025), arXiv 2407.02447, for least squares after a matching.
     """
     heir = Heir(student, teacher, samples, layers, choose, ridge, seed)
-    found = Inheritance((fit.path, fit) for fit in heir.inherit())
+    bar = keras.utils.Progbar(
+        heir.number_of_fits, verbose=int(verbose), unit_name="layer"
+    )
+    found = Inheritance()
+    for fit in heir.inherit():
+        found[fit.path] = fit
+        bar.add(1)
     if verbose:
         rich.console.Console().print(str(found))
+    few = [fit for fit in found.values() if fit.rows < fit.inputs]
+    if few:
+        warnings.warn(
+            "Expected at least as many rows (samples times positions) as "
+            f"inputs of a layer. Received {few[0].rows} rows for "
+            f"{few[0].inputs} inputs of '{few[0].path}', and too few for "
+            f"{len(few)} layers in all: they stay close to the teacher's own "
+            "weights. Pass more samples.",
+            stacklevel=2,
+        )
     return found

@@ -25,6 +25,7 @@ def narrow(
     choose: str = "transport",
     ridge: float | str = "validation",
     seed: int = 0,
+    verbose: bool = True,
 ) -> keras.Model:
     """A network of the same layers as a teacher's, with fewer neurons.
 
@@ -48,6 +49,7 @@ def narrow(
         choose: See `inherit`.
         ridge: See `inherit`.
         seed: See `inherit`.
+        verbose: See `inherit`.
 
     Returns:
         A plain `keras.Model` with the teacher's names of layers.
@@ -62,6 +64,7 @@ def narrow(
         ```
     """
     traced = Traced.of(teacher)
+    keep = (keep,) if isinstance(keep, str) else keep
     if isinstance(width, Budget):
         widths = widths_of(traced, 1.0, keep, classes)
         free = _free(traced, keep)
@@ -76,7 +79,13 @@ def narrow(
     student = narrowed(teacher, traced, widths)
     if samples is not None:
         inherit(
-            student, teacher, samples, choose=choose, ridge=ridge, seed=seed
+            student,
+            teacher,
+            samples,
+            choose=choose,
+            ridge=ridge,
+            seed=seed,
+            verbose=verbose,
         )
     return student
 
@@ -122,7 +131,13 @@ def widths_of(
                 )
         widths |= {group: size for group, (_, size) in asked.items()}
     else:
-        _size(width, 2**31, "width", least=0.0, most=1.0)
+        if not _is_share(width):
+            raise ValueError(
+                "Invalid value for argument `width`. Expected a share above "
+                "0.0, of at most 1.0; a mapping from paths of layers to shares "
+                "or numbers of neurons; or an `otreg.compression.Budget`. "
+                f"Received: {width!r}"
+            )
         widths |= {
             k: _size(width, n, "width")
             for k, n in widths.items()
@@ -184,16 +199,19 @@ def _check_free(traced, path, group):
         )
 
 
-def _size(value, neurons, name, least=0.0, most=1.0):
+def _is_share(value):
+    is_real = isinstance(value, numbers.Real)
+    whole = isinstance(value, numbers.Integral)
+    return is_real and not whole and 0.0 < float(value) <= 1.0
+
+
+def _size(value, neurons, name):
     """The number of neurons that a share or a number stands for."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if whole and 1 <= value <= neurons:
         # One neuron; all of them are asked for by 1.0.
         return int(value)
-    is_share = isinstance(value, numbers.Real) and not isinstance(
-        value, numbers.Integral
-    )
-    if is_share and least < float(value) <= most:
+    if _is_share(value):
         return max(1, round(float(value) * neurons))
     raise ValueError(
         f"Invalid value for argument `{name}`. Expected a share above 0, of at "

@@ -57,7 +57,8 @@ class Prices:
         held = sum(int(np.prod(x.shape)) for x in weights)
         if isinstance(rule, Mixes):
             positions = rule.kernel_positions(call.layer)
-            kernel = positions * ins * outs
+            groups = getattr(call.layer, "groups", 1)
+            kernel = positions * ins // groups * outs
             bias = outs if affine.has_bias(call.layer) else 0
             first = rule.first_half(call.layer) * ins
             flops = 2 * work * (kernel + first)

@@ -1,6 +1,7 @@
 """A graph that is run call by call over all samples, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import Any
 
 import keras
@@ -35,6 +36,7 @@ class Samples:
         self._is_array = not hasattr(
             samples, "element_spec"
         ) and not isinstance(samples, keras.utils.PyDataset)
+        self._dtypes = [x.dtype for x in models[0].inputs]
         self.count = 0
         for batch in self:
             for model in models:
@@ -47,6 +49,14 @@ class Samples:
             )
 
     def __iter__(self) -> Iterator[list[Any]]:
+        for batch in self._batches():
+            # As a Functional network casts what it takes.
+            yield [
+                keras.ops.convert_to_tensor(x, dtype)
+                for x, dtype in zip_longest(batch, self._dtypes)
+            ]
+
+    def _batches(self):
         if self._is_array:
             leaves = keras.tree.flatten(self._samples)
             for start in range(0, len(leaves[0]), BATCH_SIZE):
@@ -94,8 +104,7 @@ class Run:
         if live is not None:
             self._bytes -= _bytes(live)
         if live is None or position > index:
-            tensors = [keras.ops.convert_to_tensor(x) for x in batch]
-            live = dict(zip(self.graph.inputs, tensors, strict=True))
+            live = dict(zip(self.graph.inputs, batch, strict=True))
             position = 0
         for call in self.graph.calls[position:index]:
             live |= call(live)

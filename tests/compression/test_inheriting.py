@@ -192,3 +192,65 @@ def test_a_layer_without_its_activation_has_the_same_weights(settled):
     x = np.ones((1, 2), "float32")
     plain = np.asarray(without_activation(layer)(x))
     np.testing.assert_allclose(np.maximum(plain, 0.0), np.asarray(layer(x)))
+
+
+def dense_pair(settled):
+    inputs = keras.Input((6,))
+    x = layers.Dense(8, activation="relu", name="a")(inputs)
+    return settled(keras.Model(inputs, layers.Dense(3, name="b")(x)))
+
+
+@pytest.mark.parametrize("kind", ["adapter", "quantised"])
+def test_layers_with_adapters_or_quantised_keep_their_function(settled, kind):
+    teacher = dense_pair(settled)
+    layer = teacher.get_layer("a")
+    if kind == "adapter":
+        layer.enable_lora(2)
+        settled(layer)
+    else:
+        layer.quantize("int8")
+    x = np.random.default_rng(0).normal(size=(50, 6)).astype("float32")
+    student = narrow(teacher, 1.0, samples=x)
+    np.testing.assert_allclose(
+        predictions(student, x), predictions(teacher, x), atol=1e-4
+    )
+
+
+def test_channels_in_groups_stay_and_are_taken(settled, images):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(12, 3, activation="relu", name="a")(inputs)
+    x = layers.Conv2D(12, 3, groups=3, name="groups")(x)
+    x = layers.DepthwiseConv2D(3, depth_multiplier=2, name="two")(x)
+    x = layers.Dense(20, name="b")(layers.GlobalAveragePooling2D()(x))
+    teacher = settled(keras.Model(inputs, layers.Dense(4, name="c")(x)))
+    same = narrow(teacher, 1.0, samples=images)
+    target = predictions(teacher, images)
+    np.testing.assert_allclose(predictions(same, images), target, atol=1e-3)
+    smaller = narrow(teacher, 0.5, samples=images)
+    assert smaller.get_layer("groups").filters == 12
+    error = np.square(predictions(smaller, images) - target).mean()
+    assert error < 0.2 * target.var()
+
+
+def test_samples_are_cast_as_the_network_casts_them(settled):
+    teacher = dense_pair(settled)
+    x = np.random.default_rng(0).integers(0, 9, size=(50, 6), dtype="uint8")
+    found = [
+        narrow(teacher, 0.5, samples=samples).get_weights()
+        for samples in (x, x.astype("float32"))
+    ]
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_fewer_rows_than_inputs_work_and_warn(settled):
+    teacher = dense_pair(settled)
+    x = np.random.default_rng(0).normal(size=(3, 6)).astype("float32")
+    student = narrow(teacher, {"a": 4})
+    with pytest.warns(UserWarning, match="at least as many rows"):
+        found = inherit(student, teacher, x, verbose=False)
+    assert np.isfinite(predictions(student, x)).all()
+    plan = found["a"].plan
+    assert plan.shape == (8, 4)
+    np.testing.assert_allclose(plan.sum(), 1.0)
+    assert found["b"].plan is None

@@ -104,7 +104,7 @@ def test_a_budget_takes_neurons_where_they_say_nothing(settled, images):
 @pytest.mark.parametrize(
     ("width", "message"),
     [
-        (0, "share above 0"),
+        (0, "share above 0.0"),
         (1.5, "share above 0"),
         ({"dense": 99}, "from 1 to 10"),
         ({"nowhere": 0.5}, "Expected paths of layers"),
