@@ -1,1 +1,1 @@
-"""This library measured beside others: `python -m keras_otreg benchmark`."""
+"""Comparison of methods, and records of measurements."""

@@ -1,11 +1,13 @@
-"""What a run was made on, and by which command, in a file beside it."""
+"""Records of measurements: the machine, the command, a section of a page."""
 
 import json
 import os
 import pathlib
 import platform
+import re
 import shlex
 import sys
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -52,14 +54,14 @@ def _processor():
 
 
 def write_about(path: pathlib.Path, **more: Any) -> None:
-    """Writes down which command made the results, and on what."""
+    """Write the current command and the machine into a JSON file."""
     about = {**more, "command": shlex.join(sys.argv[1:]), **machine()}
     with whole(path) as unfinished:
         unfinished.write_text(json.dumps(about, indent=2), "utf-8")
 
 
 def read_about(path: pathlib.Path) -> dict[str, Any]:
-    """Reads what `write_about` wrote.
+    """Read a file of `write_about`.
 
     Raises:
         ValueError: If it is damaged.
@@ -68,3 +70,49 @@ def read_about(path: pathlib.Path) -> dict[str, Any]:
         about = dict(json.loads(path.read_text(encoding="utf-8")))
         checks.all_there(about, ("command",))
     return about
+
+
+def origin(
+    about: dict[str, Any], program: str = "python -m keras_otreg"
+) -> tuple[str, str]:
+    """The command of a run, and the machine that it ran on, as Markdown.
+
+    Args:
+        about: From `read_about`, without what is said elsewhere.
+        program: What the command is of.
+    """
+    on = "; ".join(f"{k} {v}" for k, v in about.items() if k != "command")
+    # Where its tables went is of no use to those who repeat it.
+    command = re.sub(r"(--out )('.*?'|\S+)", r"\1DIR", about["command"])
+    return f"Command: `{program} {command}`", on
+
+
+def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
+    """Replace one section of a Markdown page; the rest stays as it is.
+
+    Args:
+        page: The file; made if it is not there.
+        name: Of the section.
+        paragraphs: Its new text.
+
+    Raises:
+        ValueError: If one of the marks around the section is lost.
+    """
+    begin = f"<!-- {name}: written by `--page` -->"
+    end = f"<!-- {name}: end -->"
+    text = page.read_text(encoding="utf-8") if page.exists() else "# Results\n"
+    checks.whole_section(text, begin, end, page)
+    before, after = f"{text.rstrip()}\n\n", "\n"
+    if begin in text:
+        before, rest = text.split(begin)
+        after = rest.split(end)[1]
+    section = "\n\n".join([begin, *paragraphs, end])
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with whole(page) as unfinished:
+        unfinished.write_text(f"{before}{section}{after}", encoding="utf-8")
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in Markdown, with a line for each of the rows."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -90,17 +90,6 @@ def with_baseline(names: Collection[str], baseline: str, task: str) -> None:
         )
 
 
-def with_plan(loss: str, known: Collection[str], name: str) -> None:
-    """Raises if the method whose plan is looked at has no plan."""
-    if loss not in known:
-        raise ValueError(
-            "Invalid value for argument `protocol: shown`. Expected a method "
-            "that has a plan to look at: one that uses 'penalties' with a "
-            f"loss among {sorted(known)}. Received: {name!r}, "
-            f"with the loss {loss!r}"
-        )
-
-
 def some_quick(are_quick: Iterable[bool]) -> None:
     """Raises if none of the tasks is quick."""
     if not any(are_quick):

@@ -1,10 +1,10 @@
-"""The ways of learning that the demos compare: the rows of their tables."""
+"""Methods that the demos compare: the rows of their tables."""
 
 import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from keras_otreg import class_costs
 from keras_otreg.data import Labelled, paired
 from keras_otreg.demo.task import Task
 from keras_otreg.experiments import networks
-from keras_otreg.experiments.methods import Method, learner
+from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
 from keras_otreg.experiments.training import Trainee, trainee
@@ -25,33 +25,19 @@ from keras_otreg.regularizers import add_starting_point
 WIDE, NARROW = "same network", "a quarter as wide"
 SCRATCH, PLAIN = "from scratch", "plain fine-tuning"
 TRANSPORT, ALIGNMENT = "transport", "alignment everywhere"
-# What each student is compared with: learning without a regulariser.
-BASELINES = {WIDE: PLAIN, NARROW: SCRATCH}
 JOINT = "digits and letters"
 ALONE, SHOWN = "target alone", "JTLN, MK-MMD"
+# What each student is compared with: learning without a penalty.
+BASELINES = {WIDE: PLAIN, NARROW: SCRATCH, JOINT: ALONE}
 SOURCE_BATCH = 64
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A way of learning on a problem.
-
-    Attributes:
-        student: Which network learns.
-        method: What is done.
-        problem: What is learnt, and from which weights.
-        learner: Makes a `Trainee`, given the strength of the regulariser, the
-            few labelled samples and the seed that they were drawn with.
-        strengths: Among which to choose; none without a regulariser.
-        each_draw: Whether a learner is for one draw of labels only.
-    """
+class Row(NamedTuple):
+    """A method on a problem, and the name of the student that learns."""
 
     student: str
-    method: str
     problem: Problem
-    learner: Callable[[float | None, Labelled, int], Trainee]
-    strengths: tuple[float, ...] = ()
-    each_draw: bool = False
+    method: Any
 
 
 def digit_rows(
@@ -59,38 +45,70 @@ def digit_rows(
 ) -> list[Row]:
     """Fine-tuning to the digits of another scanner, and compression."""
     wide = _problem(teacher, networks.wide, task, settings)
-    wide = dataclasses.replace(wide, places=networks.places([]))
     narrow = _problem(teacher, networks.narrow, task, settings)
-    narrow = dataclasses.replace(
-        narrow, places=networks.places(networks.NARROW_STAGES)
-    )
     taught = dataclasses.replace(wide, pretrained=True)
     pull = _default(add_starting_point, "strength")
     penalty = functools.partial(
         Method,
         uses="penalties",
-        strengths=(_default(Penalty, "weight"),),
+        strengths=settings.strengths or (_default(Penalty, "weight"),),
         loss="RepresentationTransport",
     )
-    rows = [
-        (WIDE, wide, Method(SCRATCH, "plain")),
-        (WIDE, taught, Method(PLAIN, "plain")),
-        (WIDE, taught, Method("frozen features", "frozen")),
-        (WIDE, taught, Method("L2-SP", "starting_point", (pull,))),
-        (WIDE, taught, penalty(TRANSPORT)),
+    pulls = settings.strengths or (pull,)
+    return [
+        Row(WIDE, wide, Method(SCRATCH, "plain")),
+        Row(WIDE, taught, Method(PLAIN, "plain")),
+        Row(WIDE, taught, Method("frozen features", "frozen")),
+        Row(WIDE, taught, Method("L2-SP", "starting_point", pulls)),
+        Row(WIDE, taught, penalty(TRANSPORT)),
         *(
-            (WIDE, taught, penalty(f"{plan} plan", arguments={"plan": plan}))
-            for plan in ("identity", "uniform")
+            Row(WIDE, taught, penalty(f"{x} plan", arguments={"plan": x}))
+            for x in ("identity", "uniform")
         ),
-        (NARROW, narrow, Method(SCRATCH, "plain")),
-        (NARROW, narrow, penalty(TRANSPORT)),
-        (
+        Row(NARROW, narrow, Method(SCRATCH, "plain")),
+        Row(NARROW, narrow, penalty(TRANSPORT)),
+        Row(
             NARROW,
             narrow,
             penalty(ALIGNMENT, loss="TransportAlignment", at="everywhere"),
         ),
     ]
-    return [_row(*row, settings) for row in rows]
+
+
+@dataclasses.dataclass(frozen=True)
+class JointMethod:
+    """Joint transfer, tied to the source by costs between classes.
+
+    Attributes:
+        name: Under which the results are kept.
+        costs: Returns the costs, given the few labelled samples and the seed
+            of their draw; `None` for no transport.
+    """
+
+    name: str
+    costs: Callable[[Labelled, int], Any] | None
+    strengths: tuple[float, ...] = ()
+    is_built_on_labels: bool = True
+
+    def learner(
+        self, problem: Problem, strength: float | None, few: Labelled, seed: int
+    ) -> Trainee:
+        """Return a student with a head for the source, compiled."""
+        keras.utils.set_random_seed(seed)
+        student = problem.student()
+        transport = None
+        if self.costs is not None:
+            costs = class_costs.normalise(self.costs(few, seed))
+            transport = ClassTransport(costs)
+        classes = problem.teacher.output_shape[-1]
+        source_task = SourceTask(
+            keras.layers.Dense(classes, activation="softmax"),
+            at="features",
+            loss="sparse_categorical_crossentropy",
+            transport=transport,
+        )
+        model = TransferModel(student, source_task=source_task)
+        return trainee(model, student, problem.settings)
 
 
 def joint_rows(
@@ -98,9 +116,8 @@ def joint_rows(
 ) -> list[Row]:
     """The rows of the paper's table, and a control."""
     alone = _problem(source_network, networks.wide, task, settings)
-    alone = dataclasses.replace(
-        alone, batches=functools.partial(_pairs, task.source)
-    )
+    batches = functools.partial(_pairs, task.source)
+    alone = dataclasses.replace(alone, batches=batches)
     after = dataclasses.replace(alone, pretrained=True)
 
     def from_features(cost, few, seed):
@@ -125,65 +142,28 @@ def joint_rows(
         ),
         "JTLN, random": at_random,
     }
-    plain = [
-        _row(JOINT, alone, Method(ALONE, "plain"), settings),
-        _row(JOINT, after, Method("source, then target", "plain"), settings),
-    ]
-    return plain + [
-        Row(
-            JOINT,
-            name,
-            alone,
-            functools.partial(_joint_learner, alone, cost),
-            each_draw=True,
-        )
-        for name, cost in costs.items()
+    return [
+        Row(JOINT, alone, Method(ALONE, "plain")),
+        Row(JOINT, after, Method("source, then target", "plain")),
+        *(Row(JOINT, alone, JointMethod(*each)) for each in costs.items()),
     ]
 
 
 def _problem(teacher, network, task, settings):
+    is_wide = network is networks.wide
     return Problem(
         teacher=teacher,
         student=functools.partial(network, settings),
         pretrained=False,
         pool=task.pool,
         test=task.test,
-        places={},
+        places=networks.places([] if is_wide else networks.NARROW_STAGES),
         settings=settings,
     )
 
 
-def _row(student, problem, method, settings):
-    strengths = method.strengths and (settings.strengths or method.strengths)
-    return Row(
-        student,
-        method.name,
-        problem,
-        lambda strength, few, seed: learner(method, problem, strength, few),
-        strengths,
-    )
-
-
-def _joint_learner(problem, cost, strength, few, seed):
-    """A student with a head for the source, tied to it by costs of classes."""
-    keras.utils.set_random_seed(seed)
-    student = problem.student()
-    transport = None
-    if cost is not None:
-        transport = ClassTransport(class_costs.normalise(cost(few, seed)))
-    classes = problem.teacher.output_shape[-1]
-    source_task = SourceTask(
-        keras.layers.Dense(classes, activation="softmax"),
-        at="features",
-        loss="sparse_categorical_crossentropy",
-        transport=transport,
-    )
-    model = TransferModel(student, source_task=source_task)
-    return trainee(model, student, problem.settings)
-
-
 def _pairs(source, few, others, seed, usable):
-    """The few target samples beside batches of the source."""
+    """Batches of the few target samples beside the source."""
     if not usable:
         return None
     pairs = paired(

@@ -1,27 +1,20 @@
-"""The data of the demos, and how much is done with them."""
+"""Data and sizes of the demos."""
 
 import dataclasses
+from typing import NamedTuple
 
-from keras_otreg.data import (
-    Labelled,
-    few_shot,
-    letters,
-    mnist5k,
-    optdigits,
-)
+from keras_otreg.data import Labelled, few_shot, letters, mnist5k, optdigits
 from keras_otreg.experiments.settings import Settings
 
 
-@dataclasses.dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """Labelled images of a source and of a target, of the same shape.
 
     Attributes:
-        source: What the source network is trained on.
-        source_test: What tells how good it became.
+        source: Data to train the source network on.
+        source_test: Data to test it on.
         pool: Target data that the few labels are drawn from.
-        test: Target data that the reported accuracies are measured on, and
-            nothing else.
+        test: Target data for the reported accuracies alone.
     """
 
     source: Labelled

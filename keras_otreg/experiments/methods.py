@@ -1,4 +1,4 @@
-"""The ways of learning that are compared, by name."""
+"""Methods of learning the target, by name."""
 
 import dataclasses
 import functools
@@ -25,10 +25,8 @@ from keras_otreg.regularizers import (
     add_starting_point,
 )
 
-# What a file may name as a `solver`, of the losses that take one.
+# Values of `solver` in a file, for the losses that take one.
 SOLVERS = {"Sinkhorn": ot.Sinkhorn, "ProximalPoint": ot.ProximalPoint}
-# Losses between neurons, whose plan can be looked at.
-WITH_PLAN = ("RepresentationTransport", "TransportAlignment")
 # Learners that have nothing to choose.
 WITHOUT_STRENGTH = ("plain", "frozen")
 # What a method can ask of a task.
@@ -38,12 +36,12 @@ PLACES = ("penultimate", "stages", "everywhere", "head")
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A way of learning the target.
+    """A method of learning the target.
 
     Attributes:
         name: Under which the results are kept.
-        uses: What is done, one of the `LEARNERS`.
-        strengths: Among which to choose; none for a method without.
+        uses: One of the `LEARNERS`.
+        strengths: Candidates to choose from; none for a method without.
         loss: Name of a loss of this library.
         arguments: Those of the loss.
         at: Where the loss acts, one of `PLACES`.
@@ -74,41 +72,32 @@ class Method:
         checks.flag(self.quick, f"{self.name}: quick")
 
     @property
-    def has_choice(self) -> bool:
-        """Whether its strength is chosen, by trials."""
-        return len(self.strengths) > 1
+    def is_built_on_labels(self) -> bool:
+        """Whether a learner is for one draw of labels only."""
+        return self.uses == "delta"
 
+    def learner(
+        self, problem: Problem, strength: float | None, few: Labelled, seed: int
+    ) -> Trainee:
+        """Return a compiled model that learns by this method.
 
-def learner(
-    method: Method, problem: Problem, strength: float | None, few: Labelled
-) -> Trainee:
-    """A compiled model that learns in some way.
-
-    Args:
-        method: Which way.
-        problem: What is learnt.
-        strength: Of the regulariser; `None` for none.
-        few: The labelled samples, for methods that are built on them.
-
-    Returns:
-        The `Trainee`.
-    """
-    # Adapters start alike, whatever was done before.
-    keras.utils.set_random_seed(0)
-    student = problem.student()
-    model = LEARNERS[method.uses](method, problem, strength, few, student)
-    return trainee(model, student, problem.settings)
-
-
-def is_built_on_labels(method: Method) -> bool:
-    """Whether a learner is for one draw of labels only."""
-    return method.uses == "delta"
+        Args:
+            problem: What is learnt.
+            strength: Of the penalty; `None` for none.
+            few: The labelled samples, for methods that are built on them.
+            seed: Of the draw of labels; not used.
+        """
+        # Adapters start alike in all trainings.
+        keras.utils.set_random_seed(0)
+        student = problem.student()
+        model = LEARNERS[self.uses](self, problem, strength, few, student)
+        return trainee(model, student, problem.settings)
 
 
 def penalties(
     method: Method, pairs: Sequence[Pair], strength: float | None
 ) -> list[Penalty]:
-    """The penalties of a method between some pairs of layers.
+    """Return the penalties of a method between some pairs of layers.
 
     Raises:
         ValueError: If the loss is unknown or refuses its arguments.
@@ -159,12 +148,11 @@ def _delta(method, problem, strength, few, student):
     few = problem.samples(few)
     learning = trainee(frozen_but_for_head(tuned), tuned, problem.settings)
     train(learning, problem.start(), few, few, problem.settings)
-    pairs = problem.places[method.at]
     terms = []
-    for pair in pairs:
-        attention = channel_weights(tuned, pair[0], [(few.x, few.y)])
+    for at, teacher_at in problem.places[method.at]:
+        attention = channel_weights(tuned, at, [(few.x, few.y)])
         loss = losses.FeatureMap(attention)
-        terms += Penalty.at_each(loss, dict([pair]), weight=strength)
+        terms += Penalty.at_each(loss, {at: teacher_at}, weight=strength)
     return TransferModel(student, problem.teacher, terms)
 
 

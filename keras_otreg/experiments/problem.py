@@ -2,16 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_otreg.data import Labelled, few_shot
+from keras_otreg.data import Labelled
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.experiments.training import Outcome, Trainee, train
-from keras_otreg.models import TransferModel
 
 # A student's layer and the teacher's layer that it is compared with.
 Pair = tuple[str, str]
@@ -27,14 +24,14 @@ class Problem:
         student: Makes a network to train, whose last layer is `HEAD`.
         pretrained: Whether the student starts with the teacher's weights.
         pool: Target data that the few labels are drawn from.
-        test: Target data that is looked at once.
-        places: For each of `PLACES`, the pairs of layers there.
+        test: Target data for the reported accuracies.
+        places: For each of `methods.PLACES`, the pairs of layers there.
         settings: Number of steps, learning rate and labels of a class.
-        validation: Target data that strengths are chosen by; what was not
-            drawn of the pool, if not given.
-        batches: Makes the batches of a training of the few labelled samples,
-            the others of the pool, a seed, and whether the method can use
-            more than those; `None` for all samples in each step.
+        validation: Target data that strengths are chosen by; the rest of the
+            pool if not given.
+        batches: Makes the batches of a training from the few labelled
+            samples, the others of the pool, a seed, and whether the method
+            can use more than those; `None` for all samples in each step.
     """
 
     teacher: keras.Model
@@ -65,63 +62,7 @@ class Problem:
 
 
 def frozen_but_for_head(model: keras.Model) -> keras.Model:
-    """Lets only the last layer learn; returns the model."""
+    """Freeze all layers but the last one; returns the model."""
     for layer in model.layers[:-1]:
         layer.trainable = False
     return model
-
-
-class Trainings:
-    """Trains on one problem, with a new learner only where it takes one.
-
-    Args:
-        problem: What is learnt.
-        warm: Whether a new learner is trained a little first, so that its
-            compilation is not counted as training.
-    """
-
-    def __init__(self, problem: Problem, warm: bool = False):
-        self.problem = problem
-        self._warm = warm
-        self._latest: tuple[Any, Trainee] | None = None
-
-    def train(
-        self,
-        name: Any,
-        make: Callable[[Labelled], Trainee],
-        seed: int,
-        data: Labelled | None,
-    ) -> tuple[Trainee, Outcome]:
-        """Trains on a draw of labels, from weights of the same seed.
-
-        Args:
-            name: What the learner is but for the seed: the latest one is
-                taken again if it is the same.
-            make: Makes it, given the labelled samples.
-            seed: Of the draw, of new weights and of batches.
-            data: What to measure the accuracy on; what was not drawn of the
-                pool, if not given.
-
-        Returns:
-            The learner as it ended, and the `Outcome`.
-        """
-        problem = self.problem
-        settings = problem.settings
-        few, others = few_shot(*problem.pool, settings.per_class, seed)
-        is_new = self._latest is None or self._latest[0] != name
-        if is_new:
-            # Two of them need not fit into memory.
-            self._latest = None
-            self._latest = name, make(few)
-        learner = self._latest[1]
-        keras.utils.set_random_seed(seed)
-        start = problem.start()
-        usable = isinstance(learner.model, TransferModel)
-        batches = problem.batches(few, others, seed, usable)
-        if is_new and self._warm:
-            short = dataclasses.replace(
-                settings, points=1, steps=settings.steps_per_point
-            )
-            train(learner, start, few, few, short, batches)
-        data = others if data is None else data
-        return learner, train(learner, start, few, data, settings, batches)

@@ -1,53 +1,93 @@
-"""Shows how far an experiment is."""
+"""Progress of trainings in the terminal."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+import keras
+import rich.console
 import rich.progress
 
-Advance = Callable[[], None]
 
+def console_for(quiet: bool = False) -> rich.console.Console:
+    """Return the console of a command; a quiet one prints nothing.
 
-class Stages:
-    """One bar over all trainings, with the name of the present one.
-
-    Args:
-        bar: A `rich.progress.Progress`.
-        total: How many times it will advance.
+    A quiet one also turns off the progress bars of Keras.
     """
+    if quiet:
+        keras.config.disable_interactive_logging()
+    # Paths and names of the user are not markup.
+    return rich.console.Console(quiet=quiet, markup=False, emoji=False)
 
-    def __init__(self, bar: Any, total: int):
+
+def say(console: rich.console.Console, text: str) -> None:
+    """Print a line as it is: uncoloured, and broken only by the terminal."""
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+class Progress:
+    """One bar over all trainings, or over the epochs of each of them."""
+
+    def __init__(self, bar: rich.progress.Progress, total: int | None):
         self._bar = bar
-        self._task = bar.add_task("", total=total)
+        self._task = None if total is None else bar.add_task("", total=total)
 
     def begin(self, name: str) -> None:
-        """Shows what is being done from now on."""
+        """Show the name of the current training."""
         self._bar.update(self._task, description=name)
 
     def advance(self, steps: int = 1) -> None:
-        """One training is done, or several steps of one."""
+        """Move the bar."""
         self._bar.advance(self._task, steps)
+
+    def watch(self, title: str, epochs: int) -> keras.callbacks.Callback:
+        """Return a callback that shows a training of at most some epochs."""
+        return _Watch(self._bar, title, epochs)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        say(self._bar.console, text)
 
 
 @contextlib.contextmanager
-def progress(console: Any, total: int) -> Iterator[Stages]:
-    """Shows a bar within the block.
+def progress(
+    console: rich.console.Console, total: int | None = None
+) -> Iterator[Progress]:
+    """Show a `Progress` within the block.
 
     Args:
-        console: A `rich.console.Console`.
-        total: How many times the bar will advance.
-
-    Yields:
-        The `Stages` to report to.
+        console: To print to.
+        total: Number of trainings; `None` for a bar for each training.
     """
-    columns = (
+    columns: tuple[Any, ...] = (
         rich.progress.TextColumn("{task.description:<36}", markup=False),
         rich.progress.BarColumn(bar_width=20),
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeElapsedColumn(),
+        rich.progress.TimeRemainingColumn(),
     )
     with rich.progress.Progress(
         *columns, console=console, transient=True
     ) as bar:
-        yield Stages(bar, total)
+        yield Progress(bar, total)
+
+
+class _Watch(keras.callbacks.Callback):
+    """Callback that moves the bar of one training."""
+
+    def __init__(self, bar, title, epochs):
+        super().__init__()
+        self._bar, self._title, self._epochs = bar, title, epochs
+        self._task = None
+
+    def on_train_begin(self, logs=None):
+        self._task = self._bar.add_task(self._title, total=self._epochs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        accuracy = (logs or {}).get("val_accuracy")
+        shown = "" if accuracy is None else f": validation {accuracy:.3f}"
+        text = self._title + shown
+        self._bar.update(self._task, advance=1, description=text)
+
+    def on_train_end(self, logs=None):
+        self._bar.remove_task(self._task)

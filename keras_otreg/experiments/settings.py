@@ -1,25 +1,25 @@
-"""How large an experiment is."""
+"""Size of an experiment."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that results depend on, but the data and the methods.
+    """Settings of an experiment, beside its data and methods.
 
     Attributes:
-        seeds: How many draws of labels and of new weights to train with.
+        seeds: Number of draws of labels and of new weights to report.
         seed: The first of them; also the seed of the source network.
         per_class: Labelled samples of each class of the target.
         source_epochs: Passes over the source data.
         steps: Steps of each training on the target.
         points: Points of each learning curve.
-        strengths: Among which to choose the strength of each regulariser;
-            if there are none, the package's defaults are used.
+        strengths: Candidates for the strength of each penalty; the package's
+            defaults are used if there are none.
         draws: Draws of labels to choose a strength with.
         learning_rate: Of the trainings on the target.
         channels: Channels of the three convolutions of the source network.
-        units: Units of the layer that the regularisers look at.
+        units: Units of the layer that the penalties act at.
     """
 
     seeds: int = 8
@@ -46,6 +46,6 @@ class Settings:
 
     @property
     def choosing_seeds(self) -> range:
-        """Seeds of the trainings that strengths are chosen by: others."""
+        """Seeds of the trials that strengths are chosen by: others."""
         first = self.seed + self.seeds
         return range(first, first + self.draws)

@@ -1,4 +1,4 @@
-"""Trains the network that the transfer starts from."""
+"""Training of the network that the transfer starts from."""
 
 from collections.abc import Callable
 
@@ -12,38 +12,19 @@ from keras_otreg.experiments.settings import Settings
 
 
 def trained_source(
-    data: Labelled, settings: Settings, advance: Callable[[], None]
+    data: Labelled,
+    settings: Settings,
+    advance: Callable[[], None] = lambda: None,
 ) -> keras.Model:
-    """A network trained on distorted copies of the source data.
+    """Return a wide network trained on distorted copies of images.
 
     Args:
         data: Images and labels.
-        settings: Size and seed.
+        settings: Size of the network, number of epochs, and the seed.
         advance: Called after each epoch.
-
-    Returns:
-        The network.
     """
     keras.utils.set_random_seed(settings.seed)
-    model = networks.wide(settings)
-    train_on(data, model, settings, advance)
-    return model
-
-
-def train_on(
-    data: Labelled,
-    model: keras.Model,
-    settings: Settings,
-    advance: Callable[[], None],
-) -> None:
-    """Trains a network on distorted copies of some images.
-
-    Args:
-        data: Images and labels.
-        model: The network.
-        settings: Number of epochs, and the seed.
-        advance: Called after each epoch.
-    """
+    model = networks.wide(settings, int(data.y.max()) + 1)
     rng = np.random.default_rng(settings.seed)
     model.compile(
         "adam", "sparse_categorical_crossentropy", steps_per_execution=16
@@ -52,17 +33,15 @@ def train_on(
         images = distorted(data.x, rng)
         model.fit(images, data.y, batch_size=64, verbose=0)
         advance()
+    return model
 
 
 def distorted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Turns, scales, slants and moves each image a little, at random.
+    """Turn, scale, slant and move each image a little, at random.
 
     Args:
         images: Shape `(n, height, width, channels)`.
         rng: Source of the randomness.
-
-    Returns:
-        Images of the same shape.
     """
     count, height, width, _ = images.shape
     angle = rng.uniform(-0.2, 0.2, count)

@@ -1,15 +1,18 @@
-"""Trains one network again and again, compiled once."""
+"""Repeated training of one network that is compiled once."""
 
 import dataclasses
 import time
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_otreg.data import Labelled
+from keras_otreg.data import Labelled, few_shot
+from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
+from keras_otreg.models import TransferModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +22,9 @@ class Trainee:
     Attributes:
         model: What is trained.
         student: What predicts; the same, or inside it.
-        fresh: The variables beside the student's weights that a training
-            changes, and their values before any step: the optimizer's, those
-            of adapters, and what penalties remember.
+        fresh: Variables beside the student's weights that a training changes,
+            with their values before any step: those of the optimizer and of
+            adapters, and the state of penalties.
     """
 
     model: keras.Model
@@ -29,7 +32,7 @@ class Trainee:
     fresh: list[tuple[keras.Variable, np.ndarray]]
 
     def restart(self, weights: list[np.ndarray]) -> None:
-        """Goes back to a student with some weights, and a new optimizer."""
+        """Go back to a student with some weights, and a new optimizer."""
         self.student.set_weights(weights)
         for variable, value in self.fresh:
             variable.assign(value)
@@ -37,7 +40,7 @@ class Trainee:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came out of one training.
+    """Result of one training.
 
     Attributes:
         curve: Accuracies during the training, of shape `(points,)`.
@@ -51,7 +54,7 @@ class Outcome:
 def trainee(
     model: keras.Model, student: keras.Model, settings: Settings
 ) -> Trainee:
-    """Compiles a model."""
+    """Compile a model around a student."""
     model.compile(
         keras.optimizers.Adam(settings.learning_rate),
         "sparse_categorical_crossentropy",
@@ -75,38 +78,91 @@ def train(
     settings: Settings,
     batches: tf.data.Dataset | None = None,
 ) -> Outcome:
-    """Trains on a few samples, all of them in each step.
+    """Train on a few samples, and measure the accuracy at each point.
 
     Args:
-        learner: What to train.
+        learner: What to train; its student stays as it ended.
         start: Weights of the student to start from.
-        few: The samples to learn from.
+        few: The samples to learn from, all of them in each step.
         test: The samples to measure the accuracy on.
-        settings: How long.
+        settings: Number of steps and points.
         batches: What to give to `fit` instead of those samples.
-
-    Returns:
-        The `Outcome`; the learner's student stays as it ended.
     """
     learner.restart(start)
-    steps = settings.steps_per_point
-    batches = _endless(few) if batches is None else batches
+    if batches is None:
+        batches = tf.data.Dataset.from_tensors(tuple(few)).repeat()
     curve, seconds = [], 0.0
     for _ in range(settings.points):
         begin = time.perf_counter()
         learner.model.fit(
-            batches, steps_per_epoch=steps, shuffle=False, verbose=0
+            batches,
+            steps_per_epoch=settings.steps_per_point,
+            shuffle=False,
+            verbose=0,
         )
         seconds += time.perf_counter() - begin
         curve.append(accuracy(learner.student, test))
     return Outcome(np.array(curve), seconds)
 
 
-def _endless(few):
-    return tf.data.Dataset.from_tensors(tuple(few)).repeat()
-
-
 def accuracy(model: keras.Model, data: Labelled) -> float:
     """Share of samples whose most probable class is their label."""
     probabilities = model.predict_on_batch(data.x)
     return float(np.mean(probabilities.argmax(axis=-1) == data.y))
+
+
+class Trainings:
+    """Trainings on one problem, which share a learner where they can.
+
+    Args:
+        problem: What is learnt.
+        warm: Whether a new learner is trained a little first, so that its
+            compilation is not counted as training.
+    """
+
+    def __init__(self, problem: Problem, warm: bool = False):
+        self.problem = problem
+        self._warm = warm
+        self._latest: tuple[Any, Trainee] | None = None
+
+    def train(
+        self,
+        method: Any,
+        strength: float | None,
+        seed: int,
+        data: Labelled | None,
+    ) -> tuple[Trainee, Outcome]:
+        """Train on a draw of labels, from weights of the same seed.
+
+        Args:
+            method: A `Method`, or something else with its `name`, `learner`
+                and `is_built_on_labels`.
+            strength: Of its penalty.
+            seed: Of the draw, of new weights and of batches.
+            data: To measure the accuracy on; the rest of the pool if `None`.
+
+        Returns:
+            The learner as it ended, and the `Outcome`.
+        """
+        problem = self.problem
+        settings = problem.settings
+        few, others = few_shot(*problem.pool, settings.per_class, seed)
+        name = method.name, strength, method.is_built_on_labels and seed
+        is_new = self._latest is None or self._latest[0] != name
+        if is_new:
+            # Two of them need not fit into memory.
+            self._latest = None
+            made = method.learner(problem, strength, few, seed)
+            self._latest = name, made
+        learner = self._latest[1]
+        keras.utils.set_random_seed(seed)
+        start = problem.start()
+        usable = isinstance(learner.model, TransferModel)
+        batches = problem.batches(few, others, seed, usable)
+        if is_new and self._warm:
+            short = dataclasses.replace(
+                settings, points=1, steps=settings.steps_per_point
+            )
+            train(learner, start, few, few, short, batches)
+        data = others if data is None else data
+        return learner, train(learner, start, few, data, settings, batches)

@@ -8,6 +8,7 @@ from rich.console import Console
 from keras_otreg.benchmark import accuracy
 from keras_otreg.benchmark.accuracy import small
 from keras_otreg.data import Labelled
+from keras_otreg.experiments import networks
 from keras_otreg.experiments.settings import Settings
 
 TOY = """
@@ -44,7 +45,11 @@ def toy_data(monkeypatch):
     settings = functools.partial(Settings, channels=(2, 4, 4), units=8)
     monkeypatch.setattr(small, "_data", lambda name: parts)
     monkeypatch.setattr(small, "Settings", settings)
-    monkeypatch.setattr(small, "train_on", lambda *arguments: None)
+    monkeypatch.setattr(
+        small,
+        "trained_source",
+        lambda data, settings: networks.wide(settings, int(data.y.max()) + 1),
+    )
 
 
 @pytest.fixture

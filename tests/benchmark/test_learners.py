@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy.entries import SmallTask
 from keras_otreg.benchmark.accuracy.small import small_problem
+from keras_otreg.benchmark.accuracy.tasks import SmallTask
 from keras_otreg.data import few_shot
-from keras_otreg.experiments.methods import learner
 from keras_otreg.experiments.training import train
 from keras_otreg.models import TransferModel
 
@@ -27,7 +26,8 @@ def problem(folder):
 
 def trained(name, problem):
     method, few = METHODS[name], few_shot(*problem.pool, 1)[0]
-    made = learner(method, problem, next(iter(method.strengths), None), few)
+    strength = next(iter(method.strengths), None)
+    made = method.learner(problem, strength, few, 1)
     keras.utils.set_random_seed(1)
     start = problem.start()
     train(made, start, few, problem.validation, problem.settings)

@@ -10,9 +10,9 @@ from keras_otreg.benchmark.record import machine
 
 @pytest.fixture
 def results(toy, tmp_path):
-    """A comparison, and a folder with what it might have shown."""
-    toy = dataclasses.replace(accuracy.quick(toy), tasks=toy.tasks[1:])
-    (task,) = toy.tasks
+    """A comparison, and a folder with results that it might have."""
+    quick = dataclasses.replace(accuracy.quick(toy), tasks=toy.tasks[1:])
+    (task,) = quick.tasks
     cells = [
         Cell(
             task.name,
@@ -20,12 +20,12 @@ def results(toy, tmp_path):
             "report",
             seed,
             next(iter(method.strengths), None),
-            toy.key(task, method),
+            quick.key(task, method),
             0.5,
             0.125 * number + 0.0625 * seed,
         )
-        for number, method in enumerate(toy.methods_of(task))
-        for seed in toy.reported_seeds(task)
+        for number, method in enumerate(quick.methods_of(task))
+        for seed in quick.reported_seeds(task)
     ]
     folder = tmp_path / "out"
     folder.mkdir()
@@ -36,23 +36,24 @@ def results(toy, tmp_path):
         **machine(),
     }
     (folder / "run.json").write_text(json.dumps(about), encoding="utf-8")
-    return toy, folder
+    return dataclasses.replace(quick, tasks=toy.tasks), folder
 
 
 def test_the_page_states_machine_versions_command_and_every_mean(
     results, tmp_path
 ):
-    toy, folder = results
     page = tmp_path / "pages" / "results.md"
     page.parent.mkdir()
-    accuracy.write_page(toy, folder, page)
+    accuracy.write_page(*results, page)
     text = page.read_text(encoding="utf-8")
     for part in ("cores", "keras 3", "Python 3", "python -m keras_otreg"):
         assert part in text
     assert "benchmark accuracy --data clothes --out DIR`" in text
     assert "\nPictures: clothes, of two classes.\n" in text
-    assert "| plain |  | 0.500 | 0.031 ± 0.044 |  |" in text
+    assert "| plain |  | 0.500 | 0.031 ± 0.044 |  | -0.125 |" in text
     assert "| 0.156 ± 0.044 | +0.125 |" in text
+    # Nothing was measured on the other task.
+    assert "no results yet on toy." in text
     assert (page.parent / "img" / "accuracy.png").exists()
 
 
@@ -68,15 +69,6 @@ def test_what_else_a_page_says_stays_and_writing_twice_changes_nothing(
     assert page.read_text(encoding="utf-8") == first
     assert first.startswith("# Results\n\nBefore.\n")
     assert first.endswith("\n## After\n")
-
-
-def test_a_task_without_results_is_named(results, toy, tmp_path):
-    _, folder = results
-    page = tmp_path / "results.md"
-    quick = accuracy.quick(toy)
-    both = dataclasses.replace(quick, tasks=(*quick.tasks, toy.tasks[1]))
-    accuracy.write_page(both, folder, page)
-    assert "no results yet on toy." in page.read_text(encoding="utf-8")
 
 
 def test_no_page_is_written_without_results(toy, tmp_path):

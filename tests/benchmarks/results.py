@@ -8,8 +8,8 @@ import sys
 import time
 from typing import NamedTuple
 
-from keras_otreg.benchmark.record import machine
-from keras_otreg.benchmark.section import (
+from keras_otreg.benchmark.record import (
+    machine,
     markdown_table,
     origin,
     write_section,

@@ -27,7 +27,7 @@ METHODS = [
 def done(task, settings, tmp_path_factory):
     """Results, folder and printed text of one small run."""
     source = Labelled(np.tile(task.source.x, (3, 1, 1, 1)), np.arange(240) % 52)
-    task = dataclasses.replace(task, source=source, source_test=source)
+    task = task._replace(source=source, source_test=source)
     settings = dataclasses.replace(settings, seeds=1)
     folder = tmp_path_factory.mktemp("joint")
     console = Console(file=io.StringIO(), width=100)

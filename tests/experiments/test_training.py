@@ -7,11 +7,11 @@ import pytest
 
 from keras_otreg.data import few_shot
 from keras_otreg.experiments import networks
-from keras_otreg.experiments.choosing import chosen
-from keras_otreg.experiments.methods import Method, learner
-from keras_otreg.experiments.problem import Problem, Trainings
+from keras_otreg.experiments.methods import Method
+from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.experiments.training import train, trainee
+from keras_otreg.experiments.statistics import chosen
+from keras_otreg.experiments.training import Trainings, train, trainee
 from keras_otreg.losses import Hint, RepresentationTransport
 from keras_otreg.models import Penalty, TransferModel
 
@@ -60,17 +60,13 @@ def test_a_restarted_training_repeats_itself_exactly(problem):
 def test_one_learner_is_trained_on_all_draws_and_only_its_head_if_frozen(
     problem,
 ):
-    made, method = [], Method("frozen", "frozen")
-    trainings = Trainings(problem, warm=True)
-
-    def make(few):
-        made.append(learner(method, problem, None, few))
-        return made[-1]
-
+    method = Method("frozen", "frozen")
+    trainings, made = Trainings(problem, warm=True), []
     for seed in (3, 4):
-        found, outcome = trainings.train("frozen", make, seed, None)
+        found, outcome = trainings.train(method, None, seed, None)
         assert outcome.curve.shape == (SMALL.points,)
-    assert len(made) == 1
+        made.append(found)
+    assert made[0] is made[1]
     keras.utils.set_random_seed(4)
     start = problem.start()
     *features, kernel, bias = found.student.get_weights()
@@ -78,8 +74,8 @@ def test_one_learner_is_trained_on_all_draws_and_only_its_head_if_frozen(
         np.testing.assert_array_equal(before, after)
     assert not np.array_equal(kernel, start[-2])
     assert not np.array_equal(bias, start[-1])
-    trainings.train("another", make, 4, problem.test)
-    assert len(made) == 2
+    other = Method("another", "frozen")
+    assert trainings.train(other, None, 4, problem.test)[0] is not found
 
 
 def test_a_start_is_the_teacher_under_a_head_of_the_seed(problem):

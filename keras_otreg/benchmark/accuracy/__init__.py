@@ -1,4 +1,4 @@
-"""Compares ways of learning from few labels, by one protocol for all."""
+"""Comparison of ways of learning from few labels, by one protocol for all."""
 
 from keras_otreg.benchmark.accuracy.comparison import (
     Comparison,
@@ -6,8 +6,8 @@ from keras_otreg.benchmark.accuracy.comparison import (
     only,
     quick,
 )
-from keras_otreg.benchmark.accuracy.page import write_page
 from keras_otreg.benchmark.accuracy.reading import PACKAGED, read
+from keras_otreg.benchmark.accuracy.report import write_page
 from keras_otreg.benchmark.accuracy.runner import run
 
 __all__ = [

@@ -6,13 +6,12 @@ import pathlib
 from collections.abc import Sequence
 
 from keras_otreg import checks
-from keras_otreg.experiments.choosing import DECIMALS
+from keras_otreg.experiments.statistics import DECIMALS
 from keras_otreg.files import write_csv
 
-# The files of a run: the table, and what it was made on.
-CELLS, RUN = "cells.csv", "run.json"
+CELLS = "cells.csv"
 TRIAL, REPORT = "trial", "report"
-NUMBERS = ("strength", "validation", "test", "entropy", "moved", "seconds")
+NUMBERS = ("strength", "validation", "test", "seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,14 +23,10 @@ class Cell:
         method: Name of the method.
         phase: `TRIAL`, to choose a strength by, or `REPORT`.
         seed: Seed of the draw of labels and of the new weights.
-        strength: Strength of the regulariser; `None` for none.
-        key: What else the training depends on, see `Comparison.key`.
+        strength: Strength of the penalty; `None` for none.
+        key: Digest of other settings, see `Comparison.key`.
         validation: Accuracy on the validation data.
         test: Accuracy on the test data; `None` for a trial.
-        entropy: How blurred the plan is at the end, for the method that is
-            looked at.
-        moved: Share of the teacher's neurons whose main partner is not their
-            own copy, where there is one.
         seconds: Time of the training.
     """
 
@@ -43,8 +38,6 @@ class Cell:
     key: str
     validation: float
     test: float | None = None
-    entropy: float | None = None
-    moved: float | None = None
     seconds: float = 0.0
 
     def __post_init__(self):
@@ -55,26 +48,15 @@ class Cell:
 
     @property
     def identity(self) -> tuple:
-        """What no two cells of a table have in common."""
-        return (
-            self.task,
-            self.method,
-            self.phase,
-            self.seed,
-            self.strength,
-            self.key,
-        )
+        """The fields that no two cells of a table have in common."""
+        return dataclasses.astuple(self)[:6]
 
 
 FIELDS = [field.name for field in dataclasses.fields(Cell)]
 
 
 class Cells:
-    """The cells in a CSV file.
-
-    Args:
-        path: The file; it need not exist.
-    """
+    """The cells in a CSV file, which need not exist."""
 
     def __init__(self, path: pathlib.Path):
         self._path = path
@@ -86,19 +68,15 @@ class Cells:
         return self._cells.get(identity)
 
     def add(self, cell: Cell) -> None:
-        """Adds a cell; the file is at any time a whole table."""
+        """Add a cell; the file is at any time a whole table."""
         self._cells[cell.identity] = cell
         write_cells(list(self._cells.values()), self._path)
 
 
 def read_cells(path: pathlib.Path) -> list[Cell]:
-    """Reads a file that `write_cells` wrote.
+    """Read a file of `write_cells`; columns of other names are ignored.
 
-    Args:
-        path: The file. If it ends within a line, that line is left out.
-
-    Returns:
-        The cells.
+    If the file ends within a line, that line is left out.
 
     Raises:
         ValueError: If it is not such a file, in one line.
@@ -108,24 +86,24 @@ def read_cells(path: pathlib.Path) -> list[Cell]:
         titles, *rows = [row for row in csv.reader(lines) if row] or [[]]
     except (csv.Error, UnicodeDecodeError) as error:
         raise checks.entries.no_cells(path, FIELDS, str(error)) from error
-    if titles != FIELDS:
+    if not set(FIELDS) <= set(titles):
         raise checks.entries.no_cells(path, FIELDS, titles)
     cells = []
     for row in rows:
         try:
-            cells.append(_cell(row))
+            cells.append(_cell(dict(zip(titles, row, strict=True))))
         except ValueError as error:
             raise checks.entries.no_cells(path, FIELDS, row) from error
     return cells
 
 
 def write_cells(cells: Sequence[Cell], path: pathlib.Path) -> None:
-    """Writes a row for each cell, all or nothing."""
+    """Write a row for each cell, all or nothing."""
     write_csv(path, FIELDS, map(dataclasses.astuple, cells))
 
 
-def _cell(values):
-    row = dict(zip(FIELDS, values, strict=True))
+def _cell(row):
+    row = {name: row[name] for name in FIELDS}
     numbers = {k: float(row[k]) if row[k] else None for k in NUMBERS}
     checks.one_of(row["phase"], (TRIAL, REPORT), "phase")
     checks.non_negative(numbers["validation"], "validation")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from keras_otreg import checks
-from keras_otreg.benchmark.accuracy.entries import Entry
+from keras_otreg.benchmark.accuracy.tasks import Entry
 from keras_otreg.experiments.methods import Method
 
 
@@ -16,8 +16,7 @@ class Protocol:
 
     Attributes:
         baseline: Name of the method that others are compared with.
-        shown: Name of the method whose plan is looked at.
-        also: Names of more methods whose successes are counted in words.
+        shown: Name of a second method that others are compared with.
         seeds: How many draws of labels and of new weights to report.
         seed: The first of them; also the seed of the source networks.
         draws: Draws of labels that each strength is tried with: others.
@@ -25,7 +24,6 @@ class Protocol:
 
     baseline: str = "plain"
     shown: str = "transport"
-    also: tuple[str, ...] = ()
     seeds: int = 5
     seed: int = 0
     draws: int = 3
@@ -33,13 +31,7 @@ class Protocol:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Tasks and methods, of which each pair is measured.
-
-    Attributes:
-        protocol: How.
-        tasks: On what.
-        methods: What.
-    """
+    """Tasks and methods, of which each pair is measured by a protocol."""
 
     protocol: Protocol
     tasks: tuple[Entry, ...]
@@ -58,13 +50,20 @@ class Comparison:
         return range(first, first + (task.seeds or self.protocol.seeds))
 
     def choosing_seeds(self, task: Entry) -> range:
-        """Seeds of the trainings that strengths are chosen by: others."""
+        """Seeds of the trials that strengths are chosen by: others."""
         # Far off, so that more reported seeds change no choice.
         first = self.protocol.seed + 10_000
         return range(first, first + (task.draws or self.protocol.draws))
 
+    def trainings(self, task: Entry) -> int:
+        """How many trainings a task takes."""
+        draws = len(self.choosing_seeds(task))
+        counts = [len(x.strengths) for x in self.methods_of(task)]
+        trials = draws * sum(count for count in counts if count > 1)
+        return len(self.reported_seeds(task)) * len(counts) + trials
+
     def key(self, task: Entry, method: Method) -> str:
-        """A short text that changes with what a training is made of."""
+        """A short text that changes with the settings of a training."""
         settings = [
             {k: v for k, v in vars(x).items() if k not in ignored}
             for x, ignored in (
@@ -81,8 +80,8 @@ class Comparison:
 def quick(comparison: Comparison) -> Comparison:
     """A part of a comparison that takes minutes: fewer and shorter runs.
 
-    Nothing is chosen: each method has the middle one of its strengths. The
-    baseline and the method whose plan is looked at are part of any.
+    Nothing is chosen: each method has the middle one of its strengths. Both
+    methods that others are compared with are part of any.
 
     Raises:
         ValueError: If none of the tasks is quick.

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
-from keras_otreg.benchmark.accuracy.entries import FolderTask
+from keras_otreg.benchmark.accuracy.tasks import FolderTask
 from keras_otreg.data import Labelled, efficientnet_lite0, image_folder
 from keras_otreg.experiments.problem import HEAD, Problem
 from keras_otreg.experiments.settings import Settings
@@ -33,15 +33,12 @@ def digest_of(data: pathlib.Path) -> str:
 
 
 def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
-    """Prepares a transfer to a folder of pictures.
+    """Prepare a transfer to a folder of pictures.
 
     Args:
-        entry: Which.
-        seed: Not used: the source network is what it is.
+        entry: The task.
+        seed: Not used: the source network is given.
         data: A folder with the folders `PARTS`.
-
-    Returns:
-        The `Problem`.
 
     Raises:
         ImportError: If the weights of the source network are not installed.
@@ -96,7 +93,7 @@ def _halves(size: int, frozen_to: str | None) -> tuple:
 def _data(
     path: pathlib.Path, size: int, frozen_to: str | None
 ) -> tuple[Labelled, ...]:
-    """What the upper layers see, of each picture and its mirror image."""
+    """Inputs of the upper layers, for each picture and its mirror image."""
     lower, _ = _halves(size, frozen_to)
     names, seen = None, []
     for part in PARTS:

@@ -6,15 +6,9 @@ from typing import Any
 
 from keras_otreg import checks
 from keras_otreg.benchmark.accuracy.comparison import Comparison, Protocol
-from keras_otreg.benchmark.accuracy.entries import (
-    Entry,
-    FolderTask,
-    SmallTask,
-)
-from keras_otreg.benchmark.accuracy.strict_yaml import load
+from keras_otreg.benchmark.accuracy.tasks import Entry, FolderTask, SmallTask
 from keras_otreg.experiments.methods import (
     LEARNERS,
-    WITH_PLAN,
     WITHOUT_STRENGTH,
     Method,
     penalties,
@@ -25,13 +19,10 @@ KINDS = {"small": SmallTask, "folder": FolderTask}
 
 
 def read(path: pathlib.Path = PACKAGED) -> Comparison:
-    """Reads a comparison from a YAML file.
+    """Read a comparison from a YAML file.
 
     Args:
         path: A file like the packaged one, which explains itself.
-
-    Returns:
-        The `Comparison`.
 
     Raises:
         ImportError: If PyYAML is not installed.
@@ -39,7 +30,7 @@ def read(path: pathlib.Path = PACKAGED) -> Comparison:
         ValueError: If it says something unknown, in one line.
     """
     content = checks.entries.entry(
-        load(path.read_text(encoding="utf-8")),
+        _strict_yaml(path.read_text(encoding="utf-8")),
         ("protocol", "tasks", "methods"),
         ("tasks", "methods"),
         "the file",
@@ -48,6 +39,27 @@ def read(path: pathlib.Path = PACKAGED) -> Comparison:
     methods = _all(_method, content, "methods")
     protocol = _made(Protocol, content.get("protocol", {}), "protocol")
     return _checked(Comparison(protocol, tasks, methods))
+
+
+def _strict_yaml(text):
+    """Plain values from YAML, of which a repeated key is an error."""
+    yaml = checks.installed("yaml", "benchmark", "Files of tasks")
+
+    class Loader(yaml.SafeLoader):
+        def compose_mapping_node(self, anchor):
+            # Before other mappings are merged into it.
+            node = super().compose_mapping_node(anchor)
+            line = node.start_mark.line + 1
+            keys = [str(key.value) for key, _ in node.value]
+            remedy = f"Leave one out of what begins in line {line}."
+            checks.unique(keys, "keys", remedy)
+            return node
+
+    try:
+        # A `SafeLoader`: it makes no objects of classes that a file names.
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise checks.entries.not_yaml(error) from error
 
 
 def _all(make, content, part):
@@ -74,14 +86,14 @@ def _method(name: str, value: Any) -> Method:
 
 def _made(kind, value, where, **known):
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    required = [
+    missing = dataclasses.MISSING
+    required = {
         name
         for name, field in fields.items()
-        if field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    ]
+        if field.default is missing and field.default_factory is missing
+    }
     value = checks.entries.entry(
-        value, set(fields) - set(known), set(required) - set(known), where
+        value, set(fields) - set(known), required - set(known), where
     )
     value = {name: _plain(x, fields[name].type) for name, x in value.items()}
     try:
@@ -106,15 +118,6 @@ def _checked(comparison):
     checks.entries.seed(protocol.seed, "protocol: seed")
     checks.one_of(protocol.baseline, names, "protocol: baseline")
     checks.one_of(protocol.shown, names, "protocol: shown")
-    checks.instance_of(
-        protocol.also, tuple, "protocol: also", "a list of names"
-    )
-    for name in protocol.also:
-        checks.one_of(name, names, "protocol: also")
-    shown = comparison.methods[names.index(protocol.shown)]
-    checks.entries.with_plan(
-        shown.loss if shown.uses == "penalties" else "", WITH_PLAN, shown.name
-    )
     for task in comparison.tasks:
         for name in task.methods:
             checks.one_of(name, names, f"{task.name}: methods")

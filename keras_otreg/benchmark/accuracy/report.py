@@ -1,26 +1,154 @@
-"""Writes what a comparison showed: a table and a picture."""
+"""Tables, a picture and a page of the results of a comparison."""
 
+import collections
+import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_otreg import plots
-from keras_otreg.benchmark.accuracy.cells import CELLS, Cells
+from keras_otreg import checks, plots
+from keras_otreg.benchmark.accuracy.cells import CELLS, REPORT, TRIAL, Cells
 from keras_otreg.benchmark.accuracy.comparison import Comparison
-from keras_otreg.benchmark.accuracy.findings import findings
-from keras_otreg.benchmark.accuracy.summary import Summary, summaries
-from keras_otreg.benchmark.accuracy.tables import rank_table, task_table
+from keras_otreg.benchmark.record import (
+    markdown_table,
+    origin,
+    read_about,
+    write_section,
+)
+from keras_otreg.experiments.statistics import Interval, chosen, interval
 from keras_otreg.files import whole, written
 
-TABLE, PICTURE = "table.md", "gains.png"
+RUN, TABLE, PICTURE = "run.json", "table.md", "gains.png"
+PAGE_PICTURE = pathlib.PurePosixPath("img/accuracy.png")
+PROTOCOL = """\
+Each method sees the same labels, initial weights and number of steps for a \
+seed. Its strength is the best of {trials} by the accuracy on validation \
+data, over {draws} other draws of labels; the test data are looked at once, \
+with that strength. Brackets hold the 95 % bootstrap interval of the mean \
+paired difference over the seeds: from five it comes out too narrow, and \
+fewer have none. A table lists all methods that were tried on a task. A star \
+marks a strength that is the smallest or the largest of those tried."""
 RANKED = (
     "A rank goes from 0, the best method on a task, to 1, the worst, and is "
     "averaged over the tasks where a method can be used: compare those of "
     "methods that share their tasks. Better, level and worse count the tasks "
-    "by the interval of the paired difference."
+    "by the interval of the paired difference from the method named there."
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """A method on a task.
+
+    Attributes:
+        task: Name of the task.
+        method: Name of the method.
+        strength: The one that was chosen; `None` for a method without.
+        validation: Mean validation accuracy of the reported trainings.
+        tests: The test accuracies, of shape `(seeds,)`.
+    """
+
+    task: str
+    method: str
+    strength: float | None
+    validation: float
+    tests: np.ndarray
+
+    @property
+    def test(self) -> float:
+        """Mean test accuracy."""
+        return float(self.tests.mean())
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the test accuracy over the seeds."""
+        return float(self.tests.std(ddof=1)) if len(self.tests) > 1 else 0.0
+
+
+def summaries(comparison: Comparison, cells: Cells) -> list[Summary]:
+    """Summarise the finished methods, in the order of the comparison.
+
+    A method counts once its strength was chosen and all seeds were reported,
+    on tasks where the baseline was.
+    """
+    found = []
+    for task in comparison.tasks:
+        group = [
+            summary
+            for method in comparison.methods_of(task)
+            if (summary := _summary(comparison, task, method, cells))
+        ]
+        if comparison.protocol.baseline in [x.method for x in group]:
+            found += group
+    return found
+
+
+def _summary(comparison, task, method, cells):
+    """The summary of a method on a task; `None` if a cell is missing."""
+    key = comparison.key(task, method)
+    seeds = comparison.choosing_seeds(task)
+
+    def find(phase, seed, strength):
+        return cells.find(task.name, method.name, phase, seed, strength, key)
+
+    grid = method.strengths if len(method.strengths) > 1 else ()
+    if not all(find(TRIAL, seed, x) for seed in seeds for x in grid):
+        return None
+    strength = chosen(
+        method.strengths, seeds, lambda *each: find(TRIAL, *each).validation
+    )
+    seeds = comparison.reported_seeds(task)
+    group = [find(REPORT, seed, strength) for seed in seeds]
+    if None in group:
+        return None
+    return Summary(
+        task.name,
+        method.name,
+        strength,
+        float(np.mean([cell.validation for cell in group])),
+        np.array([cell.test for cell in group]),
+    )
+
+
+def differences(found: Sequence[Summary], name: str) -> dict[Any, Interval]:
+    """Test accuracy of all methods minus that of one, on the tasks of both.
+
+    Returns:
+        The `Interval` by the pair of the task and the method.
+    """
+    others = {x.task: x.tests for x in found if x.method == name}
+    return {
+        (x.task, x.method): interval(x.tests - others[x.task])
+        for x in found
+        if x.task in others and x.method != name
+    }
+
+
+def mean_ranks(
+    found: Sequence[Summary], value: str
+) -> dict[str, tuple[float, int]]:
+    """The mean rank of each method, and on how many tasks it was ranked.
+
+    Args:
+        found: Summaries of several tasks.
+        value: By which to rank: `"validation"`, or `"test"`.
+
+    Returns:
+        For each method the mean of its ranks, from 0 for the best on a task
+        to 1 for the worst, and the number of tasks; best first.
+    """
+    stats = checks.installed("scipy.stats", "benchmark", "Ranks")
+    ranks = collections.defaultdict(list)
+    for task in dict.fromkeys(x.task for x in found):
+        group = [x for x in found if x.task == task]
+        places = stats.rankdata([-getattr(x, value) for x in group])
+        for x, place in zip(group, places, strict=True):
+            # Tasks differ in how many methods can be used there.
+            ranks[x.method].append((place - 1.0) / max(1, len(group) - 1))
+    means = {k: (float(np.mean(v)), len(v)) for k, v in ranks.items()}
+    return dict(sorted(means.items(), key=lambda item: item[1][0]))
 
 
 def write(
@@ -29,7 +157,7 @@ def write(
     skipped: Mapping[str, str],
     console: Any,
 ) -> None:
-    """Writes a table and a picture, and prints the table.
+    """Write a table and a picture, and print the table.
 
     Args:
         comparison: What was measured.
@@ -45,44 +173,136 @@ def write(
     text = "\n\n".join(as_markdown(comparison, found))
     with whole(folder / TABLE) as unfinished:
         unfinished.write_text(f"{text}\n", encoding="utf-8")
-    written(folder / PICTURE, picture(comparison, found).savefig)
+    written(folder / PICTURE, _picture(comparison, found).savefig)
     console.print(text, markup=False, soft_wrap=True)
     console.print(f"Written to {folder}: {CELLS}, {TABLE}, {PICTURE}")
+
+
+def write_page(
+    comparison: Comparison, folder: pathlib.Path, page: pathlib.Path
+) -> None:
+    """Write the section on accuracy of a page, and its picture.
+
+    Args:
+        comparison: What was measured.
+        folder: Where the results are.
+        page: A Markdown file; made if it is not there.
+
+    Raises:
+        OSError: If there are no results.
+    """
+    found = summaries(comparison, Cells(folder / CELLS))
+    if not found:
+        raise OSError(
+            f"no results of these tasks and methods in {folder}, as "
+            f"`keras-otreg benchmark accuracy --out {folder}` writes"
+        )
+    image = page.parent / PAGE_PICTURE
+    image.parent.mkdir(parents=True, exist_ok=True)
+    written(image, _picture(comparison, found).savefig)
+    protocol = comparison.protocol
+    trials = max(len(x.strengths) for x in comparison.methods)
+    write_section(
+        page,
+        "accuracy",
+        [
+            "## Accuracy",
+            PROTOCOL.format(trials=trials, draws=protocol.draws),
+            *_about(folder / RUN),
+            f"![Differences from {protocol.baseline}]({PAGE_PICTURE})",
+            *as_markdown(comparison, found, "###"),
+        ],
+    )
+
+
+def _about(path):
+    """Command, pictures and machine of a run."""
+    if not path.exists():
+        return []
+    about = read_about(path)
+    # A person adds what the folder of --data was.
+    pictures = about.pop("pictures", None)
+    command, versions = origin(about)
+    seen = [f"Pictures: {pictures}."] if pictures else []
+    return [command, *seen, f"On: {versions}."]
 
 
 def as_markdown(
     comparison: Comparison, found: Sequence[Summary], level: str = "##"
 ) -> list[str]:
-    """Paragraphs: a table for each task, the ranks, and what they show."""
+    """Paragraphs: a table for each task, and one of the ranks."""
     protocol = comparison.protocol
+    grids = {x.name: x.strengths for x in comparison.methods}
+    others = {
+        name: differences(found, name)
+        for name in dict.fromkeys((protocol.baseline, protocol.shown))
+    }
     parts, missing = [], []
     for task in comparison.tasks:
         group = [x for x in found if x.task == task.name]
         if group:
-            parts.append(f"{level} {task.name}")
-            parts.append(task.about)
-            parts.append(task_table(group, protocol.baseline))
+            table = _task_table(group, grids, others)
+            parts += [f"{level} {task.name}", task.about, table]
         else:
             missing.append(task.name)
     parts.append(f"{level} All tasks")
     if missing:
         parts.append(f"There are no results yet on {', '.join(missing)}.")
-    parts.append(RANKED)
-    parts.append(rank_table(found, protocol.shown))
-    parts.append(f"{level} What {protocol.shown} wins, and what not")
-    parts.append("\n".join(f"- {x}" for x in findings(comparison, found)))
-    return parts
+    return [*parts, RANKED, _rank_table(found, others)]
 
 
-def picture(comparison: Comparison, found: Sequence[Summary]) -> Any:
-    """A panel for each task: differences from the baseline."""
+def _task_table(group, grids, others):
+    """A row for each method of a task, best on the test data first."""
+    rows = [
+        (
+            x.method,
+            _strength(x.strength, grids.get(x.method, ())),
+            f"{x.validation:.3f}",
+            f"{x.test:.3f} ± {x.deviation:.3f}",
+            *(gains.get((x.task, x.method), "") for gains in others.values()),
+        )
+        for x in sorted(group, key=lambda x: -x.test)
+    ]
+    header = ("method", "strength", "validation", "test")
+    return markdown_table(
+        header + tuple(f"test minus {x}" for x in others), rows
+    )
+
+
+def _strength(strength, grid):
+    if strength is None:
+        return ""
+    is_end = len(grid) > 1 and strength in (grid[0], grid[-1])
+    return f"{strength:g}{'*' * is_end}"
+
+
+def _rank_table(found, others):
+    """A row for each method: its ranks, and counts of its differences."""
+    test = mean_ranks(found, "test")
+    rows = []
+    for name, (rank, tasks) in mean_ranks(found, "validation").items():
+        row = [name, tasks, f"{rank:.2f}", f"{test[name][0]:.2f}"]
+        for gains in others.values():
+            verdicts = [x.verdict for k, x in gains.items() if k[1] == name]
+            kinds = ("better", "level", "worse")
+            counts = " / ".join(str(verdicts.count(x)) for x in kinds)
+            row.append(counts if verdicts else "")
+        rows.append(row)
+    header = ["method", "tasks", "rank, validation", "rank, test"]
+    header += [f"better / level / worse than {name}" for name in others]
+    return markdown_table(header, rows)
+
+
+def _picture(comparison, found):
+    """A figure with a panel for each task: differences from the baseline."""
+    baseline = comparison.protocol.baseline
+    gains = differences(found, baseline).items()
     panels: dict[str, dict[str, Any]] = {}
-    for x in sorted(found, key=lambda x: -x.gain.mean):
-        if x.method != comparison.protocol.baseline:
-            values = np.array([x.gain.mean, x.gain.low, x.gain.high])
-            # Few seeds have no interval: a point without a bar.
-            values = np.where(np.isfinite(values), values, x.gain.mean)
-            panels.setdefault(x.task, {})[x.method] = values
+    for (task, method), x in sorted(gains, key=lambda item: -item[1].mean):
+        values = np.array([x.mean, x.low, x.high])
+        # Few seeds have no interval: a point without a bar.
+        values = np.where(np.isfinite(values), values, x.mean)
+        panels.setdefault(task, {})[method] = values
     order = [x.name for x in comparison.tasks if x.name in panels]
-    label = f"test accuracy minus {comparison.protocol.baseline}"
+    label = f"test accuracy minus {baseline}"
     return plots.gains({x: panels[x] for x in order}, xlabel=label)

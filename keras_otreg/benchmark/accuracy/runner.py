@@ -1,21 +1,28 @@
 """Runs a comparison, from where it was left to the tables."""
 
-import dataclasses
 import functools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from keras_otreg import checks
 from keras_otreg.benchmark.accuracy import report
-from keras_otreg.benchmark.accuracy.cells import CELLS, RUN, Cells
+from keras_otreg.benchmark.accuracy.cells import (
+    CELLS,
+    REPORT,
+    TRIAL,
+    Cell,
+    Cells,
+)
 from keras_otreg.benchmark.accuracy.comparison import Comparison
-from keras_otreg.benchmark.accuracy.entries import Entry, FolderTask
-from keras_otreg.benchmark.accuracy.measuring import Measuring
 from keras_otreg.benchmark.accuracy.pictures import digest_of, folder_problem
 from keras_otreg.benchmark.accuracy.small import small_problem
+from keras_otreg.benchmark.accuracy.tasks import Entry, FolderTask
 from keras_otreg.benchmark.record import read_about, write_about
-from keras_otreg.experiments.problem import Problem
-from keras_otreg.experiments.progress import Stages, progress
+from keras_otreg.experiments.methods import Method
+from keras_otreg.experiments.progress import progress
+from keras_otreg.experiments.statistics import chosen
+from keras_otreg.experiments.training import Trainings, accuracy
 
 PICTURES = "digest of the pictures"
 NO_DATA = "its pictures are yours to give: --data FOLDER"
@@ -27,7 +34,7 @@ def run(
     data: pathlib.Path | None,
     console: Any,
 ) -> None:
-    """Measures what was not measured yet, and writes all results.
+    """Measure what was not measured yet, and write all results.
 
     Args:
         comparison: What to measure.
@@ -41,26 +48,34 @@ def run(
             task cannot be done, once the others are.
     """
     _settle(folder, data)
-    running = _Run(comparison, folder, data, Cells(folder / CELLS))
-    total = sum(map(running.trainings, comparison.tasks))
+    cells = Cells(folder / CELLS)
     skipped, failed = {}, []
-    with progress(console, total) as stages:
+    total = sum(map(comparison.trainings, comparison.tasks))
+    with progress(console, total) as bar:
         for task in comparison.tasks:
+            if isinstance(task, FolderTask) and data is None:
+                skipped[task.name] = NO_DATA
+                continue
             try:
-                reason = running.skipped(task, stages)
+                trainings = _trainings(comparison, task, folder, data)
+                for method in comparison.methods_of(task):
+                    bar.begin(f"{task.name}: {method.name}")
+                    measure(
+                        comparison, task, method, cells, trainings, bar.advance
+                    )
+            except ImportError as error:
+                skipped[task.name] = str(error)
             except ValueError as error:
                 failed.append(error)
-                reason = str(error)
-            if reason:
-                skipped[task.name] = reason
+                skipped[task.name] = str(error)
     report.write(comparison, folder, skipped, console)
     if failed:
         raise failed[0]
 
 
 def _settle(folder, data):
-    """Writes down what the results are of, beside what is known of them."""
-    path = folder / RUN
+    """Write a record of the run, and refuse results of other pictures."""
+    path = folder / report.RUN
     known = read_about(path) if path.exists() else {}
     if data is not None:
         found = {PICTURES: digest_of(data)}
@@ -70,40 +85,60 @@ def _settle(folder, data):
     write_about(path, **known)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Run:
-    comparison: Comparison
-    folder: pathlib.Path
-    data: pathlib.Path | None
-    cells: Cells
+def _trainings(comparison, task, folder, data):
+    """Make the `Trainings` on a task when they are first asked for."""
+    seed = comparison.protocol.seed
 
-    def trainings(self, task):
-        """How many cells a task has."""
-        draws = len(self.comparison.choosing_seeds(task))
-        seeds = len(self.comparison.reported_seeds(task))
-        return sum(
-            seeds + draws * len(method.strengths) * method.has_choice
-            for method in self.comparison.methods_of(task)
-        )
-
-    def skipped(self, task: Entry, stages: Stages) -> str | None:
-        """Measures a task, or says why it cannot be."""
-        if isinstance(task, FolderTask) and self.data is None:
-            return NO_DATA
-        problem = functools.cache(lambda: self._problem(task))
-        measuring = Measuring(
-            self.comparison, task, self.cells, problem, stages.advance
-        )
-        try:
-            for method in self.comparison.methods_of(task):
-                stages.begin(f"{task.name}: {method.name}")
-                measuring.measure(method)
-        except ImportError as error:
-            return str(error)
-        return None
-
-    def _problem(self, task) -> Problem:
-        seed = self.comparison.protocol.seed
+    @functools.cache
+    def trainings():
         if isinstance(task, FolderTask):
-            return folder_problem(task, seed, self.data)
-        return small_problem(task, seed, self.folder)
+            return Trainings(folder_problem(task, seed, data))
+        return Trainings(small_problem(task, seed, folder))
+
+    return trainings
+
+
+def measure(
+    comparison: Comparison,
+    task: Entry,
+    method: Method,
+    cells: Cells,
+    trainings: Callable[[], Trainings],
+    advance: Callable[[], None],
+) -> None:
+    """Choose a strength on validation data, and report on test data.
+
+    Args:
+        comparison: The protocol.
+        task: The task.
+        method: The method.
+        cells: The results; what is there is not measured again.
+        trainings: Prepares the task; called if something is to be measured.
+        advance: Called for each cell.
+    """
+    key = comparison.key(task, method)
+
+    def measured(phase, seed, strength):
+        identity = task.name, method.name, phase, seed, strength, key
+        cell = cells.find(*identity)
+        if cell is None:
+            problem = trainings().problem
+            trainee, outcome = trainings().train(
+                method, strength, seed, problem.validation
+            )
+            test = None
+            if phase == REPORT:
+                test = accuracy(trainee.student, problem.test)
+            validation = float(outcome.curve[-1])
+            cell = Cell(*identity, validation, test, outcome.seconds)
+            cells.add(cell)
+        advance()
+        return cell
+
+    strength = chosen(
+        method.strengths,
+        comparison.choosing_seeds(task),
+        lambda *each: measured(TRIAL, *each).validation,
+    )
+    for seed in comparison.reported_seeds(task):
+        measured(REPORT, seed, strength)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
-from keras_otreg.benchmark.accuracy.entries import SmallTask
+from keras_otreg.benchmark.accuracy.tasks import SmallTask
 from keras_otreg.data import (
     Labelled,
     few_shot,
@@ -20,7 +20,7 @@ from keras_otreg.data import (
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.experiments.source import train_on
+from keras_otreg.experiments.source import trained_source
 from keras_otreg.files import whole
 
 # Of each class of the target, held out to choose strengths by.
@@ -28,15 +28,12 @@ VALIDATION = 25
 
 
 def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
-    """Prepares a transfer between digits or letters.
+    """Prepare a transfer between digits or letters.
 
     Args:
-        entry: Which.
+        entry: The task.
         seed: Of the source network.
         folder: Where trained source networks are kept.
-
-    Returns:
-        The `Problem`.
 
     Raises:
         ImportError: If the data are not installed.
@@ -60,7 +57,7 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
     }[entry.student]
     return Problem(
         teacher=_teacher(entry, settings, folder),
-        student=functools.partial(network, settings, _classes(pool)),
+        student=functools.partial(network, settings, int(pool.y.max()) + 1),
         pretrained=entry.student == "same",
         pool=pool,
         validation=validation,
@@ -88,19 +85,13 @@ def _of_classes(data: Labelled, ends: tuple[int, ...]) -> Labelled:
     return Labelled(data.x[chosen], data.y[chosen] - first)
 
 
-def _classes(data):
-    return int(data.y.max()) + 1
-
-
 def _teacher(entry, settings, folder):
     """The source network, trained once for all tasks and for good."""
     name = "-".join(map(str, (entry.source, *entry.source_classes)))
     path = folder / f"{name}-{settings.source_epochs}-{settings.seed}.keras"
     if not path.exists():
         data = _of_classes(_data(entry.source)[0], entry.source_classes)
-        keras.utils.set_random_seed(settings.seed)
-        model = networks.wide(settings, _classes(data))
-        train_on(data, model, settings, lambda: None)
+        model = trained_source(data, settings)
         with whole(path) as unfinished:
             model.save(unfinished)
     # Read also where it was just trained: a resumed run sees the same.

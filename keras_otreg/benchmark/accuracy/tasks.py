@@ -1,4 +1,4 @@
-"""What a file of tasks and methods says, checked."""
+"""Tasks of a comparison."""
 
 import dataclasses
 
@@ -7,12 +7,15 @@ from keras_otreg.experiments.methods import NEEDS
 
 # Data, and how many classes each has.
 SOURCES = {"mnist5k": 10, "optdigits": 10, "letters": 52}
-STUDENTS = ("same", "narrow")
+STUDENTS = {
+    "same": "the teacher's network",
+    "narrow": "another network, a quarter as wide",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """What all tasks have.
+    """Settings of every task.
 
     Attributes:
         name: Under which the results are kept.
@@ -52,8 +55,8 @@ class SmallTask(Entry):
     """A transfer between digits or letters, with small networks.
 
     Attributes:
-        source: What the teacher was trained on, one of `SOURCES`.
-        target: What the student learns, one of `SOURCES`.
+        source: Data of the teacher, one of `SOURCES`.
+        target: Data of the student, one of `SOURCES`.
         source_classes: First and last class of the source; all if not given.
         target_classes: Likewise of the target.
         student: `"same"`, which starts as the teacher, or `"narrow"`: another
@@ -84,7 +87,7 @@ class SmallTask(Entry):
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """Which of `NEEDS` it has."""
+        """Those of `NEEDS` that it has."""
         both_digits = "letters" not in (self.source, self.target)
         same_classes = both_digits and (
             self.source_classes == self.target_classes
@@ -94,7 +97,7 @@ class SmallTask(Entry):
 
     @property
     def about(self) -> str:
-        """What it is, in a sentence."""
+        """Description in a sentence."""
         source, target = (
             name + (" {}-{}".format(*classes) if classes else "")
             for name, classes in (
@@ -102,10 +105,7 @@ class SmallTask(Entry):
                 (self.target, self.target_classes),
             )
         )
-        student = {
-            "same": "the teacher's network",
-            "narrow": "another network, a quarter as wide",
-        }[self.student]
+        student = STUDENTS[self.student]
         more = f", {self.unlabelled} unlabelled samples in each step"
         seen = (
             " The teacher knows the labels of all digits but those of test, "
@@ -144,12 +144,12 @@ class FolderTask(Entry):
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """Which of `NEEDS` it has."""
+        """Those of `NEEDS` that it has."""
         return ("same network",)
 
     @property
     def about(self) -> str:
-        """What it is, in a sentence."""
+        """Description in a sentence."""
         regime = "Full fine-tuning"
         if self.frozen_to is not None:
             regime = (
