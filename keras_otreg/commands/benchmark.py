@@ -1,16 +1,17 @@
 """The command `benchmark`."""
 
 import argparse
+import dataclasses
 from typing import Any
 
-from keras_otreg.commands import benchmark_accuracy
+from keras_otreg.commands import options
 
 # Measured by who maintains this library, from a checkout.
 MOVED = ("speed", "scaling", "soak")
 
 
 def add(commands: Any) -> None:
-    """Adds the command to those of a parser."""
+    """Add the command to those of a parser."""
     benchmark = commands.add_parser(
         "benchmark",
         help="compare methods by one protocol for all",
@@ -18,7 +19,7 @@ def add(commands: Any) -> None:
         'machine. Needs pip install "keras-otreg[benchmark]".',
     )
     kinds = benchmark.add_subparsers(required=True, metavar="kind")
-    benchmark_accuracy.add(kinds)
+    _add_accuracy(kinds)
     for name in MOVED:
         # Whatever follows is no option of it.
         kind = kinds.add_parser(name, add_help=False, prefix_chars="\0")
@@ -26,8 +27,91 @@ def add(commands: Any) -> None:
         kind.set_defaults(command=_tell, kind=name, quiet=True, debug=False)
 
 
-def _tell(options: argparse.Namespace) -> None:
+def _tell(given: argparse.Namespace) -> None:
     raise OSError(
-        f"`benchmark {options.kind}` is no command any more: in a checkout, "
-        f"`python tests/benchmarks {options.kind}` does it"
+        f"`benchmark {given.kind}` is no command any more: in a checkout, "
+        f"`python tests/benchmarks {given.kind}` does it"
     )
+
+
+def _add_accuracy(kinds):
+    parser = options.command(
+        kinds,
+        "accuracy",
+        _run,
+        "ways of learning from few labels, by one protocol for all",
+        "Trains networks by many methods on tasks with few labels and compares "
+        "their accuracy. What is finished is not done again: start the same "
+        "command once more after an interruption.",
+    )
+    text = "a YAML file of tasks and methods (default: the packaged one)"
+    options.add_path(parser, "--tasks", "FILE", text)
+    parser.add_argument(
+        "--only", metavar="TASK", help="the one task to run (default: all)"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="take less than five minutes: some of the tasks, 2 seeds, short "
+        "trainings, and nothing chosen",
+    )
+    parser.add_argument(
+        "--seeds",
+        metavar="N",
+        type=options.whole_number(1, 1000),
+        help="how many draws of labels to report (default: as in the file)",
+    )
+    options.add_path(
+        parser,
+        "--data",
+        "FOLDER",
+        "pictures as train/<class>/, validation/<class>/, test/<class>/; "
+        "without it, tasks on pictures are skipped",
+    )
+    options.add_out(parser, "otreg-accuracy", "the results")
+    text = "run nothing; write what is in --out into this Markdown page"
+    options.add_path(parser, "--page", "FILE", text)
+    options.add_common(
+        parser, "the first draw", seed=None, default="as in the file"
+    )
+
+
+def _run(given):
+    from keras_otreg.benchmark import accuracy
+    from keras_otreg.benchmark.accuracy.pictures import PARTS
+    from keras_otreg.workflows.stages import output_folder
+
+    if given.page is None:
+        output_folder(given.out)
+    try:
+        comparison = _comparison(accuracy, given)
+    except ValueError as error:
+        reason = f"cannot use {given.tasks or 'the tasks'}: {error}"
+        raise OSError(reason) from error
+    except OSError as error:
+        raise OSError(
+            f"cannot read --tasks {given.tasks}: {error.strerror}. Expected "
+            f"a YAML file, such as a copy of {accuracy.PACKAGED}"
+        ) from error
+    if given.page is not None:
+        accuracy.write_page(comparison, given.out, given.page)
+        return
+    for part in PARTS if given.data is not None else ():
+        if not (given.data / part).is_dir():
+            raise OSError(f"cannot read --data {given.data}: no folder {part}")
+    accuracy.run(comparison, given.out, given.data, options.screen(given))
+
+
+def _comparison(accuracy, given):
+    comparison = accuracy.read(given.tasks or accuracy.PACKAGED)
+    if given.quick:
+        comparison = accuracy.quick(comparison)
+    if given.only is not None:
+        comparison = accuracy.only(comparison, given.only)
+    changed = {
+        name: getattr(given, name)
+        for name in ("seeds", "seed")
+        if getattr(given, name) is not None
+    }
+    protocol = dataclasses.replace(comparison.protocol, **changed)
+    return dataclasses.replace(comparison, protocol=protocol)

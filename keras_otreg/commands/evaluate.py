@@ -1,43 +1,31 @@
 """The command `evaluate`."""
 
-import pathlib
 from typing import Any
 
-from keras_otreg.commands.options import add_common, add_model, arguments
+from keras_otreg.commands import options
 
 
 def add(commands: Any) -> None:
     """Add the command to those of a parser."""
-    evaluate = commands.add_parser(
+    parser = options.command(
+        commands,
         "evaluate",
-        help="test a trained model on a folder of pictures",
-        description="Tests a model.keras that finetune, compress, joint or "
-        "tune has written on pictures of its classes, which are read as in "
-        "the training. With --out, also as a page with the confusion matrix "
-        "and the most confident mistakes.",
+        _run,
+        "test a trained model on a folder of pictures",
+        "Tests a model.keras that finetune, compress, joint or tune has "
+        "written on pictures of its classes, which are read as in the "
+        "training. With --out, also as a page with the confusion matrix and "
+        "the most confident mistakes.",
     )
-    evaluate.set_defaults(command=_run, refuse=evaluate.error)
-    add_model(evaluate)
-    evaluate.add_argument(
-        "data",
-        metavar="FOLDER",
-        type=pathlib.Path,
-        help="pictures as <class>/, or as test/<class>/",
-    )
-    evaluate.add_argument(
-        "--out",
-        metavar="DIR",
-        type=pathlib.Path,
-        help="folder for evaluation.html and predictions.csv (default: none)",
-    )
-    add_common(evaluate, "nothing here: nothing is drawn at random")
+    options.add_model(parser)
+    text = "pictures as <class>/, or as test/<class>/"
+    options.add_path(parser, "data", "FOLDER", text)
+    options.add_out(parser, None, "evaluation.html and predictions.csv")
+    options.add_common(parser, options.NO_SEED)
 
 
-def _run(options):
-    if options.quiet and options.out is None:
-        options.refuse("argument --quiet: without --out nothing would remain")
+def _run(given):
+    options.refuse_silence(given)
     from keras_otreg.workflows import evaluate
 
-    given = arguments(options)
-    del given["seed"]
-    evaluate(**given)
+    evaluate(**options.arguments(given, "seed"))

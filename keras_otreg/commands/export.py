@@ -1,43 +1,39 @@
 """The command `export`."""
 
-import pathlib
 from typing import Any
 
-from keras_otreg.commands.options import add_common, add_model, screen
+from keras_otreg.commands import options
 
 FORMATS = ("saved-model", "tflite", "onnx")
 
 
 def add(commands: Any) -> None:
     """Add the command to those of a parser."""
-    export = commands.add_parser(
+    parser = options.command(
+        commands,
         "export",
-        help="convert a trained model for other programs",
-        description="Converts a model.keras to a SavedModel of TensorFlow, to "
-        "TFLite or to ONNX, by the export of Keras. onnx needs pip install "
-        "tf2onnx. classes.json is copied beside it.",
+        _run,
+        "convert a trained model for other programs",
+        "Converts a model.keras to a SavedModel of TensorFlow, to TFLite or "
+        "to ONNX, by the export of Keras. onnx needs pip install tf2onnx. "
+        "classes.json is copied beside it.",
     )
-    export.set_defaults(command=_run)
-    add_model(export)
-    export.add_argument(
+    options.add_model(parser)
+    parser.add_argument(
         "--format",
         metavar="FORMAT",
         choices=FORMATS,
         default="saved-model",
         help=f"{', '.join(FORMATS)} (default: saved-model)",
     )
-    export.add_argument(
-        "--out",
-        metavar="PATH",
-        type=pathlib.Path,
-        help="file, or folder of a SavedModel (default: beside the model)",
-    )
-    add_common(export, "nothing here: nothing is drawn at random")
+    text = "file, or folder of a SavedModel (default: beside the model)"
+    options.add_path(parser, "--out", "PATH", text)
+    options.add_common(parser, options.NO_SEED)
 
 
-def _run(options):
+def _run(given):
     from keras_otreg.workflows import export
 
-    console = screen(options)
-    path = export(options.model, options.format, out=options.out)
+    console = options.screen(given)
+    path = export(given.model, given.format, out=given.out)
     console.print(f"Written: {path}", highlight=False, soft_wrap=True)

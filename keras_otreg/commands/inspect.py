@@ -1,41 +1,39 @@
 """The command `inspect`."""
 
-import pathlib
 import sys
 from typing import Any
 
-from keras_otreg.commands.options import add_common, screen
+from keras_otreg.commands import options
 
 
 def add(commands: Any) -> None:
     """Add the command to those of a parser."""
-    inspect = commands.add_parser(
+    parser = options.command(
+        commands,
         "inspect",
-        help="the layers of a network that a penalty can name",
-        description="Prints the path of each layer of a network that can be "
-        "captured, also inside nested models, with the shape of what it "
-        "returns. With --quiet only that, separated by tabs.",
+        _run,
+        "the layers of a network that a penalty can name",
+        "Prints the path of each layer of a network that can be captured, "
+        "also inside nested models, with the shape of what it returns. With "
+        "--quiet only that, separated by tabs.",
     )
-    inspect.set_defaults(command=_run)
-    inspect.add_argument(
-        "model", metavar="MODEL.keras", type=pathlib.Path, help="a .keras file"
-    )
-    add_common(inspect, "nothing here: all is as in the file")
+    options.add_path(parser, "model", "MODEL.keras", "a .keras file")
+    options.add_common(parser, "nothing here: all is as in the file")
 
 
-def _run(options):
+def _run(given):
     from keras_otreg.features import summary
     from keras_otreg.features.summary import summary_rows
     from keras_otreg.workflows.heads import features_of, place_of
     from keras_otreg.workflows.network_file import network_in
 
-    model = network_in(options.model, "model")
-    if options.quiet:
+    model = network_in(given.model, "model")
+    if given.quiet:
         for row in summary_rows(model):
             sys.stdout.write("\t".join(row) + "\n")
         return
     summary(model)
-    console = screen(options)
+    console = options.screen(given)
     console.print(
         f"{model.name}: {model.count_params():,} weights; takes "
         f"{model.input_shape}, returns {model.output_shape}.",

@@ -1,17 +1,34 @@
-"""Values of options that several commands take."""
+"""Options that several commands take."""
 
 import argparse
+import dataclasses
 import math
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
-# Of pictures, in pixels.
-SIZE = 160
+from keras_otreg.workflows.settings import OF_WEIGHTS, TITLES, Settings
+
 PICTURES = (
     "pictures as train/<class>/, validation/<class>/ and test/<class>/, or as "
     "<class>/: what is missing is set aside"
 )
+# What every command that trains says of itself.
+TRAINS = (
+    "Writes model.keras (a plain Keras model), classes.json, history.csv and "
+    "report.html. Started again, it goes on where it was stopped. Needs "
+    'pip install "keras-otreg[pictures]".'
+)
+NO_SEED = "nothing here: nothing is drawn at random"
+
+
+def command(
+    commands: Any, name: str, run: Callable[..., None], help: str, text: str
+) -> argparse.ArgumentParser:
+    """Add a command to those of a parser, and return its own parser."""
+    parser = commands.add_parser(name, help=help, description=text)
+    parser.set_defaults(command=run, refuse=parser.error)
+    return parser
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -41,69 +58,75 @@ def number_above_zero(text: str) -> float:
     )
 
 
-def add_training(
-    parser: argparse.ArgumentParser, epochs: int, patience: int, rate: float
+COUNT = whole_number(1, 10**4)
+# For each of the settings what stands for it, its parser, and its help.
+SETTINGS: dict[str, tuple[str, Any, str]] = {
+    "shots": (
+        "N",
+        whole_number(1, 10**6),
+        "draw N pictures of each class to learn from",
+    ),
+    "image_size": (
+        "N",
+        whole_number(8, 4096),
+        "height and width of pictures, in pixels, where the network takes any",
+    ),
+    "epochs": (
+        "N",
+        whole_number(1, 10**4),
+        "passes over the pictures, at most",
+    ),
+    "patience": (
+        "N",
+        whole_number(1, 10**4),
+        "epochs without progress in validation",
+    ),
+    "batch_size": ("N", whole_number(1, 10**4), "pictures in a batch"),
+    "learning_rate": ("R", number_above_zero, "of Adam"),
+}
+
+
+def add_settings(
+    parser: argparse.ArgumentParser, name: str, *names: str
 ) -> None:
-    """Add how networks are trained.
+    """Add the options for `Settings`, with the defaults of a command.
 
     Args:
         parser: Of the command.
-        epochs: How many there are at most, if nothing is said.
-        patience: How many without progress end a training, if nothing is said.
-        rate: The learning rate, if nothing is said.
+        name: Of the command.
+        *names: Of the settings; all if none is given.
     """
-    group = parser.add_argument_group("training")
-    for name, value, most, text in (
-        ("epochs", epochs, 10**4, "passes over the pictures, at most"),
-        ("patience", patience, 10**4, "epochs without progress in validation"),
-        ("batch-size", 32, 10**4, "pictures in a batch"),
-    ):
-        group.add_argument(
-            f"--{name}",
-            metavar="N",
-            type=whole_number(1, most),
+    defaults = dataclasses.asdict(Settings.of(name, {}))
+    for each in names or SETTINGS:
+        metavar, kind, text = SETTINGS[each]
+        value = defaults[each]
+        shown = "all" if value is None else f"{value:g}"
+        parser.add_argument(
+            "--" + each.replace("_", "-"),
+            metavar=metavar,
+            type=kind,
             default=value,
-            help=f"{text} (default: {value})",
+            help=f"{text} (default: {shown})",
         )
-    group.add_argument(
-        "--learning-rate",
-        metavar="R",
-        type=number_above_zero,
-        default=rate,
-        help=f"of Adam (default: {rate:g})",
-    )
 
 
-def arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """Options by the names of the arguments of the function that works."""
-    others = ("command", "debug", "refuse")
-    return {k: v for k, v in vars(options).items() if k not in others}
-
-
-def add_pictures(
+def add_path(
     parser: argparse.ArgumentParser,
-    name: str = "data",
-    metavar: str = "DATA",
+    name: str,
+    metavar: str,
+    text: str,
     **options: Any,
 ) -> None:
-    """Add the folder of pictures that a command reads."""
+    """Add a path, as an argument or as an option."""
     parser.add_argument(
-        name,
-        metavar=metavar,
-        type=pathlib.Path,
-        help=PICTURES,
-        **options,
+        name, metavar=metavar, type=pathlib.Path, help=text, **options
     )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add a trained model that a command uses."""
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        type=pathlib.Path,
-        help="a model.keras, or the folder that it is in",
-    )
+    text = "a model.keras, or the folder that it is in"
+    add_path(parser, "model", "MODEL", text)
 
 
 def add_teacher(parser: argparse.ArgumentParser) -> None:
@@ -117,36 +140,16 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_shots(parser: argparse.ArgumentParser, size: int = SIZE) -> None:
-    """Add how many pictures to learn from, and their size.
-
-    Args:
-        parser: Of the command.
-        size: Of pictures, if nothing is said.
-    """
+def add_method(
+    parser: argparse.ArgumentParser, default: str, names: Any = tuple(TITLES)
+) -> None:
+    """Add the method, by its name."""
     parser.add_argument(
-        "--shots",
-        metavar="N",
-        type=whole_number(1, 10**6),
-        help="draw N pictures of each class to learn from (default: all)",
-    )
-    add_image_size(parser, size)
-
-
-def add_image_size(parser: argparse.ArgumentParser, size: int = SIZE) -> None:
-    """Add the size of pictures, for networks that take any.
-
-    Args:
-        parser: Of the command.
-        size: What it is if nothing is said.
-    """
-    parser.add_argument(
-        "--image-size",
-        metavar="N",
-        type=whole_number(8, 4096),
-        default=size,
-        help="height and width of pictures, in pixels, where the network takes "
-        f"any (default: {size})",
+        "--method",
+        choices=names,
+        default=default,
+        metavar="METHOD",
+        help=f"{', '.join(names)} (default: {default})",
     )
 
 
@@ -154,12 +157,7 @@ def add_strength(
     parser: argparse.ArgumentParser,
     default: str = "the middle of what the library searches",
 ) -> None:
-    """Add how strongly a method acts.
-
-    Args:
-        parser: Of the command.
-        default: What it is if nothing is said.
-    """
+    """Add the strength of the method."""
     parser.add_argument(
         "--weight",
         metavar="W",
@@ -168,31 +166,14 @@ def add_strength(
     )
 
 
-def add_out(parser: argparse.ArgumentParser, name: str, holds: str) -> None:
-    """Add the folder that a command works in.
-
-    Args:
-        parser: Of the command.
-        name: Of the folder, if none is given.
-        holds: What will be in it.
-    """
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        type=pathlib.Path,
-        default=pathlib.Path(name),
-        help=f"folder for {holds} (default: {name})",
-    )
-
-
-def add_page(parser: argparse.ArgumentParser) -> None:
-    """Add the page of the documentation that results may be written into."""
-    parser.add_argument(
-        "--page",
-        metavar="FILE",
-        type=pathlib.Path,
-        help="run nothing; write what is in --out into this Markdown page",
-    )
+def add_out(
+    parser: argparse.ArgumentParser, name: str | None, holds: str
+) -> None:
+    """Add the output folder, with its default name, and what it is for."""
+    shown = name or "none"
+    value = None if name is None else pathlib.Path(name)
+    text = f"folder for {holds} (default: {shown})"
+    add_path(parser, "--out", "DIR", text, default=value)
 
 
 def add_common(
@@ -202,13 +183,13 @@ def add_common(
     seed: int | None = 0,
     default: str = "0",
 ) -> None:
-    """Add what every command takes: --seed, --quiet and --debug.
+    """Add --seed, --quiet and --debug, which every command takes.
 
     Args:
         parser: Of the command.
-        of: What the seed is of.
+        of: The use of the seed.
         seed: The seed if none is given.
-        default: How the help calls that.
+        default: The words for that in the help.
     """
     common = parser.add_argument_group("options of every command")
     common.add_argument(
@@ -230,8 +211,76 @@ def add_common(
     )
 
 
+def add_places(
+    parser: argparse.ArgumentParser, text: str, *, paired: bool = False
+) -> None:
+    """Add the option --at, which names layers; each once.
+
+    Args:
+        parser: Of the command.
+        text: The use of the layers.
+        paired: Whether a layer of the teacher may stand behind each.
+    """
+    parser.add_argument(
+        "--at",
+        metavar="LAYER[=LAYER]" if paired else "LAYER",
+        type=_pair if paired else str,
+        action=_Places,
+        default=(),
+        help=text,
+    )
+
+
+class _Places(argparse.Action):
+    """Action that gathers layers; those of a student must differ."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        named = (*getattr(namespace, self.dest), values)
+        layers = [x.partition("=")[0] for x in named]
+        layers = layers if self.type is _pair else [*named]
+        if layers[-1] in layers[:-1]:
+            raise argparse.ArgumentError(self, f"{layers[-1]!r} is named twice")
+        setattr(namespace, self.dest, named)
+
+
+def _pair(text):
+    name, mark, other = text.partition("=")
+    if name and (other or not mark):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"expected LAYER or LAYER=LAYER, not {text!r}"
+    )
+
+
+def refuse_places(options: argparse.Namespace) -> None:
+    """Refuse --at for a method that acts at no layer."""
+    if options.at and options.method in OF_WEIGHTS:
+        options.refuse(
+            f"argument --at: not for --method {options.method}, which pulls "
+            "all weights"
+        )
+
+
+def refuse_silence(options: argparse.Namespace) -> None:
+    """Refuse --quiet without --out."""
+    if options.quiet and options.out is None:
+        options.refuse("argument --quiet: without --out nothing would remain")
+
+
+def arguments(options: argparse.Namespace, *without: str) -> dict[str, Any]:
+    """Options by the names of the arguments of the function that works."""
+    others = ("command", "debug", "refuse", *without)
+    return {k: v for k, v in vars(options).items() if k not in others}
+
+
 def screen(options: argparse.Namespace) -> Any:
     """The `rich.console.Console` of a command, silent if that is wanted."""
-    from keras_otreg.workflows.screen import console_for
+    from keras_otreg.experiments.progress import console_for
 
     return console_for(options.quiet)

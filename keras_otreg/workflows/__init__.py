@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from keras_otreg.workflows.compression import compress
     from keras_otreg.workflows.finetuning import finetune, tune
     from keras_otreg.workflows.joint_transfer import joint
+    from keras_otreg.workflows.results import Result
+    from keras_otreg.workflows.settings import Settings
     from keras_otreg.workflows.similarity import Similarity
-    from keras_otreg.workflows.summary import Result
 
 __all__ = [
     "Evaluation",
     "Result",
+    "Settings",
     "Similarity",
     "compare",
     "compress",
@@ -32,7 +34,8 @@ __all__ = [
 ]
 _MODULES = {
     "Evaluation": "classification",
-    "Result": "summary",
+    "Result": "results",
+    "Settings": "settings",
     "Similarity": "similarity",
     "compare": "comparison",
     "compress": "compression",

@@ -14,16 +14,16 @@ import rich.table
 from keras_otreg import checks
 from keras_otreg.data import PictureFiles, picture_files, read_pictures
 from keras_otreg.data.decoding import suffixes
-from keras_otreg.data.folders import decodable
-from keras_otreg.files import unfinished_folder, whole, write_csv
+from keras_otreg.data.folders import decodable, parts_in
+from keras_otreg.experiments.progress import console_for, say
+from keras_otreg.files import unfinished_folder, whole
 from keras_otreg.workflows.class_names import Classes, classes_of, write_classes
 from keras_otreg.workflows.findings import confusion, score
 from keras_otreg.workflows.network_file import network_in
 from keras_otreg.workflows.networks import picture_shape
-from keras_otreg.workflows.output import output_folder
-from keras_otreg.workflows.project import MODEL
 from keras_otreg.workflows.report import on_test_pictures, rendered
-from keras_otreg.workflows.screen import console_for
+from keras_otreg.workflows.results import MODEL
+from keras_otreg.workflows.stages import output_folder, write_table
 
 PREDICTIONS, EVALUATION = "predictions.csv", "evaluation.html"
 # For each format of a command, that of Keras and the end of the file's name.
@@ -79,14 +79,13 @@ def predict(
         ```
     """
     network, classes = _loaded(model)
-    paths = _found(pictures)
+    paths = _pictures_of(pictures)
     files = PictureFiles(paths, np.zeros(len(paths), "int32"), classes.names)
     probabilities = _probabilities(network, classes, files)
     return [
         {
             "file": path,
-            "predicted": classes.names[row.argmax()],
-            "probability": float(row.max()),
+            **_prediction(classes.names, row),
             "probabilities": dict(
                 zip(classes.names, map(float, row), strict=True)
             ),
@@ -106,8 +105,8 @@ def evaluate(
 
     Args:
         model: As for `predict`.
-        data: A folder with a folder for each class, or with such a folder
-            `test`, whose pictures then are the ones.
+        data: A folder with a folder for each class, or with such a folder for
+            testing, whose pictures then are the ones.
         out: Folder for `evaluation.html`, with the confusion matrix and the
             most confident mistakes, and `predictions.csv`; none if not given.
         quiet: Whether to print nothing.
@@ -127,37 +126,36 @@ def evaluate(
     """
     console = console_for(quiet)
     network, classes = _loaded(model)
+    names = classes.names
     folder = checks.folder(data, "data")
     if out is not None:
         output_folder(pathlib.Path(out), folder)
-    files = picture_files(_to_test(folder, classes), classes.names)
+    folder = parts_in(folder, names).get("test", folder)
+    files = picture_files(folder, names)
     probabilities = _probabilities(network, classes, files)
     accuracy, loss = score(probabilities, files.labels)
-    found = Evaluation(
-        accuracy,
-        -loss,
-        classes.names,
-        confusion(probabilities, files.labels, len(classes.names)),
-        [
-            {
-                "file": path,
-                "label": classes.names[label],
-                "predicted": classes.names[row.argmax()],
-                "probability": float(row.max()),
-            }
-            for path, label, row in zip(*files[:2], probabilities, strict=True)
-        ],
-    )
-    _print(found, console)
+    rows = [
+        {"file": path, "label": names[label], **_prediction(names, row)}
+        for path, label, row in zip(*files[:2], probabilities, strict=True)
+    ]
+    counts = confusion(probabilities, files.labels, len(names))
+    found = Evaluation(accuracy, -loss, names, counts, rows)
+    console.print(_table(found))
     if out is not None:
-        _write(
-            pathlib.Path(out), pathlib.Path(model), found, files, probabilities
+        page = rendered(
+            "evaluation.html.j2",
+            {
+                "model": pathlib.Path(model),
+                "count": len(files.paths),
+                "accuracy": found.accuracy,
+                "crossentropy": found.crossentropy,
+                **on_test_pictures(probabilities, files),
+            },
         )
-        console.print(
-            f"Written to {out}: {EVALUATION}, {PREDICTIONS}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        write_table(pathlib.Path(out) / PREDICTIONS, rows)
+        with whole(pathlib.Path(out) / EVALUATION) as unfinished:
+            unfinished.write_text(page, "utf-8")
+        say(console, f"Written to {out}: {EVALUATION}, {PREDICTIONS}")
     return found
 
 
@@ -235,18 +233,31 @@ def _probabilities(
     return network.predict(batches, verbose=0)
 
 
-def _found(pictures):
+def _prediction(names, row):
+    return {
+        "predicted": names[row.argmax()],
+        "probability": float(row.max()),
+    }
+
+
+def _pictures_of(named):
     """Files that can be read as pictures, those of folders among them."""
-    named = [pathlib.Path(x) for x in pictures]
+    named = [pathlib.Path(x) for x in named]
     missing = [str(x) for x in named if not x.exists()]
     if missing:
         raise OSError(f"no pictures {', '.join(missing)}")
     files = []
     for path in named:
-        inner = sorted(path.rglob("*")) if path.is_dir() else [path]
-        files += [
-            x for x in inner if x == path or x.suffix.lower() in suffixes()
-        ]
+        if path.is_dir():
+            inner = (x.relative_to(path) for x in sorted(path.rglob("*")))
+            files += [
+                path / x
+                for x in inner
+                if x.suffix.lower() in suffixes()
+                and not any(part.startswith(".") for part in x.parts)
+            ]
+        else:
+            files.append(path)
     readable = decodable([str(x) for x in files])
     checks.some_readable(readable, named[0])
     left_out = [str(x) for x in files if str(x) not in set(readable)]
@@ -259,48 +270,17 @@ def _found(pictures):
     return readable
 
 
-def _to_test(folder, classes):
-    """The folder of the test pictures."""
-    inner = {x.name.lower(): x for x in folder.iterdir() if x.is_dir()}
-    if "test" in inner and inner["test"].name not in classes.names:
-        return inner["test"]
-    return folder
-
-
-def _print(found, console):
-    count = len(found.rows)
+def _table(found):
+    """For each class its pictures, and the most frequent mistake."""
+    names, count = found.class_names, len(found.rows)
     table = rich.table.Table(
         *("class", "pictures", "correct", "most often taken for"),
         title=f"Accuracy {found.accuracy:.3f} ({round(found.accuracy * count)} "
         f"of {count} pictures)",
     )
-    for name, row in zip(found.class_names, found.confusion, strict=True):
-        own = found.class_names.index(name)
+    for own, (name, row) in enumerate(zip(names, found.confusion, strict=True)):
         others = np.where(np.arange(len(row)) == own, 0, row)
         most = others.argmax()
-        table.add_row(
-            name,
-            str(row.sum()),
-            str(row[own]),
-            f"{found.class_names[most]} ({others[most]})"
-            if others.any()
-            else "",
-        )
-    console.print(table)
-
-
-def _write(folder, model, found, files, probabilities):
-    rows = ([row[x] for x in row] for row in found.rows)
-    write_csv(folder / PREDICTIONS, [*found.rows[0]], rows)
-    page = rendered(
-        "evaluation.html.j2",
-        {
-            "model": model,
-            "count": len(files.paths),
-            "accuracy": found.accuracy,
-            "crossentropy": found.crossentropy,
-            **on_test_pictures(probabilities, files),
-        },
-    )
-    with whole(folder / EVALUATION) as unfinished:
-        unfinished.write_text(page, "utf-8")
+        mistake = f"{names[most]} ({others[most]})" if others.any() else ""
+        table.add_row(name, str(row.sum()), str(row[own]), mistake)
+    return table

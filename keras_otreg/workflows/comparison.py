@@ -11,13 +11,11 @@ import rich.text
 
 from keras_otreg import plots
 from keras_otreg.data import picture_parts, read_pictures
-from keras_otreg.experiments.progress import progress
+from keras_otreg.experiments.progress import console_for, progress, say
 from keras_otreg.files import written
 from keras_otreg.workflows.layers import main_layers
 from keras_otreg.workflows.network_file import network_in
 from keras_otreg.workflows.networks import picture_shape
-from keras_otreg.workflows.output import output_folder
-from keras_otreg.workflows.screen import console_for
 from keras_otreg.workflows.similarity import (
     CKA,
     PERMUTED,
@@ -25,7 +23,7 @@ from keras_otreg.workflows.similarity import (
     Similarity,
     similarity,
 )
-from keras_otreg.workflows.stages import write_table
+from keras_otreg.workflows.stages import output_folder, write_table
 
 TABLE = "layers.csv"
 FILES = {TRANSPORT: "transport.png", CKA: "cka.png", PERMUTED: "permuted.png"}
@@ -81,29 +79,18 @@ def compare(
     folder = None if out is None else pathlib.Path(out)
     if folder is not None:
         output_folder(folder, pictures_in)
-    networks = [
-        network_in(paths[0], "first network"),
-        network_in(paths[1], "second network"),
-    ]
-    chosen = (
-        main_layers(networks[0], layers),
-        main_layers(networks[1], layers),
-    )
+    first_network = network_in(paths[0], "first network")
+    networks = first_network, network_in(paths[1], "second network")
+    chosen = main_layers(networks[0], layers), main_layers(networks[1], layers)
     files = _drawn(pictures_in, pictures, seed)
-    with progress(console, len(chosen[0]) * len(chosen[1])) as stages:
-        stages.begin("pairs of layers")
+    with progress(console, len(chosen[0]) * len(chosen[1])) as bar:
+        bar.begin("pairs of layers")
         seen = [_read(files, model, image_size) for model in networks]
-        found = similarity(
-            networks[0], networks[1], seen, chosen, stages.advance
-        )
+        found = similarity(*networks, seen, chosen, bar.advance)
     _print(paths, pictures_in, found, console)
     if folder is not None:
         names = _write(paths, folder, found)
-        console.print(
-            f"Written to {folder}: {', '.join(names)}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(console, f"Written to {folder}: {', '.join(names)}")
     return found
 
 
@@ -147,11 +134,10 @@ def _print(paths, data, found, console):
     at = [f"--at {shlex.quote(f'{column}={row}')}" for row, column in pairs]
     first, second, folder = (shlex.quote(str(x)) for x in (*paths, data))
     command = f"keras-otreg compress {first} {folder} --student {second}"
-    console.print(
+    say(
+        console,
         "To pull the second network towards the first one there:\n\n"
         + " \\\n    ".join([command, *at]),
-        highlight=False,
-        soft_wrap=True,
     )
 
 

@@ -13,8 +13,8 @@ LEAST = 1e-7
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
-    """Two networks on the same pictures.
+class McNemar:
+    """Two networks on the same pictures, compared by McNemar's exact test.
 
     Attributes:
         correct: Pictures that the first network classifies correctly.
@@ -22,7 +22,7 @@ class Comparison:
         count: All pictures.
         only: Pictures that only the first one, and only the second one,
             classifies correctly.
-        p_value: Of McNemar's exact test.
+        p_value: Of the test.
     """
 
     correct: int
@@ -50,12 +50,7 @@ def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Accuracy and minus the cross-entropy: the larger score is better.
-
-    Args:
-        probabilities: Of shape `(pictures, classes)`.
-        labels: Of shape `(pictures,)`.
-    """
+    """Accuracy and minus the cross-entropy: the larger score is better."""
     own = probabilities[np.arange(len(labels)), labels]
     crossentropy = -np.log(np.maximum(own, LEAST)).mean()
     return accuracy(probabilities, labels), -float(crossentropy)
@@ -63,22 +58,13 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 
 def compared(
     probabilities: np.ndarray, other: np.ndarray, labels: np.ndarray
-) -> Comparison:
-    """Compare two networks by McNemar's exact test.
-
-    Args:
-        probabilities: Of the first network, `(pictures, classes)`.
-        other: Of the second.
-        labels: The classes, of shape `(pictures,)`.
-
-    Returns:
-        The `Comparison`.
-    """
+) -> McNemar:
+    """Compare two networks by their probabilities, `(pictures, classes)`."""
     first, second = is_correct(probabilities, labels), is_correct(other, labels)
     only = int((first & ~second).sum()), int((second & ~first).sum())
     differ = sum(only)
     tail = sum(math.comb(differ, k) for k in range(min(only) + 1))
-    return Comparison(
+    return McNemar(
         int(first.sum()),
         int(second.sum()),
         len(labels),
@@ -100,24 +86,14 @@ def confusion(
 def examples(
     probabilities: np.ndarray, labels: np.ndarray, correct: bool, most: int
 ) -> list[dict[str, Any]]:
-    """Pictures with the highest predicted probabilities.
+    """The rows of at most some pictures with the highest probabilities.
 
-    Correctly classified pictures are taken from all classes in turn.
-
-    Args:
-        probabilities: Of shape `(pictures, classes)`.
-        labels: Of shape `(pictures,)`.
-        correct: Whether correctly or wrongly classified pictures are wanted.
-        most: How many at most.
-
-    Returns:
-        For each its `row`, the `label`, the class `predicted` and its
-        `probability`.
+    Correctly classified pictures are taken from all classes in turn; else
+    wrongly classified ones are returned. For each picture there is its `row`,
+    the `label`, the class `predicted` and its `probability`.
     """
-    predicted, probability = (
-        probabilities.argmax(axis=-1),
-        probabilities.max(axis=-1),
-    )
+    predicted = probabilities.argmax(axis=-1)
+    probability = probabilities.max(axis=-1)
     rows = np.flatnonzero(is_correct(probabilities, labels) == correct)
     rows = rows[np.argsort(-probability[rows], kind="stable")]
     if correct:

@@ -22,7 +22,7 @@ from keras_otreg.tuning import (
     strength_space,
 )
 from keras_otreg.workflows.heads import head_of
-from keras_otreg.workflows.names import TITLES
+from keras_otreg.workflows.settings import TITLES
 
 STARTING_POINTS = {"l2-sp": StartingPoint, "neuron-transport": NeuronTransport}
 # Learning rates that a search draws from.
@@ -32,7 +32,7 @@ SHOWN = ("epsilon", "cost")
 
 
 class Method:
-    """A way of learning from a teacher.
+    """A method of learning from a teacher.
 
     Args:
         name: One of `TITLES`.
@@ -45,6 +45,7 @@ class Method:
         self.title = TITLES[name]
         self.places = dict(places)
         self._weight = weight
+        self._is_of_weights = name in STARTING_POINTS
 
     def model(
         self,
@@ -52,21 +53,21 @@ class Method:
         teacher: keras.Model | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> keras.Model:
-        """Return what is to be trained.
+        """Return the student, or a `TransferModel` around it, to be trained.
 
         Args:
             student: A network, which is trained in place.
             teacher: `None` for a copy of the student as it is.
-            values: As of `draw`; defaults if not given.
-
-        Returns:
-            The student, or a `TransferModel` around it.
+            values: From `draw`; defaults if not given.
         """
-        student = self._with_starting_point(values, student)
-        penalties = self._penalties(values)
-        if not penalties:
-            return student
-        return TransferModel(student, teacher, penalties)
+        if not self._is_of_weights:
+            return TransferModel(student, teacher, self._penalties(values))
+        return add_starting_point(
+            student,
+            self._space(settled(values)),
+            [head_of(student).name],
+            regularizer=STARTING_POINTS[self.name],
+        )
 
     def check(
         self, student: keras.Model, teacher: keras.Model | None = None
@@ -80,7 +81,7 @@ class Method:
 
     def settings(self, values: Mapping[str, Any] | None = None) -> dict:
         """The values that `model` uses, for a report."""
-        if self.name in STARTING_POINTS:
+        if self._is_of_weights:
             return {"strength": self._space(settled(values))}
         penalties = self._penalties(values)
         at = ", ".join(penalty.at for penalty in penalties)
@@ -91,57 +92,39 @@ class Method:
     def draw(
         self, seed: int, *, one_place: bool = False, rate: bool = False
     ) -> dict[str, Any]:
-        """Values of a trial, drawn at random.
+        """Draw the values of a trial at random.
 
         Args:
             seed: The same gives the same.
             one_place: Whether to draw one of the places too; else the method
                 acts at all of them.
-            rate: Whether to draw a learning rate too.
-
-        Returns:
-            Values for `model`, and a `"learning_rate"` if one is drawn.
+            rate: Whether to draw a `"learning_rate"` too.
         """
         rng = random.Random(seed)
         values: dict[str, Any] = {}
         if rate:
             low, high = map(math.log, RATES)
             values["learning_rate"] = math.exp(rng.uniform(low, high))
-        if self.name not in STARTING_POINTS:
+        if not self._is_of_weights:
             places = [*self.places]
             at = [rng.choice(places)] if one_place else places
             values["at"] = " + ".join(at)
-        draws = drawn(self._space, rng.randrange(2**31))
-        # The place is chosen above.
-        return values | {k: v for k, v in draws.items() if k != self._at}
+        found = drawn(self._space, rng.randrange(2**31))
+        # The place is drawn above.
+        found.pop(f"{self.name}/at", None)
+        return values | found
 
     def loss(self, values: Mapping[str, Any] | None = None) -> Any:
         """The loss between two layers; `None` if there is none."""
-        penalties = self._penalties(values)
-        return penalties[0].loss if penalties else None
-
-    @property
-    def _at(self):
-        """Name of the choice of a layer in the spaces of `tuning`."""
-        return f"{self.name}/at"
+        return None if self._is_of_weights else self._penalties(values)[0].loss
 
     def _space(self, hp):
-        if self.name in STARTING_POINTS:
+        if self._is_of_weights:
             return strength_space(hp, self._weight)
         at, teacher_at = next(iter(self.places.items()))
         return method_space(hp, self.name, at, teacher_at, weight=self._weight)
 
-    def _with_starting_point(self, values, student):
-        kind = STARTING_POINTS.get(self.name)
-        if kind is None:
-            return student
-        strength = self._space(settled(values))
-        head = [head_of(student).name]
-        return add_starting_point(student, strength, head, regularizer=kind)
-
     def _penalties(self, values):
-        if self.name in STARTING_POINTS:
-            return []
         one = self._space(settled(values))
         at = (values or {}).get("at")
         places = [*self.places] if at is None else at.split(" + ")
@@ -153,11 +136,11 @@ class Method:
         )
 
 
-def default_place(model: Any, method: str, features: str) -> str:
-    """Default layer of a method: the one before the head.
+def default_place(model: keras.Model, method: str, features: str) -> str:
+    """Return the default layer of a method: the one before the head.
 
     Args:
-        model: A built `keras.Model`.
+        model: A built model.
         method: One of `TITLES`.
         features: The layer of neurons that the head reads.
 
@@ -166,10 +149,9 @@ def default_place(model: Any, method: str, features: str) -> str:
     """
     if method != "attention":
         return features
-    specs = activation_specs(model) or {}
     maps = [
         path
-        for path, calls in specs.items()
+        for path, calls in (activation_specs(model) or {}).items()
         if len(calls) == 1 and len(getattr(calls[0], "shape", ())) == 4
     ]
     return maps[-1] if maps else features

@@ -13,6 +13,13 @@ from keras_otreg.workflows.applications import application
 from keras_otreg.workflows.network_file import network_in
 
 
+def title_of(teacher: str | os.PathLike[str] | keras.Model) -> str:
+    """Name of a network that is given by name or as a model."""
+    if isinstance(teacher, keras.Model):
+        return teacher.name
+    return os.fspath(teacher)
+
+
 def teacher_named(
     name: str | os.PathLike[str] | keras.Model, size: int
 ) -> keras.Model:
@@ -23,9 +30,6 @@ def teacher_named(
             a network of `keras.applications`, or a built model.
         size: Height and width of the pictures, where the network is not in a
             file.
-
-    Returns:
-        A built `keras.Model`.
 
     Raises:
         OSError: If there is no such network, or it cannot be downloaded.
@@ -54,9 +58,9 @@ def picture_shape(
     """Height, width and channels of the pictures that a network takes.
 
     Args:
-        model: A built `keras.Model`.
+        model: A built model.
         size: Height and width, where the network takes any.
-        role: What the network is called in an error.
+        role: Of the network, for an error.
 
     Raises:
         OSError: If it does not take pictures, or returns several tensors.

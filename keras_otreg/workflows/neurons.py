@@ -7,15 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_otreg.features import capture, samples_as_points
 from keras_otreg.losses import RepresentationTransport
 from keras_otreg.losses.transport_alignment import TransportAlignment
 from keras_otreg.ot.plan import entropy_of
-from keras_otreg.workflows.activations import mean_activations
 
 # Of neurons in the report, and of pictures beside each.
 ROLES, BEST = 5, 4
-
-
+# Of the batches that layers are seen on.
+BATCH = 32
 # Share of a neuron's mass that has to change places for it to be re-assigned.
 MOST = 0.5
 
@@ -94,32 +94,28 @@ class Neurons:
         return float(entropy_of(keras.ops.convert_to_tensor(self.plan)))
 
     def roles(self, which: np.ndarray) -> list[dict[str, Any]]:
-        """Some neurons, with the pictures of their largest activations.
+        """Some of the neurons where `which` is true, most varied first.
 
-        Args:
-            which: Whether each neuron of the teacher may be among them.
-
-        Returns:
-            For each the `neuron`, its `partner` in the student, the `share`
-            that goes there, and rows of pictures: those of the largest
-            activations of the neuron (`was`) and of its partner (`is_now`).
+        For each there is the `neuron`, its `partner` in the student, the
+        `share` that goes there, and rows of the pictures with the largest
+        activations of the neuron (`was`) and of its partner (`is_now`).
         """
         spread = np.where(which, self.before.std(axis=0) * self.shares, -1.0)
         rows = np.argsort(-spread, kind="stable")[:ROLES]
-        return [self._role(int(row)) for row in rows if which[row]]
+        return [
+            {
+                "neuron": int(row),
+                "partner": int(self.partners[row]),
+                "share": float(self.shares[row]),
+                "was": _largest(self.before[:, row]),
+                "is_now": _largest(self.after[:, self.partners[row]]),
+            }
+            for row in rows
+            if which[row]
+        ]
 
-    def _role(self, neuron):
-        partner = int(self.partners[neuron])
-        return {
-            "neuron": neuron,
-            "partner": partner,
-            "share": float(self.shares[neuron]),
-            "was": best(self.before[:, neuron]),
-            "is_now": best(self.after[:, partner]),
-        }
 
-
-def best(activations: np.ndarray) -> list[int]:
+def _largest(activations):
     """Rows of the pictures with the largest activations of a neuron."""
     return np.argsort(-activations, kind="stable")[:BEST].tolist()
 
@@ -128,6 +124,23 @@ def _shares(plan):
     """Rows that sum to 1, or are 0 where a neuron has no mass."""
     total = plan.sum(axis=1, keepdims=True)
     return plan / np.where(total > 0.0, total, 1.0)
+
+
+def mean_activations(
+    model: keras.Model, pictures: np.ndarray, paths: Sequence[str]
+) -> list[np.ndarray]:
+    """Activations of layers on pictures, maps averaged over positions.
+
+    Returns:
+        For each path of a layer, an array of shape `(pictures, neurons)`.
+    """
+    parts = []
+    for start in range(0, len(pictures), BATCH):
+        seen = pictures[start : start + BATCH]
+        _, found = capture(model, seen, paths, training=False)
+        points = [samples_as_points(found[path]) for path in paths]
+        parts.append([keras.ops.convert_to_numpy(x) for x in points])
+    return [np.concatenate(x) for x in zip(*parts, strict=True)]
 
 
 def neurons(
@@ -147,9 +160,6 @@ def neurons(
         place: Paths of the student's layer and of the teacher's.
         loss: The loss between them; its plan counts if it has one.
         same: Whether the student began as a copy of the teacher.
-
-    Returns:
-        The `Neurons`.
     """
     at, teacher_at = place
     planned = isinstance(loss, (RepresentationTransport, TransportAlignment))

@@ -1,17 +1,18 @@
-"""Stages and output files of the commands that train."""
+"""The run of a command that trains: its stages, and the files at its end."""
 
-import contextlib
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import rich.console
 
-from keras_otreg.data import PictureFiles
+from keras_otreg.data import PictureFiles, draw_pictures, picture_parts
+from keras_otreg.data.splits import check_draw
+from keras_otreg.experiments.progress import Progress, console_for, progress
 from keras_otreg.features import fingerprint
 from keras_otreg.files import whole
 from keras_otreg.workflows.class_names import Classes, save_classifier
@@ -19,15 +20,29 @@ from keras_otreg.workflows.findings import score
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.neurons import neurons
 from keras_otreg.workflows.report import check_report, report_page
-from keras_otreg.workflows.report_data import HEAD_ONLY, ReportData
-from keras_otreg.workflows.screen import Screen, screen
-from keras_otreg.workflows.stages import Run, Trained, write_table
-from keras_otreg.workflows.training import Trainer, Training
+from keras_otreg.workflows.results import (
+    HEAD_ONLY,
+    HISTORY,
+    MODEL,
+    REPORT,
+    TRIALS,
+    ReportData,
+    Result,
+    summarised,
+)
+from keras_otreg.workflows.settings import Settings
+from keras_otreg.workflows.stages import (
+    Run,
+    Trained,
+    output_folder,
+    write_table,
+)
+from keras_otreg.workflows.training import Trainer
 
-MODEL, HISTORY, REPORT = "model.keras", "history.csv", "report.html"
-TRIALS = "trials.csv"
 # Pictures on which neurons are compared.
 SEEN = 256
+# Settings on which the results of all commands depend.
+TRAINING = ("epochs", "patience", "batch_size", "learning_rate", "seed")
 
 
 class Project:
@@ -36,13 +51,13 @@ class Project:
     Args:
         run: Stages that are finished.
         trainer: Trains networks.
-        screen: Shows progress.
+        bar: Shows progress.
     """
 
-    def __init__(self, run: Run, trainer: Trainer, screen: Screen):
+    def __init__(self, run: Run, trainer: Trainer, bar: Progress):
         self.run = run
         self.trainer = trainer
-        self.screen = screen
+        self.bar = bar
 
     def stage(
         self, name: str, title: str, work: Callable[[], Trained]
@@ -54,16 +69,14 @@ class Project:
             title: Shown to people.
             work: Trains.
         """
+        how = "finished before"
         was_there = self.run.is_finished(name)
         trained = self.run.stage(name, work)
         reached, _ = self.score(trained)
-        how = (
-            "finished before"
-            if was_there
-            else f"best epoch {trained.best} of {len(trained.history)}, "
-            f"{trained.seconds:.0f} s"
-        )
-        self.screen.say(f"{title}: validation accuracy {reached:.3f} ({how})")
+        if not was_there:
+            how = f"best epoch {trained.best} of {len(trained.history)}, "
+            how += f"{trained.seconds:.0f} s"
+        self.bar.say(f"{title}: validation accuracy {reached:.3f} ({how})")
         return trained
 
     def score(self, trained: Trained) -> tuple[float, float]:
@@ -73,11 +86,11 @@ class Project:
 
     def train_head(self, student: keras.Model) -> Trained:
         """The stage that trains a new head."""
-        return self.stage(
-            "head",
-            HEAD_ONLY,
-            lambda: self.trainer.train_head(HEAD_ONLY, student),
-        )
+
+        def work():
+            return self.trainer.train_head(HEAD_ONLY, student)
+
+        return self.stage("head", HEAD_ONLY, work)
 
     def train(
         self,
@@ -87,20 +100,12 @@ class Project:
         *wrap: Any,
         **options: Any,
     ) -> Trained:
-        """A stage that trains all of a network.
+        """A stage that trains all of a network, by `Trainer.train`."""
 
-        Args:
-            name: Of its files.
-            title: Shown to people.
-            start: As for `Trainer.train`.
-            *wrap: Likewise.
-            **options: Likewise.
-        """
-        return self.stage(
-            name,
-            title,
-            lambda: self.trainer.train(title, start, *wrap, **options),
-        )
+        def work():
+            return self.trainer.train(title, start, *wrap, **options)
+
+        return self.stage(name, title, work)
 
     def search(
         self, method: Method, start: keras.Model, trials: int, **draw: bool
@@ -125,7 +130,7 @@ class Project:
         found: list[tuple[Any, int, Trained, dict[str, Any]]] = []
         failure = None
         for k in range(trials):
-            values = method.draw(self.trainer.options.seed + k, **draw)
+            values = method.draw(self.trainer.settings.seed + k, **draw)
             title = f"{method.title}, trial {k + 1} of {trials}"
             try:
                 trained = self.train(
@@ -137,7 +142,7 @@ class Project:
                 )
             except FloatingPointError as error:
                 failure = error
-                self.screen.say(f"{title}: diverged")
+                self.bar.say(f"{title}: diverged")
                 continue
             found.append((self.score(trained), -k, trained, values))
         if not found:
@@ -155,12 +160,10 @@ class Project:
         write_table(self.run.folder / TRIALS, rows)
         trained, values = found[0][2:]
         shown = ", ".join(
-            f"{name} {value:.3g}"
-            if isinstance(value, float)
-            else f"{name} {value}"
-            for name, value in values.items()
+            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+            for k, v in values.items()
         )
-        self.screen.say(f"best trial: {rows[0]['trial']} ({shown})")
+        self.bar.say(f"best trial: {rows[0]['trial']} ({shown})")
         return trained, values
 
     def best(self, results: Mapping[str, Trained]) -> str:
@@ -191,7 +194,7 @@ class Project:
         loss: Any,
         same: bool,
     ) -> dict[str, Any]:
-        """The neurons of two layers, on validation pictures.
+        """Compare the neurons of two layers, on validation pictures.
 
         Args:
             teacher: The teacher.
@@ -204,34 +207,95 @@ class Project:
             `neurons` and the pictures `seen`, for a `ReportData`.
         """
         files = self.trainer.parts["validation"]
-        rng = np.random.default_rng(self.trainer.options.seed)
+        rng = np.random.default_rng(self.trainer.settings.seed)
         rows = np.sort(rng.permutation(len(files.paths))[:SEEN])
         files = files.take(rows)
-        pictures = np.concatenate(
-            [
-                keras.ops.convert_to_numpy(batch)
-                for batch, _ in self.trainer.batches(files)
-            ]
-        )
+        pictures = [
+            keras.ops.convert_to_numpy(batch)
+            for batch, _ in self.trainer.batches(files)
+        ]
+        pictures = np.concatenate(pictures)
         found = neurons(teacher, student, pictures, place, loss, same)
         return {"neurons": found, "seen": files}
 
 
-def run_settings(
+def begin(settings: Settings, *pictures: pathlib.Path) -> rich.console.Console:
+    """Return the console; make the output folder, outside of the pictures."""
+    console = console_for(settings.quiet)
+    output_folder(settings.folder, *pictures)
+    return console
+
+
+def few_pictures(
+    folder: pathlib.Path, settings: Settings
+) -> dict[str, PictureFiles]:
+    """The parts of a folder, with `shots` pictures of each class to train on.
+
+    Raises:
+        ValueError: If there are fewer.
+    """
+    parts = picture_parts(folder, settings.seed)
+    if settings.shots is not None:
+        train = parts["train"]
+        check_draw(settings.shots, train.counts(), "shots")
+        parts["train"] = draw_pictures(train, settings.shots, settings.seed)
+    return parts
+
+
+def trained_project(
     command: str,
+    settings: Settings,
     parts: Mapping[str, PictureFiles],
     networks: Mapping[str, keras.Model],
-    options: Training,
-    **more: Any,
-) -> dict[str, Any]:
-    """Settings by which the results of a command are recognised."""
-    return {
+    shape: tuple[int, int, int],
+    work: Callable[[Project], ReportData],
+    console: rich.console.Console,
+    *,
+    keep_statistics: bool = True,
+    digests: Mapping[str, PictureFiles] | None = None,
+    **identity: Any,
+) -> Result:
+    """Run a command that trains, and write its files.
+
+    Args:
+        command: Its name.
+        settings: Its settings.
+        parts: The pictures to train, validate and test on.
+        networks: Networks that the results depend on, by their roles.
+        shape: Height, width and channels of the pictures.
+        work: Trains the stages of a project; returns the data of the report.
+        console: To print to.
+        keep_statistics: As of `Trainer`.
+        digests: More pictures that the results depend on.
+        **identity: More settings that they depend on.
+
+    Raises:
+        ValueError: If the folder holds a run with other settings.
+    """
+    check_report()
+    seen = {**parts, **(digests or {})}
+    identity = {
         "command": command,
-        **{f"{part} pictures": _digest(x) for part, x in parts.items()},
+        **{f"{part} pictures": _digest(x) for part, x in seen.items()},
         **{role: fingerprint(model)[:12] for role, model in networks.items()},
-        **vars(options),
-        **more,
+        **{name: getattr(settings, name) for name in TRAINING},
+        "keep_statistics": keep_statistics,
+        "image_size": shape[0],
+        **identity,
     }
+    run = Run(settings.folder, identity)
+    counts = [f"{len(x.paths)} for {part}" for part, x in parts.items()]
+    console.print(
+        f"Pictures of {len(parts['train'].class_names)} classes at "
+        f"{shape[0]} x {shape[1]} pixels: {', '.join(counts)}",
+        highlight=False,
+    )
+    with progress(console) as bar:
+        trainer = Trainer(parts, shape, settings, bar, keep_statistics)
+        project = Project(run, trainer, bar)
+        data = work(project)
+        project.write(data)
+    return summarised(data, settings.folder, console)
 
 
 def _digest(files):
@@ -242,27 +306,3 @@ def _digest(files):
         names = pathlib.Path(path).parts[-2:]
         digest.update(json.dumps([*names, int(label), content]).encode())
     return digest.hexdigest()[:12]
-
-
-@contextlib.contextmanager
-def project(
-    out: pathlib.Path,
-    settings: Mapping[str, Any],
-    parts: Mapping[str, PictureFiles],
-    shape: tuple[int, int, int],
-    options: Training,
-    console: rich.console.Console,
-) -> Iterator[Project]:
-    """A `Project` whose progress is shown within the block."""
-    check_report()
-    run = Run(out, settings)
-    counts = ", ".join(
-        f"{len(files.paths)} for {part}" for part, files in parts.items()
-    )
-    console.print(
-        f"Pictures of {len(parts['train'].class_names)} classes at "
-        f"{shape[0]} x {shape[1]} pixels: {counts}",
-        highlight=False,
-    )
-    with screen(console) as shown:
-        yield Project(run, Trainer(parts, shape, options, shown), shown)

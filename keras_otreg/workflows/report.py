@@ -12,9 +12,13 @@ import keras_otreg
 from keras_otreg import checks, plots
 from keras_otreg.callbacks.advice import UNIFORM
 from keras_otreg.data import PictureFiles
-from keras_otreg.workflows import wording
 from keras_otreg.workflows.findings import confusion, examples
-from keras_otreg.workflows.report_data import ReportData
+from keras_otreg.workflows.results import (
+    ReportData,
+    advice,
+    choice,
+    comparison,
+)
 from keras_otreg.workflows.thumbnails import thumbnail
 
 EXTRA, TEMPLATE = "pictures", "report.html.j2"
@@ -39,12 +43,7 @@ def check_report() -> None:
 
 
 def report_page(data: ReportData, shape: tuple[int, int, int]) -> str:
-    """Return an HTML page that needs no other file.
-
-    Args:
-        data: Of the report.
-        shape: Height, width and channels of the pictures.
-    """
+    """Return an HTML page that needs no other file, for pictures of a shape."""
     return rendered(TEMPLATE, _context(data, shape))
 
 
@@ -66,9 +65,9 @@ def _context(data: ReportData, shape: tuple[int, int, int]) -> dict[str, Any]:
     compared = data.compared()
     return {
         "data": data,
-        "choice": wording.choice(data),
-        "comparison": wording.comparison(compared, data.method, data.plain),
-        "advice": wording.advice(data),
+        "choice": choice(data),
+        "comparison": comparison(compared, data.method, data.plain),
+        "advice": advice(data),
         "settings": {**data.settings, **_versions()},
         "size": tuple(shape[:2]),
         "channels": shape[2],
@@ -84,12 +83,7 @@ def _context(data: ReportData, shape: tuple[int, int, int]) -> dict[str, Any]:
 def on_test_pictures(
     predictions: np.ndarray, files: PictureFiles
 ) -> dict[str, Any]:
-    """The part of a template's context that is about test pictures.
-
-    Args:
-        predictions: Probabilities of shape `(pictures, classes)`.
-        files: The pictures.
-    """
+    """The part of a template's context that is about test pictures."""
     names = files.class_names
     counts = confusion(predictions, files.labels, len(names))
     return {

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_otreg.losses import CenteredKernelAlignment, TransportAlignment
 from keras_otreg.ot import permuted_fraction
-from keras_otreg.workflows.activations import mean_activations
+from keras_otreg.workflows.neurons import mean_activations
 
 TRANSPORT, CKA = "transport alignment", "CKA"
 PERMUTED = "permuted neurons"
@@ -64,9 +64,6 @@ def similarity(
         pictures: The pictures as each of the two takes them.
         layers: Paths of layers of each.
         advance: Called after each pair of layers.
-
-    Returns:
-        The `Similarity`.
     """
     found = [
         mean_activations(model, x, paths)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -35,34 +36,12 @@ class Trained:
     predictions: Mapping[str, np.ndarray]
 
 
-def settle(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
-    """Write down what the results in a folder depend on.
-
-    As long as nothing is finished, by whatever command, other settings bind
-    nobody.
-
-    Args:
-        folder: An existing folder.
-        settings: Anything that JSON can hold.
-
-    Raises:
-        ValueError: If the folder holds a run with other settings.
-    """
-    settings = json.loads(json.dumps(settings))
-    path = folder / RUN
-    if path.exists() and any(folder.glob(f"{STAGES}/*.json")):
-        with checks.whole_record(path):
-            known = dict(json.loads(path.read_text("utf-8")))
-        checks.same_run(known, settings, folder)
-    with whole(path) as unfinished:
-        unfinished.write_text(json.dumps(settings, indent=2), "utf-8")
-
-
 class Run:
     """The stages of a command; started again, it does what is missing.
 
     A stage is on disk as a whole or not at all: an interrupted one starts
-    anew, with the same seed.
+    anew, with the same seed. Until a stage is finished, by whatever command,
+    other settings are accepted.
 
     Args:
         folder: An existing folder.
@@ -74,7 +53,14 @@ class Run:
 
     def __init__(self, folder: pathlib.Path, settings: Mapping[str, Any]):
         self.folder = folder
-        settle(folder, settings)
+        settings = json.loads(json.dumps(settings))
+        path = folder / RUN
+        if path.exists() and any(folder.glob(f"{STAGES}/*.json")):
+            with checks.whole_record(path):
+                known = dict(json.loads(path.read_text("utf-8")))
+            checks.same_run(known, settings, folder)
+        with whole(path) as unfinished:
+            unfinished.write_text(json.dumps(settings, indent=2), "utf-8")
         (folder / STAGES).mkdir(exist_ok=True)
 
     def is_finished(self, name: str) -> bool:
@@ -110,6 +96,32 @@ class Run:
 
     def _path(self, name, suffix):
         return self.folder / STAGES / f"{name}.{suffix}"
+
+
+def output_folder(folder: pathlib.Path, *pictures: pathlib.Path) -> None:
+    """Make a folder, and check that it can be written to.
+
+    Also keeps TensorFlow from logging each model that it traces again.
+
+    Args:
+        folder: The folder.
+        *pictures: Folders of pictures, in which it may not lie.
+
+    Raises:
+        OSError: If it cannot be written to.
+        ValueError: If it lies in a folder of pictures.
+    """
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for data in pictures:
+        checks.outside(folder, data)
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = f"cannot write to --out {folder}: {error.strerror}"
+        raise OSError(reason) from error
 
 
 def write_table(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,6 +1,5 @@
 """Training of networks on pictures; the epoch that is best in validation."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from keras_otreg.data import PictureFiles, read_pictures
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.heads import head_of
 from keras_otreg.workflows.networks import without_batch_statistics
+from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import Trained
 
 LOSS = "sparse_categorical_crossentropy"
@@ -20,61 +20,43 @@ CROSSENTROPY = "crossentropy"
 HEAD_EPOCHS, HEAD_RATE = 100, 3e-3
 
 
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """Options of a training.
-
-    Attributes:
-        epochs: Passes over the pictures, at most.
-        patience: Epochs without progress in validation that end a training.
-        batch_size: Pictures in a batch.
-        learning_rate: Of Adam.
-        seed: Of orders, mirrors and new weights.
-        keep_statistics: Whether batch normalisation keeps its statistics,
-            which small batches of few pictures would make worse.
-    """
-
-    epochs: int
-    patience: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    keep_statistics: bool = True
-
-    def shown(self) -> dict[str, Any]:
-        """The options that a report lists."""
-        names = ("learning_rate", "batch_size", "seed")
-        return {k.replace("_", " "): getattr(self, k) for k in names}
-
-
 class Trainer:
     """Trainer of networks on the parts of a picture folder.
 
     Args:
         parts: Pictures for `"train"`, `"validation"` and `"test"`.
         shape: Height, width and channels of the networks' inputs.
-        options: Of the training.
-        screen: Shows progress: its `watch(title, epochs)` returns a callback.
+        settings: Of the training.
+        bar: Shows progress: its `watch(title, epochs)` returns a callback.
+        keep_statistics: Whether batch normalisation keeps its statistics,
+            which small batches of few pictures would make worse.
     """
 
     def __init__(
         self,
         parts: Mapping[str, PictureFiles],
         shape: tuple[int, int, int],
-        options: Training,
-        screen: Any,
+        settings: Settings,
+        bar: Any,
+        keep_statistics: bool = True,
     ):
         self.parts = parts
         self.shape = shape
-        self.options = options
-        self._screen = screen
+        self.settings = settings
+        self._bar = bar
+        self._keep_statistics = keep_statistics
         self._reading: dict[str, Any] = {
             "image_size": shape[:2],
             "channels": shape[2],
-            "batch_size": options.batch_size,
-            "seed": options.seed,
+            "batch_size": settings.batch_size,
+            "seed": settings.seed,
         }
         self.fixed = {k: self.batches(files) for k, files in parts.items()}
+
+    def shown(self) -> dict[str, Any]:
+        """The settings that a report lists."""
+        names = ("learning_rate", "batch_size", "seed")
+        return {k.replace("_", " "): getattr(self.settings, k) for k in names}
 
     def batches(self, files: PictureFiles, **options: Any) -> Any:
         """Batches of pictures in the order of their files, by default."""
@@ -109,26 +91,26 @@ class Trainer:
             wrap: Returns what is trained, such as a `TransferModel` around
                 the copy.
             data: Batches to train on; `shuffled()` if not given.
-            learning_rate: That of the options if not given.
+            learning_rate: That of the settings if not given.
 
         Returns:
             The `Trained` network, as plain as `start`.
         """
         begin = time.perf_counter()
-        options = self.options
-        keras.utils.set_random_seed(options.seed)
+        settings = self.settings
+        keras.utils.set_random_seed(settings.seed)
         student = copy_of(start)
-        if options.keep_statistics:
+        if self._keep_statistics:
             without_batch_statistics(student)
         model = wrap(student)
-        compile_for(model, learning_rate or options.learning_rate)
-        best = BestEpoch(student, options.patience)
-        watch = self._screen.watch(title, options.epochs)
+        compile_for(model, learning_rate or settings.learning_rate)
+        best = BestEpoch(student, settings.patience)
+        watch = self._bar.watch(title, settings.epochs)
         history = _fit(
             model,
             self.shuffled() if data is None else data,
             self.fixed["validation"],
-            options.epochs,
+            settings.epochs,
             [best, watch],
         )
         seconds = time.perf_counter() - begin
@@ -143,7 +125,7 @@ class Trainer:
         The layers below run once for each picture and its mirror image.
         """
         begin = time.perf_counter()
-        keras.utils.set_random_seed(self.options.seed)
+        keras.utils.set_random_seed(self.settings.seed)
         head = head_of(student)
         body = keras.Model(student.input, head.input)
         data = _features(body, self.fixed["train"])
@@ -153,7 +135,7 @@ class Trainer:
         alone.set_weights(head.get_weights())
         compile_for(alone, HEAD_RATE)
         best = BestEpoch(alone, HEAD_EPOCHS // 5)
-        watch = self._screen.watch(title, HEAD_EPOCHS)
+        watch = self._bar.watch(title, HEAD_EPOCHS)
         history = _fit(alone, data, validation, HEAD_EPOCHS, [best, watch])
         head.set_weights(alone.get_weights())
         seconds = time.perf_counter() - begin

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from keras_otreg.commands.places import add_places
+from keras_otreg.commands.options import add_places
 
 
 def parsed(*arguments, paired=False):

@@ -14,7 +14,7 @@ from keras_otreg.tuning import (
 )
 from keras_otreg.tuning.method_space import LOSSES, PENALTIES
 from keras_otreg.workflows.methods import Method
-from keras_otreg.workflows.names import OF_WEIGHTS, TITLES
+from keras_otreg.workflows.settings import OF_WEIGHTS, TITLES
 
 
 @pytest.mark.parametrize("method", PENALTIES)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -129,6 +130,23 @@ def test_an_evaluation_counts_and_shows_the_mistakes(tuned, pictures, tmp_path):
     table = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
     assert table[0] == "file,label,predicted,probability"
     assert len(table) == 4
+
+
+def test_the_part_for_testing_may_have_another_name(tuned, pictures, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(pictures / "test", data / "holdout_set")
+    # Hidden folders are no part of the data.
+    shutil.copytree(pictures / "test", data / "train" / ".test")
+    assert len(workflows.evaluate(tuned, data, quiet=True).rows) == 3
+
+
+def test_hidden_files_of_a_folder_are_not_classified(tuned, pictures, tmp_path):
+    for place in (".hidden", "shown"):
+        shutil.copytree(pictures / "test" / "dark", tmp_path / place)
+    source = pictures / "test" / "dark" / "a.png"
+    shutil.copy(source, tmp_path / ".a.png")
+    (row,) = workflows.predict(tuned, [tmp_path])
+    assert row["file"] == str(tmp_path / "shown" / "a.png")
 
 
 def test_other_classes_are_refused(tuned, pictures, tmp_path):

@@ -7,7 +7,7 @@ from keras_otreg.workflows.findings import (
     examples,
     score,
 )
-from keras_otreg.workflows.wording import comparison
+from keras_otreg.workflows.results import comparison
 
 scipy_stats = pytest.importorskip("scipy.stats")
 

@@ -1,17 +1,17 @@
 """Stages and their choice, with trainings that are not real."""
 
 import csv
-import types
 
 import numpy as np
 import pytest
 
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.project import Project
+from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import Run, Trained
 
 
-class Screen:
+class Bar:
     def __init__(self):
         self.lines = []
 
@@ -24,7 +24,7 @@ class FakeTrainer:
 
     def __init__(self, files, outcomes):
         self.parts = {"validation": files}
-        self.options = types.SimpleNamespace(seed=0)
+        self.settings = Settings()
         self.outcomes, self.rates = list(outcomes), []
 
     def train(self, title, start, wrap, learning_rate=None):
@@ -45,7 +45,7 @@ def trained(model, probabilities):
 
 def project(tmp_path, files, outcomes=()):
     run = Run(tmp_path, {})
-    return Project(run, FakeTrainer(files, outcomes), Screen())
+    return Project(run, FakeTrainer(files, outcomes), Bar())
 
 
 # The labels are 0, 1, 1.
@@ -73,8 +73,8 @@ def test_the_best_trial_is_kept_and_not_trained_again(
     assert len(work.trainer.rates) == 4
     assert values["learning_rate"] == work.trainer.rates[1]
     assert len(set(work.trainer.rates)) == 4
-    assert any("diverged" in line for line in work.screen.lines)
-    assert work.screen.lines[-1].startswith("best trial: 2 (learning_rate ")
+    assert any("diverged" in line for line in work.bar.lines)
+    assert work.bar.lines[-1].startswith("best trial: 2 (learning_rate ")
     with (tmp_path / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == ["2", "1", "4"]

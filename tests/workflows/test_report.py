@@ -9,7 +9,7 @@ import pytest
 
 from keras_otreg.data import picture_parts, read_pictures
 from keras_otreg.workflows.report import report_page
-from keras_otreg.workflows.report_data import ReportData
+from keras_otreg.workflows.results import ReportData
 from keras_otreg.workflows.stages import Trained
 
 layers = keras.layers

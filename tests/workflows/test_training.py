@@ -2,11 +2,11 @@ import keras
 import numpy as np
 import pytest
 
+from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.training import (
     CROSSENTROPY,
     BestEpoch,
     Trainer,
-    Training,
 )
 
 
@@ -50,7 +50,10 @@ def test_the_first_epoch_is_kept_if_none_is_better(network, loss):
     assert ended(network, [(0.5, loss), (0.4, 0.1)])[0] == 1
 
 
-class Screen:
+SETTINGS = Settings(epochs=2, patience=3, batch_size=3, learning_rate=1e-3)
+
+
+class Bar:
     def watch(self, title, epochs):
         return keras.callbacks.Callback()
 
@@ -60,7 +63,7 @@ def test_what_is_returned_is_the_best_epoch_and_not_the_start(
 ):
     """Even where the start classifies as many validation pictures."""
     parts = dict.fromkeys(("train", "validation", "test"), picture_files)
-    trainer = Trainer(parts, (4, 4, 3), Training(2, 3, 3, 1e-3, 0), Screen())
+    trainer = Trainer(parts, (4, 4, 3), SETTINGS, Bar())
     before = start.get_weights()
     found = trainer.train("title", start)
     assert found.best in (1, 2)

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.report_data import ReportData
+from keras_otreg.workflows.results import ReportData, advice, choice
 from keras_otreg.workflows.stages import Trained
-from keras_otreg.workflows.wording import advice, choice
 
 HEAD, PLAIN, METHOD = "new head only", "plain fine-tuning", "transport"
 

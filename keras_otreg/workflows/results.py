@@ -1,0 +1,240 @@
+"""Results of the commands that train: a table, sentences, a `Result`."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import rich.console
+import rich.table
+
+from keras_otreg.data import PictureFiles
+from keras_otreg.experiments.progress import say
+from keras_otreg.workflows.findings import McNemar, compared, score
+from keras_otreg.workflows.neurons import Neurons
+from keras_otreg.workflows.stages import Trained
+
+# Titles of networks.
+HEAD_ONLY, PLAIN = "new head only", "plain fine-tuning"
+MODEL, HISTORY, REPORT = "model.keras", "history.csv", "report.html"
+CLASSES, TRIALS = "classes.json", "trials.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A trained network, and the files about it.
+
+    Attributes:
+        model: The network that is best in validation, a plain Keras model.
+        chosen: Its title in `rows`.
+        class_names: In the order of its outputs.
+        rows: A row for each network: its `title`, its accuracies on the
+            `validation` and `test` pictures, its `best` epoch, of how many
+            `epochs`, and the `seconds` that it took.
+        summary: Which network was chosen, and how the method compares.
+        folder: Holds `model.keras`, `classes.json`, `history.csv` and
+            `report.html`.
+    """
+
+    model: keras.Model
+    chosen: str
+    class_names: list[str]
+    rows: list[dict[str, Any]]
+    summary: str
+    folder: pathlib.Path
+
+    @property
+    def model_path(self) -> pathlib.Path:
+        """Path of the network's file."""
+        return self.folder / MODEL
+
+    @property
+    def report_path(self) -> pathlib.Path:
+        """Path of the report."""
+        return self.folder / REPORT
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportData:
+    """Data of a report.
+
+    Attributes:
+        title: Of the page.
+        lead: A sentence about the work.
+        results: The trained networks by their titles.
+        method: Title of the network that was trained by the method.
+        plain: Title of the one that it is compared with.
+        chosen: Title of the one that is best in validation: `model.keras`.
+        parts: The pictures.
+        settings: Names and values.
+        neurons: The neurons of the teacher and of the chosen network; `None`
+            if they are not compared, or were not trained.
+        seen: The pictures that neurons are compared on.
+        class_plan: A figure of the plan between classes, if there is one.
+        others: Titles and accuracies of networks that were not trained here.
+        strengths: Options of the command that set the strength.
+        search: An option that searches the strength, with its value.
+    """
+
+    title: str
+    lead: str
+    results: Mapping[str, Trained]
+    method: str
+    plain: str
+    chosen: str
+    parts: Mapping[str, PictureFiles]
+    settings: Mapping[str, Any]
+    neurons: Neurons | None = None
+    seen: PictureFiles | None = None
+    class_plan: Any = None
+    others: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+        default_factory=dict
+    )
+    strengths: Sequence[str] = ("--weight",)
+    search: str | None = None
+
+    @property
+    def is_head_only(self) -> bool:
+        """Whether only the head of the chosen network was trained."""
+        return self.chosen == HEAD_ONLY
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """Probabilities of the test pictures, of the chosen network."""
+        return self.results[self.chosen].predictions["test"]
+
+    def score(self, title: str, part: str) -> tuple[float, float]:
+        """Accuracy and minus cross-entropy of a network on a part."""
+        predictions = self.results[title].predictions[part]
+        return score(predictions, self.parts[part].labels)
+
+    def compared(self) -> McNemar:
+        """The method beside what it is compared with, on test pictures."""
+        return compared(
+            self.results[self.method].predictions["test"],
+            self.results[self.plain].predictions["test"],
+            self.parts["test"].labels,
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each network."""
+        rows = [
+            {
+                "title": title,
+                "validation": self.score(title, "validation")[0],
+                "test": self.score(title, "test")[0],
+                "best": trained.best,
+                "epochs": len(trained.history),
+                "seconds": trained.seconds,
+                "chosen": title == self.chosen,
+            }
+            for title, trained in self.results.items()
+        ]
+        return [{"title": k, **v} for k, v in self.others.items()] + rows
+
+
+def choice(data: ReportData) -> str:
+    """Sentence about which network `model.keras` is, and why."""
+    best, least = data.score(data.chosen, "validation")
+    scores = {
+        title: data.score(title, "validation")
+        for title in data.results
+        if title != data.chosen
+    }
+    found = (
+        f"model.keras is the network of {data.chosen!r}, the best on the "
+        f"{len(data.parts['validation'].paths)} validation pictures: accuracy "
+        f"{best:.3f}"
+    )
+    others = [
+        f"{title} {reached:.3f}" for title, (reached, _) in scores.items()
+    ]
+    found += f" ({', '.join(others)})." if others else "."
+    tied = [
+        f"{title} has {-loss:.3f}"
+        for title, (reached, loss) in scores.items()
+        if reached == best
+    ]
+    if tied:
+        found += (
+            f" Of equal accuracies the lower cross-entropy decides: it has "
+            f"{-least:.3f}, {', '.join(tied)}."
+        )
+    return found
+
+
+def comparison(found: McNemar, method: str, plain: str) -> str:
+    """Sentence that compares the method with its baseline on test pictures."""
+    counts = (
+        f"Of {found.count} test pictures, {method} classifies {found.correct} "
+        f"correctly and {plain} {found.other}"
+    )
+    differ = sum(found.only)
+    if not differ:
+        return f"{counts}: the same ones."
+    if found.verdict == "open":
+        return (
+            f"{counts}. They differ in {differ}; so large a difference comes "
+            f"up in {found.p_value:.0%} of such tests between networks that "
+            "are equally good: neither is shown to be better."
+        )
+    return (
+        f"{counts}: {found.verdict} by more than chance (of the {differ} in "
+        f"which they differ, {max(found.only)} go one way; p = "
+        f"{found.p_value:.2g})."
+    )
+
+
+def advice(data: ReportData) -> str | None:
+    """Sentence about the one thing to try next, if there is one."""
+    if data.chosen == data.plain:
+        weight = " or ".join(data.strengths)
+        search = f", or search one with {data.search}" if data.search else ""
+        return (
+            f"In validation {data.plain} is ahead of {data.method}: try a "
+            f"smaller {weight}{search}."
+        )
+    if data.chosen != data.method:
+        return (
+            "No training of all layers is better in validation than "
+            f"{data.chosen}: try a smaller --learning-rate, or more pictures."
+        )
+    result = data.results[data.method]
+    if result.best == len(result.history):
+        return "The last epoch was the best one: try more --epochs."
+    return None
+
+
+def summarised(
+    data: ReportData, folder: pathlib.Path, console: rich.console.Console
+) -> Result:
+    """Print a table, the summary and where the files are; return the result."""
+    table = rich.table.Table(
+        "", "validation", "test", "best epoch", title="Accuracy"
+    )
+    for row in data.rows():
+        table.add_row(
+            f"{row['title']} = {MODEL}" if row["chosen"] else row["title"],
+            f"{row['validation']:.3f}",
+            f"{row['test']:.3f}",
+            f"{row['best']} of {row['epochs']}" if row["epochs"] else "",
+            style="bold" if row["chosen"] else None,
+        )
+    console.print(table)
+    lines = [choice(data), comparison(data.compared(), data.method, data.plain)]
+    for line in (*lines, advice(data)):
+        if line:
+            console.print(line, highlight=False)
+    files = (MODEL, CLASSES, HISTORY, TRIALS, REPORT)
+    names = ", ".join(name for name in files if (folder / name).exists())
+    say(console, f"Written to {folder}: {names}")
+    return Result(
+        model=data.results[data.chosen].model,
+        chosen=data.chosen,
+        class_names=data.parts["train"].class_names,
+        rows=data.rows(),
+        summary=" ".join(lines),
+        folder=folder,
+    )

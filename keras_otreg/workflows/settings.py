@@ -1,0 +1,74 @@
+"""Settings and names of methods, which are read before Keras is loaded."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+# Titles of methods of fine-tuning, by their names in commands.
+TITLES = {
+    "transport": "transport",
+    "alignment": "transport alignment",
+    "l2-sp": "L2-SP",
+    "neuron-transport": "transport of weights",
+    "cka": "CKA",
+    "hint": "hints",
+    "mmd": "MMD",
+    "coral": "CORAL",
+    "attention": "attention transfer",
+    "bss": "BSS",
+}
+# Those that pull weights to their start, and act at no layer.
+OF_WEIGHTS = ("l2-sp", "neuron-transport")
+# Defaults of a command that are not those of `Settings`.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "tune": {"epochs": 5},
+    "compress": {"epochs": 60, "patience": 20, "learning_rate": 1e-3},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Settings of `finetune`, `tune`, `compress` and `joint`.
+
+    The functions take them by name, such as `finetune(data, epochs=10)`. In
+    `tune` the default of `epochs` is 5; in `compress` there are 60 epochs, a
+    patience of 20, and a learning rate of 0.001.
+
+    Attributes:
+        out: The output folder, which is made if need be; `"otreg-finetune"`,
+            or `"otreg-"` and the name of the other function, by default.
+        shots: Pictures of each class to train on; all if `None`.
+        image_size: Height and width of pictures where a network takes any.
+        epochs: Passes over the pictures, at most.
+        patience: Epochs without progress in validation that end a training.
+        batch_size: Pictures in a batch.
+        learning_rate: Of Adam.
+        seed: Of all random numbers.
+        quiet: Whether to print nothing.
+
+    Raises:
+        TypeError: If there is no setting of that name.
+    """
+
+    out: str | os.PathLike[str] = "otreg-finetune"
+    shots: int | None = None
+    image_size: int = 160
+    epochs: int = 20
+    patience: int = 8
+    batch_size: int = 32
+    learning_rate: float = 3e-4
+    seed: int = 0
+    quiet: bool = False
+
+    @classmethod
+    def of(cls, command: str, given: Mapping[str, Any]) -> "Settings":
+        """Settings of a command: what is given, else its defaults."""
+        defaults = {"out": f"otreg-{command}", **DEFAULTS.get(command, {})}
+        return cls(**{**defaults, **given})
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Path of the output folder."""
+        return pathlib.Path(self.out)
