@@ -42,14 +42,44 @@ class Configurable(Described):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {
-            name: _attribute(self, name)
-            for name in inspect.signature(type(self)).parameters
+            name: _serialized(_attribute(self, name))
+            for name in _arguments(type(self))
+            if hasattr(self, name) or hasattr(self, f"_{name}")
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Build the object that `get_config` described."""
-        return cls(**config)
+        return cls(**{key: _rebuilt(value) for key, value in config.items()})
+
+
+def _arguments(cls):
+    """Names of a constructor's arguments, also of those that it passes on."""
+    names = []
+    for kind in cls.__mro__:
+        if "__init__" not in vars(kind):
+            continue
+        _, *parameters = inspect.signature(kind.__init__).parameters.values()
+        names += [x.name for x in parameters if x.kind is not x.VAR_KEYWORD]
+        if all(x.kind is not x.VAR_KEYWORD for x in parameters):
+            break
+    return dict.fromkeys(names)
+
+
+def _serialized(value):
+    if isinstance(value, np.ndarray):
+        return encode_array(value)
+    if hasattr(value, "get_config"):
+        return keras.saving.serialize_keras_object(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _rebuilt(value):
+    if not isinstance(value, dict):
+        return value
+    if "class_name" in value:
+        return keras.saving.deserialize_keras_object(value)
+    return decode_array(value) if "base64" in value else value
 
 
 def _attribute(obj, name):

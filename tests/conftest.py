@@ -19,8 +19,7 @@ BACKEND = keras.backend.backend()
 PROGRAMS = (
     (sinkhorn, "_program"),
     (fixed_plan, "planner"),
-    (fixed_plan, "planner_of_costs"),
-    (fixed_plan, "paid_by_columns"),
+    (fixed_plan, "column_costs"),
 )
 
 

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping
 
-from keras_otreg.losses.solved_plan import SolvedPlan
+from keras_otreg.losses.base import SolvedPlan
 from keras_otreg.ot import ProximalPoint, Sinkhorn
 
 # Above this entropy a plan is called uniform.

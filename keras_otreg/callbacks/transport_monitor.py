@@ -12,7 +12,7 @@ from keras_otreg import checks
 from keras_otreg.callbacks.advice import advise
 from keras_otreg.features.batches import batches
 from keras_otreg.losses import ClassTransport
-from keras_otreg.losses.solved_plan import CLASSES, NEURONS
+from keras_otreg.losses.base import CLASSES, NEURONS
 from keras_otreg.models import TransferModel
 from keras_otreg.models.observation import Observer
 from keras_otreg.ot import permuted_fraction

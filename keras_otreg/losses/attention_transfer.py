@@ -1,7 +1,5 @@
 """Attention transfer: where a network looks, not what it sees there."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_otreg import checks
@@ -45,15 +43,6 @@ class AttentionTransfer(SampleLoss):
         Zagoruyko and Komodakis, "Paying more attention to attention" (ICLR
         2017), and the authors' code, szagoruyko/attention-transfer.
     """
-
-    def __init__(
-        self,
-        *,
-        name: str = "attention_transfer",
-        reduction: str = "mean_with_sample_weight",
-        dtype: Any = None,
-    ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def values(self, teacher, student):
         """Mean squared differences of attention, of shape `(batch,)`."""

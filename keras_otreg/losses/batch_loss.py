@@ -5,12 +5,8 @@ from typing import Any
 from keras import ops
 
 from keras_otreg import checks, engine
-from keras_otreg.features.points import (
-    SPATIAL,
-    samples_as_points,
-)
-from keras_otreg.losses.across_replicas import AcrossReplicas
-from keras_otreg.losses.described_loss import DescribedLoss
+from keras_otreg.features.points import SPATIAL, samples_as_points
+from keras_otreg.losses.base import AcrossReplicas, ActivationLoss
 from keras_otreg.losses.sample_loss import sample_weights
 from keras_otreg.ot.numerics import (
     at_least_float32,
@@ -20,7 +16,7 @@ from keras_otreg.ot.numerics import (
 )
 
 
-class BatchLoss(AcrossReplicas, DescribedLoss):
+class BatchLoss(AcrossReplicas, ActivationLoss):
     """A loss with one `value` for two weighted sets of samples."""
 
     # Whether `value` sees samples through `total` alone. The replicas of a
@@ -30,7 +26,7 @@ class BatchLoss(AcrossReplicas, DescribedLoss):
     def __init__(
         self,
         *,
-        name: str,
+        name: str | None = None,
         spatial: str = "pool",
         across_replicas: bool = True,
         reduction: str = "sum_over_batch_size",
@@ -41,9 +37,9 @@ class BatchLoss(AcrossReplicas, DescribedLoss):
         self.across_replicas = checks.flag(across_replicas, "across_replicas")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        """The value, between weighted samples."""
+        """Return the value, between weighted samples."""
         # `call` takes two arguments, and each may be a structure.
-        return self._as_part(
+        return self._per_replica(
             super().__call__(
                 *(self._weighted(y, sample_weight) for y in (y_true, y_pred))
             )
@@ -59,23 +55,12 @@ class BatchLoss(AcrossReplicas, DescribedLoss):
         return ops.expand_dims(self.value(x, a, y, b), 0)
 
     def value(self, x: Any, a: Any, y: Any, b: Any) -> Any:
-        """The value, a scalar.
+        """Return a scalar for samples `(n, units)` with weights `(n,)`.
 
-        Args:
-            x: Samples of the teacher, of shape `(n, units)`.
-            a: Their weights, of shape `(n,)` and sum one, or all zero.
-            y: Samples of the student, of shape `(m, units)`.
-            b: Their weights, of shape `(m,)`.
+        `x` and `a` are the teacher's, `y` and `b` the student's. The weights
+        have the sum one, or are all zero.
         """
         raise NotImplementedError
-
-    def get_config(self):
-        """Returns the arguments that all losses of a batch take."""
-        return {
-            **super().get_config(),
-            "spatial": self.spatial,
-            "across_replicas": self.across_replicas,
-        }
 
     def samples(
         self, activations: Any, sample_weight: Any = None

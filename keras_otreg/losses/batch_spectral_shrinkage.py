@@ -91,7 +91,3 @@ class BatchSpectralShrinkage(BatchLoss):
         along = ops.transpose(smallest) @ features
         value = ops.sum(inside * ops.sum(ops.square(along), axis=-1))
         return ops.where(is_finite, value, float("nan"))
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "k": self.k}

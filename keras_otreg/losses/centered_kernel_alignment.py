@@ -1,7 +1,5 @@
 """Centred kernel alignment between two layers."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_otreg import checks
@@ -49,23 +47,6 @@ class CenteredKernelAlignment(BatchLoss):
         Kornblith et al., "Similarity of neural network representations
         revisited" (ICML 2019).
     """
-
-    def __init__(
-        self,
-        *,
-        spatial: str = "pool",
-        across_replicas: bool = True,
-        name: str = "centered_kernel_alignment",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
-    ):
-        super().__init__(
-            name=name,
-            spatial=spatial,
-            across_replicas=across_replicas,
-            reduction=reduction,
-            dtype=dtype,
-        )
 
     def value(self, x, a, y, b):
         """One minus the alignment of two layers over weighted samples."""

@@ -6,8 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.losses.solved_plan import CLASSES, SolvedPlan
-from keras_otreg.losses.transport_loss import TransportLoss
+from keras_otreg.losses.base import CLASSES, TransportLoss
 from keras_otreg.ot import Sinkhorn
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.ot.shared_cost import (
@@ -16,7 +15,7 @@ from keras_otreg.ot.shared_cost import (
     shared_cost_plans,
     shared_cost_values,
 )
-from keras_otreg.saving import decode_array, encode_array, export
+from keras_otreg.saving import decode_array, export
 
 
 @export
@@ -117,18 +116,8 @@ class ClassTransport(TransportLoss):
     def solved(self, teacher, student, sample_weight=None, memory=None):
         """The plans between the classes, one for each sample."""
         problem, _, safe = self._problem(teacher, student)
-        P, *progress = shared_cost_plans(problem, self.solver, safe=safe)
-        return SolvedPlan(P, CLASSES, self.epsilon, self.solver, *progress)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "cost_matrix": encode_array(self.cost_matrix),
-            "epsilon": self.epsilon,
-            "rho": self.rho,
-            "from_logits": list(self.from_logits),
-        }
+        P, solution = shared_cost_plans(problem, self.solver, safe=safe)
+        return self._solved_plan(P, CLASSES, solution)
 
     def _problem(self, source, target):
         """The problem in units of the mean cost, and what it was scaled by."""

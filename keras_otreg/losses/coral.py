@@ -1,7 +1,5 @@
 """Correlation alignment of two sets of samples."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_otreg import checks
@@ -43,23 +41,6 @@ class Coral(BatchLoss):
     """
 
     adds_up = True
-
-    def __init__(
-        self,
-        *,
-        spatial: str = "pool",
-        across_replicas: bool = True,
-        name: str = "coral",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
-    ):
-        super().__init__(
-            name=name,
-            spatial=spatial,
-            across_replicas=across_replicas,
-            reduction=reduction,
-            dtype=dtype,
-        )
 
     def value(self, x, a, y, b):
         """The squared distance of two covariances, scaled."""

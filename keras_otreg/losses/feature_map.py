@@ -7,7 +7,7 @@ from keras import ops
 from keras_otreg import checks
 from keras_otreg.features.points import match_positions
 from keras_otreg.losses.sample_loss import SampleLoss, mean_over_positions
-from keras_otreg.saving import decode_array, encode_array, export
+from keras_otreg.saving import decode_array, export
 
 
 @export
@@ -77,16 +77,6 @@ class FeatureMap(SampleLoss):
         if self.channel_weights is not None:
             squared = squared * self._relative_weights(squared)
         return 0.5 * ops.sum(squared, axis=-1)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        weights = self.channel_weights
-        return {
-            **super().get_config(),
-            "channel_weights": (
-                None if weights is None else encode_array(weights)
-            ),
-        }
 
     def _relative_weights(self, squared):
         """The weights of the channels, of mean one."""

@@ -1,18 +1,16 @@
 """The hints of FitNets."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.features.points import match_positions
-from keras_otreg.losses.adapted_loss import AdaptedLoss
+from keras_otreg.losses.sample_loss import SampleLoss
 from keras_otreg.saving import export
 
 
 @export
-class Hint(AdaptedLoss):
+class Hint(SampleLoss):
     """Mean squared distance of activations, through an adapter (FitNets).
 
     For each sample it is the mean of `(teacher - adapter(student))^2` over
@@ -45,15 +43,6 @@ class Hint(AdaptedLoss):
     References:
         Romero et al., "FitNets: hints for thin deep nets" (ICLR 2015).
     """
-
-    def __init__(
-        self,
-        *,
-        name: str = "hint",
-        reduction: str = "mean_with_sample_weight",
-        dtype: Any = None,
-    ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def adapter(self, teacher, student):
         """A linear map to the teacher's width, if it is another."""

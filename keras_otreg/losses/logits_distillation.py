@@ -76,14 +76,6 @@ class LogitsDistillation(SampleLoss):
         terms = mean_over_positions(ops.exp(log_p) * (log_p - log_q))
         return self.temperature**2 * ops.sum(terms, axis=-1)
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "temperature": self.temperature,
-            "from_logits": list(self.from_logits),
-        }
-
     def _log_softened(self, prediction, is_logits):
         if not is_logits:
             prediction = ops.log(maximum(prediction, SMALLEST_PROBABILITY))

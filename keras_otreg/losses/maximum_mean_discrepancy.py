@@ -9,7 +9,7 @@ from keras_otreg.losses.batch_loss import BatchLoss
 from keras_otreg.ot.costs import squared_euclidean
 from keras_otreg.ot.gaussian import gaussian_bank
 from keras_otreg.ot.numerics import column, row, safe_divide
-from keras_otreg.ot.relative import mean_cost
+from keras_otreg.ot.problem import mean_cost
 from keras_otreg.saving import export
 
 
@@ -79,10 +79,6 @@ class MaximumMeanDiscrepancy(BatchLoss):
         scale = mean_cost(between, a, b)
         within = self._within(x, a, scale) + self._within(y, b, scale)
         return within - 2.0 * _mean(gaussian_bank(between, scale), a, b)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "unbiased": self.unbiased}
 
     def _within(self, points, weights, scale):
         kernel = gaussian_bank(squared_euclidean(points, points), scale)

@@ -1,13 +1,14 @@
 """State of a transport plan between training steps."""
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_otreg.ot import TransportSolution
 from keras_otreg.ot.costs import Cost
-from keras_otreg.ot.fixed_plan import Given, Plan, running_costs
+from keras_otreg.ot.fixed_plan import RELATIVE, planner, running_costs
 
 
 class PlanMemory(keras.layers.Layer):
@@ -20,7 +21,6 @@ class PlanMemory(keras.layers.Layer):
     Args:
         rows: Number of teacher neurons.
         columns: Number of student neurons.
-        cost: A `Cost`.
         momentum: See `running_costs`; 0 for none.
         warm: Whether the solver starts from the last potentials.
         shared: Whether the replicas of a distributed step solve one problem.
@@ -30,7 +30,6 @@ class PlanMemory(keras.layers.Layer):
         self,
         rows: int,
         columns: int,
-        cost: Cost,
         momentum: float,
         *,
         warm: bool,
@@ -41,51 +40,33 @@ class PlanMemory(keras.layers.Layer):
         self._aggregation = "none" if shared else "mean"
         self.costs: Any = None
         self.g: Any = None
-        self._average: Any = None
         if momentum:
-            self.costs = self._zeros("costs", rows, columns)
-            self.steps = self._zeros("steps")
-            held = self.costs, self.steps
-            self._average = running_costs(cost, momentum, *held)
-            self._average_of_costs = running_costs(Given(), momentum, *held)
+            costs = self.costs = self._zeros("costs", rows, columns)
+            steps = self.steps = self._zeros("steps")
+            self._update = functools.lru_cache(maxsize=4)(
+                lambda cost: running_costs(cost, momentum, costs, steps)
+            )
         if warm:
             self.g = self._zeros("g", columns)
         self.built = True
 
-    def average(self, x: Any, y: Any, *weights: Any) -> Any:
-        """The running costs, up to a step.
+    def plan(
+        self, cost: Cost, points: tuple[Any, ...], epsilon: float, solver: Any
+    ) -> tuple[Any, TransportSolution]:
+        """Update the memory by a training step, and solve for its plan.
 
-        Args:
-            x: Points of that step, of shape `(rows, d)`.
-            y: Points of shape `(columns, d)`.
-            *weights: Of the coordinates, where the cost takes them.
-
-        Returns:
-            Costs of shape `(rows, columns)` and mean one.
+        It takes and returns what a `fixed_plan.planner` takes and returns.
         """
-        self._average(x, y, *weights)
-        return ops.cast(self.costs, x.dtype)
-
-    def average_of_costs(self, C: Any) -> Any:
-        """The running costs, up to a step whose costs are known."""
-        self._average_of_costs(C)
-        return ops.cast(self.costs, C.dtype)
-
-    def plan(self, plan: Callable[..., Plan], *known: Any) -> Plan:
-        """The optimal plan of a training step.
-
-        Args:
-            plan: What a `planner` of `fixed_plan` returned.
-            *known: Points or costs, as it takes them.
-
-        Returns:
-            What `plan` returned.
-        """
+        dtype = points[0].dtype
+        if self.costs is not None:
+            self._update(cost)(*points)
+            cost, points = RELATIVE, (ops.cast(self.costs, dtype),)
+        solve = planner(cost, epsilon, solver)
         if self.g is None:
-            return plan(*known)
-        made = plan(*known, g=ops.cast(self.g, known[0].dtype))
-        self.g.assign(ops.cast(made.g, self.g.dtype))
-        return made
+            return solve(*points)
+        P, solution = solve(*points, g=ops.cast(self.g, dtype))
+        self.g.assign(ops.cast(solution.g, self.g.dtype))
+        return P, solution
 
     def _zeros(self, name, *shape):
         return self.add_weight(

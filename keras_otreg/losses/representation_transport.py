@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_otreg import checks, engine
@@ -10,14 +11,17 @@ from keras_otreg.features.points import (
     match_positions,
     units_as_points,
 )
-from keras_otreg.losses.across_replicas import AcrossReplicas
-from keras_otreg.losses.described_loss import Values
+from keras_otreg.losses.base import (
+    NEURONS,
+    AcrossReplicas,
+    SolvedPlan,
+    TransportLoss,
+)
+from keras_otreg.losses.control_plans import CONTROLS, control_plan
 from keras_otreg.losses.plan_memory import PlanMemory
-from keras_otreg.losses.plans import PLANS, control_plan
 from keras_otreg.losses.sample_loss import sample_weights
-from keras_otreg.losses.solved_plan import NEURONS, SolvedPlan
-from keras_otreg.losses.transport_loss import TransportLoss
-from keras_otreg.ot import Sinkhorn, costs, fixed_plan
+from keras_otreg.ot import Sinkhorn, costs
+from keras_otreg.ot.fixed_plan import KNOWN, column_costs, planner
 from keras_otreg.ot.function_cost import as_cost
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.saving import export
@@ -95,7 +99,7 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.cost = costs.get(cost)
         self.epsilon = checks.positive(epsilon, "epsilon")
-        self.plan_name = checks.one_of(plan, PLANS, "plan")
+        self.plan_name = checks.one_of(plan, ("transport", *CONTROLS), "plan")
         self.solver = checks.solver(solver or Sinkhorn())
         self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
         self.momentum = checks.number(
@@ -114,32 +118,20 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         *,
         memory: Any = None,
     ) -> Any:
-        """Return the transport cost, over weighted samples.
-
-        Args:
-            y_true: Teacher activations.
-            y_pred: Student activations.
-            sample_weight: Shape `(batch,)`.
-            memory: What `memory` made, in a training step; it is updated.
-        """
-        points = self._points(y_true, y_pred, sample_weight)
-        values = self._values(points, memory)
+        """Return the transport cost; a `memory` of a training is updated."""
+        values = self._values(y_true, y_pred, sample_weight, memory)
         # Keras reduces what a loss returns, here values that are at hand.
-        reduction = Values(reduction=self.reduction, dtype=self.dtype)
-        return self._as_part(reduction(values, values))
+        reduced = _Reduction(reduction=self.reduction, dtype=self.dtype)
+        return self._per_replica(reduced(values, values))
 
     def call(self, y_true, y_pred):
         """Costs of shape `(student neurons,)`, whose mean is `<P, C>`."""
-        return self._values(self._points(y_true, y_pred), None)
+        return self._values(y_true, y_pred)
 
-    def _values(self, points, memory):
-        # One sum over the replicas serves the plan and the value.
-        C = self._known_costs(*points)
-        P = self._plan(points, C, memory).P
-        if C is None:
-            paid = fixed_plan.paid_by_columns(as_cost(self.cost))
-            return P.shape[1] * paid(*points, P)
-        return P.shape[1] * fixed_plan.paid_of_costs(C, P)
+    def _values(self, teacher, student, sample_weight=None, memory=None):
+        cost, points = self._points(teacher, student, sample_weight)
+        P, _ = self._plan(cost, points, memory)
+        return P.shape[1] * column_costs(cost)(*points, P)
 
     def plan(self, teacher: Any, student: Any) -> Any:
         """Transport plan from teacher neurons to student neurons.
@@ -154,12 +146,12 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         return self.solved(teacher, student).P
 
     def solved(self, teacher, student, sample_weight=None, memory=None):
-        """The plan between the neurons."""
-        points = self._points(teacher, student, sample_weight)
-        made = self._plan(points, self._known_costs(*points), memory)
-        if self.plan_name != "transport":
-            return SolvedPlan(made.P, NEURONS)
-        return SolvedPlan(made.P, NEURONS, self.epsilon, self.solver, *made[2:])
+        """Return the plan between the neurons."""
+        cost, points = self._points(teacher, student, sample_weight)
+        P, solution = self._plan(cost, points, memory)
+        if solution is None:
+            return SolvedPlan(P, NEURONS)
+        return self._solved_plan(P, NEURONS, solution)
 
     def memory(self, teacher, student):
         """Potentials, and running costs if there is momentum."""
@@ -169,26 +161,21 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         return PlanMemory(
             teacher[-1],
             student[-1],
-            as_cost(self.cost),
             self.momentum,
             warm=warm,
             shared=self.across_replicas,
         )
 
     def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "cost": costs.name_of(self.cost),
-            "epsilon": self.epsilon,
-            "plan": self.plan_name,
-            "spatial": self.spatial,
-            "momentum": self.momentum,
-            "across_replicas": self.across_replicas,
-        }
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "cost": costs.name_of(self.cost)}
 
     def _points(self, teacher, student, sample_weight=None):
-        """Arguments of the cost: neurons as points, weighted coordinates."""
+        """A cost, and its arguments: neurons as points, weighted coordinates.
+
+        Replicas that share the batch add up their costs once, for the plan and
+        for the value: the arguments are then those costs.
+        """
         # New tensors: the old ones may carry a Keras mask.
         teacher, student = (
             ops.convert_to_tensor(y, self.dtype) * 1 for y in (teacher, student)
@@ -216,37 +203,30 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
             # The cost needs the coordinates of all replicas at once.
             x, y = (_gathered(points) for points in (x, y))
             weights = _gathered(weights) if len(weights.shape) else weights
-        return cost.weighted(x, y, weights)
-
-    def _known_costs(self, *points):
-        """The costs over all samples, if others have some of them."""
-        cost = as_cost(self.cost)
+        points = cost.weighted(x, y, weights)
         if self.is_shared and cost.adds_up:
-            return cost(*points, total=engine.all_reduce_sum)
-        return None
+            return KNOWN, (cost(*points, total=engine.all_reduce_sum),)
+        return cost, points
 
-    def _plan(self, points, C, memory):
-        """The plan between points, or of their costs if these are known."""
-        if self.plan_name != "transport":
-            x, y, *_ = points
-            plan = control_plan(self.plan_name, x.shape[0], y.shape[0])
-            P = ops.cast(ops.convert_to_tensor(plan), x.dtype)
-            return fixed_plan.Plan(P, None, None, None)
-        how = self.epsilon, self.solver
-        averages = memory is not None and memory.costs is not None
-        if C is None and averages:
-            C = memory.average(*points)
-        elif C is not None:
-            C = (
-                memory.average_of_costs(C)
-                if averages
-                else fixed_plan.of_mean_one(C)
-            )
-        if C is None:
-            plan, known = fixed_plan.planner(as_cost(self.cost), *how), points
-        else:
-            plan, known = fixed_plan.planner_of_costs(*how), (C,)
-        return plan(*known) if memory is None else memory.plan(plan, *known)
+    def _plan(self, cost, points, memory):
+        """The plan, and the solution; `None` for a control."""
+        if self.plan_name == "transport":
+            if memory is not None:
+                return memory.plan(cost, points, self.epsilon, self.solver)
+            return planner(cost, self.epsilon, self.solver)(*points)
+        sizes = [x.shape[0] for x in points[:2]]
+        if cost is KNOWN:
+            sizes = points[0].shape
+        P = control_plan(self.plan_name, *sizes)
+        return ops.cast(ops.convert_to_tensor(P), points[0].dtype), None
+
+
+class _Reduction(keras.losses.Loss):
+    """The reduction of a Keras loss, applied to its values."""
+
+    def call(self, y_true, y_pred):
+        del y_true
+        return y_pred
 
 
 def _gathered(x):

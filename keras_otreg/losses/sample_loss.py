@@ -2,15 +2,16 @@
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_otreg import checks, engine
 from keras_otreg.features.points import weight_of_samples
-from keras_otreg.losses.described_loss import DescribedLoss
+from keras_otreg.losses.base import ActivationLoss
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 
 
-class SampleLoss(DescribedLoss):
+class SampleLoss(ActivationLoss):
     """A loss whose `values` are one for each sample.
 
     The default reduction divides by the sum of the weights, so that a sample
@@ -20,14 +21,14 @@ class SampleLoss(DescribedLoss):
     def __init__(
         self,
         *,
-        name: str,
+        name: str | None = None,
         reduction: str = "mean_with_sample_weight",
         dtype: Any = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        """The reduced values of weighted samples."""
+        """Return the reduced values of weighted samples."""
         # A new tensor: the old one may carry a Keras mask of its positions.
         y_true = ops.convert_to_tensor(y_true, self.dtype)
         y_pred = ops.convert_to_tensor(y_pred, self.dtype) * 1
@@ -49,13 +50,23 @@ class SampleLoss(DescribedLoss):
         return engine.unscale_loss(value * share)
 
     def call(self, y_true, y_pred):
-        """Values of shape `(batch,)`."""
+        """Return values of shape `(batch,)`."""
         checks.same_samples(y_true.shape, y_pred.shape)
         return self.values(at_least_float32(y_true), at_least_float32(y_pred))
 
     def values(self, teacher: Any, student: Any) -> Any:
-        """Values of shape `(batch,)`, of activations `(batch, ..., units)`."""
+        """Return values `(batch,)` for activations `(batch, ..., units)`."""
         raise NotImplementedError
+
+    def adapter(
+        self, teacher: tuple[Any, ...], student: tuple[Any, ...]
+    ) -> keras.layers.Layer | None:
+        """Make the layer through which the loss sees the student, if any.
+
+        It takes the shapes of the activations of both. A `TransferModel`
+        builds, applies, trains and saves the layer; the loss does not hold it.
+        """
+        return None
 
 
 def mean_over_positions(maps: Any) -> Any:
@@ -65,19 +76,7 @@ def mean_over_positions(maps: Any) -> Any:
 
 
 def sample_weights(sample_weight: Any, activations: Any) -> Any:
-    """Return a weight for each sample, in float32 or better.
-
-    Args:
-        sample_weight: Shape `(batch, ...)`, averaged over all axes but the
-            first, or one number for all samples.
-        activations: A tensor of shape `(batch, ...)`.
-
-    Returns:
-        Weights of shape `(batch,)`.
-
-    Raises:
-        ValueError: If there is another number of weights.
-    """
+    """Return one weight per sample: a mean over positions, or one for all."""
     weights = ops.convert_to_tensor(sample_weight)
     weights = ops.cast(
         weight_of_samples(weights), at_least_float32(activations).dtype

@@ -3,12 +3,12 @@
 from typing import Any
 
 from keras_otreg import checks
+from keras_otreg.losses.base import SAMPLES, TransportLoss
 from keras_otreg.losses.batch_loss import BatchLoss
-from keras_otreg.losses.solved_plan import SAMPLES, solve
-from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import Sinkhorn, costs
 from keras_otreg.ot.function_cost import as_cost
-from keras_otreg.ot.relative import relative_divergence, relative_problem
+from keras_otreg.ot.objectives import relative_divergence
+from keras_otreg.ot.problem import relative_problem
 from keras_otreg.saving import export
 
 
@@ -76,7 +76,7 @@ class SinkhornDivergence(BatchLoss, TransportLoss):
         """The divergence between two sets of weighted samples."""
         checks.equal_features(x.shape, y.shape)
         return relative_divergence(
-            x, y, self.cost, self.epsilon, self.solver, (a, b)
+            x, y, self.cost, self.epsilon, self.solver, a, b
         )
 
     def solved(self, teacher, student, sample_weight=None, memory=None):
@@ -85,13 +85,8 @@ class SinkhornDivergence(BatchLoss, TransportLoss):
             self.samples(layer, sample_weight) for layer in (teacher, student)
         )
         C = as_cost(self.cost)(x, y)
-        problem = relative_problem(C, a, b, self.epsilon)
-        return solve(problem, self, SAMPLES)
+        return self._solve(relative_problem(C, a, b, self.epsilon), SAMPLES)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "cost": costs.name_of(self.cost),
-            "epsilon": self.epsilon,
-        }
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "cost": costs.name_of(self.cost)}

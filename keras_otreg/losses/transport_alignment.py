@@ -5,9 +5,8 @@ from typing import Any
 from keras import ops
 
 from keras_otreg import checks
+from keras_otreg.losses.base import NEURONS, TransportLoss
 from keras_otreg.losses.batch_loss import BatchLoss, mean_of
-from keras_otreg.losses.solved_plan import NEURONS, solve
-from keras_otreg.losses.transport_loss import TransportLoss
 from keras_otreg.ot import (
     Sinkhorn,
     TransportProblem,
@@ -122,11 +121,7 @@ class TransportAlignment(BatchLoss, TransportLoss):
             *self.samples(teacher, sample_weight),
             *self.samples(student, sample_weight),
         )
-        return solve(self._problem(between, of_x, of_y), self, NEURONS)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "epsilon": self.epsilon}
+        return self._solve(self._problem(between, of_x, of_y), NEURONS)
 
     def _covariances(self, x, a, y, b):
         """Return covariances in each layer and between the two."""

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_otreg import checks, engine
-from keras_otreg.losses.solved_plan import SolvedPlan
+from keras_otreg.losses.base import SolvedPlan
 from keras_otreg.models.terms import Term, acts, weight_at
 from keras_otreg.ot.numerics import frozen
 

@@ -9,8 +9,8 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.losses.adapted_loss import AdaptedLoss
-from keras_otreg.losses.transport_loss import TransportLoss, solved_plan
+from keras_otreg.losses.base import TransportLoss, solved_plan
+from keras_otreg.losses.sample_loss import SampleLoss
 from keras_otreg.models.terms import (
     Term,
     acts,
@@ -129,7 +129,7 @@ class Penalty(Configurable):
         Returns:
             A built layer, or `None` if the loss needs none.
         """
-        if not isinstance(self.loss, AdaptedLoss):
+        if not isinstance(self.loss, SampleLoss):
             return None
         layer = self.loss.adapter(tuple(teacher.shape), tuple(student.shape))
         if layer is not None:

@@ -17,7 +17,7 @@ from keras_otreg.features.taps import (
 )
 from keras_otreg.features.walk import find_layer
 from keras_otreg.losses import ClassTransport
-from keras_otreg.losses.transport_loss import solved_plan
+from keras_otreg.losses.base import solved_plan
 from keras_otreg.models.parts import Forward, Labels
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.terms import Term, acts

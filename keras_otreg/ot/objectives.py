@@ -6,9 +6,14 @@ from keras import ops
 
 from keras_otreg.ot import costs
 from keras_otreg.ot.function_cost import as_cost
-from keras_otreg.ot.numerics import at_least_float32, frozen
+from keras_otreg.ot.numerics import (
+    at_least_float32,
+    column,
+    frozen,
+    safe_divide,
+)
 from keras_otreg.ot.plan import transport_plan
-from keras_otreg.ot.problem import TransportProblem, prepared
+from keras_otreg.ot.problem import TransportProblem, mean_cost, prepared
 from keras_otreg.ot.sinkhorn import Sinkhorn
 from keras_otreg.ot.solution import TransportSolution
 from keras_otreg.ot.updates import conjugate
@@ -118,33 +123,29 @@ def sinkhorn_divergence(
         Feydy et al. (2019); Séjourné et al., "Sinkhorn divergences for
         unbalanced optimal transport" (2019), for `rho`.
     """
-    cost = as_cost(costs.get(cost))
     x, y = at_least_float32(x), at_least_float32(y)
     a = uniform_weights(x) if a is None else ops.cast(a, x.dtype)
     b = uniform_weights(y) if b is None else ops.cast(b, y.dtype)
-    C = cost(x, y), cost(x, x), cost(y, y)
-    return divergence_of_costs(C, a, b, epsilon, solver, rho)
+    C = _costs(costs.get(cost), x, y)
+    return _divergence(C, a, b, epsilon, solver or Sinkhorn(), rho)
 
 
-def divergence_of_costs(
-    C: tuple[Any, Any, Any],
-    a: Any,
-    b: Any,
-    epsilon: Any,
-    solver: Any = None,
-    rho: Any = None,
+def relative_divergence(
+    x: Any, y: Any, cost: Any, epsilon: float, solver: Any, a: Any, b: Any
 ) -> Any:
-    """Return the `sinkhorn_divergence` of points whose costs are known.
+    """`sinkhorn_divergence` with `epsilon` in units of the mean cost."""
+    C = _costs(cost, x, y)
+    scale = mean_cost(C[0], a, b)
+    relative = [safe_divide(c, column(column(scale))) for c in C]
+    return scale * _divergence(relative, a, b, epsilon, solver)
 
-    Args:
-        C: Costs of `x` to `y`, of `x` to `x` and of `y` to `y`.
-        a: Weights of `x`, of shape `(..., n)`.
-        b: Weights of `y`, of shape `(..., m)`.
-        epsilon: Entropic strength in the units of the cost.
-        solver: `Sinkhorn()` if not given.
-        rho: See `TransportProblem`.
-    """
-    solver = solver or Sinkhorn()
+
+def _costs(cost, x, y):
+    cost = as_cost(cost)
+    return cost(x, y), cost(x, x), cost(y, y)
+
+
+def _divergence(C, a, b, epsilon, solver, rho=None):
     pairs = zip(C, ((a, b), (a, a), (b, b)), strict=True)
     problems = [TransportProblem(c, *w, epsilon, rho) for c, w in pairs]
     between, *within = (regularized_cost(p, solver(p)) for p in problems)

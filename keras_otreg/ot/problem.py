@@ -7,7 +7,13 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.ot.numerics import at_least_float32
+from keras_otreg.ot.numerics import (
+    at_least_float32,
+    column,
+    frozen,
+    safe_divide,
+    sum_of_columns,
+)
 
 EXPECTED = "a TransportProblem(C, a, b, epsilon)"
 
@@ -42,12 +48,7 @@ class TransportProblem(NamedTuple):
 
 
 def prepared(problem: TransportProblem) -> TransportProblem:
-    """Returns the problem as tensors of one dtype, with `rho` as a pair.
-
-    Raises:
-        ValueError: If it is none, its shapes do not fit, or a number in it is
-            out of range. Values of tensors are not looked at.
-    """
+    """Return the checked problem as tensors of one dtype, `rho` as a pair."""
     checks.instance_of(problem, TransportProblem, "problem", EXPECTED)
     if isinstance(problem.epsilon, (numbers.Real, np.ndarray)):
         for value in np.ravel(problem.epsilon).tolist():
@@ -95,3 +96,17 @@ def _prices(rho):
         None if isinstance(x, numbers.Real) and x == float("inf") else x
         for x in pair
     )
+
+
+def mean_cost(C: Any, a: Any, b: Any) -> Any:
+    """Cost of the uniform plan `a b^T`, of shape `(...)`, held constant."""
+    return frozen(ops.sum(a * sum_of_columns(C, b), axis=-1))
+
+
+def relative_problem(
+    C: Any, a: Any, b: Any, epsilon: float
+) -> TransportProblem:
+    """Problem for a solver alone: held constant, scaled to a mean cost of 1."""
+    C = frozen(ops.convert_to_tensor(C))
+    scale = column(column(safe_divide(1.0, mean_cost(C, a, b))))
+    return TransportProblem(C * scale, a, b, epsilon)

@@ -14,6 +14,7 @@ from keras_otreg.ot.numerics import (
     safe_log,
 )
 from keras_otreg.ot.sinkhorn import Sinkhorn
+from keras_otreg.ot.solution import TransportSolution
 
 # Kernel entries stay above exp(-60): a sum of them over weights that have
 # their largest at 1 can then neither vanish nor lose precision in float32.
@@ -42,22 +43,16 @@ class SharedProblem(NamedTuple):
 def shared_cost_values(
     problem: SharedProblem, solver: Sinkhorn, *, safe: bool
 ) -> Any:
-    """Optimal values, with exact gradients in `a` and `b`.
+    """Optimal values of shape `(batch,)`, with exact gradients in `a` and `b`.
 
     With exact marginals the value is `<P, C> + epsilon KL(P | a b^T)`, and its
     gradient in `a` is `f`, up to a constant. With relaxed ones it is
     `<P, C> + epsilon <P, log P> + rho KL(P 1 | a) + rho KL(P^T 1 | b)`, whose
     gradient in `a` is `rho (1 - P 1 / a)`: the forms of the references.
 
-    Args:
-        problem: A `SharedProblem`.
-        solver: Its `max_iterations` and `tolerance` are used.
-        safe: Whether `max(C) / epsilon` is at most `LARGEST_SAFE_RATIO`, so
-            that an iteration may be a product of the kernel with the batch;
-            it is in the log domain otherwise.
-
-    Returns:
-        Values of shape `(batch,)`.
+    `safe` says that `max(C) / epsilon` is at most `LARGEST_SAFE_RATIO`. An
+    iteration is then a product of the kernel with the batch; it is in the log
+    domain otherwise.
 
     References:
         Cuturi, "Sinkhorn distances" (2013). Frogner et al., "Learning with a
@@ -71,18 +66,17 @@ def shared_cost_values(
 
 def shared_cost_plans(
     problem: SharedProblem, solver: Sinkhorn, *, safe: bool
-) -> tuple[Any, Any, Any]:
-    """Optimal plans, and what it took; see `shared_cost_values`.
+) -> tuple[Any, TransportSolution]:
+    """Optimal plans of shape `(batch, n, m)`, and their `TransportSolution`.
 
-    Returns:
-        Plans of shape `(batch, n, m)`, the iterations, and the largest L1
-        error of a marginal, before the last iteration.
+    Its error is the largest of a row marginal, before the last iteration.
     """
-    _, (log_u, log_v), *progress = _solved(problem, solver, safe)
+    _, (log_u, log_v), iterations, error = _solved(problem, solver, safe)
     C = problem.C / problem.epsilon
     reference = 0.0 if problem.rho is None else 1.0
     P = frozen(ops.exp(column(log_u) + row(log_v) - C - reference))
-    return P, *progress
+    f, g = (problem.epsilon * scaling for scaling in (log_u, log_v))
+    return P, TransportSolution(f, g, iterations, error)
 
 
 def _solved(problem, solver, safe):

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_otreg import checks, engine
+from keras_otreg.ot.chunking import chunked
 from keras_otreg.ot.kernel import KernelUpdate
 from keras_otreg.ot.numerics import frozen
-from keras_otreg.ot.pieces import in_pieces
 from keras_otreg.ot.plan import marginal_error
 from keras_otreg.ot.problem import TransportProblem, prepared
 from keras_otreg.ot.scaling_loop import scaled
@@ -90,7 +90,7 @@ def _program(solver):
     if not solver.jit_compile:
         return solve
     program = engine.compiled(solve)
-    return in_pieces(program) if engine.runs_programs_in_parallel() else program
+    return chunked(program) if engine.runs_programs_in_parallel() else program
 
 
 class _Outcome(NamedTuple):

@@ -37,23 +37,10 @@ class TransportSolution(NamedTuple):
 
 
 def initial_potentials(problem: TransportProblem, init: Any) -> tuple[Any, Any]:
-    """Potentials to start from: those given, or zeros of the right shapes.
-
-    Args:
-        problem: A prepared problem; its weights may have batch axes that its
-            costs have not.
-        init: `None`, or potentials `(f, g)`, also as a `TransportSolution`.
-
-    Returns:
-        `f` of shape `(..., n)` and `g` of shape `(..., m)`.
-    """
-    C = problem.C
-    batch = ops.zeros_like(C[..., :1, 0] + problem.a[..., :1])
-    f = ops.zeros_like(problem.a + C[..., :, 0]) + batch
-    g = ops.zeros_like(problem.b + C[..., 0, :]) + batch
+    """Zeros of the shape of `f`, and `g` of `init`, or zeros, to start from."""
+    # Weights may have batch axes that the costs have not.
+    f = ops.zeros_like(problem.C[..., 0] + problem.a + problem.b[..., :1])
+    g = ops.zeros_like(problem.C[..., 0, :] + problem.b + f[..., :1])
     if init is None:
         return f, g
-    return tuple(
-        zeros + frozen(ops.convert_to_tensor(given, C.dtype))
-        for zeros, given in zip((f, g), init[:2], strict=True)
-    )
+    return f, g + frozen(ops.convert_to_tensor(init[1], problem.C.dtype))

@@ -9,20 +9,14 @@ from keras_otreg import checks
 from keras_otreg.features.points import positions_as_points, samples_as_points
 from keras_otreg.ot import Sinkhorn, costs
 from keras_otreg.ot.numerics import at_least_float32
-from keras_otreg.ot.objectives import uniform_weights
-from keras_otreg.ot.relative import relative_divergence
-from keras_otreg.saving import (
-    Described,
-    decode_array,
-    encode_array,
-    export,
-)
+from keras_otreg.ot.objectives import relative_divergence, uniform_weights
+from keras_otreg.saving import Configurable, decode_array, export
 
 POINTS = ("positions", "samples")
 
 
 @export
-class FeatureSetTransport(Described, keras.regularizers.Regularizer):
+class FeatureSetTransport(Configurable, keras.regularizers.Regularizer):
     """Keeps a layer's activations near a stored set of reference activations.
 
     The penalty is `strength` times the Sinkhorn divergence between the
@@ -80,19 +74,14 @@ class FeatureSetTransport(Described, keras.regularizers.Regularizer):
             self.cost,
             self.epsilon,
             Sinkhorn(),
-            (uniform_weights(reference), uniform_weights(y)),
+            uniform_weights(reference),
+            uniform_weights(y),
         )
         return self.strength * value * _divided_by(x)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            "reference": encode_array(self.reference),
-            "strength": self.strength,
-            "epsilon": self.epsilon,
-            "points": self.points,
-            "cost": costs.name_of(self.cost),
-        }
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "cost": costs.name_of(self.cost)}
 
     def _as_points(self, activations):
         if self.points == "samples":

@@ -7,20 +7,16 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.ot import Sinkhorn, fixed_plan
+from keras_otreg.ot import Sinkhorn
 from keras_otreg.ot.costs import squared_euclidean
+from keras_otreg.ot.fixed_plan import column_costs, planner
 from keras_otreg.ot.numerics import at_least_float32
 from keras_otreg.regularizers.starting_point import misfit
-from keras_otreg.saving import (
-    Described,
-    decode_array,
-    encode_array,
-    export,
-)
+from keras_otreg.saving import Configurable, decode_array, export
 
 
 @export
-class NeuronTransport(Described, keras.regularizers.Regularizer):
+class NeuronTransport(Configurable, keras.regularizers.Regularizer):
     """Pulls the neurons of a layer towards those it started from, as a set.
 
     A neuron is a point: its weights, that is a column of the kernel, or the
@@ -98,20 +94,11 @@ class NeuronTransport(Described, keras.regularizers.Regularizer):
             total = _sorted_cost(*points)
             value = 0.5 * self.strength * count * total
             return ops.cast(value, x.dtype)
-        plan = fixed_plan.planner(squared_euclidean, self.epsilon, Sinkhorn())
-        paid = fixed_plan.paid_by_columns(squared_euclidean)
-        total = ops.sum(paid(*points, plan(*points).P))
+        solve = planner(squared_euclidean, self.epsilon, Sinkhorn())
+        P, _ = solve(*points)
+        total = ops.sum(column_costs(squared_euclidean)(*points, P))
         value = 0.5 * self.strength * count * total
         return ops.cast(value, x.dtype)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            "start": encode_array(self.start),
-            "strength": self.strength,
-            "epsilon": self.epsilon,
-            "axis": self.axis,
-        }
 
 
 def _sorted_cost(x, y):

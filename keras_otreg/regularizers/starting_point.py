@@ -6,16 +6,11 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.saving import (
-    Described,
-    decode_array,
-    encode_array,
-    export,
-)
+from keras_otreg.saving import Configurable, decode_array, export
 
 
 @export
-class StartingPoint(Described, keras.regularizers.Regularizer):
+class StartingPoint(Configurable, keras.regularizers.Regularizer):
     """Pulls a weight towards its starting point (L2-SP).
 
     The penalty is `strength / 2 * sum((weight - start)^2)`, the convention of
@@ -48,10 +43,6 @@ class StartingPoint(Described, keras.regularizers.Regularizer):
         start = ops.convert_to_tensor(self.start, dtype=x.dtype)
         return 0.5 * self.strength * ops.sum(ops.square(x - start))
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {"start": encode_array(self.start), "strength": self.strength}
-
 
 def misfit(start: Any, weight: Any, but: str = "") -> ValueError:
     """Return the error for a weight that does not fit its starting point."""
@@ -65,7 +56,7 @@ def misfit(start: Any, weight: Any, but: str = "") -> ValueError:
 
 
 @export
-class Sum(Described, keras.regularizers.Regularizer):
+class Sum(Configurable, keras.regularizers.Regularizer):
     """Adds several regularisers of one weight.
 
     Called with a weight of any shape, it returns a scalar.

@@ -13,11 +13,7 @@ from training import AT, network, pictures
 from keras_otreg.losses import MaximumMeanDiscrepancy
 from keras_otreg.ot import Sinkhorn
 from keras_otreg.ot.costs import euclidean
-from keras_otreg.ot.fixed_plan import (
-    of_mean_one,
-    paid_of_costs,
-    planner_of_costs,
-)
+from keras_otreg.ot.fixed_plan import KNOWN, column_costs, planner
 
 EPSILON, BYTES = 0.05, 4
 REPLICAS = [2**k for k in range(11)]
@@ -118,7 +114,7 @@ def costs(batch, width):
 
     def loss(teacher, student):
         C = euclidean(tf.transpose(teacher), tf.transpose(student))
-        return tf.reduce_sum(paid_of_costs(C, P))
+        return tf.reduce_sum(column_costs(KNOWN)(C, P))
 
     return _gradient(loss, batch, width)
 
@@ -131,8 +127,8 @@ def samples(batch, width):
 def plan(batch, width):
     """The plan of given costs, started from nothing."""
     C = euclidean(*(tf.transpose(x) for x in _features(batch, width)))
-    C, solve = of_mean_one(C), planner_of_costs(EPSILON, Sinkhorn())
-    return lambda: solve(C).P.numpy()
+    solve = planner(KNOWN, EPSILON, Sinkhorn())
+    return lambda: solve(C)[0].numpy()
 
 
 def simulated(costs, replicas, network):

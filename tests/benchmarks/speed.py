@@ -270,11 +270,11 @@ def profile(sizes, repeats):
 def penalty_works(of):
     """Works that have more and more of a penalty in them."""
     x, y = tf.constant(of.x), tf.constant(of.y)
-    pay = fixed_plan.paid_by_columns(costs.euclidean)
+    pay = fixed_plan.column_costs(costs.euclidean)
 
     def plan(iterations, x, y):
         solver = Sinkhorn(iterations, 0.0)
-        return fixed_plan.planner(costs.euclidean, EPSILON, solver)(x, y).P
+        return fixed_plan.planner(costs.euclidean, EPSILON, solver)(x, y)[0]
 
     def gradient(x, y):
         P = plan(FEW, x, y)

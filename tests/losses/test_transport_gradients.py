@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_otreg import losses, ot
-from keras_otreg.losses.plans import PLANS
+from keras_otreg.losses.control_plans import CONTROLS
 from keras_otreg.ot.costs import COSTS
 
 Transport = losses.RepresentationTransport
@@ -117,7 +117,7 @@ def test_it_is_finite_with_every_solver_and_strength(
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", ["transport", *CONTROLS])
 def test_it_starts_from_rest_at_the_teacher(pair, value_and_gradient, plan):
     teacher, _ = pair(6)
     loss = Transport(epsilon=0.01, plan=plan)

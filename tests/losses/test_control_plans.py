@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from keras_otreg import losses
-from keras_otreg.losses.plans import PLANS, control_plan, staircase
+from keras_otreg.losses.control_plans import CONTROLS, control_plan, staircase
 
 Transport = losses.RepresentationTransport
 WIDTHS = [(4, 4), (4, 6), (6, 4), (5, 7), (1, 3), (3, 1), (64, 48)]
@@ -79,7 +79,7 @@ def test_the_value_of_a_control_is_its_mean_distance(pair, smooth, spatial):
         np.testing.assert_allclose(loss(teacher, student), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", ["transport", *CONTROLS])
 def test_the_plan_in_use_is_the_plan_on_view(pair, smooth, plan):
     teacher, student = pair()
     loss = smooth(plan=plan)

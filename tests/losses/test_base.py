@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_otreg import losses, ot
-from keras_otreg.losses.transport_loss import solved_plan
+from keras_otreg.losses.base import solved_plan
 
 assert_allclose = np.testing.assert_allclose
 SOLVER = ot.Sinkhorn(tolerance=1e-4, accelerated=False)

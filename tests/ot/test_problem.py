@@ -1,14 +1,11 @@
-"""Strengths in units of the mean cost."""
+"""Problems and divergences in units of the mean cost."""
 
 import numpy as np
 import pytest
 
 from keras_otreg.ot import ProximalPoint, Sinkhorn, costs, sinkhorn_divergence
-from keras_otreg.ot.relative import (
-    mean_cost,
-    relative_divergence,
-    relative_problem,
-)
+from keras_otreg.ot.objectives import relative_divergence
+from keras_otreg.ot.problem import mean_cost, relative_problem
 
 assert_allclose = np.testing.assert_allclose
 
@@ -31,11 +28,10 @@ def test_the_mean_cost_is_that_of_the_independent_plan(make_problem):
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_a_relative_problem_has_mean_cost_one_in_any_unit(make_problem, scale):
     C, a, b, epsilon, _ = make_problem(batch=(2,))
-    problem = relative_problem(scale * C, a, b, epsilon, rho=2.0)
+    problem = relative_problem(scale * C, a, b, epsilon)
     assert_allclose(mean_cost(*problem[:3]), 1.0, rtol=1e-12)
     expected = C / np.einsum("kn,km,knm->k", a, b, C)[:, None, None]
     assert_allclose(problem.C, expected, rtol=1e-12)
-    assert (problem.epsilon, problem.rho) == (epsilon, 2.0)
 
 
 def test_a_relative_problem_takes_no_gradient(make_problem, with_gradients):
@@ -53,7 +49,7 @@ def test_a_relative_problem_takes_no_gradient(make_problem, with_gradients):
 def test_a_relative_divergence_has_the_unit_of_the_cost(clouds, scale):
     x, y, weights = clouds
     cost, solver = costs.squared_euclidean, Sinkhorn(5, 0.0)
-    S = relative_divergence(scale * x, scale * y, cost, 0.5, solver, weights)
+    S = relative_divergence(scale * x, scale * y, cost, 0.5, solver, *weights)
     for k in range(2):
         a, b = weights[0][k], weights[1][k]
         epsilon = 0.5 * mean_cost(cost(x[k], y[k]), a, b)
@@ -68,7 +64,7 @@ def test_clouds_of_one_repeated_point_cost_nothing(cost, with_gradients):
 
     def value(x, y):
         solver = ProximalPoint(max_iterations=3)
-        return relative_divergence(x, y, cost, 0.1, solver, (weights, weights))
+        return relative_divergence(x, y, cost, 0.1, solver, weights, weights)
 
     S, gradients = with_gradients(value)(x, x)
     assert_allclose(S, 0.0, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Plans that no solver is needed for: the controls of an ablation."""
+"""Plans without a solver: the controls of an ablation."""
 
 from typing import Any
 
@@ -6,21 +6,14 @@ import numpy as np
 
 from keras_otreg import checks
 
-PLANS = ("transport", "identity", "uniform", "random")
+CONTROLS = ("identity", "uniform", "random")
 
 
 def control_plan(name: str, teacher: int, student: int) -> np.ndarray:
-    """A fixed plan between two layers of neurons of equal weight.
+    """Return a plan of shape `(teacher, student)` with uniform marginals.
 
-    Args:
-        name: `"identity"` pairs neuron i with neuron i, `"uniform"` every
-            neuron with every other, `"random"` each with others that were
-            drawn once and for all.
-        teacher: Number of teacher neurons.
-        student: Number of student neurons.
-
-    Returns:
-        A plan of shape `(teacher, student)` with uniform marginals.
+    `"identity"` pairs neuron i with neuron i, `"uniform"` every neuron with
+    every other, `"random"` each with others, by a draw that is always the same.
     """
     if name == "uniform":
         return np.full((teacher, student), 1.0 / (teacher * student), "float32")

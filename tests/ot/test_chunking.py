@@ -1,4 +1,4 @@
-"""A batch that is solved in pieces."""
+"""A batch that is solved in chunks."""
 
 import numpy as np
 import pytest
@@ -6,19 +6,19 @@ from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from keras_otreg import engine
-from keras_otreg.ot import Sinkhorn, pieces
+from keras_otreg.ot import Sinkhorn, chunking
 from keras_otreg.ot.problem import prepared
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """Pieces of at most two problems of 6 x 8 in float64."""
-    monkeypatch.setattr(pieces, "PIECE", 2 * 6 * 8 * 8)
+    """Chunks of at most two problems of 6 x 8 in float64."""
+    monkeypatch.setattr(chunking, "CHUNK_BYTES", 2 * 6 * 8 * 8)
 
 
 @pytest.fixture
 def sizes():
-    """The sizes of the pieces that `recording` was given."""
+    """The sizes of the chunks that `recording` was given."""
     return []
 
 
@@ -32,7 +32,7 @@ def recording(sizes):
         price = 0.0 if problem.rho[1] is None else problem.rho[1]
         return ops.sum(problem.C, (-2, -1)) + g[..., 0], strength + price
 
-    return pieces.in_pieces(solve)
+    return chunking.chunked(solve)
 
 
 def ready(make_problem, batch, **changes):
@@ -41,7 +41,7 @@ def ready(make_problem, batch, **changes):
 
 
 @pytest.mark.usefixtures("small")
-def test_pieces_differ_by_one_problem_and_keep_their_order(
+def test_chunks_differ_by_one_problem_and_keep_their_order(
     recording, sizes, make_problem
 ):
     problem, g = ready(make_problem, (7,), epsilon=np.arange(1.0, 8.0))
@@ -52,7 +52,7 @@ def test_pieces_differ_by_one_problem_and_keep_their_order(
 
 
 @pytest.mark.usefixtures("small")
-def test_what_has_no_batch_axis_goes_with_every_piece(
+def test_what_has_no_batch_axis_goes_with_every_chunk(
     recording, sizes, make_problem
 ):
     problem, g = ready(make_problem, (4,), rho=(None, np.arange(4.0)))
@@ -79,12 +79,12 @@ def test_what_fits_into_the_cache_is_not_split(
     assert sizes == [batch]
 
 
-def test_the_number_of_pieces_is_bounded(
+def test_the_number_of_chunks_is_bounded(
     recording, sizes, make_problem, monkeypatch
 ):
-    monkeypatch.setattr(pieces, "PIECE", 1)
+    monkeypatch.setattr(chunking, "CHUNK_BYTES", 1)
     recording(*ready(make_problem, (100,)))
-    assert len(sizes) == pieces.MOST_PIECES
+    assert len(sizes) == chunking.MAX_CHUNKS
     assert sum(size for (size,) in sizes) == 100
 
 
@@ -108,7 +108,7 @@ def test_a_batch_of_unknown_size_is_solved_whole(
 @pytest.mark.compiled
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("rho", [None, (None, 0.5), np.geomspace(0.1, 10.0, 5)])
-def test_pieces_have_the_solutions_of_the_whole(make_problem, rho):
+def test_chunks_have_the_solutions_of_the_whole(make_problem, rho):
     assert engine.runs_programs_in_parallel()
     problem = make_problem(batch=(5,), rho=rho, zeros=1)
     problem = problem._replace(epsilon=np.geomspace(0.05, 1.0, 5))

@@ -1,0 +1,137 @@
+"""Base classes of losses between activations."""
+
+import re
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_otreg import engine
+from keras_otreg.ot import TransportProblem, TransportSolution, transport_plan
+from keras_otreg.saving import Configurable
+
+NEURONS, SAMPLES, CLASSES = "neuron", "sample", "class"
+
+
+class ActivationLoss(Configurable, keras.losses.Loss):
+    """A Keras loss that saves all its arguments: Keras leaves out `dtype`.
+
+    Its name, if none is given, is that of the class in snake case.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
+        kind = type(self).__name__
+        name = name or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+
+class AcrossReplicas:
+    """A loss of the whole batch of all replicas, or of that of each.
+
+    Every replica has the value of the whole batch. Keras adds up the values of
+    the replicas, after it has divided means by their number.
+    """
+
+    across_replicas: bool
+    reduction: Any
+
+    @property
+    def is_shared(self) -> bool:
+        """True if there are other replicas, whose samples count."""
+        return self.across_replicas and engine.is_replicated()
+
+    def total(self, values: Any) -> Any:
+        """Add up tensors over the replicas that count."""
+        return engine.all_reduce_sum(values) if self.across_replicas else values
+
+    def _per_replica(self, loss):
+        if self.reduction == "sum" and self.is_shared:
+            return loss / engine.num_replicas()
+        return loss
+
+
+class SolvedPlan(NamedTuple):
+    """Transport plan of a loss on one batch, and how well it is solved.
+
+    Attributes:
+        P: A plan of shape `(n, m)`, or one for each sample, of shape
+            `(batch, n, m)`. Rows are the teacher's.
+        between: What is transported: `"neuron"`, `"sample"` or `"class"`.
+        epsilon: Entropic strength, in the units of the loss. `None`, as all
+            that follows, where nothing was solved.
+        solver: The solver.
+        num_iterations: Its iterations.
+        marginal_error: L1 distance of the plan's marginals from what they
+            should be, as the solver says.
+    """
+
+    P: Any
+    between: str
+    epsilon: float | None = None
+    solver: Any = None
+    num_iterations: Any = None
+    marginal_error: Any = None
+
+
+class TransportLoss(ActivationLoss):
+    """A loss with an `epsilon` and a `solver`."""
+
+    epsilon: float
+    solver: Any
+
+    def memory(
+        self, teacher: tuple[Any, ...], student: tuple[Any, ...]
+    ) -> keras.layers.Layer | None:
+        """Make the state of the loss between steps, for layers of two shapes.
+
+        A `TransferModel` holds and saves the built layer. `None` for no state.
+        """
+        return None
+
+    def solved(
+        self,
+        teacher: Any,
+        student: Any,
+        sample_weight: Any = None,
+        memory: Any = None,
+    ) -> SolvedPlan | None:
+        """Return the plan behind the value, or `None` if there is none to show.
+
+        It takes what the loss takes, and in a training step the memory.
+        """
+        return None
+
+    def _solved_plan(
+        self, P: Any, between: str, solution: TransportSolution
+    ) -> SolvedPlan:
+        return SolvedPlan(
+            P,
+            between,
+            self.epsilon,
+            self.solver,
+            num_iterations=solution.num_iterations,
+            marginal_error=solution.marginal_error,
+        )
+
+    def _solve(self, problem: TransportProblem, between: str) -> SolvedPlan:
+        solution = self.solver(problem)
+        P = transport_plan(problem, solution)
+        return self._solved_plan(P, between, solution)
+
+
+def solved_plan(
+    loss: Any,
+    teacher: Any,
+    student: Any,
+    sample_weight: Any = None,
+    memory: Any = None,
+) -> SolvedPlan | None:
+    """Return the `SolvedPlan` of any Keras loss, or `None` if it has none."""
+    if not isinstance(loss, TransportLoss):
+        return None
+    return loss.solved(teacher, student, sample_weight, memory)
