@@ -8,17 +8,7 @@ from keras_otreg import checks
 
 
 def by_class(features: Any, labels: Any, name: str) -> list[np.ndarray]:
-    """Splits features into one array for each class.
-
-    Args:
-        features: Array of shape `(samples, ...)`, flattened after the first.
-        labels: Class of each sample, of shape `(samples,)`, in any type that
-            sorts.
-        name: What the two are called in an error.
-
-    Returns:
-        Arrays of shape `(samples of the class, d)`, by sorted label.
-    """
+    """Split features into one array `(samples, d)` for each class."""
     features = np.asarray(features)
     labels = np.asarray(labels).reshape(-1)
     checks.one_label_each(features, labels, name)
@@ -37,8 +27,8 @@ def class_pairs(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Features of the source classes and of the target classes.
 
-    All are moved by the same vector, to be about the origin: distances do not
-    change, and rounding, which is relative to the norms, is least there.
+    All are moved by one vector to be about the origin, where the rounding of
+    distances is least.
     """
     source = by_class(source_features, source_labels, "source")
     target = by_class(target_features, target_labels, "target")

@@ -7,12 +7,7 @@ import keras
 
 
 def batches(dataset: Any) -> Iterator[Any]:
-    """Yield the batches of a data set once.
-
-    Args:
-        dataset: A `keras.utils.PyDataset`, a `tf.data.Dataset` or any iterable
-            of batches.
-    """
+    """Yield the batches of a `PyDataset` or of any iterable."""
     if isinstance(dataset, keras.utils.PyDataset):
         return (dataset[k] for k in range(len(dataset)))
     return iter(dataset)

@@ -53,10 +53,7 @@ def fingerprint_of(model: keras.Model, weights: Iterable[Any]) -> str:
 
 
 def _as_saved(model, weights):
-    """The values of weights as they are in a file.
-
-    Keras saves the kernel of a layer with LoRA as the sum of all it is made of.
-    """
+    """Values as in a file, where kernels with LoRA are sums of their parts."""
     saved = {}
     for _, layer in walk(model, into_loops=True):
         if getattr(layer, "lora_enabled", False):
@@ -89,18 +86,7 @@ class _Before(keras.Operation):
 
 
 def weights_before(model: keras.Model, at: Iterable[str]) -> list[Any]:
-    """The weights that some activations can depend on.
-
-    Args:
-        model: A built `keras.Model`.
-        at: Paths of layers; if there are none, all weights count.
-
-    Returns:
-        Weights, in the order in which the model has them.
-
-    Raises:
-        ValueError: If the model is not built, or a path is unknown.
-    """
+    """Return the weights on which activations at some paths can depend."""
     checks.built_model(model, "model")
     paths = list(at)
     if not paths:
@@ -120,19 +106,7 @@ def weights_before(model: keras.Model, at: Iterable[str]) -> list[Any]:
 
 
 def precision_before(model: keras.Model, at: Iterable[str]) -> list[str]:
-    """The types of number that some activations are computed in.
-
-    Args:
-        model: A built `keras.Model`.
-        at: Paths of layers. In a model whose input shape is not on record,
-            all layers count.
-
-    Returns:
-        Names such as `"bfloat16"`, in the order of the alphabet.
-
-    Raises:
-        ValueError: If a path is unknown.
-    """
+    """Return the compute dtypes of the layers before some paths."""
     done = _done_before(model, list(at))
     # A layer of layers computes nothing itself.
     layers = [layer for _, layer in walk(model) if not children(layer)]

@@ -9,19 +9,11 @@ import keras
 def with_mask_of(
     source: Any, tensor: Any, change: Callable[[Any], Any] = lambda mask: mask
 ) -> Any:
-    """Gives a tensor the mask that another tensor carries.
+    """Give a tensor the Keras mask that its source carries, if it does.
 
-    Keras attaches a mask to what a layer returns, and operations lose it.
-    Losses and metrics leave masked steps out, and the next layers see them.
-
-    Args:
-        source: A tensor or a list of tensors, with masks or without.
-        tensor: What was computed from it by operations.
-        change: Makes the mask of `tensor` from that of `source`; called only
-            if there is one.
-
-    Returns:
-        The tensor. It carries a mask if `source` does.
+    Keras attaches a mask to the output of a layer, and operations lose it.
+    Losses and metrics leave masked steps out. `change` makes the mask of
+    `tensor` from that of `source`.
     """
 
     def mask_of(_, masks):

@@ -1,4 +1,4 @@
-"""From activations to points: what is a point, and what a coordinate."""
+"""Points made of activations: neurons, samples or positions."""
 
 import math
 from typing import Any
@@ -88,19 +88,7 @@ def positions_as_points(activations: Any) -> Any:
 
 
 def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
-    """Averages two maps down to the smaller size along every axis.
-
-    Args:
-        teacher: Shape `(batch, ..., units)`, channels last.
-        student: The same rank; any sizes and number of units.
-
-    Returns:
-        Both, with equal sizes in between.
-
-    Raises:
-        ValueError: If the ranks differ, or a size that has to change is not
-            known when the graph is built.
-    """
+    """Average two maps `(batch, ..., units)` down to the smaller sizes."""
     if len(teacher.shape) != len(student.shape):
         raise checks.invalid(
             "teacher and student activations of the same rank, to keep "
@@ -126,7 +114,7 @@ def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
 
 
 def weight_of_samples(sample_weight: Any) -> Any:
-    """Averages weights of shape `(batch, ...)` to one for each sample."""
+    """Average weights of shape `(batch, ...)` to one for each sample."""
     weight = ops.convert_to_tensor(sample_weight)
     inner = tuple(range(1, len(weight.shape)))
     return ops.mean(weight, axis=inner) if inner else weight

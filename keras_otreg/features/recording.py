@@ -23,17 +23,10 @@ _METHODS = ("call", "quantized_call", "rematerialized_call")
 
 @contextlib.contextmanager
 def recording(layers: Iterable[Any]) -> Iterator[dict[int, list[Any]]]:
-    """Record every output of some layers within the block.
+    """Record every output of some layers, in lists by the `id` of the layer.
 
     The layers are left as they were found, also after an error. They are not
-    rematerialised in the block: no gradient comes back through what such a
-    layer computed inside.
-
-    Args:
-        layers: Keras layers.
-
-    Yields:
-        For the `id` of each layer, the list of the outputs of its calls.
+    rematerialised in the block: no gradient comes back through their insides.
     """
     layers = list({id(layer): layer for layer in layers}.values())
     record: dict[int, list[Any]] = {id(layer): [] for layer in layers}
@@ -50,12 +43,7 @@ def recording(layers: Iterable[Any]) -> Iterator[dict[int, list[Any]]]:
 
 @contextlib.contextmanager
 def changing(layer: Any, change: Callable[[Any], Any]) -> Iterator[None]:
-    """Have a layer return `change(outputs)` within the block.
-
-    Args:
-        layer: A Keras layer, which is left as it was found.
-        change: A function of what the layer returns.
-    """
+    """Have a layer return `change(outputs)` within the block."""
     with recording([layer]):
         token = _changes.set({**_changes.get(), id(layer): change})
         try:

@@ -1,4 +1,4 @@
-"""Lists what can be captured from a model."""
+"""Table of the layers that can be captured from a model."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from keras_otreg.features.walk import walk
 
 
 def summary(model: keras.Model) -> None:
-    """Prints every path of a model that can be captured, with its shape.
+    """Print every path of a model that can be captured, with its shape.
 
     Args:
         model: A built `keras.Model`.
@@ -34,11 +34,7 @@ def summary(model: keras.Model) -> None:
 
 
 def summary_rows(model: keras.Model) -> list[tuple[str, str, str]]:
-    """The path, the class and the output shape of everything in a model.
-
-    A layer that is called repeatedly has a row for each call, with the path
-    that chooses it.
-    """
+    """Return path, class and output shape of each call of each layer."""
     specs = activation_specs(model) or {}
     rows = []
     for path, layer in walk(model):

@@ -44,15 +44,7 @@ def capture(
 
 
 class Taps:
-    """Layers of a model whose activations are read, found once.
-
-    Args:
-        model: A built `keras.Model`.
-        paths: Paths of layers; see `find_layer`.
-
-    Raises:
-        ValueError: If the model is not built, or a path names no layer.
-    """
+    """Layers of a built model whose activations are read, found once."""
 
     def __init__(self, model: keras.Model, paths: Iterable[str]):
         checks.built_model(model, "model")
@@ -66,7 +58,7 @@ class Taps:
     def __call__(
         self, inputs: Any, training: bool | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Runs the model once; see `capture`."""
+        """Run the model once; see `capture`."""
         found = {}
         with recording(self._layers.values()) as record:
             prediction = self._model(inputs, training=training)
@@ -77,15 +69,7 @@ class Taps:
 
 
 def output_of(calls: dict[str, Any], path: str) -> Any:
-    """The one output that a path means, of all that were recorded.
-
-    Args:
-        calls: The outputs of the calls of each layer, by its path.
-        path: Path of a layer, with the choice of a call where it needs one.
-
-    Returns:
-        A tensor, of shape `(batch, ..., units)`.
-    """
+    """Return the one output that a path means, of those of all layers."""
     layer, index = split_call(path, calls)
     return _one_tensor(calls[layer], path, index)
 
@@ -105,7 +89,7 @@ def _one_tensor(calls, path, index):
 
 
 class _Probe(keras.Operation):
-    """Finds the shapes of all activations without computing any."""
+    """Symbolic run of a model, for the shapes of all activations."""
 
     def __init__(self, model):
         super().__init__()
@@ -143,15 +127,10 @@ def _untracked(shapes):
 
 
 def activation_specs(model: keras.Model, inputs: Any = None) -> Any:
-    """Symbolic activations of every layer, one for each of its calls.
+    """Symbolic activations of every layer: a list by its path, one per call.
 
-    Args:
-        model: A built `keras.Model`.
-        inputs: Symbolic inputs; those of the model if not given.
-
-    Returns:
-        A dictionary from path to a list of `KerasTensor`s (or of structures
-        of them), or `None` for a model whose input shape is not known.
+    `None` for a model whose input shape is not known, and no `inputs` are
+    given.
     """
     inputs = input_spec(model) if inputs is None else inputs
     if inputs is None:

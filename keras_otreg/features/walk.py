@@ -25,16 +25,7 @@ def children(layer: Any) -> list[Any]:
 def walk(
     model: Any, prefix: str = "", *, into_loops: bool = False
 ) -> Iterator[tuple[str, Any]]:
-    """Yields the path and the layer of everything inside a model.
-
-    Args:
-        model: A model or a layer.
-        prefix: What the paths start with.
-        into_loops: Whether to go into recurrent and wrapping layers.
-
-    Yields:
-        Pairs of a path and a layer, outer layers first.
-    """
+    """Yield the path and the layer of everything inside, outer layers first."""
     if isinstance(model, LOOPS) and not into_loops:
         return
     for layer in children(model):
@@ -44,7 +35,7 @@ def walk(
 
 
 def split_call(path: str, known: Any) -> tuple[str, int | None]:
-    """Splits `"encoder#1"` into the layer and which of its calls is meant."""
+    """Split `"encoder#1"` into the layer and the number of the call."""
     layer, mark, call = path.rpartition("#")
     if path in known or not mark or not call.isdecimal():
         return path, None
@@ -52,18 +43,9 @@ def split_call(path: str, known: Any) -> tuple[str, int | None]:
 
 
 def find_layer(model: Any, path: str) -> Any:
-    """Returns the layer at a path.
+    """Return the layer at a path, such as `"backbone/block3_out"`.
 
-    Args:
-        model: A built `keras.Model`.
-        path: Names joined by slashes, such as `"backbone/block3_out"`; with
-            `#k` at the end for the `k`-th call of a layer called repeatedly.
-
-    Returns:
-        The layer.
-
-    Raises:
-        ValueError: If there is no such layer; the message lists near matches.
+    `#k` at its end stands for the `k`-th call of a layer called repeatedly.
     """
     layers: dict[str, list[Any]] = {}
     for known, layer in walk(model):

@@ -25,7 +25,7 @@ class ActivationLoss(Configurable, keras.losses.Loss):
         reduction: str | None = "sum_over_batch_size",
         dtype: Any = None,
     ):
-        kind = type(self).__name__
+        kind = type(self).__name__.lstrip("_")
         name = name or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 

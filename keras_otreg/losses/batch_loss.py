@@ -88,12 +88,12 @@ class BatchLoss(AcrossReplicas, ActivationLoss):
 
 
 def centred(points: Any, weights: Any) -> Any:
-    """Moves points of shape `(n, d)` so that their weighted mean is zero."""
+    """Move points of shape `(n, d)` so that their weighted mean is zero."""
     return points - mean_of(points, weights)
 
 
 def mean_of(points: Any, weights: Any) -> Any:
-    """The share of points in a weighted mean, of shape `(1, d)`."""
+    """Contribution of points to a weighted mean, of shape `(1, d)`."""
     return ops.sum(column(weights) * points, axis=0, keepdims=True)
 
 

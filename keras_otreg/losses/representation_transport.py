@@ -121,7 +121,7 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         """Return the transport cost; a `memory` of a training is updated."""
         values = self._values(y_true, y_pred, sample_weight, memory)
         # Keras reduces what a loss returns, here values that are at hand.
-        reduced = _Reduction(reduction=self.reduction, dtype=self.dtype)
+        reduced = Reduction(reduction=self.reduction, dtype=self.dtype)
         return self._per_replica(reduced(values, values))
 
     def call(self, y_true, y_pred):
@@ -221,10 +221,11 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         return ops.cast(ops.convert_to_tensor(P), points[0].dtype), None
 
 
-class _Reduction(keras.losses.Loss):
+class Reduction(keras.losses.Loss):
     """The reduction of a Keras loss, applied to its values."""
 
     def call(self, y_true, y_pred):
+        """Return the values."""
         del y_true
         return y_pred
 

@@ -14,8 +14,8 @@ from keras_otreg.ot.numerics import at_least_float32, safe_divide
 class SampleLoss(ActivationLoss):
     """A loss whose `values` are one for each sample.
 
-    The default reduction divides by the sum of the weights, so that a sample
-    of weight 0 is left out.
+    The default reduction divides by the sum of the weights, so that a sample of
+    weight 0 is left out.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class SampleLoss(ActivationLoss):
 
 
 def mean_over_positions(maps: Any) -> Any:
-    """Averages `(batch, ..., units)` to `(batch, units)`."""
+    """Average `(batch, ..., units)` to `(batch, units)`."""
     inner = tuple(range(1, len(maps.shape) - 1))
     return ops.mean(maps, axis=inner) if inner else maps
 

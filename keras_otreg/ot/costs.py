@@ -269,16 +269,7 @@ def name_of(cost: Callable[..., Any]) -> str | dict[str, Any]:
 
 
 def scaled(points: Any, weights: Any, exponent: float) -> Any:
-    """Scale coordinates by `weights**exponent`; a weight of 0 gives 0.
-
-    Args:
-        points: Shape `(..., n, d)`.
-        weights: Shape `(d,)` or `()`, non-negative.
-        exponent: Any number of at least 0.
-
-    Returns:
-        Points of the same shape, in float32 or better.
-    """
+    """Scale coordinates by `weights**exponent`; a weight of 0 gives 0."""
     points = at_least_float32(points)
     weights = ops.cast(weights, points.dtype)
     counts = weights > 0.0

@@ -11,36 +11,24 @@ SMALLEST_SHARE = 1e-6
 
 
 class Step(NamedTuple):
-    """One evaluation of the map of a fixed-point iteration.
-
-    Attributes:
-        point: Where the map was evaluated, of shape `(..., m)`.
-        residual: How far the map moved the point, of shape `(..., m)`.
-    """
+    """A point `(..., m)` of an iteration, and how far the map moves it."""
 
     point: Any
     residual: Any
 
     def minus(self, other: "Step", keep: Any) -> "Step":
-        """The difference of two steps; zero where `keep` is false."""
+        """Difference of two steps; zero where `keep` is false."""
         differences = (self.point - other.point, self.residual - other.residual)
         return Step(*(ops.where(column(keep), d, 0.0) for d in differences))
 
 
 def extrapolated(last: Step, differences: list[Step], weights: Any) -> Any:
-    """The image of the point at which the residual should be smallest.
+    """Image of the point at which the residual should be smallest.
 
-    The map is taken to be linear along the differences between recent steps:
-    that is Anderson's acceleration, with the least squares solved by
-    Gram-Schmidt, which is safe in float32.
-
-    Args:
-        last: The last step.
-        differences: Of steps one from the other; zero for those not known.
-        weights: Of the coordinates in the least squares, of shape `(..., m)`.
-
-    Returns:
-        A point of shape `(..., m)`; the image of `last` if nothing is known.
+    The map is taken to be linear along `differences` between recent steps,
+    which are zero where unknown: Anderson's acceleration, whose least squares
+    under `weights` `(..., m)` are solved by Gram-Schmidt, which is safe in
+    float32.
 
     References:
         Anderson, "Iterative procedures for nonlinear integral equations"
@@ -55,13 +43,12 @@ def extrapolated(last: Step, differences: list[Step], weights: Any) -> Any:
     basis: list[tuple[Step, Any]] = []
     for change in differences:
         size = weighted(change.residual, change.residual)
-        for known, known_size in basis:
-            share = safe_divide(
-                weighted(change.residual, known.residual), known_size
-            )
+        for other, norm in basis:
+            share = weighted(change.residual, other.residual)
+            share = safe_divide(share, norm)
             change = Step(
-                change.point - share * known.point,
-                change.residual - share * known.residual,
+                change.point - share * other.point,
+                change.residual - share * other.residual,
             )
         left = weighted(change.residual, change.residual)
         left = ops.where(left > SMALLEST_SHARE * size, left, 0.0)

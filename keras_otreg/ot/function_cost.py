@@ -20,15 +20,11 @@ def as_cost(cost: Callable[..., Any]) -> Cost:
 
 
 class FunctionCost(Cost):
-    """A function of two sets of points, of which nothing else is known.
+    """A function of points `(..., n, d)` and `(..., m, d)` as a cost.
 
-    How often a coordinate counts is told to the function if it takes
-    `weights`. If not, the scaling of coordinates is used that stands for
-    repeating them, and which one that is, is measured once.
-
-    Args:
-        function: Of points `(..., n, d)` and `(..., m, d)`; may take `weights`
-            of shape `(d,)` as a third argument.
+    A function that takes `weights` `(d,)` as a third argument is told how often
+    each coordinate counts. For others, coordinates are scaled as if they were
+    repeated, with an exponent that is measured once.
     """
 
     adds_up = False
@@ -88,13 +84,11 @@ class FunctionCost(Cost):
 
 
 class Scaling(NamedTuple):
-    """The scaling of coordinates that stands for repeating them.
+    """Scaling of coordinates that stands for repeating them.
 
-    Attributes:
-        exponent: A coordinate of weight `w` is scaled by `w**exponent`; `None`
-            if no scaling stands for repeating single coordinates.
-        averages: Whether repeating all coordinates changes nothing, so that
-            only the ratios of weights matter.
+    Weights scale coordinates by `w**exponent`; `None` if no scaling will do.
+    With `averages`, repeating all coordinates changes nothing: only the ratios
+    of weights matter.
     """
 
     exponent: float | None
@@ -106,15 +100,7 @@ COUNTS = np.array([2, 0, 1, 3])
 
 
 def measured_scaling(function: Callable[[Any, Any], Any]) -> Scaling:
-    """Find the scaling of coordinates that stands for repeating them.
-
-    Args:
-        function: A cost function of points `(n, d)` and `(m, d)`.
-
-    Returns:
-        A `Scaling`. A function that fails on a few small points, or is no
-        function of its arguments alone, has no exponent.
-    """
+    """Find the `Scaling` of a function; no exponent where it fails."""
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(n, 4)).astype("float32") for n in (3, 2))
 

@@ -11,15 +11,9 @@ BANK = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def gaussian_bank(squared: Any, scale: Any) -> Any:
-    """Mean of the kernels `exp(-d^2 / (2 s^2))` of the bank.
+    """Mean of the kernels `exp(-d^2 / (2 s^2))` of the bank, in [0, 1].
 
-    Args:
-        squared: Squared distances of shape `(..., n, m)`.
-        scale: A typical squared distance, of shape `(...)`; at zero all
-            points count as one.
-
-    Returns:
-        Values in [0, 1], of shape `(..., n, m)`.
+    `scale` is a typical squared distance; at zero all points count as one.
     """
     halved = safe_divide(-0.5 * squared, column(column(scale)))
     return sum(ops.exp(halved / width) for width in BANK) / len(BANK)

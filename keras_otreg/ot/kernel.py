@@ -30,13 +30,10 @@ LARGEST_SUM = 1e37
 class Iteration(NamedTuple):
     """Result of one iteration from the scalings of the columns.
 
-    Attributes:
-        log_u: Log scalings of the rows, of shape `(..., n)`.
-        log_v: New log scalings of the columns, of shape `(..., m)`.
-        error: L1 error of the column marginal under `log_u` and the old
-            scalings, of shape `(...)`; the row marginal is then exact.
-        value: Dual objective there, of shape `(...)`, up to a constant, in
-            units of `epsilon`. An iteration never lowers it.
+    `error` is the L1 error of the column marginal under `log_u` and the old
+    scalings; the row marginal is then exact. `value` is the dual objective
+    there, up to a constant, in units of `epsilon`. An iteration never lowers
+    it.
     """
 
     log_u: Any
@@ -51,11 +48,8 @@ class KernelUpdate:
     The potentials `f` and `g` are absorbed into the kernel; `u` and `v` scale
     its rows and columns, so that the current potentials are
     `f + epsilon log u` and `g + epsilon log v`. They are chosen such that each
-    row and each column of the kernel holds an entry that counts.
-
-    Args:
-        problem: A prepared problem.
-        g: Potentials of the columns to start from; `start` is their `log v`.
+    row and each column of the kernel holds an entry that counts. `start` is the
+    `log v` of the potentials of the columns that are given.
     """
 
     def __init__(self, problem: TransportProblem, g: Any):

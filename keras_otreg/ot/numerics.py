@@ -1,4 +1,4 @@
-"""The stability tricks of this package, and their only home."""
+"""Operations that are safe at zero, at infinity and in float32."""
 
 import math
 from typing import Any
@@ -16,26 +16,26 @@ LARGE = 2**19
 
 
 def at_least_float32(x: Any) -> Any:
-    """Returns a tensor in which transport can be computed safely."""
+    """Return a tensor in float32, or in float64 if it is."""
     x = ops.convert_to_tensor(x)
     dtype = keras.backend.standardize_dtype(x.dtype)
     return x if dtype == "float64" else ops.cast(x, "float32")
 
 
 def frozen(values: Any) -> Any:
-    """Stops gradients into every tensor of a structure."""
+    """Stop gradients into every tensor of a structure."""
     return keras.tree.map_structure(
         lambda x: None if x is None else ops.stop_gradient(x), values
     )
 
 
 def column(x: Any) -> Any:
-    """Turns `(..., n)` into `(..., n, 1)`."""
+    """Reshape `(..., n)` to `(..., n, 1)`."""
     return ops.expand_dims(x, -1)
 
 
 def row(x: Any) -> Any:
-    """Turns `(..., m)` into `(..., 1, m)`."""
+    """Reshape `(..., m)` to `(..., 1, m)`."""
     return ops.expand_dims(x, -2)
 
 
@@ -43,8 +43,8 @@ def matmul(x: Any, y: Any) -> Any:
     """Product of matrices in their own precision.
 
     On PyTorch `ops.matmul`, `ops.minimum` and `ops.maximum` make float32 of
-    float64. Accelerators make less than float32 of float32, in which small
-    distances are lost: they are given parts that they need not round.
+    float64. Accelerators round float32 to fewer bits, in which small distances
+    are lost: they are given parts that need no rounding.
     """
     x, y = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
     if not _is_rounded(x):
@@ -76,8 +76,8 @@ def sum_of_columns(matrix: Any, weights: Any) -> Any:
 def sum_of_rows(weights: Any, matrix: Any) -> Any:
     """Weighted sum of the rows of `(..., n, m)`, with weights `(..., n)`.
 
-    Two cores are to read a large matrix at once. Compilers give each of them
-    half of every row, which is slower than half of the rows.
+    Of a large matrix two cores read half of the rows each: compilers give each
+    of them half of every row, which is slower.
     """
     if _is_rounded(matrix):
         return ops.sum(matrix * column(weights), axis=-2)
@@ -97,8 +97,7 @@ def sum_of_rows(weights: Any, matrix: Any) -> Any:
 def inner(x: Any, y: Any) -> Any:
     """Sum of the products of two tensors of shape `(..., n)`.
 
-    Of one problem a product is a single program, where a sum takes three; of
-    many it is the slower.
+    For one problem a matrix product is faster, for many a sum.
     """
     if len(x.shape) > 1 or len(y.shape) > 1 or _is_rounded(x):
         return ops.sum(x * y, axis=-1)
@@ -106,15 +105,15 @@ def inner(x: Any, y: Any) -> Any:
 
 
 def minimum(x: Any, y: Any) -> Any:
-    """The smaller of a tensor and another or a number, as exact as they are."""
+    """The smaller of a tensor and another or a number, in their precision."""
     return ops.where(y < x, y, x)
 
 
 def smallest(x: Any, axis: int) -> Any:
-    """The smallest numbers of `(..., n, m)` along axis -1 or -2.
+    """Minimum of `(..., n, m)` along axis -1 or -2.
 
-    Compilers write out what they are to look through. The smaller of two
-    halves, which overlap by one where there is a middle, they write out alone.
+    XLA materialises the operand of a reduction. Of the minimum of two halves,
+    which may overlap by one entry, it materialises only half as much.
     """
     size = x.shape[axis]
     if not isinstance(size, int):
@@ -129,16 +128,15 @@ def smallest(x: Any, axis: int) -> Any:
 
 
 def maximum(x: Any, y: Any) -> Any:
-    """The larger of a tensor and another or a number, as exact as they are."""
+    """The larger of a tensor and another or a number, in their precision."""
     return ops.where(y > x, y, x)
 
 
 def clipped(x: Any, low: float, high: float) -> Any:
     """Clip values that leave a range by rounding alone.
 
-    The gradient passes everywhere. If it were masked outside of the range,
-    two halves of it that cancel could be masked differently, because a
-    compiler may round two evaluations of `x` differently.
+    The gradient passes everywhere: if it were masked outside of the range, two
+    halves of it that cancel could be masked differently by a compiler.
     """
     return x + ops.stop_gradient(ops.clip(x, low, high) - x)
 
@@ -164,10 +162,10 @@ def safe_divide(numerator: Any, denominator: Any) -> Any:
 
 
 def of_unit_size(x: Any, axis: Any = None) -> Any:
-    """Divides by the largest absolute value over some axes, held constant.
+    """Divide by the largest absolute value over some axes, held constant.
 
-    It is for what does not depend on the size of `x`: powers of it then
-    neither overflow nor vanish, and the gradient stays what it is.
+    Powers of the result neither overflow nor vanish. For functions that do not
+    depend on the scale of `x`, whose gradient stays the same.
     """
     largest = ops.max(ops.abs(x), axis=axis, keepdims=True)
     return safe_divide(x, ops.stop_gradient(largest))

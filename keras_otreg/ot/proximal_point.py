@@ -65,7 +65,7 @@ class ProximalPoint(Configurable):
     def __call__(
         self, problem: TransportProblem, init: Any = None
     ) -> TransportSolution:
-        """Solves a problem; see `Sinkhorn.__call__`."""
+        """Solve a problem; see `Sinkhorn.__call__`."""
         problem = frozen(prepared(problem))
         f, g = initial_potentials(problem, init)
         # Potentials that are given belong to the end of the walk.

@@ -1,4 +1,4 @@
-"""Sinkhorn's loop on one kernel, with a guess every few iterations."""
+"""Sinkhorn's loop on one kernel, with an extrapolation every few iterations."""
 
 import math
 from typing import Any, NamedTuple
@@ -9,29 +9,23 @@ from keras_otreg.ot.extrapolation import Step, extrapolated
 from keras_otreg.ot.kernel import LARGEST_LOG_STEP, KernelUpdate
 from keras_otreg.ot.numerics import column, minimum
 
-# Iterations between two guesses; a guess looks back at as many differences.
+# Iterations between two extrapolations, which use as many differences.
 PERIOD = 3
-# A guess is taken back if it is worse than the best so far by this factor.
-FORGIVEN = 2.0
+# An extrapolation is rejected if its error is larger than the best so far by
+# this factor.
+MAX_RELATIVE_ERROR = 2.0
 # Larger scalings than exp(30) are absorbed: entries of the kernel that
 # underflow, below exp(-87), then still count for less than exp(-27) of a row.
 LARGEST_SCALING = 30.0
 
 
 class _State(NamedTuple):
-    """State of the loop.
+    """State of the loop: log scalings, errors and counts of each problem.
 
-    Attributes:
-        start: Log scalings of the columns to go on from, maybe a guess.
-        log_u: Log scalings of the rows, from the last iteration.
-        log_v: Log scalings of the columns, from the last iteration.
-        point: Where the last iteration started.
-        best: The smallest error so far.
-        value: The dual objective at the last iteration that counted.
-        error: The error that the last iteration met.
-        unmet: Whether the tolerance has never been met.
-        num_iterations: Iterations until it was.
-        total: All iterations; a scalar.
+    `start` is where the next iteration starts, maybe extrapolated, and `point`
+    where the last one did; `best` is the smallest error so far, `value` the
+    dual objective of the last iteration that counted; `unmet` says whether the
+    tolerance has never been met, `num_iterations` after how many it was.
     """
 
     start: Any
@@ -49,17 +43,10 @@ class _State(NamedTuple):
 def scaled(
     update: KernelUpdate, solver: Any, num_iterations: Any, unmet: Any
 ) -> tuple[Any, Any, Any, Any]:
-    """Iterates until converged, out of iterations, or due for absorption.
+    """Iterate until converged, out of iterations, or due for absorption.
 
-    Args:
-        update: One iteration.
-        solver: Gives `max_iterations`, `tolerance` and `accelerated`.
-        num_iterations: Iterations so far, of shape `(...)`.
-        unmet: Which problems have not met the tolerance, of shape `(...)`.
-
-    Returns:
-        Log scalings of the rows and of the columns, the last error, and the
-        number of iterations.
+    Returns log scalings of rows and columns, the last error, and the number of
+    iterations, which continues `num_iterations`.
     """
 
     def goes_on(*state):
@@ -105,32 +92,32 @@ def _start(update, num_iterations, unmet):
 
 
 def _several(update, solver, state):
-    """A few iterations, and a guess where they lead."""
+    """A few iterations, and an extrapolation."""
     before = Step(state.point, state.log_v - state.point)
-    known = ops.isfinite(state.best)
+    valid = ops.isfinite(state.best)
     differences = []
     for k in range(PERIOD):
-        is_guess = solver.accelerated and k == 0
-        state, step, kept = _once(update, solver, state, is_guess)
-        both = ops.logical_and(known, kept)
+        is_extrapolated = solver.accelerated and k == 0
+        state, step, kept = _once(update, solver, state, is_extrapolated)
+        both = ops.logical_and(valid, kept)
         differences.append(step.minus(before, both))
-        before, known = step, kept
+        before, valid = step, kept
     if not solver.accelerated:
         return state
-    guess = extrapolated(step, differences, update.problem.b)
+    start = extrapolated(step, differences, update.problem.b)
     limits = state.log_v - LARGEST_LOG_STEP, state.log_v + LARGEST_LOG_STEP
-    guess = ops.where(
-        column(state.unmet), ops.clip(guess, *limits), state.log_v
+    start = ops.where(
+        column(state.unmet), ops.clip(start, *limits), state.log_v
     )
-    return state._replace(start=guess)
+    return state._replace(start=start)
 
 
-def _once(update, solver, state, is_guess):
-    """One iteration; without effect after a bad guess, or after the last."""
+def _once(update, solver, state, is_extrapolated):
+    """One iteration; without effect if rejected, or after the last."""
     more = state.total < solver.max_iterations
     after = update(state.start)
     kept = ops.ones_like(state.unmet)
-    if is_guess:
+    if is_extrapolated:
         kept = _is_good(after, state)
     effective = ops.logical_and(more, kept)
     step = Step(state.start, after.log_v - state.start)
@@ -160,6 +147,6 @@ def _is_good(after, state):
     # The dual tells direction where the error hardly changes, far from the
     # optimum; near to it its differences drown in rounding.
     return ops.logical_and(
-        after.error <= FORGIVEN * state.best,
+        after.error <= MAX_RELATIVE_ERROR * state.best,
         after.value >= state.value - ops.square(state.best),
     )

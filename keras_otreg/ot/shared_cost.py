@@ -1,4 +1,4 @@
-"""Many small problems that share one cost matrix, solved as one."""
+"""Many small problems that share one cost matrix, solved by matrix products."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,12 +25,8 @@ SMALLEST_WEIGHT = 1e-20
 class SharedProblem(NamedTuple):
     """Transport between each row of `a` and the same row of `b`.
 
-    Attributes:
-        C: Ground cost of shape `(n, m)`, shared by all rows.
-        a: Weights of shape `(batch, n)`.
-        b: Weights of shape `(batch, m)`.
-        epsilon: Entropic strength in the units of `C`.
-        rho: `None` for exact marginals, or the price of violating them.
+    `C` has shape `(n, m)`, `a` `(batch, n)` and `b` `(batch, m)`. `rho` is
+    `None` for exact marginals, or the penalty on violating them.
     """
 
     C: Any

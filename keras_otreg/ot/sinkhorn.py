@@ -65,13 +65,12 @@ class Sinkhorn(Configurable):
     def __call__(
         self, problem: TransportProblem, init: Any = None
     ) -> TransportSolution:
-        """Solves a problem.
+        """Solve a problem.
 
         Args:
             problem: A `TransportProblem`.
             init: Potentials to start from: a `TransportSolution`, or a pair
-                of shapes `(..., n)` and `(..., m)`; those of the columns are
-                used.
+                `(f, g)`, of which only `g`, of shape `(..., m)`, is used.
 
         Returns:
             A `TransportSolution`.
@@ -96,8 +95,8 @@ def _program(solver):
 class _Outcome(NamedTuple):
     """State of the loop over absorptions.
 
-    `loop_error` is what the loop on the last kernel made of its error,
-    `error` and `previous_error` are those of the absorbed potentials.
+    `loop_error` is the error that the loop on the last kernel found, `error`
+    and `previous_error` are those of the absorbed potentials.
     """
 
     f: Any
@@ -129,7 +128,7 @@ def _solve(solver, problem, g):
 
 
 def _is_open(solver, outcome):
-    """Which problems are worth more iterations."""
+    """Return which problems are worth more iterations."""
     # Once the loop has converged, what is left is the rounding of the
     # potentials, unless the error still falls.
     worth_it = ops.logical_or(
@@ -145,7 +144,7 @@ def _is_open(solver, outcome):
 
 
 def _absorb(solver, problem, outcome):
-    """Iterates on one kernel until converged, or due for absorption."""
+    """Iterate on one kernel until converged, or due for absorption."""
     update = KernelUpdate(problem, outcome.g)
     log_u, log_v, error, num_iterations = scaled(
         update, solver, outcome.num_iterations, _is_open(solver, outcome)

@@ -17,7 +17,7 @@ from keras_otreg.ot.problem import TransportProblem
 
 
 def damping(epsilon: Any, rho: Any) -> Any:
-    """Shrinks a potential when marginals may be violated; 1 if they may not."""
+    """Factor of a potential where marginals may be violated; 1 if not."""
     return 1.0 if rho is None else 1.0 / (1.0 + epsilon / column(rho))
 
 
@@ -33,7 +33,7 @@ def conjugate(potential: Any, rho: Any) -> Any:
 
 
 def translation(problem: TransportProblem, f: Any, g: Any) -> Any:
-    """The best constant to move from `g` to `f`; zero if a side is exact.
+    """Best constant to move from `g` to `f`; zero if a side is exact.
 
     The plan does not change with it, the mass does. Without this step the
     total mass of a relaxed plan converges at the slow rate `epsilon / rho`.
@@ -54,16 +54,10 @@ def translation(problem: TransportProblem, f: Any, g: Any) -> Any:
 def c_transforms(
     problem: TransportProblem, g: Any, epsilon: Any
 ) -> tuple[Any, Any, Any]:
-    """One iteration in the log domain, safe from any start and `epsilon`.
+    """One iteration in the log domain, at a given `epsilon`.
 
-    Args:
-        problem: A prepared problem, whose own `epsilon` is not used.
-        g: Potentials of the columns to start from.
-        epsilon: The entropic strength of this iteration.
-
-    Returns:
-        The new `f`, the new `g`, and the `f` that would have made the row
-        marginal of the old `g` exact.
+    Returns the new `f`, the new `g`, and the `f` that would have made the row
+    marginal of the old `g` exact.
     """
     rho_a, rho_b = problem.rho
     to_rows = problem.C - row(g)
@@ -76,18 +70,10 @@ def c_transforms(
 
 
 def completed(problem: TransportProblem, f: Any, g: Any) -> Any:
-    """Brings the potentials of rows without mass up to those of the columns.
+    """Set potentials of rows without mass to those that the columns imply.
 
-    They are in no marginal, so that an iteration may end before they are
-    right; yet the gradient in their weights is made of them.
-
-    Args:
-        problem: A prepared problem.
-        f: Potentials of the rows, of shape `(..., n)`.
-        g: Potentials of the columns, of shape `(..., m)`.
-
-    Returns:
-        The potentials of the rows.
+    They are in no marginal, so that an iteration may end before they are right;
+    yet the gradient in their weights is made of them.
     """
     empty = problem.a <= 0.0
 
