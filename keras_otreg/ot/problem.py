@@ -60,7 +60,7 @@ def prepared(problem: TransportProblem) -> TransportProblem:
 
     a, b = like_cost(problem.a), like_cost(problem.b)
     _check_shapes(C, a, b)
-    rho = tuple(map(like_cost, _prices(problem.rho)))
+    rho = tuple(map(like_cost, _marginal_penalties(problem.rho)))
     return TransportProblem(C, a, b, like_cost(problem.epsilon), rho)
 
 
@@ -76,8 +76,8 @@ def _check_shapes(C, a, b):
             )
 
 
-def _prices(rho):
-    """Return the prices of both marginals; `None` for one that is exact."""
+def _marginal_penalties(rho):
+    """Return the penalties of both marginals; `None` for one that is exact."""
     pair = rho if isinstance(rho, (tuple, list)) else (rho, rho)
     if len(pair) != 2:
         raise checks.invalid(
@@ -91,7 +91,7 @@ def _prices(rho):
             checks.number(
                 value, "rho", expected=expected, valid=lambda x: x > 0
             )
-    # An infinite price is never paid.
+    # An infinite penalty is an exact marginal.
     return tuple(
         None if isinstance(x, numbers.Real) and x == float("inf") else x
         for x in pair
