@@ -1,5 +1,6 @@
 """Features and labels of a data set."""
 
+import operator
 from typing import Any
 
 import keras
@@ -35,7 +36,9 @@ def extract(
     """
     checks.built_model(model, "model")
     checks.layer_path(at, "at")
-    progress = keras.utils.Progbar(_length(dataset), verbose=verbose)
+    progress = keras.utils.Progbar(
+        operator.length_hint(dataset) or None, verbose=verbose
+    )
     features, labels = [], []
     for batch in batches(dataset):
         x, y, *_ = checks.labelled_batch(batch)
@@ -47,14 +50,6 @@ def extract(
         progress.add(1)
     checks.some_batches(features)
     return np.concatenate(features), np.concatenate(labels)
-
-
-def _length(dataset):
-    """The number of batches, where the data set knows it."""
-    try:
-        return len(dataset)
-    except TypeError:
-        return None
 
 
 def _classes(labels):

@@ -21,8 +21,7 @@ class AttentionTransfer(SampleLoss):
 
     Args:
         name: Name of the loss.
-        reduction: The loss has a value for each sample. See
-            `keras.losses.Loss`.
+        reduction: See `keras.losses.Loss`; there is a value for each sample.
         dtype: See `keras.losses.Loss`.
 
     Call arguments:

@@ -93,6 +93,20 @@ class TransportLoss(ActivationLoss):
         """
         return None
 
+    def plan(self, teacher: Any, student: Any) -> Any:
+        """Transport plan between two batches of activations or predictions.
+
+        Args:
+            teacher: Passed as `y_true` of the loss; its points are the rows.
+            student: Passed as `y_pred` of the loss.
+
+        Returns:
+            The plan of shape `(n, m)`, or of shape `(batch, n, m)` for losses
+            with a plan for each sample.
+        """
+        solved = self.solved(teacher, student)
+        return None if solved is None else solved.P
+
     def solved(
         self,
         teacher: Any,

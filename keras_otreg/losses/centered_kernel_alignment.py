@@ -20,14 +20,13 @@ class CenteredKernelAlignment(BatchLoss):
     CKA is `|Y^T X|^2 / (|X^T X| |Y^T Y|)`, in the Frobenius norm, of
     activations centred over the samples. It compares how samples are alike in
     either layer, so the widths may differ; rotating, shifting or scaling all
-    units of a layer together changes nothing. It is in [0, 1]. Next to a layer
-    that is constant over the batch any other is unaligned, and the loss is 1.
+    units of a layer together changes nothing. It is in [0, 1]; the loss is 1 if
+    one of the layers is constant over the batch.
 
     Args:
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a unit.
-        across_replicas: Whether the value is that of the samples of all
-            replicas of a distributed step, or that of each alone.
+        across_replicas: Whether replicas share their samples.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value.
         dtype: See `keras.losses.Loss`.

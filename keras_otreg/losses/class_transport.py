@@ -22,14 +22,11 @@ from keras_otreg.saving import decode_array, export
 class ClassTransport(TransportLoss):
     """Cost of transporting one prediction onto another, sample by sample.
 
-    The two predictions may be over different classes: the cost matrix says how
-    far each source class is from each target class. With a square matrix and
-    one-hot labels it is the Wasserstein loss of a classifier whose classes
-    have a metric.
-
-    The value is that of the regularised objective, `<P, C> + epsilon
-    KL(P | a b^T)`, whose gradient in both distributions is exact. All samples
-    are solved at once; no gradient passes through the iterations.
+    The predictions may be over different classes: the cost matrix holds the
+    distance of each source class from each target class. With a square matrix
+    and one-hot labels it is the Wasserstein loss of a classifier whose classes
+    have a metric. The value is `<P, C> + epsilon KL(P | a b^T)`, whose gradient
+    in both distributions is exact.
 
     Args:
         cost_matrix: Non-negative costs of shape `(source classes, target
@@ -99,19 +96,6 @@ class ClassTransport(TransportLoss):
         """Values of shape `(batch,)`."""
         problem, scale, safe = self._problem(y_true, y_pred)
         return scale * shared_cost_values(problem, self.solver, safe=safe)
-
-    def plan(self, source: Any, target: Any) -> Any:
-        """Transport plan from source classes to target classes.
-
-        Args:
-            source: Predictions of shape `(batch, source classes)`.
-            target: Predictions of shape `(batch, target classes)`.
-
-        Returns:
-            A plan for each sample, of shape `(batch, source classes, target
-            classes)`.
-        """
-        return self.solved(source, target).P
 
     def solved(self, teacher, student, sample_weight=None, memory=None):
         """The plans between the classes, one for each sample."""

@@ -27,8 +27,7 @@ class FeatureMap(SampleLoss):
             `keras_otreg.features.channel_weights`. If not given, all channels
             count the same.
         name: Name of the loss.
-        reduction: The loss has a value for each sample. See
-            `keras.losses.Loss`.
+        reduction: See `keras.losses.Loss`; there is a value for each sample.
         dtype: See `keras.losses.Loss`.
 
     Call arguments:

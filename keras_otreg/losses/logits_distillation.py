@@ -29,8 +29,7 @@ class LogitsDistillation(SampleLoss):
             answers, for the teacher and for the student. Logarithms of
             probabilities are logits too, as far as they have not underflowed.
         name: Name of the loss.
-        reduction: The loss has a value for each sample. See
-            `keras.losses.Loss`.
+        reduction: See `keras.losses.Loss`; there is a value for each sample.
         dtype: See `keras.losses.Loss`.
 
     Call arguments:

@@ -30,8 +30,7 @@ class MaximumMeanDiscrepancy(BatchLoss):
             all pairs, it is not, and is zero where the sets are equal.
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a unit.
-        across_replicas: Whether the value is that of the samples of all
-            replicas of a distributed step, or that of each alone.
+        across_replicas: Whether replicas share their samples.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value.
         dtype: See `keras.losses.Loss`.

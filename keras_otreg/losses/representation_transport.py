@@ -34,9 +34,8 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
     A layer is a set of neurons, and a neuron is a function, seen through its
     activations on the batch. The loss is `<P, C>`, where `C[i, j]` is the
     distance between teacher neuron `i` and student neuron `j` and `P` is the
-    optimal plan between them, held constant in the backward pass. Neither the
-    order of neurons nor their number matters, so the layers may have
-    different widths. The value does not depend on the batch size.
+    optimal plan between them, held constant in the backward pass. The layers
+    may have different widths. The value does not depend on the batch size.
 
     Args:
         cost: Name of a cost in `keras_otreg.ot.costs`, a `costs.Cost`, or a
@@ -50,15 +49,10 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         spatial: For maps `(batch, ..., channels)`, a channel is a neuron.
             `"pool"` averages over positions; `"keep"` compares the maps
             position by position, pooled to the smaller size where unequal.
-        momentum: What a training step counts for in the costs that the plan
-            is made from, relative to the one after it; 0 takes those of the
-            batch alone. A plan of one small batch also matches its noise; a
-            running mean has less of it, and the solver starts nearer to the
-            solution. Acts in the training steps of a `TransferModel`, and
-            nowhere else.
-        across_replicas: Whether the replicas of a distributed step add up
-            their costs and solve the problem of the whole batch; each solves
-            that of its own samples if not.
+        momentum: Weight of a training step in the running costs from which the
+            plan is made, relative to the next step; 0 takes the costs of the
+            batch alone. Acts only in the training steps of a `TransferModel`.
+        across_replicas: Whether replicas share their samples.
         name: Name of the loss.
         reduction: The loss has a value for each student neuron, of which the
             mean is the transport cost. See `keras.losses.Loss`.
@@ -132,18 +126,6 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         cost, points = self._points(teacher, student, sample_weight)
         P, _ = self._plan(cost, points, memory)
         return P.shape[1] * column_costs(cost)(*points, P)
-
-    def plan(self, teacher: Any, student: Any) -> Any:
-        """Transport plan from teacher neurons to student neurons.
-
-        Args:
-            teacher: Activations of shape `(batch, ..., teacher neurons)`.
-            student: Activations of shape `(batch, ..., student neurons)`.
-
-        Returns:
-            The plan of shape `(teacher neurons, student neurons)`, of sum 1.
-        """
-        return self.solved(teacher, student).P
 
     def solved(self, teacher, student, sample_weight=None, memory=None):
         """Return the plan between the neurons."""

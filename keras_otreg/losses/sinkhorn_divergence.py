@@ -27,8 +27,7 @@ class SinkhornDivergence(BatchLoss, TransportLoss):
             scaled to a mean of 1.
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a coordinate.
-        across_replicas: Whether the value is that of the samples of all
-            replicas of a distributed step, or that of each alone.
+        across_replicas: Whether replicas share their samples.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value.
         dtype: See `keras.losses.Loss`.

@@ -32,21 +32,20 @@ class TransportAlignment(BatchLoss, TransportLoss):
     costs one minus their squared correlation. With `S` one minus the optimal
     transport cost, the loss is `1 - S(x, y) / sqrt(S(x, x) S(y, y))`. It is
     zero between equal layers, and permuting neurons, shifting each of them, or
-    scaling a layer, with any sign, changes nothing. Next to a layer that is
-    constant over the batch any other is unaligned, and the loss is 1.
+    scaling a layer, with any sign, changes nothing. It is 1 if one of the
+    layers is constant over the batch.
 
-    `epsilon` says how much the single neuron matters. Towards 0 each one has
-    to find a partner. Towards infinity only what the layer spans together
-    does, and the loss is `CenteredKernelAlignment`: in between, neurons of a
-    narrow student can stand for mixtures of the teacher's.
+    For a small `epsilon` each neuron has to find a partner. Towards infinity
+    only the span of the layer matters, and the loss is
+    `CenteredKernelAlignment`; in between, neurons of a narrow student can
+    stand for mixtures of the teacher's.
 
     Args:
         epsilon: Entropic strength; the costs are in [0, 1].
         solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`.
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a neuron.
-        across_replicas: Whether the value is that of the samples of all
-            replicas of a distributed step, or that of each alone.
+        across_replicas: Whether replicas share their samples.
         name: Name of the loss.
         reduction: See `keras.losses.Loss`; the loss is one value.
         dtype: See `keras.losses.Loss`.
@@ -102,18 +101,6 @@ class TransportAlignment(BatchLoss, TransportLoss):
         # Of a single sample, or none that weighs, there is nothing to say.
         variance = ops.trace(of_x) + ops.trace(of_y)
         return ops.where(variance > 0.0, 1.0 - aligned, 0.0)
-
-    def plan(self, teacher: Any, student: Any) -> Any:
-        """Transport plan from teacher neurons to student neurons.
-
-        Args:
-            teacher: Activations of shape `(batch, ..., teacher neurons)`.
-            student: Activations of shape `(batch, ..., student neurons)`.
-
-        Returns:
-            The plan of shape `(teacher neurons, student neurons)`, of sum 1.
-        """
-        return self.solved(teacher, student).P
 
     def solved(self, teacher, student, sample_weight=None, memory=None):
         """The plan between the neurons."""

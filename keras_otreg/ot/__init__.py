@@ -13,10 +13,9 @@ from keras_otreg.ot.plan import (
     plan_entropy,
     transport_plan,
 )
-from keras_otreg.ot.problem import TransportProblem
+from keras_otreg.ot.problem import TransportProblem, TransportSolution
 from keras_otreg.ot.proximal_point import ProximalPoint
 from keras_otreg.ot.sinkhorn import Sinkhorn
-from keras_otreg.ot.solution import TransportSolution
 
 __all__ = [
     "ProximalPoint",

@@ -13,9 +13,13 @@ from keras_otreg.ot.numerics import (
     safe_divide,
 )
 from keras_otreg.ot.plan import transport_plan
-from keras_otreg.ot.problem import TransportProblem, mean_cost, prepared
+from keras_otreg.ot.problem import (
+    TransportProblem,
+    TransportSolution,
+    mean_cost,
+    prepared,
+)
 from keras_otreg.ot.sinkhorn import Sinkhorn
-from keras_otreg.ot.solution import TransportSolution
 from keras_otreg.ot.updates import conjugate
 
 

@@ -16,8 +16,7 @@ from keras_otreg.ot.numerics import (
     sum_of_columns,
     sum_of_rows,
 )
-from keras_otreg.ot.problem import TransportProblem, prepared
-from keras_otreg.ot.solution import TransportSolution
+from keras_otreg.ot.problem import TransportProblem, TransportSolution, prepared
 
 
 def density(problem: TransportProblem, f: Any, g: Any) -> Any:

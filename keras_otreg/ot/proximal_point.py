@@ -14,8 +14,12 @@ from keras_otreg.ot.numerics import (
     minimum,
 )
 from keras_otreg.ot.plan import marginal_error, optimal_mass
-from keras_otreg.ot.problem import TransportProblem, prepared
-from keras_otreg.ot.solution import TransportSolution, initial_potentials
+from keras_otreg.ot.problem import (
+    TransportProblem,
+    TransportSolution,
+    initial_potentials,
+    prepared,
+)
 from keras_otreg.ot.updates import c_transforms
 from keras_otreg.saving import Configurable, export
 

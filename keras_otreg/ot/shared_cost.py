@@ -13,8 +13,8 @@ from keras_otreg.ot.numerics import (
     row,
     safe_log,
 )
+from keras_otreg.ot.problem import TransportSolution
 from keras_otreg.ot.sinkhorn import Sinkhorn
-from keras_otreg.ot.solution import TransportSolution
 
 # Kernel entries stay above exp(-60): a sum of them over weights that have
 # their largest at 1 can then neither vanish nor lose precision in float32.

@@ -11,9 +11,13 @@ from keras_otreg.ot.chunking import chunked
 from keras_otreg.ot.kernel import KernelUpdate
 from keras_otreg.ot.numerics import frozen
 from keras_otreg.ot.plan import marginal_error
-from keras_otreg.ot.problem import TransportProblem, prepared
+from keras_otreg.ot.problem import (
+    TransportProblem,
+    TransportSolution,
+    initial_potentials,
+    prepared,
+)
 from keras_otreg.ot.scaling_loop import scaled
-from keras_otreg.ot.solution import TransportSolution, initial_potentials
 from keras_otreg.ot.updates import completed
 from keras_otreg.saving import Configurable, export
 

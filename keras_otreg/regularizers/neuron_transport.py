@@ -20,28 +20,25 @@ class NeuronTransport(Configurable, keras.regularizers.Regularizer):
     """Pulls the neurons of a layer towards those it started from, as a set.
 
     A neuron is a point: its weights, that is a column of the kernel, or the
-    filter of an output channel. The penalty is `strength / 2 * neurons *
-    <P, C>`, where `C` holds the squared distances between the neurons of the
-    start and of the kernel, and `P` is the optimal plan between them, held
-    constant in the backward pass. If the plan paired every neuron with itself
-    it would be `StartingPoint`; the optimal one makes it no larger, and zero
-    for neurons in another order.
+    filter of an output channel. The penalty is `strength / 2 * neurons * <P,
+    C>`, where `C` holds the squared distances between the neurons of the start
+    and of the kernel, and `P` is the optimal plan between them, held constant
+    in the backward pass. It is at most that of `StartingPoint`, which pairs
+    every neuron with itself, and zero for neurons in another order.
 
-    One axis of the weight counts neurons. It is the last one for the kernels
-    of dense layers and convolutions, and for biases; for those of transposed
-    convolutions it is the last but one, as `add_starting_point` knows. A
-    depthwise kernel of one filter a channel is one point, and its penalty that
-    of `StartingPoint`. A recurrent kernel has a column for each gate of each
-    unit, all of which may change places.
+    One axis of the weight counts neurons: the last one for the kernels of dense
+    layers and convolutions, and for biases; the last but one for transposed
+    convolutions, as `add_starting_point` knows. A depthwise kernel of one
+    filter a channel is one point. A recurrent kernel has a column for each gate
+    of each unit, all of which may change places.
 
     Args:
         start: Array of the shape of the weight. The axis of the neurons may
-            have another length: a narrower layer can so start from a wider one.
+            have another length: a narrower layer can start from a wider one.
         strength: Factor of the penalty.
-        epsilon: Entropic strength in units of the mean cost. It blurs the
-            plan, and neurons that are much alike are pulled together a little
-            even at the start. Neurons of one number each, as those of a bias,
-            have the exact plan: they are paired in ascending order.
+        epsilon: Entropic strength in units of the mean cost. It blurs the plan:
+            similar neurons are pulled together a little. Neurons of one number
+            each, as those of a bias, have the exact plan.
         axis: Which axis counts neurons.
 
     Example:
@@ -70,13 +67,13 @@ class NeuronTransport(Configurable, keras.regularizers.Regularizer):
         self.strength = checks.non_negative(strength, "strength")
         self.epsilon = checks.positive(epsilon, "epsilon")
         rank = max(1, self.start.ndim)
-        axis = checks.number(
+        number = checks.number(
             axis,
             "axis",
             expected=f"one of the {rank} axes of the starting point",
             valid=lambda x: x.is_integer() and -rank <= x < rank,
         )
-        self.axis = int(axis - rank if axis >= 0 else axis)
+        self.axis = int(number - rank if number >= 0 else number)
 
     def __call__(self, x):
         """The penalty of a weight."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_otreg.ot import Sinkhorn, TransportProblem, regularized_cost
 from keras_otreg.ot.plan import marginal_error
-from keras_otreg.ot.solution import TransportSolution
+from keras_otreg.ot.problem import TransportSolution
 
 BATCH = 32
 

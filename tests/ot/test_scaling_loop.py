@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_otreg.ot import Sinkhorn, TransportProblem, transport_plan
-from keras_otreg.ot.extrapolation import Step, extrapolated
+from keras_otreg.ot.scaling_loop import Step, extrapolated
 
 assert_allclose = np.testing.assert_allclose
 
