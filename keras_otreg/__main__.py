@@ -61,15 +61,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; wrong arguments exit with 2.
-
-    Args:
-        arguments: What follows the name of the program; `sys.argv` if not
-            given.
-
-    Returns:
-        The exit code, as of `exit_code`.
-    """
+    """Run a command and return its exit code; wrong arguments exit with 2."""
     arguments = sys.argv[1:] if arguments is None else [*arguments]
     options = _parser(*arguments[:1]).parse_args(arguments)
     _load(options.quiet)
@@ -77,15 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(work: Callable[[], None], debug: bool = False) -> int:
-    """Do some work, and say in one line what went wrong with it.
+    """Do some work, say in one line what went wrong, and return an exit code.
 
-    Args:
-        work: A function without arguments.
-        debug: Whether to show where it went wrong, too.
-
-    Returns:
-        0; 1 if a package, a file or a value is the trouble; 3 if it is
-        something unforeseen; 130 if interrupted.
+    Of 0, 1, 3 and 130, as in the help; with `debug` the traceback is shown.
     """
     try:
         with _warnings_in_one_line(), interrupts.heeded():

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -21,22 +22,25 @@ MARK = b"\nkeras_otreg sha256 "
 # The attribute of a file of HDF5 that ends in a checksum.
 SEALED = "keras_otreg_sealed"
 UNFINISHED = ".unfinished"
+# What reading half a file of JSON, of arrays or of a network ends in.
+DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 DAY = 24 * 60 * 60
 
 
 @contextlib.contextmanager
 def unfinished_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Make a temporary folder beside what is to be written, for this call.
+    """Make a temporary folder beside `path`, for this call alone.
 
-    No other call or process writes to it, and what is in it can be renamed to
-    `path` in one step. A process that is killed leaves its folder behind; a
-    later call for the same path removes it once it is a day old.
-
-    Args:
-        path: The file or folder that is to be written.
-
-    Yields:
-        The temporary folder, which is removed at the end.
+    What is in it can be renamed to `path` in one step. A process that is killed
+    leaves its folder behind; a later call removes it once it is a day old.
     """
     for old in path.parent.glob(f"{glob.escape(path.name)}.*{UNFINISHED}"):
         # Another process may be removing it too.
@@ -52,14 +56,9 @@ def unfinished_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Have a file written elsewhere, then put it in its place.
+    """Yield where to write a file, which is then put at `path`.
 
-    Args:
-        path: The file that is to be there, all or nothing.
-
-    Yields:
-        Where to write it, under the same name. After an error there, the
-        file at `path` is what it was.
+    After an error the file at `path` is what it was.
     """
     with unfinished_folder(path) as folder:
         unfinished = folder / path.name
@@ -71,13 +70,7 @@ def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def written(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
-    """Write a file that is to be there as a whole or not at all.
-
-    Args:
-        path: The file.
-        write: Writes the content to the path that it is given, such as the
-            `save` of a model or the `savefig` of a figure.
-    """
+    """Write a file, all or nothing, with a function of the path to write to."""
     with whole(path) as unfinished:
         write(unfinished)
 
@@ -97,16 +90,10 @@ def write_csv(
 def in_its_place(
     filepath: Any, overwrite: bool, suffix: str | None
 ) -> Iterator[Any]:
-    """Have Keras write a file that is to be there as a whole or not at all.
+    """Yield where Keras is to write a file, all or nothing.
 
-    Args:
-        filepath: What Keras was given.
-        overwrite: Whether an existing file is replaced without a question.
-        suffix: Of the one file that is written; `None` for several.
-
-    Yields:
-        Where to write it: what is not one local file is left as it was given.
-        `None` if a file is there that the user wants to keep.
+    What is not one local file that ends in `suffix` is left as it was given.
+    Yields `None` if a file is there that the user wants to keep.
     """
     is_one = suffix is not None and str(filepath).endswith(suffix)
     if not is_one or not _is_local(filepath):
@@ -133,13 +120,9 @@ def _may_replace(path):
 
 
 def make_sure_of_room(path: pathlib.Path, size: int) -> None:
-    """Raise the error of a full disk before anything is written.
+    """Raise the error of a full disk before a file of some bytes is written.
 
     HDF5 ends the process if a disk is full half-way through a file.
-
-    Args:
-        path: The file to write.
-        size: How many bytes it will have, at most.
     """
     if shutil.disk_usage(path.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
@@ -158,12 +141,21 @@ def seal(path: pathlib.Path) -> None:
         file.write(end)
 
 
+def check_undamaged(filepath: Any) -> None:
+    """Raise an `OSError` if a file does not agree with its checksums."""
+    if is_damaged(filepath):
+        # Of the kind after which `BackupAndRestore` tries its second file.
+        raise OSError(
+            f"Expected '{filepath}' to hold what was written to it. Received: "
+            "a file that does not agree with its checksum, because it is cut "
+            "off or was changed. Use an earlier file."
+        )
+
+
 def is_damaged(filepath: Any) -> bool:
     """Return whether a file does not agree with the checksums that are in it.
 
-    Args:
-        filepath: A `.keras` file, which is a zip archive; a file that `seal`
-            has sealed; or anything else, of which nothing is known.
+    Those of a `.keras` file are of its zip archive, others of `seal`.
     """
     path = pathlib.Path(filepath) if _is_local(filepath) else None
     if path is None or not path.is_file():

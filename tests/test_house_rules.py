@@ -162,7 +162,7 @@ WRITERS = (
     "files.py",
     "data/sample_files.py",
     "models/saved_model.py",
-    "plots/inline.py",
+    "plots/figure.py",
     "plots/picture.py",
     "workflows/thumbnails.py",
 )

@@ -1,7 +1,7 @@
 """Numbers and pictures of transport plans during training."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ from keras_otreg.models import TransferModel
 from keras_otreg.models.observation import Observer
 from keras_otreg.ot import permuted_fraction
 from keras_otreg.ot.plan import entropy_of
-from keras_otreg.plots import class_plan, plan
+from keras_otreg.plots.plans import check_class_names, class_plan, plan
 
 
 class TransportMonitor(keras.callbacks.Callback):
@@ -101,7 +101,7 @@ class TransportMonitor(keras.callbacks.Callback):
         task = self.model.source_task
         loss = None if task is None else task.transport
         if self.class_names and isinstance(loss, ClassTransport):
-            checks.class_names(self.class_names, loss.cost_matrix.shape)
+            check_class_names(self.class_names, loss.cost_matrix.shape)
         # A new one for each `fit`: layers may have been frozen since.
         self._observer = Observer(self.model, self.probe)
         if self.log_dir is not None:
@@ -149,10 +149,23 @@ class TransportMonitor(keras.callbacks.Callback):
 
 def _first_batch(probe):
     """Return a batch as `fit` would see it, in arrays, which can be copied."""
-    if not isinstance(probe, (tuple, list)):
-        iterable = checks.data_set(probe, "probe")
-        probe = next(iter(batches(iterable)), None)
-    return keras.tree.map_structure(_array, checks.one_batch(probe, "probe"))
+    received = f"an object of type {type(probe).__name__}"
+    is_array = hasattr(probe, "shape") or isinstance(probe, (str, dict))
+    is_data = isinstance(probe, Iterable | keras.utils.PyDataset)
+    if is_data and not is_array and not isinstance(probe, (tuple, list)):
+        probe = next(iter(batches(probe)), None)
+    if isinstance(probe, (tuple, list)) and 1 <= len(probe) <= 3:
+        leaves = [x for x in keras.tree.flatten(probe) if x is not None]
+        lengths = [tuple(getattr(x, "shape", ())[:1]) for x in leaves]
+        if lengths and all(length and length[0] for length in lengths):
+            return keras.tree.map_structure(_array, tuple(probe))
+        received = f"arrays of lengths {lengths}"
+    raise checks.invalid(
+        "a batch (x, y) or (x, y, sample_weight), or a data set of such "
+        "batches, of the form that `fit` gets",
+        received,
+        argument="probe",
+    )
 
 
 def _array(values):

@@ -3,7 +3,7 @@
 import importlib
 import numbers
 import pathlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 import keras
@@ -81,16 +81,6 @@ def non_negative(value: Any, name: str) -> float:
         name,
         expected="a finite number of at least 0",
         valid=lambda x: 0.0 <= x < float("inf"),
-    )
-
-
-def part(value: Any, name: str) -> float:
-    """Returns `value` as a float if it is above 0 and at most 1."""
-    return number(
-        value,
-        name,
-        expected="a number above 0, of at most 1",
-        valid=lambda x: 0.0 < x <= 1.0,
     )
 
 
@@ -187,39 +177,6 @@ def one_or_two_flags(value: Any, name: str) -> tuple[bool, bool]:
     )
 
 
-def no_batch_size(batch_size: Any, name: str) -> None:
-    """Raises if a batch size is given for data that come in batches."""
-    if batch_size is not None:
-        raise invalid(
-            f"no batch size for the {name} data, which come in batches already",
-            f"batch size {batch_size}",
-            "Batch the data set itself, or pass arrays.",
-        )
-
-
-def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
-    """Returns a tuple of arrays of equally many samples."""
-    if isinstance(value, tuple) and len(value) in (1, 2, 3):
-        arrays = keras.tree.flatten(value)
-        lengths = {len(x) if _is_sequence(x) else 0 for x in arrays}
-        if len(lengths) == 1 and 0 not in lengths:
-            return value
-        kinds = sorted({type(x).__name__ for x in arrays})
-        received = f"{kinds} of lengths {sorted(lengths)}"
-    else:
-        received = f"an object of type {type(value).__name__}"
-    raise invalid(
-        f"{name} data as a tuple (x, y) or (x, y, sample_weight) of arrays of "
-        "one length, a tf.data.Dataset or a PyDataset",
-        received,
-    )
-
-
-def _is_sequence(array):
-    # An array of no axes has a length in name only.
-    return hasattr(array, "__len__") and getattr(array, "shape", None) != ()
-
-
 def folder(value: Any, name: str) -> pathlib.Path:
     """Returns the path of a folder that is there."""
     if pathlib.Path(value).is_dir():
@@ -237,3 +194,15 @@ def installed(module: str, extra: str, what: str) -> Any:
             f"{what} need a package that is not installed: {error}. "
             f'Install the extra: pip install "keras-otreg[{extra}]"'
         ) from error
+
+
+def height_and_width(value: Any) -> tuple[int, int]:
+    """Return the size of a picture."""
+    sides = tuple(value) if isinstance(value, Collection) else ()
+    if len(sides) == 2 and all(isinstance(x, int) and x > 0 for x in sides):
+        return sides
+    raise invalid(
+        "(height, width), two whole numbers above 0",
+        f"image_size={value!r}",
+        argument="image_size",
+    )

@@ -35,7 +35,7 @@ def finite_batches(
     else:
         size = _size(batch_size, DEFAULT_BATCH_SIZE, "batch_size")
         batches = _rows(data, seed, name).batch(size)
-    checks.labelled_batches(batches.element_spec, name)
+    check_labelled(batches.element_spec, name)
     return batches
 
 
@@ -62,6 +62,27 @@ def endless_batches(
     return _rows(data, seed, name).repeat().batch(size)
 
 
+def check_labelled(spec: Any, name: str) -> None:
+    """Raise unless a data set has batches of samples with labels."""
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        expected = f"{name} data of batches (x, y) or (x, y, sample_weight)"
+        raise checks.invalid(expected, spec)
+
+
+def equal_inputs(first: Any, second: Any, names: tuple[str, str]) -> None:
+    """Raise unless two batches of inputs can go through one network."""
+    one, other = (
+        keras.tree.map_structure(lambda x: tuple(x.shape[1:]), spec)
+        for spec in (first, second)
+    )
+    if one != other:
+        raise checks.invalid(
+            f"{names[0]} and {names[1]} inputs of one shape, because both go "
+            "through the same layers",
+            f"{names[0]} {one}, {names[1]} {other}, without the batch axis",
+        )
+
+
 def with_sizes_of(expected: Any, inputs: Any, names: tuple[str, str]) -> Any:
     """Checks sizes that are known only once a batch is read.
 
@@ -75,7 +96,13 @@ def with_sizes_of(expected: Any, inputs: Any, names: tuple[str, str]) -> Any:
         The second inputs. To read them raises `tf.errors.InvalidArgumentError`
         if a size other than that of the batch axis differs.
     """
-    what = checks.UNEQUAL_SIZES.format(*names)
+    # Without quotes, which TensorFlow would escape.
+    what = (
+        f"Expected {names[0]} and {names[1]} inputs of one shape in each batch,"
+        " because both go through the same layers at once. Pad or resize all "
+        "batches to one size: padded_batch(batch_size, padded_shapes=...). "
+        "Received shapes, without the batch axis:"
+    )
 
     def checked(first, second):
         if first.shape[1:].is_fully_defined():
@@ -138,7 +165,12 @@ def _size(batch_size, default, name):
 
 
 def _taken(data, batch_size, seed, name):
-    checks.no_batch_size(batch_size, name)
+    if batch_size is not None:
+        raise checks.invalid(
+            f"no batch size for the {name} data, which come in batches already",
+            f"batch size {batch_size}",
+            "Batch the data set itself, or pass arrays.",
+        )
     if isinstance(data, keras.utils.PyDataset):
         return _from_py_dataset(data, seed)
     spec = data.element_spec

@@ -94,8 +94,15 @@ def efficientnet_lite0(
     checks.one_of(pooling, ("avg", "max", None), "pooling")
     arrays = None
     if weights == "imagenet":
-        outputs = classes if include_top else CLASSES
-        checks.pretrained_sizes((input_shape[-1], outputs), (CHANNELS, CLASSES))
+        sizes = input_shape[-1], classes if include_top else CLASSES
+        if sizes != (CHANNELS, CLASSES):
+            raise checks.invalid(
+                f"{CHANNELS} channels and {CLASSES} classes, as the pretrained "
+                "weights have",
+                "{} channels and {} classes".format(*sizes),
+                "Give the network a head of your own with include_top=False, "
+                "or use weights=None.",
+            )
         arrays = _imagenet()
     inputs = keras.Input(input_shape, name="pictures")
     x = _features(inputs)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_otreg import checks
 from keras_otreg.data.preprocessing import (
+    NO_MODEL,
     USUAL_SIZE,
     Preparation,
     preparation_for,
@@ -114,10 +115,19 @@ def load(
         model.evaluate(data.test)
         ```
     """
-    checks.one_way_to_choose(shots, fraction)
+    if shots is not None and fraction is not None:
+        raise checks.invalid(
+            "`shots` or `fraction`, not both",
+            f"shots={shots!r}, fraction={fraction!r}",
+        )
     shots = None if shots is None else checks.count(shots, "shots")
     if fraction is not None:
-        fraction = checks.part(fraction, "fraction")
+        fraction = checks.number(
+            fraction,
+            "fraction",
+            expected="a number above 0, of at most 1",
+            valid=lambda x: 0.0 < x <= 1.0,
+        )
     if image_size is not None:
         image_size = checks.height_and_width(image_size)
     checks.flag(crop_to_aspect_ratio, "crop_to_aspect_ratio")
@@ -179,7 +189,15 @@ class _Pipeline:
         data = data.batch(self.batch_size)
         pictures = data.element_spec[0]
         data = data.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-        checks.still_pictures(pictures, data.element_spec[0])
+        after = data.element_spec[0]
+        shape, expected = getattr(after, "shape", None), pictures.shape
+        if shape is None or not expected[:-1].is_compatible_with(shape[:-1]):
+            raise checks.invalid(
+                "a `network` whose function returns pictures of the height "
+                f"and width that it is given, of shape {expected}",
+                after,
+                NO_MODEL,
+            )
         data = data.prefetch(tf.data.AUTOTUNE)
         # As in Keras's own data sets of pictures.
         data.class_names = records.class_names
@@ -203,7 +221,13 @@ class _Pipeline:
         channels, wanted = records.picture_shape[-1], self.preparation.channels
         if wanted in (None, channels):
             return lambda pictures: pictures
-        checks.grey_or_colour(channels, wanted)
+        if channels != 1:
+            raise checks.invalid(
+                f"pictures of 1 or {wanted} channels for a network that takes "
+                f"{wanted}",
+                f"{channels} channels",
+                "Pass a function as `network` that makes its inputs of them.",
+            )
         return lambda pictures: tf.repeat(pictures, wanted, axis=-1)
 
 

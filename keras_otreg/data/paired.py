@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from keras_otreg import checks
 from keras_otreg.data.batches import (
+    check_labelled,
     endless_batches,
+    equal_inputs,
     finite_batches,
     side_by_side,
     with_sizes_of,
@@ -48,8 +50,8 @@ def paired(
             shapes, such as batches that are padded to different lengths, if
             one has sample weights and the other has not, if a batch size is
             given for data that come in batches, or if a batch size or the
-            seed is no whole number. `fit` raises it for shapes that are not
-            known before a batch is read.
+            seed is no whole number. For shapes that are not known before a
+            batch is read, `fit` raises `tf.errors.InvalidArgumentError`.
 
     Example:
         ```python
@@ -65,7 +67,14 @@ def paired(
     x, *others = target.element_spec
     # Unlabelled target samples are the target's own affair.
     known = (split(x).target, *others)
-    checks.pairable(known, source.element_spec)
+    check_labelled(source.element_spec, "source")
+    if len(known) != len(source.element_spec):
+        raise checks.invalid(
+            "sample weights for both data sets or for neither",
+            f"tuples of {len(known)} for the target and of "
+            f"{len(source.element_spec)} for the source",
+        )
+    equal_inputs(known[0], source.element_spec[0], ("target", "source"))
 
     def join(own, other):
         x, *labels = other

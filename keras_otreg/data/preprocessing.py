@@ -38,6 +38,12 @@ TRAINED_AT = {
 }
 
 
+NO_MODEL = (
+    "A model is no preprocessing: name the network that it was made of, or "
+    "pass its `preprocess_input`."
+)
+
+
 class Preparation(NamedTuple):
     """How pictures become what a network expects.
 
@@ -70,8 +76,24 @@ def preparation_for(network: Any) -> Preparation:
         if known.is_meant_by(network):
             return known.preparation()
     if isinstance(network, str):
-        raise checks.unknown_network(network, [x.name for x in _networks()])
-    return Preparation(checks.preprocessing(network))
+        raise checks.invalid(
+            "'efficientnet-lite0', the name of a network or a module of "
+            "`keras.applications`, such as 'ResNet50', one of these "
+            "themselves, a function of pictures, or None",
+            f"network={network!r}",
+            checks.near(network, [x.name for x in _networks()]),
+            argument="network",
+        )
+    is_class = isinstance(network, type)
+    has_weights = getattr(network, "trainable_weights", None)
+    if not callable(network) or is_class or has_weights:
+        raise checks.invalid(
+            "the name of a network, a function of pictures, or None",
+            f"network={network!r} (of type {type(network).__name__})",
+            NO_MODEL,
+            argument="network",
+        )
+    return Preparation(network)
 
 
 class _Network(NamedTuple):

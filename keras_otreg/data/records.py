@@ -1,6 +1,8 @@
 """Pictures of TFDS, read as they are stored, and decoded as late as can be."""
 
+import inspect
 import os
+import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,15 +102,26 @@ def prepared(name: str, data_dir: str | os.PathLike | None) -> Records:
         builder = tfds.builder(name, data_dir=data_dir)
     except Exception as error:
         known = tfds.list_builders(with_community_datasets=False)
-        raise checks.unknown_set(name, known, error) from error
+        raise checks.invalid(
+            "the name of a data set that tensorflow-datasets knows, such as "
+            "'cifar10' or 'eurosat/rgb'",
+            f"name={name!r}: {_first_line(error)}",
+            f"{checks.near(str(name), known)}"
+            "`tensorflow_datasets.list_builders()` lists all of them.",
+            argument="name",
+        ) from error
     image, label = _keys(builder.info)
     try:
         builder.download_and_prepare()
     except ImportError:
         raise
     except Exception as error:
-        raise checks.unprepared(builder, error) from error
-    checks.train_split(name, builder.info.splits)
+        raise _unprepared(builder, error) from error
+    if "train" not in builder.info.splits:
+        raise checks.invalid(
+            "a data set with a split 'train'",
+            f"{name!r} with the splits {sorted(builder.info.splits)}",
+        )
     return Records(builder, image, label)
 
 
@@ -121,7 +134,36 @@ def _keys(info):
     found = [features.get(k) if isinstance(k, str) else None for k in keys]
     if len(found) == 2 and all(map(isinstance, found, kinds)):
         return keys
-    raise checks.one_picture_one_label(info.name, features)
+    kinds = {key: type(value).__name__ for key, value in features.items()}
+    raise checks.invalid(
+        "a data set of pictures with one label each",
+        f"{info.name!r} with the features {kinds}",
+    )
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [repr(error)])[0]
+
+
+def _unprepared(builder, error):
+    """The error for a data set that is not here and could not be made."""
+    place = pathlib.Path(builder.data_dir)
+    root = pathlib.Path(builder.data_dir_root)
+    by_hand = builder.MANUAL_DOWNLOAD_INSTRUCTIONS or (
+        "What you have downloaded in a browser may lie there under the names "
+        "that the files have on the server."
+    )
+    return OSError(
+        f"Cannot prepare the data set {builder.name!r}. Expected it in "
+        f"{place}, or a way to make it. Received: {type(error).__name__}: "
+        f"{_first_line(error)}\nWhat helps:\n"
+        f"- Download files by hand into {root / 'downloads' / 'manual'}, "
+        f"TFDS's `manual_dir`. {inspect.cleandoc(by_hand)}\n"
+        "- Or make the same call on a machine with a connection, and copy "
+        f"what it puts there to {place}.\n"
+        f"- Or pass `data_dir=`, the folder that holds "
+        f"{place.relative_to(root)}, if it was prepared elsewhere."
+    )
 
 
 def _chosen(data, rows):

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_otreg import checks
 from keras_otreg.data.samples import Columns
 
 # Of data sets; those that are made of them hold them, and so do iterators.
@@ -51,7 +50,16 @@ def _taker(columns):
     specs = [(column.dtype, column.shape[1:]) for column in columns]
 
     def take(rows):
-        found = checks.still_held([column() for column in held])
+        found = [column() for column in held]
+        if any(column is None for column in found):
+            # The one error that TensorFlow keeps quiet about where nobody
+            # reads on: an iterator that is being dropped still fetches ahead.
+            raise StopIteration(
+                "Expected the data set of `with_teacher`, which holds the "
+                "samples, or one that was made of it, to be kept while it is "
+                "read. Received: what was made of it within a `tf.function`, "
+                "after it is gone. Keep the data set in a variable."
+            )
         return [np.asarray(column[rows]) for column in found]
 
     def taken(rows):

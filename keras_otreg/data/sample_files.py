@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.data.samples import Columns
-from keras_otreg.files import checksum, unfinished_folder
+from keras_otreg.data.samples import Columns, equal_samples
+from keras_otreg.files import DAMAGE, checksum, unfinished_folder
 
 INDEX = "index.json"
 
@@ -26,7 +26,7 @@ class _Column(NamedTuple):
 
     def opened(self, path):
         """Return the samples, mapped from the file; raise if it is damaged."""
-        checks.as_written(checksum(path).hex(), self.digest, path.name)
+        _check_digest(checksum(path).hex(), self.digest, path.name)
         return np.memmap(path, self.dtype, mode="r", shape=tuple(self.shape))
 
 
@@ -34,7 +34,7 @@ def in_memory(passing: Iterable[Columns]) -> Columns:
     """Join the batches of a pass into one array for each column."""
     kept, shapes = [], None
     for columns in passing:
-        shapes = checks.equal_samples(_shapes(columns), shapes)
+        shapes = equal_samples(columns, shapes)
         kept.append(columns)
     checks.some_batches(kept)
     return [np.concatenate(column) for column in zip(*kept, strict=True)]
@@ -47,8 +47,8 @@ def is_written(folder: pathlib.Path) -> bool:
     is_free = not folder.exists() or (
         folder.is_dir() and not any(folder.iterdir())
     )
-    problem = None if is_free else f"no '{INDEX}' in what is there"
-    checks.whole_cache(folder, problem)
+    if not is_free:
+        raise _no_cache(folder, f"no '{INDEX}' in what is there")
     return False
 
 
@@ -63,14 +63,13 @@ def write(
         key: Called after the last batch: what the samples were made of.
     """
     with contextlib.ExitStack() as stack:
-        with checks.writable_cache(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            outer = stack.enter_context(unfinished_folder(folder))
-            inner = outer / folder.name
-            if folder.exists():
-                # Whether it can be replaced is to be known before the pass.
-                inner.mkdir()
-                _rename(inner, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        outer = stack.enter_context(unfinished_folder(folder))
+        inner = outer / folder.name
+        if folder.exists():
+            # Whether it can be replaced is to be known before the pass.
+            inner.mkdir()
+            _rename(inner, folder)
         inner.mkdir(exist_ok=True)
         columns = _write_columns(inner, passing)
         _write_index(inner / INDEX, columns, key())
@@ -95,13 +94,48 @@ def read(folder: pathlib.Path, key: dict[str, Any]) -> Columns:
         ValueError: If the samples were made of something else than the key
             says, or files are damaged.
     """
-    with checks.undamaged_cache(folder):
+    with _undamaged(folder):
         columns, found = _read_index(folder / INDEX)
-    checks.same_cache(folder, found, key)
-    with checks.undamaged_cache(folder):
+        other = {k: found.get(k) for k in key if found.get(k) != key[k]}
+    if other:
+        raise checks.invalid(
+            f"a cache in '{folder}' that was made with the same teacher, "
+            f"layers and samples: { {k: key[k] for k in other} }",
+            f"one that was made with others: {other}",
+            "Delete the folder to have it made anew, or choose another. (If "
+            "it is always the samples that differ, they are augmented at "
+            "random.)",
+        )
+    with _undamaged(folder):
         return [
             column.opened(_file(folder, k)) for k, column in enumerate(columns)
         ]
+
+
+@contextlib.contextmanager
+def _undamaged(folder):
+    try:
+        yield
+    except (*DAMAGE, AttributeError) as error:
+        raise _no_cache(folder, f"damaged files ({error})") from error
+
+
+class _Damage(ValueError):
+    """What is wrong with a file, for the message that names its folder."""
+
+
+def _no_cache(folder, problem):
+    return checks.invalid(
+        f"'{folder}' to be absent, empty or a cache that `with_teacher` has "
+        "written",
+        problem,
+        "Delete the folder to have it made anew, or choose another.",
+    )
+
+
+def _check_digest(found, expected, name):
+    if found != expected:
+        raise _Damage(f"'{name}' is not what was written")
 
 
 def _write_index(path, columns, key):
@@ -115,7 +149,7 @@ def _read_index(path):
     """Return the columns of the index, and the key of their samples."""
     content = json.loads(path.read_text(encoding="utf-8"))
     digest = content.pop("digest", None)
-    checks.as_written(_digest(content), digest, path.name)
+    _check_digest(_digest(content), digest, path.name)
     return [_Column(*x) for x in content["columns"]], content["key"]
 
 
@@ -135,7 +169,7 @@ def _write_columns(folder, passing):
                     for k in range(len(columns))
                 ]
                 digests = [hashlib.sha256() for _ in files]
-            shapes = checks.equal_samples(_shapes(columns), shapes)
+            shapes = equal_samples(columns, shapes)
             length += len(columns[0])
             for file, digest, column in zip(
                 files, digests, columns, strict=True
@@ -156,10 +190,6 @@ def _put_on_disk(file):
     # Nothing may be given its name before it is there to stay.
     file.flush()
     os.fsync(file.fileno())
-
-
-def _shapes(columns):
-    return [(column.dtype.name, column.shape[1:]) for column in columns]
 
 
 def _file(folder, number):

@@ -17,6 +17,7 @@ from keras_otreg.data.batches import (
 from keras_otreg.features.batches import batches
 
 Columns = list[np.ndarray]
+WHY = "the teacher sees each sample once, and what it returns stays with it"
 
 
 class Samples:
@@ -37,17 +38,15 @@ class Samples:
     def __init__(self, data: Any, batch_size: int | None = None):
         if isinstance(data, tf.data.Dataset):
             infinite = data.cardinality() == tf.data.INFINITE_CARDINALITY
-            checks.finite_passes(bool(infinite))
-        if isinstance(data, tuple):
-            data = as_tuple(data)
-        self._data = checks.readable_again(data, BATCHED)
+            checks.finite_passes(bool(infinite), WHY)
+        self._data = data if isinstance(data, BATCHED) else _rows(data)
         self.batch_size = batch_size
         self.structure = None
 
     def __iter__(self) -> Iterator[Columns]:
         for batch in self._batches():
             batch = as_tuple(batch)
-            columns = checks.array_samples(batch)
+            columns = _columns(batch)
             if self.structure is None:
                 self.structure = keras.tree.map_structure(lambda _: 0, batch)
                 self.batch_size = self.batch_size or len(columns[0])
@@ -96,6 +95,61 @@ def take_census(samples: Samples) -> str:
     for _ in census.over(samples):
         pass
     return census.result()
+
+
+def equal_samples(columns: Columns, expected: Any) -> Any:
+    """Return the dtypes and shapes of samples; raise unless all have them."""
+    found = [(column.dtype.name, column.shape[1:]) for column in columns]
+    if expected in (None, found):
+        return found
+    raise checks.invalid(
+        "samples of one shape, to keep them beside one another",
+        f"samples of {expected} and of {found}, activations last",
+        "Resize or pad them first.",
+    )
+
+
+def _rows(data):
+    """Arrays as a tuple, which can be read more than once."""
+    rows = as_tuple(data) if isinstance(data, tuple) else (data,)
+    # A list could be several inputs, or inputs and labels.
+    if isinstance(data, list) or len(rows) not in (1, 2, 3):
+        raise checks.invalid(
+            "arrays x, (x, y) or (x, y, sample_weight), a batched "
+            "`tf.data.Dataset` or a `keras.utils.PyDataset`",
+            f"a {type(data).__name__} of {len(data)}",
+            "Write several inputs as ([x_1, x_2],) or ([x_1, x_2], y).",
+        )
+    _columns(rows)
+    return rows
+
+
+def _columns(batch):
+    """The arrays of a batch, each with a row for each sample."""
+    arrays = list(map(_as_array, keras.tree.flatten(batch)))
+    lengths = {x.shape[:1] for x in arrays}
+    if len(lengths) == 1 and () not in lengths:
+        return arrays
+    raise checks.invalid(
+        "batches of arrays that have a row for each sample",
+        f"shapes {[x.shape for x in arrays]}",
+        "Batch the data set with its `batch` method.",
+    )
+
+
+def _as_array(value):
+    if keras.ops.is_tensor(value):
+        value = keras.ops.convert_to_numpy(value)
+    is_array = isinstance(value, (np.ndarray, np.generic))
+    if is_array and value.dtype.kind not in "OSUM":
+        return np.asarray(value)
+    received = f"array of {value.dtype}" if is_array else type(value).__name__
+    raise checks.invalid(
+        "samples of numbers, in dense arrays that can be read more than once",
+        f"an object of type {received}",
+        "Turn text into numbers, and pad what is ragged, in the data and not "
+        "in the model.",
+    )
 
 
 def _digest(row):

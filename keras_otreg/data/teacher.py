@@ -1,16 +1,24 @@
 """Batches that carry what the teacher returns for them."""
 
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
 from keras_otreg.data.rows import batches_of_rows
 from keras_otreg.data.sample_files import in_memory, is_written, read, write
-from keras_otreg.data.samples import Census, Columns, Samples, take_census
+from keras_otreg.data.samples import (
+    WHY,
+    Census,
+    Columns,
+    Samples,
+    take_census,
+)
 from keras_otreg.models import TransferModel, parts
 from keras_otreg.models.teacher import Teacher
 from keras_otreg.models.validation import num_inputs
@@ -74,13 +82,18 @@ def with_teacher(
     checks.instance_of(
         model, TransferModel, "model", "a `keras_otreg.TransferModel`"
     )
-    checks.some_penalties(model)
+    if not model.penalties:
+        raise checks.invalid(
+            "a model with penalties, because they alone read the teacher",
+            f"'{model.name}' without any",
+            "Pass the data to `fit` as they are.",
+        )
     checks.flag(shuffle, "shuffle")
     seed = checks.count(seed, "seed", least=0)
     if batch_size is not None:
         batch_size = checks.count(batch_size, "batch_size")
     if cache is not None:
-        cache = checks.cache_folder(cache, "cache")
+        cache = _local_folder(cache)
     known = _KnownSamples(model, data, batch_size)
     columns = known.in_memory() if cache is None else known.on_disk(cache)
     batches = batches_of_rows(
@@ -132,10 +145,26 @@ class _KnownSamples:
             x = self._unpacked(columns)[0]
             found = self._network.on_batch(x)
             if number == 0:
-                checks.steady_teacher(found, self._network.on_batch(x))
+                path = differing(found, self._network.on_batch(x))
+                if path is not None:
+                    raise checks.invalid(
+                        f"a teacher that returns the same at '{path}' each "
+                        f"time, because {WHY}",
+                        "two results for the same samples, as of a layer that "
+                        "is random in inference, too",
+                        "Take it out of the teacher, or train without "
+                        "`with_teacher`.",
+                    )
             yield [*columns, *(found[path] for path in self.paths)]
         self._census = census.result()
-        checks.same_passes(self._census, take_census(self.samples))
+        if (second := take_census(self.samples)) != self._census:
+            raise checks.invalid(
+                "data that give the same samples in each pass, in any order, "
+                f"because {WHY}",
+                f"two passes that differ, {self._census} and {second}",
+                "Leave out random augmentation, and a `shuffle` before `take`, "
+                "or train without `with_teacher`.",
+            )
 
     def _key(self):
         """What the activations depend on."""
@@ -151,7 +180,16 @@ class _KnownSamples:
         size = self.samples.batch_size
         (stored, *_) = self.packed([column[:size] for column in columns])
         found = self._network.on_batch(stored[parts.INPUTS])
-        checks.same_activations(stored[parts.TEACHER], found)
+        # Low precision rounds differently on another device.
+        path = differing(stored[parts.TEACHER], found, 0.02)
+        if path is not None:
+            raise checks.invalid(
+                f"a teacher that returns at '{path}' what the cache holds",
+                "another result from the same weights, so its layers do "
+                "something else with them",
+                "Delete the cache to have it made anew, or choose another "
+                "folder.",
+            )
 
     def _unpacked(self, columns):
         return keras.tree.pack_sequence_as(self.samples.structure, columns)
@@ -183,4 +221,38 @@ def _check_plain(spec, model):
     found = parts.split(x)
     is_pair = parts.is_pair(x, num_inputs(model.student))
     is_joined = found.unlabelled is not None or found.known is not None
-    checks.plain_inputs(is_pair or is_joined)
+    if is_pair or is_joined:
+        raise checks.invalid(
+            f"batches of the target task as they are, because {WHY}",
+            "batches that were joined with unlabelled or source samples, or "
+            "carry activations already",
+            "Begin with `with_teacher`: with_unlabelled(with_teacher(labelled, "
+            "model), with_teacher(unlabelled, model)), "
+            "paired(with_teacher(target, model), source).",
+        )
+
+
+def differing(
+    first: dict[str, Any], second: dict[str, Any], tolerance: float = 1e-3
+) -> str | None:
+    """Return the first layer whose activations differ by more than rounding."""
+    for path, value in first.items():
+        one, other = (np.asarray(x, "float32") for x in (value, second[path]))
+        if one.shape != other.shape:
+            return path
+        # Sums in another order round differently, on a GPU above all.
+        is_low = np.dtype(value.dtype).itemsize < 4
+        near = (0.02 if is_low else tolerance) * np.linalg.norm(one)
+        is_near = np.linalg.norm(one - other) <= near
+        if not is_near and not np.array_equal(one, other, equal_nan=True):
+            return path
+    return None
+
+
+def _local_folder(path):
+    """Return the path of a folder on this machine, wherever links lead."""
+    expected = "the path of a folder on this machine, or None"
+    path = checks.instance_of(path, (str, os.PathLike), "cache", expected)
+    if "://" in str(path):
+        raise checks.invalid(expected, f"cache={path!r}", argument="cache")
+    return pathlib.Path(path).resolve()

@@ -8,6 +8,7 @@ from keras_otreg import checks
 from keras_otreg.data.batches import (
     BATCHED,
     endless_batches,
+    equal_inputs,
     finite_batches,
     side_by_side,
     with_sizes_of,
@@ -56,8 +57,9 @@ def with_unlabelled(
         ValueError: If the inputs of the two have different structures or
             shapes, such as batches that are padded to different lengths, if a
             batch size is given for data that come in batches, or if a batch
-            size or the seed is no whole number. `fit` raises it for shapes
-            that are not known before a batch is read.
+            size or the seed is no whole number. For shapes that are not known
+            before a batch is read, `fit` raises
+            `tf.errors.InvalidArgumentError`.
 
     Example:
         ```python
@@ -75,8 +77,15 @@ def with_unlabelled(
         unlabelled, unlabelled_batch_size, batch_size, seed + 1, "unlabelled"
     ).map(lambda *batch: batch[0])
     inputs = labelled.element_spec[0], unlabelled.element_spec
-    checks.equally_known(*(split(x).known is not None for x in inputs))
-    checks.equal_inputs(*inputs, NAMES)
+    cached = [split(x).known is not None for x in inputs]
+    if cached[0] != cached[1]:
+        raise checks.invalid(
+            "the teacher's activations with labelled and unlabelled samples, "
+            "or with neither, because both go through it together",
+            f"{NAMES[cached.index(True)]} samples alone have them",
+            "Give the others to `keras_otreg.data.with_teacher` too.",
+        )
+    equal_inputs(*inputs, NAMES)
 
     def join(batch, more):
         x, *labels = batch

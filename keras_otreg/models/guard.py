@@ -13,6 +13,17 @@ from keras_otreg.models.parts import batch_size
 from keras_otreg.models.policies import POLICIES, STOPPED, Incident, Stopped
 from keras_otreg.models.terms import Term, reported, weighted_sum
 
+WAYS_OUT = (
+    "Look for NaN in the data, labels out of range and a learning rate that is "
+    "too high, or pass `on_nonfinite='skip'` to leave a penalty out of such "
+    "steps, or 'propagate' to go on all the same."
+)
+KEPT = "The weights are as they were before that step. "
+SPOILT = (
+    "The step was compiled and has changed the weights: load those of an "
+    "earlier epoch. With `on_nonfinite='rollback'` it would be undone. "
+)
+
 
 class Guard:
     """Sums and logs the terms of a loss, and acts if they are not finite.
@@ -114,8 +125,6 @@ class Guard:
             # After any other error the variables may be in no state.
             if isinstance(error, Stopped) or engine.is_graph_error(error):
                 self.report(model, error)
-            checks.labels_in_range(error)
-            checks.joined_sizes(error)
             # JAX asks for a batch before Keras has a word to say.
             checks.some_batches(not isinstance(error, StopIteration))
             raise
@@ -148,8 +157,14 @@ class Guard:
         kept = self.policy.undoes or not engine.step_is_compiled(model)
         step = _step_of(incident, model, kept)
         what, where = self._found(incident)
-        raise checks.nonfinite_step(
-            what, where, step, incident.batch, kept
+        when = f"batch {incident.batch}"
+        if step:
+            when = f"step {step} of the optimizer, {when} of the epoch"
+        places = f": NaN or infinity in {' and in '.join(where)}"
+        state = (KEPT if kept else SPOILT) if step else ""
+        raise FloatingPointError(
+            f"{what} not finite at {when}{places if where else ''}. "
+            f"{state}{WAYS_OUT}"
         ) from cause
 
     def _found(self, incident):

@@ -88,7 +88,13 @@ class ModelFile:
                 teacher = Teacher(copy, teacher.paths, owned=True)
         states = _random_states(model)
         found = [key for key in keys if key.startswith(RANDOM)]
-        checks.random_states(len(found), len(states))
+        if len(found) != len(states):
+            raise checks.invalid(
+                f"the states of {len(states)} random layers, such as Dropout, "
+                "as the model has",
+                f"a file that holds {len(found)}",
+                "Build the model as it was when it was saved.",
+            )
         for i, state in enumerate(states):
             state.assign(store[f"{RANDOM}{i}"])
         return teacher
@@ -101,7 +107,21 @@ class ModelFile:
     def check(self, teacher: Teacher) -> None:
         """Raises if the file was saved without a teacher, but with another."""
         if self._expected is not None:
-            checks.same_teacher(teacher.fingerprint(), self._expected)
+            check_teacher(teacher, self._expected)
+
+
+def check_teacher(teacher: Teacher, expected: str) -> None:
+    """Raise unless a teacher has the fingerprint that a file holds."""
+    if (received := teacher.fingerprint()) != expected:
+        raise checks.invalid(
+            "the teacher with which the file was saved, whose weights have, "
+            "up to the layers that the penalties read, the fingerprint "
+            f"{expected}",
+            f"a teacher of fingerprint {received}",
+            "Give the model that teacher, or give the teacher its weights "
+            "(`model.teacher.load_weights(...)`), before you load. With "
+            "include_teacher=True a file holds both.",
+        )
 
 
 def load_model(
@@ -194,7 +214,7 @@ def values_of(model: Any, teacher: Teacher) -> list[tuple[Any, np.ndarray]]:
 
 
 def _loaded(filepath, custom_objects, compile, safe_mode):
-    checks.undamaged(filepath, files.is_damaged(filepath))
+    files.check_undamaged(filepath)
     return keras.saving.load_model(
         filepath, custom_objects, compile=compile, safe_mode=safe_mode
     )
@@ -234,5 +254,10 @@ def _expect_optimizer(model, store):
 
 def _load_whole(optimizer, count, store):
     del vars(optimizer)["load_own_variables"]
-    checks.whole_optimizer(len(store.keys()), count)
+    if (found := len(store.keys())) != count:
+        raise checks.invalid(
+            f"the {count} arrays of the optimizer that the file says it holds",
+            found,
+            "The file is damaged: load an earlier one.",
+        )
     optimizer.load_own_variables(store)

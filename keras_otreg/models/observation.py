@@ -49,8 +49,12 @@ class Observer:
         self._model = model
         self._data = keras.utils.unpack_x_y_sample_weight(data)
         model.check_inputs(self._data[0])
-        if model.loss is not None:
-            checks.labels(self._data[1])
+        if model.loss is not None and self._data[1] is None:
+            raise checks.invalid(
+                "a batch (x, y) to look at: the model is compiled with a loss "
+                "of labels",
+                "inputs alone",
+            )
         # What is no tensor, and is found as the graph is made.
         self._plans: dict[str, SolvedPlan] = {}
         self._names: list[str] = []

@@ -180,7 +180,7 @@ class BatchReader:
         expected = bool(training) and self._source is not None
         is_free = self._source is not None and self._takes_either
         if parts.paired != expected and not is_free:
-            checks.paired_batch(parts.paired, expected)
+            raise _mispaired(parts.paired)
         return parts
 
     def parts(self, inputs: Any) -> Parts:
@@ -283,3 +283,19 @@ def _rows(outputs, start, end):
         return with_mask_of(x, x[start:end], lambda mask: mask[start:end])
 
     return keras.tree.map_structure(rows, outputs)
+
+
+def _mispaired(is_pair):
+    if is_pair:
+        return checks.invalid(
+            "target data alone",
+            "a pair of target and source inputs, which only `fit` of a model "
+            "with a `source_task` takes",
+            "Pass the target's half of it.",
+        )
+    return checks.invalid(
+        "batches ((x_target, x_source), (y_target, y_source)) to train on, "
+        "because the model has a source task",
+        "target data alone",
+        "Pair them with `keras_otreg.data.paired(target, source)`.",
+    )

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -232,15 +232,31 @@ def names_in_logs(penalties: Sequence[Penalty]) -> list[str]:
     Returns:
         A name for each. One that several have, and that was not given, is
         followed by the path of the layer.
+
+    Raises:
+        ValueError: If two have one name, or one has that of the total loss.
     """
     names = [penalty.name for penalty in penalties]
-    return [
+    found = [
         _name_at(name, penalty.at)
         if penalty._name is None and names.count(name) > 1
         else name
         for name, penalty in zip(names, penalties, strict=True)
     ]
+    # Under which the logs have the total.
+    way_out = "Give one of them another `name=`."
+    checks.unique([*found, "loss"], "penalties and the total loss", way_out)
+    return found
 
 
 def _name_at(name, path):
     return f"{name}_{re.sub('[/#]', '_', str(path))}"
+
+
+def as_penalties(values: Any) -> list[Penalty]:
+    """Return one or several penalties as a list."""
+    values = list(values) if isinstance(values, Iterable) else [values]
+    expected = "`keras_otreg.Penalty` objects"
+    for value in values:
+        checks.instance_of(value, Penalty, "penalties", expected)
+    return values

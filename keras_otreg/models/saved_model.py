@@ -9,6 +9,7 @@ from keras_otreg import checks, engine, files
 from keras_otreg.models.model_file import (
     WEIGHTS,
     ModelFile,
+    check_teacher,
     given_file,
     names_by_part,
     room_for,
@@ -61,7 +62,14 @@ class SavedModel(Composed, keras.Model):
                 default, what the attribute `include_teacher` says.
             **kwargs: See `keras.Model.save`.
         """
-        checks.no_file_of_keras_2(filepath)
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise checks.invalid(
+                "the path of a .keras file",
+                f"'{filepath}', of a format of Keras 2, which cannot hold a "
+                "teacher",
+                "Save as .keras, or the student alone: "
+                "`model.student.save(path)`.",
+            )
         with (
             self._opened(include_teacher),
             files.in_its_place(filepath, overwrite, ".keras") as path,
@@ -112,7 +120,7 @@ class SavedModel(Composed, keras.Model):
             ValueError: If it does not fit the model, or was saved apart from
                 a teacher other than that of the model.
         """
-        checks.undamaged(filepath, files.is_damaged(filepath))
+        files.check_undamaged(filepath)
         build_optimizer(self)  # Else Keras leaves out its state.
         teacher, before = self.frozen, values_of(self, self.frozen)
         with engine.strategy_scope(self), self._opened(True) as file:
@@ -192,14 +200,26 @@ class SavedModel(Composed, keras.Model):
             take_names(config[part], names)
         file, teacher = given_file(), config["teacher"]
         is_left_out = isinstance(teacher, dict)
-        checks.one_teacher(is_left_out, file is not None)
+        if is_left_out and file is None:
+            raise checks.invalid(
+                "the teacher of a model that was saved with "
+                "include_teacher=False",
+                "none",
+                "Load the file with `keras_otreg.load_model(filepath, "
+                "teacher=...)`, which takes a model or its file.",
+            )
+        if file is not None and not is_left_out:
+            raise checks.invalid(
+                "no teacher, because the file holds that of its model",
+                "one more",
+                "Leave out `teacher`.",
+            )
         if file is None:
             model = cls(**config)
             model.frozen.owned = True
         else:
             model = cls(**{**config, "teacher": file.teacher})
-            received = model.frozen.fingerprint()
-            checks.same_teacher(received, teacher["fingerprint"])
+            check_teacher(model.frozen, teacher["fingerprint"])
             model.file = file
         # Keras forgets that of a student; loss scaling depends on it.
         model.dtype_policy = policy or model.dtype_policy

@@ -1,5 +1,6 @@
 """A labelled source task that trains beside the target task."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -84,7 +85,7 @@ class SourceTask(Configurable):
         self.transport_weight = transport_weight
         self.gradient_to = checks.one_of(gradient_to, GRADIENTS, "gradient_to")
         self.name = checks.instance_of(name, str, "name", "a string")
-        self.metrics = checks.metrics(metrics)
+        self.metrics = _as_metrics(metrics)
 
     @property
     def weight(self) -> Any:
@@ -178,3 +179,13 @@ class SourceModel(Composed, keras.Model):
             "head": keras.saving.serialize_keras_object(self.head),
             "name": self.name,
         }
+
+
+def _as_metrics(values):
+    several = isinstance(values, Iterable) and not isinstance(values, str)
+    values = list(values) if several else [values]
+    expected = "'accuracy' or a list of `keras.metrics.Metric` objects"
+    for value in values:
+        if value != "accuracy":
+            checks.instance_of(value, keras.metrics.Metric, "metrics", expected)
+    return values

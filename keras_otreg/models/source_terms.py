@@ -185,15 +185,23 @@ def check_source_task(student: keras.Model, task: Any) -> None:
     find_layer(student, task.at)
     inputs = input_spec(student)
     if inputs is None:
-        checks.built_head(task.head)
+        if not task.head.built:
+            raise checks.invalid(
+                f"source head '{task.head.name}' to be built, because the "
+                "input shape of the student is not on record",
+                "a head without weights",
+                "Call the head once on activations of the student.",
+            )
         return
     specs = activation_specs(student)
     shared = output_of(specs, task.at)
     try:
         predicted = task.head(keras.KerasTensor(shared.shape, shared.dtype))
     except Exception as error:
-        raise checks.misfit_head(
-            task.head.name, task.at, tuple(shared.shape), error
+        raise checks.invalid(
+            f"source head '{task.head.name}' to take the activations at "
+            f"'{task.at}', of shape {tuple(shared.shape)}",
+            error,
         ) from error
     if isinstance(task.transport, ClassTransport):
         prediction = student.compute_output_spec(inputs)
@@ -218,5 +226,15 @@ def _check_probabilities(student, task, inputs):
     for head, values, is_logits in zip(
         heads, (source, target), task.transport.from_logits, strict=True
     ):
-        if not is_logits:
-            checks.probabilities(ops.convert_to_numpy(values), head)
+        values = ops.convert_to_numpy(values)
+        sums = values.sum(axis=-1)
+        inside = values.min() >= -1e-6 and values.max() <= 1.0 + 1e-6
+        if not is_logits and not (inside and abs(sums - 1.0).max() <= 1e-2):
+            raise checks.invalid(
+                f"{head} to return probabilities, because its predictions are "
+                "transported with from_logits=False",
+                f"values from {values.min():.3g} to {values.max():.3g} with "
+                f"row sums near {sums.mean():.3g}",
+                "End it with a softmax, or set `from_logits` of the loss (a "
+                "pair for source and target).",
+            )

@@ -81,8 +81,14 @@ class StepFunctions:
 
     def _made_for_weights(self, model, kind):
         """Makes a step anew, after a weight was set that its graph lacks."""
-        switched = self._switched()
-        checks.trained_adapters(x for x in switched if not self._is_on[x])
+        names = sorted(x for x in self._switched() if not self._is_on[x])
+        if names:
+            raise checks.invalid(
+                f"a weight above 0 from the start of `fit` for {names}, whose "
+                "adapters are not trained at weight 0",
+                "a weight above 0 in the middle of it",
+                "Start from a small weight, such as 1e-6",
+            )
         return self._remake(model, kind, force=True)
 
     def _switched(self):

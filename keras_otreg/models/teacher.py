@@ -19,6 +19,10 @@ from keras_otreg.models.parts import Parts
 
 # Of data sets, until they are mapped to others.
 ATTRIBUTE = "keras_otreg_teacher"
+ANEW = (
+    "Make the data anew with `keras_otreg.data.with_teacher(data, model)` for "
+    "this model."
+)
 
 
 class Teacher:
@@ -98,7 +102,14 @@ class Teacher:
         """
         known = parts.joined_known()
         if known is not None:
-            return checks.carried_layers(known, self.paths)
+            if missing := sorted(set(self.paths) - set(known)):
+                raise checks.invalid(
+                    "batches that carry the activations of the teacher's "
+                    f"layers {sorted(set(self.paths))}",
+                    f"those of {sorted(known)}, without {missing}",
+                    ANEW,
+                )
+            return known
         return self.activations(parts.joined_target())
 
     def mark(self, dataset: Any) -> None:
@@ -117,8 +128,21 @@ class Teacher:
                 fingerprint, precision, paths = known
                 same = paths == self.paths
                 other = self if same else Teacher(self.model, paths)
-                checks.known_teacher(fingerprint, other.fingerprint(), paths)
-                checks.known_precision(precision, other.precision(), paths)
+                if fingerprint != other.fingerprint():
+                    raise checks.invalid(
+                        "the teacher whose activations the data carry",
+                        "a model whose teacher has other weights up to "
+                        f"{paths}",
+                        ANEW,
+                    )
+                if precision != other.precision():
+                    raise checks.invalid(
+                        "the teacher whose activations the data carry, "
+                        f"computed in {precision}",
+                        "a model whose teacher has the same weights and "
+                        f"computes in {other.precision()} up to {paths}",
+                        ANEW,
+                    )
 
 
 def frozen_copy(model: keras.Model) -> keras.Model:
@@ -137,7 +161,11 @@ def frozen_copy(model: keras.Model) -> keras.Model:
     try:
         copy = copy_of(model)
     except Exception as error:
-        raise checks.uncopied_model(model.name, error) from error
+        raise ValueError(
+            f"Model '{model.name}' cannot be copied to be its own teacher: "
+            f"{error} Either give it `get_config` and `from_config`, or pass a "
+            "second instance of it with the same weights as `teacher=`."
+        ) from error
     copy.trainable = False
     return copy
 

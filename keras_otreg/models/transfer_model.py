@@ -11,7 +11,7 @@ from keras_otreg import checks, engine
 from keras_otreg.features.taps import Taps
 from keras_otreg.models.guard import Guard
 from keras_otreg.models.parts import BatchReader, Forward, LastForward
-from keras_otreg.models.penalty import Penalty, names_in_logs
+from keras_otreg.models.penalty import as_penalties, names_in_logs
 from keras_otreg.models.saved_model import SavedModel
 from keras_otreg.models.source_task import SourceModel, SourceTask
 from keras_otreg.models.source_terms import SourceTerms, check_source_task
@@ -95,14 +95,14 @@ class TransferModel(SavedModel):
         # The student casts its own inputs; its policy decides loss scaling.
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student
-        self.penalties = checks.penalties(penalties, Penalty)
+        self.penalties = as_penalties(penalties)
         if is_copy := teacher is None and bool(self.penalties):
             teacher = frozen_copy(student)
         paths = [penalty.teacher_at for penalty in self.penalties]
         self.frozen = Teacher(teacher, paths, owned=is_copy)
         # Keras asks only the layers that it tracks.
         self.supports_jit = self.frozen.supports_jit
-        names = checks.penalty_names(names_in_logs(self.penalties))
+        names = names_in_logs(self.penalties)
         named = dict(zip(names, self.penalties, strict=True))
         # What Keras is to train or to save, outside of the student.
         self.adapters, self.memories = check_layers(student, teacher, named)
@@ -319,8 +319,15 @@ class TransferModel(SavedModel):
     def _call_of(self, method, args, kwargs):
         """The arguments of a method that trains or evaluates, checked."""
         call = inspect.signature(method).bind(self, *args, **kwargs)
-        if self._source is not None:
-            checks.no_class_weight(call.arguments.get("class_weight"))
+        if self._source and call.arguments.get("class_weight") is not None:
+            raise checks.invalid(
+                "`class_weight=None`, because the model has a source task: a "
+                "batch holds the labels of two tasks, and Keras weights "
+                "classes of one",
+                f"class_weight={call.arguments['class_weight']!r}",
+                "Weight the samples: `keras_otreg.data.paired((x, y, weights), "
+                "(x_source, y_source, weights_source))`.",
+            )
         self.frozen.check_data(call.arguments.values())
         return call
 

@@ -78,9 +78,16 @@ def check_apart(student: keras.Model, teacher: keras.Model | None) -> None:
     """
     if teacher is not None:
         trained = {id(v): v.path for v in student.trainable_variables}
-        checks.separate_weights(
-            [trained[id(v)] for v in teacher.variables if id(v) in trained]
-        )
+        shared = [trained[id(v)] for v in teacher.variables if id(v) in trained]
+        if shared:
+            raise checks.invalid(
+                "a teacher whose weights are its own, because it must stay as "
+                "it is",
+                f"a teacher that shares {len(shared)} trainable weights with "
+                f"the student, such as {shared[:3]}",
+                "Leave out `teacher=` for a frozen copy of the student, or "
+                "copy it with `keras.models.clone_model` and `set_weights`.",
+            )
 
 
 def num_inputs(student: keras.Model) -> int | None:
@@ -130,8 +137,14 @@ def _teacher_specs(teacher, student):
     try:
         return activation_specs(teacher, inputs)
     except Exception as error:
-        expected = input_shapes(student)
-        raise checks.unshared_input(teacher, student, expected) from error
+        raise checks.invalid(
+            "a teacher that takes the inputs of the student, because both see "
+            "the same batch",
+            f"teacher '{teacher.name}' with input shape "
+            f"{getattr(teacher, 'input_shape', 'unknown')} and student "
+            f"'{student.name}' with input shape {input_shapes(student)}",
+            "Put a resizing or preprocessing layer in front of one of them.",
+        ) from error
 
 
 class _Loss(keras.Operation):
@@ -157,9 +170,9 @@ def _check_loss(name, penalty, teacher, student, adapter):
     try:
         loss.compute_output_spec(teacher, student)
     except Exception as error:
-        raise checks.misfit_loss(
-            name,
-            f"'{penalty.teacher_at}' of shape {tuple(teacher.shape)}",
-            f"'{penalty.at}' of shape {tuple(student.shape)}",
-            loss.error or error,
+        raise ValueError(
+            f"The loss of penalty '{name}' cannot compare teacher layer "
+            f"'{penalty.teacher_at}' of shape {tuple(teacher.shape)} with "
+            f"student layer '{penalty.at}' of shape {tuple(student.shape)}. "
+            f"{loss.error or error}"
         ) from error

@@ -4,8 +4,11 @@ They take their background and the colour of their text from matplotlib's
 current style: `plt.style.use("dark_background")` makes them dark.
 """
 
+import html
+import io
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +83,35 @@ def axes_in_rows(figure: Any, count: int, columns: int) -> list[Any]:
     return [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
 
 
+def some_values(names: Collection[Any], name: str, of: str = "epoch") -> None:
+    """Raise if there is nothing to draw."""
+    if len(names) == 0:
+        raise checks.invalid(
+            f"values of at least one {of}", "none", argument=name
+        )
+
+
+def named_figure(
+    rows: Sequence[str], columns: Sequence[str], width: float, height: float
+) -> Any:
+    """A figure of named cells of a size in inches, with room for the names."""
+    return new_figure(
+        min(16.0, 2.0 + 0.08 * max(map(len, rows)) + width * len(columns)),
+        min(14.0, 1.5 + 0.08 * max(map(len, columns)) + height * len(rows)),
+    )
+
+
+def heat_map(axes: Any, values: Any, low: float, high: float) -> Any:
+    """Draw a matrix from low to high values; returns the image."""
+    return axes.imshow(
+        values,
+        cmap=heat_colors(axes.figure),
+        vmin=low,
+        vmax=high,
+        aspect="auto",
+    )
+
+
 def tidy(axes: Any) -> None:
     """A thin grid, and no frame where there is no axis."""
     axes.grid(alpha=0.3, linewidth=0.5)
@@ -108,3 +140,51 @@ def name_ticks(axis: Any, names: Sequence[str], most: int = 60) -> None:
     step = max(1, math.ceil(len(names) / most))
     shown = [literal(name) for name in names[::step]]
     axis.set_ticks(range(0, len(names), step), shown)
+
+
+def inline_svg(figure: Any, label: str) -> str:
+    """A figure as an `<svg>` element, which grows and shrinks with its page.
+
+    Black becomes `currentColor`, and the colours of curves become variables of
+    the page, `--curve-0` to `--curve-3`, if it has them: a dark page has a
+    dark figure. Images in it have the class `picture`.
+
+    Args:
+        figure: A `matplotlib.figure.Figure`.
+        label: What is to be seen, for those who cannot.
+
+    Returns:
+        Text for a page of HTML.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+
+    Example:
+        ```python
+        figure = gains({"my task": {"transport": (0.04, 0.02, 0.06)}})
+        page = f"<figure>{inline_svg(figure, 'what is gained')}</figure>"
+        ```
+    """
+    matplotlib = checks.installed("matplotlib", "plots", "Pictures")
+    buffer = io.StringIO()
+    # Letters stay letters, in the font of the page.
+    style = {"svg.fonttype": "none", "svg.hashsalt": label}
+    with matplotlib.rc_context(style):
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata={"Date": None}
+        )
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = text.replace("<image ", '<image class="picture" ')
+    spoken = html.escape(label)
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{spoken}" ', 1)
+    # Text has no colour of its own, and would be black.
+    text = text.replace("<svg ", '<svg fill="currentColor" ', 1)
+    text = re.sub("#000000", "currentColor", text)
+    for number, color in enumerate(ON_LIGHT):
+        variable = f"var(--curve-{number}, {color})"
+        text = re.sub(color, variable, text, flags=re.IGNORECASE)
+    return text

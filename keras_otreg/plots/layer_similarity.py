@@ -8,11 +8,12 @@ import numpy as np
 from keras_otreg import checks
 from keras_otreg.plots.figure import (
     colors,
-    heat_colors,
+    heat_map,
     lightness,
     literal,
     name_ticks,
-    new_figure,
+    named_figure,
+    some_values,
 )
 
 # More cells than that have no room for a number.
@@ -64,25 +65,22 @@ def layer_similarity(
         ```
     """
     values = np.asarray(values, dtype="float64")
-    checks.named_cells(values.shape, len(rows), len(columns))
+    if values.shape != (len(rows), len(columns)) or 0 in values.shape:
+        raise checks.invalid(
+            "a value for each pair of names, of shape "
+            f"{(len(rows), len(columns))}, and not empty",
+            f"shape {values.shape}",
+            argument="values",
+        )
     finite = values[np.isfinite(values)]
-    checks.some_values(finite, "values", "pair of layers")
-    longest = max(map(len, columns))
-    figure = new_figure(
-        min(16.0, 2.5 + 0.08 * max(map(len, rows)) + 0.5 * len(columns)),
-        min(14.0, 1.2 + 0.08 * longest + 0.35 * len(rows)),
-    )
+    some_values(finite, "values", "pair of layers")
+    figure = named_figure(rows, columns, 0.5, 0.35)
     axes = figure.subplots()
-    image = axes.imshow(
-        values,
-        cmap=heat_colors(figure),
-        vmin=min(0.0, finite.min()),
-        vmax=max(1.0, finite.max()),
-        aspect="auto",
-    )
+    low, high = min(0.0, finite.min()), max(1.0, finite.max())
+    image = heat_map(axes, values, low, high)
     name_ticks(axes.yaxis, rows)
     name_ticks(axes.xaxis, columns)
-    axes.tick_params(axis="x", rotation=90 if longest > 3 else 0)
+    axes.tick_params(axis="x", rotation=90 if max(map(len, columns)) > 3 else 0)
     axes.set(xlabel=literal(xlabel), ylabel=literal(ylabel))
     axes.set_title(literal(title or ""))
     if values.size <= MOST_NUMBERS:

@@ -167,11 +167,10 @@ class _FatalOSError(keras_tuner.errors.FatalError, OSError):
 def _compile_as_student(hp, model):
     student = model.student
     if not student.compiled:
-        raise ValueError(
-            "Expected `compile=`, a function of the hyperparameters and the "
-            "model that compiles it, or a `build_student` that returns a "
-            f"compiled model. Received: model '{student.name}', which is not "
-            "compiled, and no `compile=`."
+        raise checks.invalid(
+            "`compile=`, a function of the hyperparameters and the model that "
+            "compiles it, or a `build_student` that returns a compiled model",
+            f"model '{student.name}', which is not compiled",
         )
     model.compile_from_config(student.get_compile_config())
 

@@ -95,11 +95,11 @@ def objective(
     checks.instance_of(name, str, "name", "the name of a metric in the logs")
     direction = direction or _known_direction(name)
     if direction is None:
-        raise ValueError(
-            "Expected the whole name of a metric or a loss of Keras, or of a "
-            f"loss of this package. Received: {name!r}, of which it is not "
-            "known whether more or less of it is better. Pass "
-            "`direction='max'` or `direction='min'`."
+        raise checks.invalid(
+            "the whole name of a metric or a loss of Keras, or of a loss of "
+            "this package",
+            f"{name!r}, of which it is not known whether more of it is better",
+            "Pass `direction='max'` or `direction='min'`.",
         )
     checks.one_of(direction, DIRECTIONS, "direction")
     found = keras_tuner.Objective(name, direction)

@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_otreg.checks.folders import DAMAGE
+from keras_otreg import checks
+from keras_otreg.files import DAMAGE
 from keras_otreg.tuning.objective import objective
 
 
@@ -50,7 +51,7 @@ def random_search(
     fit = {"verbose": 2, **fit}
     # KerasTuner prints where it found a search, before it can be told not to.
     told = sys.stdout if fit["verbose"] else io.StringIO()
-    with _reading(folder), contextlib.redirect_stdout(told):
+    with _whole_search(folder), contextlib.redirect_stdout(told):
         tuner = keras_tuner.RandomSearch(
             hypermodel,
             objective("val_accuracy"),
@@ -101,14 +102,6 @@ def trials(tuner: keras_tuner.Tuner) -> list[dict[str, Any]]:
     ]
 
 
-def _reading(folder):
-    """A check, if KerasTuner is about to read an earlier search."""
-    if any(folder.glob("tuner*.json")):
-        return _whole_search(folder)
-    # What is raised is of the hypermodel, which is built.
-    return contextlib.nullcontext()
-
-
 def _in_order(oracle):
     """Of equal scores the first trial is the best, after a restart as well.
 
@@ -121,12 +114,16 @@ def _in_order(oracle):
 @contextlib.contextmanager
 def _whole_search(folder: pathlib.Path) -> Iterator[None]:
     """Raise an error with a way out if an earlier search is damaged."""
+    if not any(folder.glob("tuner*.json")):
+        # What is raised is of the hypermodel, which is built.
+        yield
+        return
     try:
         (folder / "oracle.json").stat()
         yield
     except (*DAMAGE, AttributeError, RuntimeError) as error:
-        raise ValueError(
-            f"Expected '{folder}' to be empty, or to hold an earlier search. "
-            f"Received: a file that is damaged or missing ({error!r}). Delete "
-            "the folder to search anew, or give another one"
+        raise checks.invalid(
+            f"'{folder}' to be empty, or to hold an earlier search",
+            f"a file that is damaged or missing ({error!r})",
+            "Delete the folder to search anew, or give another one",
         ) from error

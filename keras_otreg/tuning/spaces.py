@@ -57,9 +57,8 @@ def transport_space(
             return [otreg.tuning.transport_space(hp, at=["stage3", "avg_pool"])]
         ```
     """
-    with hp.name_scope(name):
-        path = _layer(hp, at)
-        strength = log_uniform(hp, "weight", weight)
+
+    def loss():
         settings: dict[str, Any] = {
             "cost": hp.Choice("cost", _several(cost)),
             "plan": hp.Choice("plan", _several(plan)),
@@ -69,13 +68,9 @@ def transport_space(
         # Outside its scope KerasTuner gives nothing.
         if chosen is not None:
             settings["epsilon"] = chosen
-    return Penalty(
-        RepresentationTransport(**settings),
-        at=path,
-        teacher_at=_teacher_layer(at, path),
-        weight=strength,
-        name=name,
-    )
+        return RepresentationTransport(**settings)
+
+    return _penalty(hp, at, weight, name, loss)
 
 
 def alignment_space(
@@ -88,23 +83,18 @@ def alignment_space(
 ) -> Penalty:
     """A `TransportAlignment` penalty of which a search sets the choices.
 
-    What is given as one value is fixed; the rest is searched.
-
     Args:
-        hp: The `keras_tuner.HyperParameters` of a trial.
-        at: As for `transport_space`.
-        weight: Strength, or the ends of its range, searched on a logarithmic
-            scale.
-        epsilon: Entropic strength, like `weight`.
-        name: Under which the penalty is logged, and in front of the names of
-            the hyperparameters: `"alignment/weight"`. Two spaces need two.
+        hp: As for `transport_space`, like the arguments that follow.
+        at: Path of a layer of the student, or several to choose from.
+        weight: Strength, or the ends of its range.
+        epsilon: Entropic strength, or the ends of its range.
+        name: Name of the penalty, and prefix of the hyperparameters.
 
     Returns:
         A `Penalty` for `TransferHyperModel`.
 
     Raises:
-        ValueError: If no layer is given, or if a range does not consist of
-            two positive numbers.
+        ValueError: As of `transport_space`.
 
     Example:
         ```python
@@ -112,17 +102,20 @@ def alignment_space(
             return [otreg.tuning.alignment_space(hp, {"features": "avg_pool"})]
         ```
     """
+
+    def loss():
+        return TransportAlignment(log_uniform(hp, "epsilon", epsilon))
+
+    return _penalty(hp, at, weight, name, loss)
+
+
+def _penalty(hp, at, weight, name, make_loss):
     with hp.name_scope(name):
-        path = _layer(hp, at)
+        path = hp.Choice("at", _several(checks.some_layers(at, "at")))
         strength = log_uniform(hp, "weight", weight)
-        loss = TransportAlignment(log_uniform(hp, "epsilon", epsilon))
-    return Penalty(
-        loss,
-        at=path,
-        teacher_at=_teacher_layer(at, path),
-        weight=strength,
-        name=name,
-    )
+        loss = make_loss()
+    teacher_at = at[path] if isinstance(at, Mapping) else path
+    return Penalty(loss, path, teacher_at, weight=strength, name=name)
 
 
 def at_each(
@@ -200,7 +193,6 @@ def log_uniform(
 
 
 def _interval(value, name):
-    """Return the ends of a range of positive numbers; equal for a number."""
     if not isinstance(value, (tuple, list)):
         value = checks.positive(value, name)
         return value, value
@@ -213,19 +205,11 @@ def _interval(value, name):
             valid=lambda x: low <= x < float("inf"),
         )
         return low, high
-    raise ValueError(
-        f"Invalid value for argument `{name}`. Expected a number above 0, or "
-        f"a pair of them, (lowest, highest). Received: {name}={value!r}"
+    raise checks.invalid(
+        "a number above 0, or a pair of them, (lowest, highest)",
+        f"{name}={value!r}",
+        argument=name,
     )
-
-
-def _layer(hp, at):
-    """Choose one of the student's layers."""
-    return hp.Choice("at", _several(checks.some_layers(at, "at")))
-
-
-def _teacher_layer(at, path):
-    return at[path] if isinstance(at, Mapping) else path
 
 
 def _several(names):

@@ -8,6 +8,7 @@ import rich.console
 from results import Results
 
 from keras_otreg.files import written
+from keras_otreg.plots.figure import colors, new_figure, tidy
 
 GROWTH = pathlib.PurePosixPath("img/growth.png")
 SPEED = """\
@@ -94,13 +95,30 @@ def drawn(results, page):
     """Draws growth beside a page, if it was measured."""
     if "growth" not in results.parts:
         return []
-    from keras_otreg.plots import growth
-
     path = page.parent / GROWTH
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [x.values for x in results.rows("growth")]
     written(path, growth({int(x["on"]): x["time"] for x in rows}).savefig)
     return [f"![Time against the number of neurons]({GROWTH})"]
+
+
+def growth(seconds):
+    """Times over sizes, beside a line of time as the square of the size."""
+    sizes = sorted(seconds)
+    times = [1000.0 * seconds[size] for size in sizes]
+    squares = [times[-1] * (size / sizes[-1]) ** 2 for size in sizes]
+    figure = new_figure(4.5, 3.2)
+    grey, color, *_ = colors(figure)
+    axes = figure.add_subplot()
+    axes.plot(sizes, squares, "--", color=grey, label="as size squared")
+    axes.plot(sizes, times, color=color, marker="o", label="measured")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(sizes, map(str, sizes))
+    axes.set(xlabel="neurons on each side", ylabel="time [ms]")
+    axes.legend(frameon=False)
+    tidy(axes)
+    return figure
 
 
 KINDS = {"speed": speed_parts, "scaling": scaling_parts, "soak": soak_parts}

@@ -15,6 +15,7 @@ from keras_otreg.data import (
     with_unlabelled,
 )
 from keras_otreg.data.rows import ATTRIBUTE
+from keras_otreg.data.teacher import differing
 from keras_otreg.models import parts
 from keras_otreg.models.parts import split
 
@@ -251,7 +252,7 @@ def test_a_cache_may_be_a_link_to_a_folder(samples, tmp_path, is_there):
 
 def test_a_cache_that_is_no_folder_of_this_machine_is_refused(samples):
     model = make_model()
-    for cache in (5, b"folder", "gs://bucket/c", True, ["c"], "a\0b"):
+    for cache in (5, b"folder", "gs://bucket/c", True, ["c"]):
         with pytest.raises(ValueError, match="argument `cache`.*this machine"):
             with_teacher(samples, model, cache=cache)
 
@@ -417,7 +418,7 @@ def test_labels_and_weights_may_be_none_as_for_keras(samples):
         (rows(samples).batch(6).map(lambda x, y: (x, None)), 1),
     ):
         assert len(next(iter(with_teacher(data, model)))) == length
-    with pytest.raises(ValueError, match="tuple of 3: ndarray, NoneType, nd"):
+    with pytest.raises(ValueError, match="type NoneType"):
         with_teacher((x, None, y), model)
 
 
@@ -433,10 +434,10 @@ def test_what_cannot_be_read_twice_is_refused(samples):
     model = make_model()
     rows = tf.data.Dataset.from_tensor_slices(samples)
     generator = ((x, y) for _ in range(2))
-    for data in (generator, [x, y], (x, y.tolist()), "folder", None):
+    for data in (generator, (x, y.tolist()), "folder", None):
         with pytest.raises(ValueError, match="read more than once. Received"):
             with_teacher(data, model)
-    with pytest.raises(ValueError, match="list of 2: ndarray, ndarray. In a l"):
+    with pytest.raises(ValueError, match="list of 2. Write several inputs as"):
         with_teacher([x, y], model)
     with pytest.raises(ValueError, match="Leave out its `repeat"):
         with_teacher(rows.batch(5).repeat(), model)
@@ -474,3 +475,22 @@ def test_several_inputs_in_a_list_are_taken(samples):
     rows = x[:, 0, :4, 0]
     data = with_teacher(([rows, rows], y), model, batch_size=10)
     assert np.isfinite(model.fit(data, verbose=0).history["loss"]).all()
+
+
+def test_a_teacher_may_round_otherwise_and_no_more():
+    value = np.linspace(-1.0, 1.0, 12).astype("float32").reshape(3, 4)
+    holes = np.where(value > 0.9, np.nan, value)
+    for first, second in (
+        (value, value * np.float32(1 + 1e-6)),
+        (value.astype("bfloat16"), (value * 1.01).astype("bfloat16")),
+        (holes, holes.copy()),
+        (0 * value, 0 * value),
+    ):
+        assert differing({"a": first}, {"a": second}) is None
+    for first, second in (
+        (value, value * 1.01),
+        (value.astype("bfloat16"), (value * 1.1).astype("bfloat16")),
+        (value, holes),
+        (0 * value, value),
+    ):
+        assert differing({"a": first}, {"a": second}) == "a"

@@ -268,15 +268,16 @@ def test_batches_of_other_lengths_are_refused_in_training(make_pooling_model):
         with_unlabelled(labelled, sequences([4, 5])), verbose=0
     )
     message = (
-        r"^Expected labelled and unlabelled inputs of one shape.*"
-        r"labelled \(5 3\), unlabelled \(6 3\).*padded_shapes"
+        r"(?s)Expected labelled and unlabelled inputs of one shape.*"
+        r"padded_shapes.*\[5 3\].*\[6 3\]"
     )
     data = with_unlabelled(labelled, sequences([4, 6]))
-    with pytest.raises(ValueError, match=message):
+    refused = tf.errors.InvalidArgumentError
+    with pytest.raises(refused, match=message):
         make_pooling_model().fit(data, verbose=0)
     task = otreg.SourceTask(keras.layers.Dense(2), "features", "mse")
     data = paired(labelled, labelled.skip(1))
-    with pytest.raises(ValueError, match="^Expected target and source inputs"):
+    with pytest.raises(refused, match="Expected target and source inputs"):
         make_pooling_model(task).fit(data, verbose=0)
 
 

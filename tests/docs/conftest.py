@@ -67,22 +67,37 @@ def joint():
     return compiled(otreg.TransferModel(make_network(), source_task=task))
 
 
+def _networks(code):
+    """The networks that an example names; all for a page."""
+    make = {
+        "narrow": make_network,
+        "wide": lambda: make_network(6),
+        "backbone": lambda: nested().get_layer("backbone"),
+        "student": make_network,
+        "teacher": make_network,
+        "model": make_network,
+    }
+    found = {k: f() for k, f in make.items() if code is None or k in code}
+    if "student" in found and "model" in found:
+        found["model"] = found["student"]
+    return found
+
+
 @pytest.fixture
-def given(rng, monkeypatch, tmp_path):
+def given(rng, monkeypatch, tmp_path, request):
     """What any example may take for granted."""
     monkeypatch.chdir(tmp_path)
+    example = getattr(request.node, "callspec", None)
+    code = example.params.get("code") if example else None
     x = rng.normal(size=(6, 8, 8, 1)).astype("float32")
     y = np.array([0, 1, 2, 0, 1, 2])
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(3)
     activations = rng.normal(size=(6, 5)).astype("float32")
     predictions = np.full((6, 3), 1 / 3, "float32")
     C = rng.uniform(size=(3, 3)).astype("float32")
-    student, teacher = make_network(), make_network()
     a = np.full(3, 1 / 3, "float32")
     return {
-        "narrow": student,
-        "wide": make_network(6),
-        "backbone": nested().get_layer("backbone"),
+        **_networks(code),
         "inputs": keras.Input((8, 8, 1)),
         "shortcut": activations,
         "bank": activations,
@@ -103,9 +118,6 @@ def given(rng, monkeypatch, tmp_path):
         "np": np,
         "ops": keras.ops,
         "otreg": otreg,
-        "student": student,
-        "model": student,
-        "teacher": teacher,
         "x": x,
         "y": y,
         "images": x,

@@ -95,7 +95,7 @@ def test_two_penalties_of_one_name_are_refused(make_network):
 def test_a_penalty_cannot_be_named_as_the_total(make_network):
     loss = otreg.losses.RepresentationTransport()
     penalty = otreg.Penalty(loss, at="head", name="loss")
-    with pytest.raises(ValueError, match="cannot have the name 'loss'"):
+    with pytest.raises(ValueError, match="'loss'. is repeated"):
         otreg.TransferModel(make_network(), penalties=[penalty])
 
 

@@ -79,10 +79,6 @@ def drawn_gains(rng, plan):
     return plots.gains({"task": {**found, "level": (0.0, -0.1, 0.1)}})
 
 
-def drawn_growth(rng, plan):
-    return plots.growth({256: 0.002, 512: 0.007, 1024: 0.03})
-
-
 DRAWN = {
     name.removeprefix("drawn_"): function
     for name, function in list(globals().items())
@@ -128,7 +124,6 @@ def test_epochs_are_whole_numbers(kind, epochs):
     "draw",
     [
         lambda: plots.gains({"task": {}}),
-        lambda: plots.growth({}),
         lambda: plots.learning_curves({"task": {}}, [1]),
         lambda: plots.feature_drift({"stem": []}),
         lambda: plots.layer_similarity([[np.nan]], "a", "b"),

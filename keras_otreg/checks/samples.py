@@ -1,0 +1,143 @@
+"""Checks of samples, of their labels and of shapes that have to fit."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg.checks.values import finite_array, invalid
+
+
+def same_samples(teacher: Any, student: Any) -> None:
+    """Raise unless two activations are of the same samples, with units."""
+    fits = len(teacher) >= 2 and len(student) >= 2
+    known = fits and None not in (teacher[0], student[0])
+    if not fits or (known and teacher[0] != student[0]):
+        raise invalid(
+            "activations of the same samples, of shapes (batch, ..., units)",
+            f"shapes {tuple(teacher)} and {tuple(student)}",
+        )
+
+
+def equal_features(teacher: Any, student: Any) -> None:
+    """Raise unless the points of two sets have equally many coordinates."""
+    if teacher[-1] != student[-1]:
+        raise invalid(
+            "two sets of points with equally many coordinates",
+            f"shapes {tuple(teacher)} and {tuple(student)}",
+            "To compare layers of unequal width, compare neurons instead, with "
+            "`keras_otreg.losses.RepresentationTransport`.",
+        )
+
+
+def equal_channels(teacher: Any, student: Any, way_out: str) -> None:
+    """Raise unless two activations have equally many channels."""
+    if teacher[-1] != student[-1]:
+        raise invalid(
+            "activations of equally many channels, because channel i is "
+            "compared with channel i",
+            f"shapes {tuple(teacher)} and {tuple(student)}",
+            way_out,
+        )
+
+
+def square(shape: Any, name: str) -> None:
+    """Raise unless the last two axes of a shape are of one size."""
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise invalid(
+            "a square plan, of shape (..., n, n), in which neuron i can stay "
+            "neuron i",
+            f"shape {tuple(shape)}",
+            argument=name,
+        )
+
+
+def cost_matrix(value: Any) -> Any:
+    """Return a cost matrix between two sets of classes."""
+    value = finite_array(value, "cost_matrix", least_rank=2)
+    if value.ndim == 2 and (value >= 0).all():
+        return value
+    raise invalid(
+        "non-negative costs of shape (source classes, target classes)",
+        f"shape {value.shape}, smallest value {value.min()}",
+        argument="cost_matrix",
+    )
+
+
+def class_counts(costs: Any, source: Any, target: Any) -> None:
+    """Raise unless a cost matrix fits two predictions."""
+    expected = source[-1], target[-1]
+    if tuple(costs) != expected:
+        raise invalid(
+            "a cost matrix of shape (source classes, target classes) = "
+            f"{expected}, as the two predictions have",
+            f"cost_matrix of shape {tuple(costs)}",
+        )
+
+
+def one_label_each(
+    features: Any, labels: Any, name: str, least_rank: int = 2
+) -> None:
+    """Raise unless every sample has one label."""
+    labels = np.asarray(labels)
+    per_sample = labels.ndim == 1 or labels.shape[1:] == (1,)
+    equal = features.ndim >= least_rank and len(features) == labels.size > 0
+    if not (per_sample and equal):
+        raise invalid(
+            f"{name} features of shape (samples, ...) and a label for each "
+            "sample, shape (samples,); of one-hot labels take `y.argmax(-1)`",
+            f"features of shape {features.shape} and labels of shape "
+            f"{labels.shape}",
+        )
+
+
+def labelled_batch(value: Any) -> tuple[Any, ...]:
+    """Return a batch as a tuple, if it has labels."""
+    if isinstance(value, (tuple, list)) and len(value) > 1:
+        return tuple(value)
+    raise invalid(
+        "batches (x, y) or (x, y, sample_weight), of the form that `fit` gets",
+        "a batch of inputs alone, without labels",
+    )
+
+
+def some_batches(batches: Any) -> None:
+    """Raise if a data set had no batches."""
+    if not batches:
+        raise invalid(
+            "a data set of at least one batch of (inputs, labels)",
+            "an empty one",
+        )
+
+
+def finite_passes(is_infinite: bool, why: str) -> None:
+    """Raise if one pass over some data has no end."""
+    if is_infinite:
+        raise invalid(
+            f"data whose passes end, because {why}",
+            "an infinite data set",
+            "Leave out its `repeat()`; `fit(epochs=...)` repeats.",
+        )
+
+
+def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
+    """Return a tuple of arrays of equally many samples."""
+    if isinstance(value, tuple) and len(value) in (1, 2, 3):
+        arrays = keras.tree.flatten(value)
+        lengths = {len(x) if _is_sequence(x) else 0 for x in arrays}
+        if len(lengths) == 1 and 0 not in lengths:
+            return value
+        kinds = sorted({type(x).__name__ for x in arrays})
+        received = f"{kinds} of lengths {sorted(lengths)}"
+    else:
+        received = f"an object of type {type(value).__name__}"
+    raise invalid(
+        f"{name} data as a tuple (x, y) or (x, y, sample_weight) of arrays of "
+        "one length, a tf.data.Dataset or a PyDataset",
+        received,
+    )
+
+
+def _is_sequence(array):
+    # An array of no axes has a length in name only.
+    return hasattr(array, "__len__") and getattr(array, "shape", None) != ()

@@ -1,0 +1,355 @@
+"""Values over epochs, layers and methods as pictures."""
+
+import csv
+import itertools
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.plots.figure import (
+    DASHES,
+    MARKERS,
+    axes_in_rows,
+    colors,
+    depth_colors,
+    legend_name,
+    literal,
+    new_figure,
+    some_values,
+    tidy,
+    whole_ticks,
+)
+
+# As many points can still be told from each other.
+MOST_POINTS = 30
+
+
+def history(
+    logs: Any, *, metrics: Sequence[str] | None = None, columns: int = 3
+) -> Any:
+    """Draws each logged value over the epochs, beside that on validation data.
+
+    Args:
+        logs: The `keras.callbacks.History` that `fit` returns, its dictionary,
+            or the path of a file that `keras.callbacks.CSVLogger` wrote.
+        metrics: Names of what to draw, without `val_`; if not given, all.
+        columns: Panels side by side, at most.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If a metric was not logged, or not in each epoch, but for
+            gaps, which are `None` or as in a file of `CSVLogger`; if there are
+            no columns.
+
+    Example:
+        ```python
+        model.compile(
+            "adam", "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
+        logs = model.fit(train, validation_data=validation, epochs=10)
+        otreg.plots.history(logs, metrics=["loss", "accuracy"])
+        ```
+    """
+    columns = checks.count(columns, "columns")
+    epochs, values = _read(logs)
+    known = dict.fromkeys(name.removeprefix("val_") for name in values)
+    names = list(known) if metrics is None else list(metrics)
+    for name in names:
+        checks.one_of(name, known, "metrics")
+    some_values(names, "logs")
+    figure = new_figure(
+        0.5 + 3.2 * min(columns, len(names)), 2.4 * -(-len(names) // columns)
+    )
+    for axes, name in zip(
+        axes_in_rows(figure, len(names), columns), names, strict=True
+    ):
+        _draw(axes, epochs, values.get(name), "training", 1, "--")
+        _draw(axes, epochs, values.get(f"val_{name}"), "validation", 2, "-")
+        axes.set(xlabel="epoch", ylabel=literal(name))
+        whole_ticks(axes.xaxis)
+        tidy(axes)
+    if any(name.startswith("val_") for name in values):
+        _legend(figure)
+    return figure
+
+
+def _legend(figure):
+    """Names each kind of curve once, in whichever panel it is."""
+    lines = {
+        line.get_label(): line for axes in figure.axes for line in axes.lines
+    }
+    figure.legend(
+        lines.values(),
+        lines.keys(),
+        loc="outside upper right",
+        ncols=2,
+        frameon=False,
+    )
+
+
+def _draw(axes, epochs, values, label, color, dash):
+    if values is not None:
+        marker = "o" if len(values) <= MOST_POINTS else None
+        axes.plot(
+            epochs,
+            values,
+            dash,
+            color=colors(axes.figure)[color],
+            marker=marker,
+            markersize=3,
+            label=label,
+        )
+
+
+def _read(logs):
+    """The epochs, counted from 1, and the values of each name."""
+    if isinstance(logs, keras.callbacks.History):
+        logs = {"epoch": logs.epoch, **logs.history}
+    if isinstance(logs, (str, pathlib.Path)):
+        with open(logs, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        names = rows[0] if rows else ()
+        logs = {name: [row[name] for row in rows] for name in names}
+    checks.instance_of(logs, Mapping, "logs", "a History, a mapping or a path")
+    values = {name: _numbers(column) for name, column in logs.items()}
+    lengths = {name: len(column) for name, column in values.items()}
+    if len({*lengths.values()}) > 1:
+        raise checks.invalid("as many of each", lengths, argument="logs")
+    count = max(lengths.values(), default=0)
+    epochs = values.pop("epoch", np.arange(count)) + 1
+    # A file has a column for validation even where there was none.
+    kept = {k: x for k, x in values.items() if np.isfinite(x).any()}
+    return epochs, kept
+
+
+def _numbers(column):
+    return np.array(
+        [np.nan if x in ("", "NA", None) else float(x) for x in column]
+    )
+
+
+def learning_curves(
+    panels: Mapping[str, Mapping[str, Any]],
+    steps: Any,
+    *,
+    xlabel: str = "steps of training",
+    ylabel: str = "test accuracy",
+    columns: int = 4,
+) -> Any:
+    """Draws the mean over seeds as a line, the standard deviation as a band.
+
+    Args:
+        panels: For the title of each panel, its curves: for the name of each
+            method, values of shape `(seeds, points)`. Two or three curves in
+            a panel can be told apart; more hide each other.
+        steps: Steps of training at the points, of shape `(points,)`.
+        xlabel: What the steps are.
+        ylabel: What the values are.
+        columns: Panels side by side, at most.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If there are no panels or columns, or a panel is empty.
+
+    Example:
+        ```python
+        curves = {"plain": plain_accuracy, "transport": transport_accuracy}
+        learning_curves({"ResNet50": curves}, steps).savefig("curves.png")
+        ```
+    """
+    places = _panels(panels, columns, 3.0, lambda tallest: 3.25)
+    for axes, (title, curves) in zip(places, panels.items(), strict=True):
+        axes.sharey(places[0])
+        _draw_band(axes, curves, np.asarray(steps))
+        axes.set_title(literal(title))
+        axes.set(xlabel=literal(xlabel), ylabel=literal(ylabel))
+        whole_ticks(axes.xaxis)
+        tidy(axes)
+        axes.legend(loc="lower right", frameon=False, fontsize="small")
+    return axes.figure
+
+
+def _draw_band(axes, curves, steps):
+    styles = zip(colors(axes.figure), DASHES, strict=False)
+    for (name, values), (color, dash) in zip(
+        curves.items(), itertools.cycle(styles), strict=False
+    ):
+        values = np.asarray(values)
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        axes.plot(
+            steps, mean, color=color, linestyle=dash, label=legend_name(name)
+        )
+        axes.fill_between(
+            steps,
+            mean - deviation,
+            mean + deviation,
+            color=color,
+            alpha=0.2,
+            linewidth=0.0,
+        )
+
+
+def gains(
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    *,
+    xlabel: str = "difference in test accuracy",
+    columns: int = 3,
+) -> Any:
+    """Draws a mean as a point and its interval as a bar, for each method.
+
+    A bar that does not touch the line at zero is coloured.
+
+    Args:
+        panels: For the title of each panel, and the name of each method in
+            it, a mean, the lower and the upper end of its interval.
+        xlabel: What the values are.
+        columns: Panels side by side, at most.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If there are no panels or columns, or a panel is empty.
+
+    Example:
+        ```python
+        found = {"transport": (0.04, 0.02, 0.06), "L2-SP": (0.0, -0.1, 0.1)}
+        gains({"my task": found}).savefig("gains.png")
+        ```
+    """
+    places = _panels(panels, columns, 4.0, lambda tallest: 1 + 0.22 * tallest)
+    palette = colors(places[0].figure)
+    for axes, (title, found) in zip(places, panels.items(), strict=True):
+        heights = -np.arange(len(found))
+        axes.axvline(0.0, color=palette[0], linewidth=0.8)
+        for height, (mean, low, high) in zip(
+            heights, found.values(), strict=True
+        ):
+            color = palette[1 if low > 0.0 else 2 if high < 0.0 else 0]
+            axes.plot([low, high], [height, height], color=color)
+            axes.plot(mean, height, "o", color=color, markersize=4)
+        axes.set_yticks(heights, map(literal, found), fontsize="small")
+        axes.set(title=literal(title), xlabel=literal(xlabel))
+        tidy(axes)
+        axes.grid(visible=False, axis="y")
+    return axes.figure
+
+
+def _panels(panels, columns, width, height):
+    """Axes for panels of a width, and of a height for the most methods."""
+    some_values(panels, "panels", "panel")
+    for found in panels.values():
+        some_values(found, "panels", "method in each panel")
+    columns = min(checks.count(columns, "columns"), len(panels))
+    rows = math.ceil(len(panels) / columns)
+    tallest = max(map(len, panels.values()))
+    figure = new_figure(0.5 + width * columns, rows * height(tallest))
+    return axes_in_rows(figure, len(panels), columns)
+
+
+def feature_drift(
+    drift: Mapping[str, Any],
+    *,
+    epochs: Sequence[float] | None = None,
+    label: str = "distance from the teacher",
+) -> Any:
+    """Draws how far each layer is from where it was, or from another network.
+
+    One value for each layer is drawn as a bar, several as a line over the
+    epochs, in colours that go from light to dark with the depth. A penalty of
+    weight 0 measures the values in training without any effect.
+
+    Args:
+        drift: For the name of each layer, from input to output, one value, or
+            values over the epochs, as many for each.
+        epochs: The epochs of the values, from 1 if not given.
+        label: What the values are.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the layers have unequal numbers of values, or none.
+
+    Example:
+        ```python
+        layers = ["stage1", "stage2", "avg_pool"]
+        penalties = otreg.Penalty.at_each(
+            otreg.losses.CenteredKernelAlignment(), layers, weight=0, name="cka"
+        )
+        model = otreg.TransferModel(student, penalties=penalties)
+        model.compile("adam", loss="sparse_categorical_crossentropy")
+        logs = model.fit(train)
+        otreg.plots.feature_drift(
+            {name: logs.history[f"cka_{name}"] for name in layers}
+        )
+        ```
+    """
+    values = {name: np.asarray(x, "float64") for name, x in drift.items()}
+    shapes = {name: x.shape for name, x in values.items()}
+    if len({*shapes.values()}) != 1 or max(map(len, shapes.values())) > 1:
+        raise checks.invalid(
+            "one value for each layer, or as many for each",
+            f"values of shapes {shapes}",
+            argument="drift",
+        )
+    first = next(iter(values.values()))
+    some_values(np.ravel(first), "drift")
+    label = literal(label)
+    if first.ndim == 0:
+        return _bars(values, label)
+    return _lines(values, epochs, label)
+
+
+def _bars(values, label):
+    figure = new_figure(5.0, 1.0 + 0.3 * len(values))
+    axes = figure.subplots()
+    bars = axes.barh(
+        list(map(literal, values)),
+        list(values.values()),
+        color=colors(figure)[1],
+    )
+    axes.bar_label(bars, fmt=" %.3g", fontsize="small")
+    # From input to output, from top to bottom.
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set(xlabel=label, ylabel="layer")
+    tidy(axes)
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+def _lines(values, epochs, label):
+    figure = new_figure(6.0, max(3.2, 0.8 + 0.2 * len(values)))
+    axes = figure.subplots()
+    palette = depth_colors(figure, len(values))
+    for k, (name, series) in enumerate(values.items()):
+        steps = np.arange(1, len(series) + 1) if epochs is None else epochs
+        marker = MARKERS[k % len(MARKERS)]
+        axes.plot(
+            steps,
+            series,
+            color=palette[k],
+            marker=marker,
+            ms=4,
+            label=legend_name(name),
+        )
+    axes.set(xlabel="epoch", ylabel=label)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    whole_ticks(axes.xaxis)
+    tidy(axes)
+    figure.legend(title="layer", loc="outside right upper", frameon=False)
+    return figure
