@@ -61,11 +61,7 @@ def write_about(path: pathlib.Path, **more: Any) -> None:
 
 
 def read_about(path: pathlib.Path) -> dict[str, Any]:
-    """Read a file of `write_about`.
-
-    Raises:
-        ValueError: If it is damaged.
-    """
+    """Read a file of `write_about`."""
     with checks.whole_record(path):
         about = dict(json.loads(path.read_text(encoding="utf-8")))
         checks.all_there(about, ("command",))
@@ -75,12 +71,7 @@ def read_about(path: pathlib.Path) -> dict[str, Any]:
 def origin(
     about: dict[str, Any], program: str = "python -m keras_otreg"
 ) -> tuple[str, str]:
-    """The command of a run, and the machine that it ran on, as Markdown.
-
-    Args:
-        about: From `read_about`, without what is said elsewhere.
-        program: What the command is of.
-    """
+    """The command of a run, and the machine that it ran on, as Markdown."""
     on = "; ".join(f"{k} {v}" for k, v in about.items() if k != "command")
     # Where its tables went is of no use to those who repeat it.
     command = re.sub(r"(--out )('.*?'|\S+)", r"\1DIR", about["command"])
@@ -90,10 +81,7 @@ def origin(
 def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
     """Replace one section of a Markdown page; the rest stays as it is.
 
-    Args:
-        page: The file; made if it is not there.
-        name: Of the section.
-        paragraphs: Its new text.
+    The page is made if it is not there.
 
     Raises:
         ValueError: If one of the marks around the section is lost.

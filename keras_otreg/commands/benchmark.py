@@ -1,13 +1,9 @@
 """The command `benchmark`."""
 
-import argparse
 import dataclasses
 from typing import Any
 
 from keras_otreg.commands import options
-
-# Measured by who maintains this library, from a checkout.
-MOVED = ("speed", "scaling", "soak")
 
 
 def add(commands: Any) -> None:
@@ -20,18 +16,6 @@ def add(commands: Any) -> None:
     )
     kinds = benchmark.add_subparsers(required=True, metavar="kind")
     _add_accuracy(kinds)
-    for name in MOVED:
-        # Whatever follows is no option of it.
-        kind = kinds.add_parser(name, add_help=False, prefix_chars="\0")
-        kind.add_argument("rest", nargs="*")
-        kind.set_defaults(command=_tell, kind=name, quiet=True, debug=False)
-
-
-def _tell(given: argparse.Namespace) -> None:
-    raise OSError(
-        f"`benchmark {given.kind}` is no command any more: in a checkout, "
-        f"`python tests/benchmarks {given.kind}` does it"
-    )
 
 
 def _add_accuracy(kinds):

@@ -89,13 +89,7 @@ SETTINGS: dict[str, tuple[str, Any, str]] = {
 def add_settings(
     parser: argparse.ArgumentParser, name: str, *names: str
 ) -> None:
-    """Add the options for `Settings`, with the defaults of a command.
-
-    Args:
-        parser: Of the command.
-        name: Of the command.
-        *names: Of the settings; all if none is given.
-    """
+    """Add options for `Settings`, or some, with the defaults of a command."""
     defaults = dataclasses.asdict(Settings.of(name, {}))
     for each in names or SETTINGS:
         metavar, kind, text = SETTINGS[each]
@@ -183,14 +177,7 @@ def add_common(
     seed: int | None = 0,
     default: str = "0",
 ) -> None:
-    """Add --seed, --quiet and --debug, which every command takes.
-
-    Args:
-        parser: Of the command.
-        of: The use of the seed.
-        seed: The seed if none is given.
-        default: The words for that in the help.
-    """
+    """Add --seed, --quiet and --debug, which every command takes."""
     common = parser.add_argument_group("options of every command")
     common.add_argument(
         "--seed",
@@ -214,13 +201,7 @@ def add_common(
 def add_places(
     parser: argparse.ArgumentParser, text: str, *, paired: bool = False
 ) -> None:
-    """Add the option --at, which names layers; each once.
-
-    Args:
-        parser: Of the command.
-        text: The use of the layers.
-        paired: Whether a layer of the teacher may stand behind each.
-    """
+    """Add the option --at, which names layers or pairs of layers, each once."""
     parser.add_argument(
         "--at",
         metavar="LAYER[=LAYER]" if paired else "LAYER",

@@ -2,12 +2,13 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import rich.box
+import rich.markup
 import rich.table
 from keras import ops
 
@@ -29,15 +30,10 @@ SAME = "same network, after"
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """Result of one method.
+    """Result of one method on a student.
 
-    Attributes:
-        student: Name of the network that learnt.
-        method: Name of the method.
-        strength: Strength of the penalty; `None` for none.
-        parameters: Number of the student's parameters.
-        curves: Test accuracies of shape `(seeds, points)`.
-        seconds: Mean time of a training.
+    `curves` are test accuracies of shape `(seeds, points)`, `seconds` is the
+    mean time of a training, `strength` is `None` without a penalty.
     """
 
     student: str
@@ -66,27 +62,25 @@ class Result:
 def show(
     results: Sequence[Result], task: Task, settings: Settings, console: Any
 ) -> None:
-    """Print the table, how it was measured, and which methods are ahead."""
-    labels = len(np.unique(task.pool.y)) * settings.per_class
+    """Print the table, and how it was measured."""
     console.print(_table(results))
+    baselines = dict.fromkeys(BASELINES[x.student] for x in results)
+    labels = len(np.unique(task.pool.y)) * settings.per_class
+    choice = "Strengths are the package's defaults; nothing was chosen."
+    if settings.strengths:
+        grid = ", ".join(f"{strength:g}" for strength in settings.strengths)
+        choice = (
+            f"Each strength was chosen among {grid} with {settings.draws} "
+            "other draws of labels, by the accuracy on the training labels not "
+            "drawn; the test set had no part in it."
+        )
     console.print(
         f"Mean and standard deviation over {settings.seeds} draws of {labels} "
         f"labels, {settings.steps} steps each; accuracy on "
-        f"{len(task.test.y)} test digits; seconds are per training."
-    )
-    console.print(_choice(settings))
-    for sentence in conclusions(results):
-        console.print(sentence)
-
-
-def _choice(settings):
-    if not settings.strengths:
-        return "Strengths are the package's defaults; nothing was chosen."
-    grid = ", ".join(f"{strength:g}" for strength in settings.strengths)
-    return (
-        f"Each strength was chosen among {grid} with {settings.draws} other "
-        "draws of labels, by the accuracy on the training labels not drawn; "
-        "the test set had no part in it."
+        f"{len(task.test.y)} test digits, and gain over "
+        f"{' or '.join(baselines)}, with its 95 % interval from {FEWEST} draws "
+        f"on; seconds are per training. {choice}",
+        markup=False,
     )
 
 
@@ -95,44 +89,32 @@ def _table(results):
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     table.add_column("student")
     table.add_column("method")
-    for name in ("strength", "test accuracy", "seconds"):
+    for name in ("strength", "test accuracy", "gain", "seconds"):
         table.add_column(name, justify="right")
-    previous = None
+    previous, named = None, _by_name(results)
     for result in results:
-        if previous not in (None, result.student):
+        student, baseline = result.student, _baseline(named, result)
+        if previous not in (None, student):
             table.add_section()
+        gain = interval(result.accuracies - baseline.accuracies)
         table.add_row(
-            "" if previous == result.student else result.student,
+            "" if previous == student else student,
             result.method,
             "" if result.strength is None else f"{result.strength:g}",
             f"{result.mean:.3f} ± {result.deviation:.3f}",
+            "" if result is baseline else rich.markup.escape(str(gain)),
             f"{result.seconds:.1f}",
         )
-        previous = result.student
+        previous = student
     return table
 
 
-def conclusions(results: Sequence[Result]) -> Iterator[str]:
-    """For each student, which method is ahead and which are level with it."""
-    for student in dict.fromkeys(x.student for x in results):
-        group = [x for x in results if x.student == student]
-        leader = max(group, key=lambda result: result.mean)
-        text = (
-            f"{student.capitalize()}: {leader.method} has the highest mean, "
-            f"{leader.mean:.3f}"
-        )
-        near = [
-            x.method
-            for x in group
-            if x is not leader
-            and interval(leader.accuracies - x.accuracies).verdict != "better"
-        ]
-        if len(leader.accuracies) < FEWEST:
-            yield f"{text}; so few seeds cannot tell what is luck."
-        elif near:
-            yield f"{text}; not clearly better than: {', '.join(near)}."
-        else:
-            yield f"{text}, clearly better than all others."
+def _by_name(results):
+    return {(x.student, x.method): x for x in results}
+
+
+def _baseline(named, result):
+    return named[result.student, BASELINES[result.student]]
 
 
 def write(
@@ -151,10 +133,9 @@ def write(
         for x in results
     )
     write_csv(folder / "table.csv", header, rows)
-    named = {(x.student, x.method): x for x in results}
-    panels = {}
+    panels, named = {}, _by_name(results)
     for result in results:
-        baseline = named[result.student, BASELINES[result.student]]
+        baseline = _baseline(named, result)
         if result is not baseline:
             panels[f"{result.method}\n({result.student})"] = {
                 baseline.method: baseline.curves,
@@ -174,15 +155,7 @@ def plans(
 ) -> dict[str, np.ndarray]:
     """Plans from a teacher to two trained students and an untrained one.
 
-    Args:
-        teacher: The source network.
-        wide: The student of the same width, as trained with the last seed.
-        narrow: The narrow one, likewise.
-        data: Samples to compute the plans on.
-        settings: Size of the networks, and the seeds.
-
-    Returns:
-        For each title a plan of shape `(teacher neurons, student neurons)`.
+    Each has the shape `(teacher neurons, student neurons)`, by its title.
     """
     keras.utils.set_random_seed(settings.reported_seeds[-1])
     students = {

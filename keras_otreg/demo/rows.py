@@ -79,10 +79,8 @@ def digit_rows(
 class JointMethod:
     """Joint transfer, tied to the source by costs between classes.
 
-    Attributes:
-        name: Under which the results are kept.
-        costs: Returns the costs, given the few labelled samples and the seed
-            of their draw; `None` for no transport.
+    `costs` returns them, given the few labelled samples and the seed of their
+    draw; `None` is for no transport.
     """
 
     name: str

@@ -35,17 +35,7 @@ Learners = dict[tuple[str, str], Trainee]
 def run(
     task: Task, settings: Settings, folder: pathlib.Path, console: Any
 ) -> list[report.Result]:
-    """Train all methods, print one table and write four files.
-
-    Args:
-        task: The data.
-        settings: Size of the experiment.
-        folder: An existing folder to write to.
-        console: A `rich.console.Console`.
-
-    Returns:
-        A `Result` for each method.
-    """
+    """Train all methods, print one table and write four files into a folder."""
     teacher = _source_network(task, settings, console)
     console.print(
         f"Source network: trained on {len(task.source.y)} digits; its accuracy "
@@ -74,10 +64,7 @@ def run(
 def run_joint(
     task: Task, settings: Settings, folder: pathlib.Path, console: Any
 ) -> list[report.Result]:
-    """Run the demo of joint transfer; arguments and result are those of `run`.
-
-    The source of the task is letters, its target digits.
-    """
+    """Run the demo of joint transfer, from letters to digits."""
     network = _source_network(task, settings, console)
     console.print(
         f"Source network: trained on {len(task.source.y)} pictures of "
@@ -104,14 +91,7 @@ def chosen_strength(row: Row, advance: Callable[[], None]) -> float | None:
     """Return the best of a few strengths, by training labels held out.
 
     Every method has the same strengths and as many trials, with draws of
-    labels that the reported results do not use.
-
-    Args:
-        row: What to choose for; its test set is not read.
-        advance: Called after each training.
-
-    Returns:
-        A strength; `None` for a method without.
+    labels that the reported results do not use; the test set is not read.
     """
     # Only the end of each training counts.
     settings = dataclasses.replace(row.problem.settings, points=1)

@@ -38,15 +38,9 @@ PLACES = ("penultimate", "stages", "everywhere", "head")
 class Method:
     """A method of learning the target.
 
-    Attributes:
-        name: Under which the results are kept.
-        uses: One of the `LEARNERS`.
-        strengths: Candidates to choose from; none for a method without.
-        loss: Name of a loss of this library.
-        arguments: Those of the loss.
-        at: Where the loss acts, one of `PLACES`.
-        needs: What the task must offer, among `NEEDS`.
-        quick: Whether it is part of a quick run.
+    `uses` is one of the `LEARNERS`. A strength is chosen among `strengths`.
+    The loss of this library, with its arguments, acts at one of `PLACES`.
+    The task must offer what the method `needs`, among `NEEDS`.
     """
 
     name: str
@@ -81,11 +75,7 @@ class Method:
     ) -> Trainee:
         """Return a compiled model that learns by this method.
 
-        Args:
-            problem: What is learnt.
-            strength: Of the penalty; `None` for none.
-            few: The labelled samples, for methods that are built on them.
-            seed: Of the draw of labels; not used.
+        Methods that are built on them get the few labelled samples.
         """
         # Adapters start alike in all trainings.
         keras.utils.set_random_seed(0)
@@ -97,11 +87,7 @@ class Method:
 def penalties(
     method: Method, pairs: Sequence[Pair], strength: float | None
 ) -> list[Penalty]:
-    """Return the penalties of a method between some pairs of layers.
-
-    Raises:
-        ValueError: If the loss is unknown or refuses its arguments.
-    """
+    """Return the penalties of a method between some pairs of layers."""
     name = f"{method.name}: loss"
     kind = getattr(losses, checks.one_of(method.loss, losses.__all__, name))
     arguments = dict(method.arguments)

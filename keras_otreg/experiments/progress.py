@@ -10,10 +10,7 @@ import rich.progress
 
 
 def console_for(quiet: bool = False) -> rich.console.Console:
-    """Return the console of a command; a quiet one prints nothing.
-
-    A quiet one also turns off the progress bars of Keras.
-    """
+    """Return a console; a quiet one prints nothing, and silences Keras."""
     if quiet:
         keras.config.disable_interactive_logging()
     # Paths and names of the user are not markup.
@@ -53,12 +50,7 @@ class Progress:
 def progress(
     console: rich.console.Console, total: int | None = None
 ) -> Iterator[Progress]:
-    """Show a `Progress` within the block.
-
-    Args:
-        console: To print to.
-        total: Number of trainings; `None` for a bar for each training.
-    """
+    """Show a `Progress` over trainings; without a total, a bar for each."""
     columns: tuple[Any, ...] = (
         rich.progress.TextColumn("{task.description:<36}", markup=False),
         rich.progress.BarColumn(bar_width=20),

@@ -18,10 +18,7 @@ def trained_source(
 ) -> keras.Model:
     """Return a wide network trained on distorted copies of images.
 
-    Args:
-        data: Images and labels.
-        settings: Size of the network, number of epochs, and the seed.
-        advance: Called after each epoch.
+    `advance` is called after each epoch.
     """
     keras.utils.set_random_seed(settings.seed)
     model = networks.wide(settings, int(data.y.max()) + 1)
@@ -37,12 +34,7 @@ def trained_source(
 
 
 def distorted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Turn, scale, slant and move each image a little, at random.
-
-    Args:
-        images: Shape `(n, height, width, channels)`.
-        rng: Source of the randomness.
-    """
+    """Turn, scale, slant and move images `(n, height, width, channels)`."""
     count, height, width, _ = images.shape
     angle = rng.uniform(-0.2, 0.2, count)
     slant = rng.uniform(-0.2, 0.2, count)

@@ -19,16 +19,10 @@ def chosen(
     seeds: Iterable[int],
     validation: Callable[[int, float], float],
 ) -> float | None:
-    """Return the strength of the best mean validation accuracy.
+    """Return the strength of the best mean of `validation(seed, strength)`.
 
-    Args:
-        strengths: Candidates.
-        seeds: Seeds of the trials.
-        validation: Returns the validation accuracy for a seed and a strength.
-
-    Returns:
-        One of the strengths; the first of equally good ones, the only one
-        untried, `None` if there are none.
+    It is the first of equally good ones, the only one untried, `None` if
+    there are none.
     """
     if len(strengths) < 2:
         return next(iter(strengths), None)

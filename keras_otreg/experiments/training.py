@@ -19,12 +19,9 @@ from keras_otreg.models import TransferModel
 class Trainee:
     """A compiled model, and the plain network in it that learns.
 
-    Attributes:
-        model: What is trained.
-        student: What predicts; the same, or inside it.
-        fresh: Variables beside the student's weights that a training changes,
-            with their values before any step: those of the optimizer and of
-            adapters, and the state of penalties.
+    `fresh` has the variables beside the student's weights that a training
+    changes, with their values before any step: those of the optimizer and of
+    adapters, and the state of penalties.
     """
 
     model: keras.Model
@@ -40,12 +37,7 @@ class Trainee:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """Result of one training.
-
-    Attributes:
-        curve: Accuracies during the training, of shape `(points,)`.
-        seconds: Time of the training alone.
-    """
+    """Accuracies during a training, `(points,)`, and its time alone."""
 
     curve: np.ndarray
     seconds: float
@@ -78,15 +70,10 @@ def train(
     settings: Settings,
     batches: tf.data.Dataset | None = None,
 ) -> Outcome:
-    """Train on a few samples, and measure the accuracy at each point.
+    """Train on a few samples, and measure the accuracy on others at each point.
 
-    Args:
-        learner: What to train; its student stays as it ended.
-        start: Weights of the student to start from.
-        few: The samples to learn from, all of them in each step.
-        test: The samples to measure the accuracy on.
-        settings: Number of steps and points.
-        batches: What to give to `fit` instead of those samples.
+    All samples are in each step, unless there are `batches`. The student
+    begins with the weights `start`, and stays as it ended.
     """
     learner.restart(start)
     if batches is None:
@@ -114,10 +101,8 @@ def accuracy(model: keras.Model, data: Labelled) -> float:
 class Trainings:
     """Trainings on one problem, which share a learner where they can.
 
-    Args:
-        problem: What is learnt.
-        warm: Whether a new learner is trained a little first, so that its
-            compilation is not counted as training.
+    A `warm` one trains a new learner a little first, so that its compilation
+    is not counted as training.
     """
 
     def __init__(self, problem: Problem, warm: bool = False):
@@ -134,15 +119,8 @@ class Trainings:
     ) -> tuple[Trainee, Outcome]:
         """Train on a draw of labels, from weights of the same seed.
 
-        Args:
-            method: A `Method`, or something else with its `name`, `learner`
-                and `is_built_on_labels`.
-            strength: Of its penalty.
-            seed: Of the draw, of new weights and of batches.
-            data: To measure the accuracy on; the rest of the pool if `None`.
-
-        Returns:
-            The learner as it ended, and the `Outcome`.
+        The method has a `name`, a `learner` and `is_built_on_labels`. The
+        accuracy is measured on the data; on the rest of the pool if `None`.
         """
         problem = self.problem
         settings = problem.settings

@@ -11,22 +11,11 @@ INPUTS, SCALING = "pictures", "preprocessing"
 
 
 def application(name: str, size: int) -> keras.Model | None:
-    """A pretrained network, up to the mean of its last maps.
+    """Return a network of `keras.applications` up to its mean maps, `avg_pool`.
 
-    Each family of networks wants its pixels scaled in another way. What its
-    `preprocess_input` does is the same for all pixels, and so becomes a first
-    layer, of one pixel: the network takes pictures of values from 0 to 255.
-
-    Args:
-        name: As in `keras.applications`; case and hyphens do not matter.
-        size: Height and width of the pictures.
-
-    Returns:
-        A built `keras.Model` whose last layer is `avg_pool`, or `None` if
-        there is no such network.
-
-    Raises:
-        OSError: If its weights cannot be downloaded.
+    What its `preprocess_input` does to each pixel becomes a first layer: the
+    network takes pictures of values from 0 to 255. `None` if there is no
+    such network; case and hyphens of the name do not matter.
     """
     builders = {
         _plain(known): build

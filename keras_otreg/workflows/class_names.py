@@ -14,13 +14,7 @@ FILE = "classes.json"
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """Classes of a classifier, and the pictures that it takes.
-
-    Attributes:
-        names: Of the classes, in the order of its outputs.
-        shape: Height, width and channels of the pictures it was trained on,
-            whose values are from 0 to 255.
-    """
+    """Class names, in the order of the outputs, and the shape of pictures."""
 
     names: list[str]
     shape: tuple[int, int, int]
@@ -33,11 +27,6 @@ def save_classifier(
 
     A `.keras` file is an archive, in which Keras leaves other files alone;
     they are lost when Keras saves the model again.
-
-    Args:
-        model: The model.
-        path: Of the `.keras` file.
-        classes: Its classes.
     """
     with whole(path) as unfinished:
         model.save(unfinished)
@@ -62,14 +51,7 @@ def _text(classes):
 
 
 def classes_of(path: pathlib.Path) -> Classes | None:
-    """Read the classes of a model; `None` if nothing is known of them.
-
-    Args:
-        path: Of a `.keras` file, in which they are, or beside it.
-
-    Raises:
-        OSError: If `classes.json` is damaged.
-    """
+    """Read the classes of a model from its file, or from the one beside it."""
     text = None
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

@@ -7,7 +7,6 @@ import shlex
 import keras
 import numpy as np
 import rich.table
-import rich.text
 
 from keras_otreg import plots
 from keras_otreg.data import picture_parts, read_pictures
@@ -27,8 +26,6 @@ from keras_otreg.workflows.stages import output_folder, write_table
 
 TABLE = "layers.csv"
 FILES = {TRANSPORT: "transport.png", CKA: "cka.png", PERMUTED: "permuted.png"}
-# Light to dark, as in the pictures; letters are legible on all of them.
-SHADES = ("#f7fbff", "#c6dbef", "#6baed6", "#2171b5", "#08306b")
 
 
 def compare(
@@ -45,8 +42,8 @@ def compare(
 ) -> Similarity:
     """Compare all pairs of layers of two networks.
 
-    Prints a heat map, the layers that match, and the options with which
-    `keras-otreg compress` acts there.
+    Prints the layers that match, and the options with which `keras-otreg
+    compress` acts there.
 
     Args:
         first: Path of a network, a `.keras` file: the teacher of a penalty.
@@ -116,8 +113,7 @@ def _read(files, model, image_size):
 
 
 def _print(paths, data, found, console):
-    """Print the heat map, the pairs, and the command that uses them."""
-    console.print(_heat_map(paths, found))
+    """Print the pairs, and the command that uses them."""
     pairs = found.pairs()
     names = _names(paths)
     table = rich.table.Table(
@@ -139,33 +135,6 @@ def _print(paths, data, found, console):
         "To pull the second network towards the first one there:\n\n"
         + " \\\n    ".join([command, *at]),
     )
-
-
-def _heat_map(paths, found):
-    """Transport alignments, darker where layers are alike."""
-    names = _names(paths)
-    numbers = [str(k + 1) for k in range(len(found.columns))]
-    table = rich.table.Table(
-        names[0],
-        *numbers,
-        title=f"{TRANSPORT} with the layers of {names[1]}",
-        padding=(0, 0),
-    )
-    for name, values in zip(found.rows, found.values[TRANSPORT], strict=True):
-        table.add_row(name, *map(_cell, values))
-    table.caption = "columns: " + ", ".join(
-        f"{number} {name}"
-        for number, name in zip(numbers, found.columns, strict=True)
-    )
-    return table
-
-
-def _cell(value):
-    if not np.isfinite(value):
-        return ""
-    shade = min(len(SHADES) - 1, int(max(value, 0.0) * len(SHADES)))
-    ink = "#000000" if shade < 3 else "#ffffff"
-    return rich.text.Text(f"{value:.2f}", style=f"{ink} on {SHADES[shade]}")
 
 
 def _number(value):

@@ -16,13 +16,8 @@ LEAST = 1e-7
 class McNemar:
     """Two networks on the same pictures, compared by McNemar's exact test.
 
-    Attributes:
-        correct: Pictures that the first network classifies correctly.
-        other: Pictures that the second one does.
-        count: All pictures.
-        only: Pictures that only the first one, and only the second one,
-            classifies correctly.
-        p_value: Of the test.
+    `correct` and `other` of `count` pictures are classified correctly by the
+    first and by the second network, `only` by one of them alone.
     """
 
     correct: int

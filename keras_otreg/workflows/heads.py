@@ -128,17 +128,10 @@ def place_of(model: keras.Model) -> str:
 def with_new_head(
     teacher: keras.Model, at: str, classes: int, seed: int
 ) -> keras.Model:
-    """A copy of a network up to a layer, with a head for other classes.
+    """Return a copy of a network up to the layer `at`, with a new softmax head.
 
-    Args:
-        teacher: A Functional or Sequential model; it is not changed.
-        at: A layer of it, also of a network in it, as `features_of` tells.
-            Of maps, the head sees the means.
-        classes: Of the new task.
-        seed: Of the head's initial weights: the same gives the same.
-
-    Returns:
-        A model that predicts probabilities of the classes.
+    `at` may be a layer of a network in it, as `features_of` tells. Of maps,
+    the head sees the means. The seed is that of its initial weights.
 
     Raises:
         OSError: If the teacher has no such layer, or cannot be cut there.
@@ -200,18 +193,11 @@ def _unused(model, name):
 def classifier(
     model: keras.Model, classes: int, seed: int, role: str
 ) -> keras.Model:
-    """A copy of a network that predicts probabilities of some classes.
+    """Return a copy of a network that predicts probabilities of some classes.
 
-    Args:
-        model: A network, with a head for other classes or for these.
-        classes: How many.
-        seed: Of a new head, if it needs one.
-        role: What the network is called in an error.
-
-    Returns:
-        The same network if it predicts so many classes, with a softmax behind
-        it if it predicts logits; else, as of a sigmoid, the network under a
-        new head.
+    It is the same network if it predicts so many classes, with a softmax
+    behind it if it predicts logits; else, as of a sigmoid, the network under
+    a new head. `role` is the network's name in an error.
     """
     if model.output_shape != (None, classes):
         return with_new_head(model, features_of(model), classes, seed)

@@ -42,14 +42,8 @@ def known_layers(
 ) -> list[str]:
     """Return the paths of layers if a network has them all.
 
-    Args:
-        model: A built `keras.Model`.
-        paths: Paths that the user has given.
-        name: Of the network, for the error.
-        features: The layer behind which it has a new head, if it has one.
-
-    Raises:
-        ValueError: If there is no such layer; the message lists near matches.
+    `features` is the layer behind which it has a new head, if it has one;
+    `name` is that of the network, for an error, which lists near matches.
     """
     way_out = f"{INSPECT}."
     if features is not None:
@@ -63,19 +57,12 @@ def known_layers(
 
 
 def main_layers(model: keras.Model, most: int) -> list[str]:
-    """Paths of the layers that end the parts of a network.
+    """Return at most some paths of layers that end the parts of a network.
 
     Those are where branches meet, and poolings of all positions, but not the
     gates of channels inside a block; in a plain chain of layers, all behind
     which there is an activation. What comes behind the layer that the head
-    reads does not count.
-
-    Args:
-        model: A built `keras.Model`.
-        most: How many at most, evenly spaced; the last one is among them.
-
-    Returns:
-        Paths, from the input to the output.
+    reads does not count. They are evenly spaced, the last one among them.
     """
     specs = activation_specs(model) or {}
     last = place_of(model)

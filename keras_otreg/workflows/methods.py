@@ -32,12 +32,10 @@ SHOWN = ("epsilon", "cost")
 
 
 class Method:
-    """A method of learning from a teacher.
+    """A method of learning from a teacher, by its name in `TITLES`.
 
-    Args:
-        name: One of `TITLES`.
-        places: Layers of the student, and those of the teacher.
-        weight: Its strength; `None` to have it searched, or the default.
+    `places` maps layers of the student to those of the teacher; the weight is
+    `None` to have it searched, or to be the default.
     """
 
     def __init__(self, name: str, places: Mapping[str, str], weight: Any):
@@ -53,12 +51,10 @@ class Method:
         teacher: keras.Model | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> keras.Model:
-        """Return the student, or a `TransferModel` around it, to be trained.
+        """Return the student, or a `TransferModel` around it, for training.
 
-        Args:
-            student: A network, which is trained in place.
-            teacher: `None` for a copy of the student as it is.
-            values: From `draw`; defaults if not given.
+        The teacher is a copy of the student if `None`; the values are those
+        of `draw`, else the defaults.
         """
         if not self._is_of_weights:
             return TransferModel(student, teacher, self._penalties(values))
@@ -72,11 +68,7 @@ class Method:
     def check(
         self, student: keras.Model, teacher: keras.Model | None = None
     ) -> None:
-        """Build the model once, so that a misfit is found before training.
-
-        Raises:
-            ValueError: If a loss does not fit the shapes of its layers.
-        """
+        """Build the model once, so that a misfit is found before training."""
         self.model(copy_of(student), teacher)
 
     def settings(self, values: Mapping[str, Any] | None = None) -> dict:
@@ -92,13 +84,9 @@ class Method:
     def draw(
         self, seed: int, *, one_place: bool = False, rate: bool = False
     ) -> dict[str, Any]:
-        """Draw the values of a trial at random.
+        """Draw the values of a trial, also one of the places, and a rate.
 
-        Args:
-            seed: The same gives the same.
-            one_place: Whether to draw one of the places too; else the method
-                acts at all of them.
-            rate: Whether to draw a `"learning_rate"` too.
+        Without `one_place` the method acts at all places.
         """
         rng = random.Random(seed)
         values: dict[str, Any] = {}
@@ -137,16 +125,7 @@ class Method:
 
 
 def default_place(model: keras.Model, method: str, features: str) -> str:
-    """Return the default layer of a method: the one before the head.
-
-    Args:
-        model: A built model.
-        method: One of `TITLES`.
-        features: The layer of neurons that the head reads.
-
-    Returns:
-        The layer; for attention, which needs maps, the last one that has.
-    """
+    """The layer before the head; for attention the last one that has maps."""
     if method != "attention":
         return features
     maps = [

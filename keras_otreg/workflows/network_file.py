@@ -16,17 +16,9 @@ LONGEST = 300
 
 
 def network_in(path: pathlib.Path, role: str) -> keras.Model:
-    """Load a network from a file.
+    """Load a network from a `.keras` file, for a role that an error names.
 
-    Args:
-        path: Of a `.keras` file.
-        role: What the network is called in an error.
-
-    Returns:
-        A built `keras.Model`. If it has one output, that is a tensor.
-
-    Raises:
-        OSError: If there is none in the file.
+    If it has one output, that is a tensor.
     """
     if not path.is_file():
         raise OSError(f"no {role} {path}: expected a .keras file")

@@ -23,17 +23,10 @@ def title_of(teacher: str | os.PathLike[str] | keras.Model) -> str:
 def teacher_named(
     name: str | os.PathLike[str] | keras.Model, size: int
 ) -> keras.Model:
-    """Load the network to learn from.
+    """Load the network to learn from, for pictures of a size.
 
-    Args:
-        name: `"efficientnet-lite0"`, the path of a `.keras` file, the name of
-            a network of `keras.applications`, or a built model.
-        size: Height and width of the pictures, where the network is not in a
-            file.
-
-    Raises:
-        OSError: If there is no such network, or it cannot be downloaded.
-        ImportError: If a package that holds weights is not installed.
+    It is `"efficientnet-lite0"`, the path of a `.keras` file, the name of a
+    network of `keras.applications`, or a built model.
     """
     if isinstance(name, keras.Model):
         return name
@@ -57,13 +50,7 @@ def picture_shape(
 ) -> tuple[int, int, int]:
     """Height, width and channels of the pictures that a network takes.
 
-    Args:
-        model: A built model.
-        size: Height and width, where the network takes any.
-        role: Of the network, for an error.
-
-    Raises:
-        OSError: If it does not take pictures, or returns several tensors.
+    Where it takes any size, that is `size`. `role` is its name in an error.
     """
     if isinstance(model, TransferModel):
         raise OSError(

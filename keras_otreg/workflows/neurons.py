@@ -24,14 +24,10 @@ MOST = 0.5
 class Neurons:
     """Two layers as sets of neurons, and the plan between them.
 
-    Attributes:
-        at: Path of the student's layer.
-        teacher_at: Path of the teacher's.
-        plan: Of shape `(teacher neurons, student neurons)`.
-        before: Activations of the teacher, `(pictures, neurons)`.
-        after: Activations of the student.
-        own_plan: The plan between the teacher's layer and itself, where the
-            student began as a copy of the teacher; else `None`.
+    The plan has the shape `(teacher neurons, student neurons)`; `before` and
+    `after` are activations of teacher and student, `(pictures, neurons)`.
+    `own_plan` is the plan between the teacher's layer and itself, where the
+    student began as a copy of the teacher; else `None`.
     """
 
     at: str
@@ -129,11 +125,7 @@ def _shares(plan):
 def mean_activations(
     model: keras.Model, pictures: np.ndarray, paths: Sequence[str]
 ) -> list[np.ndarray]:
-    """Activations of layers on pictures, maps averaged over positions.
-
-    Returns:
-        For each path of a layer, an array of shape `(pictures, neurons)`.
-    """
+    """Activations of each layer, `(pictures, neurons)`, maps averaged."""
     parts = []
     for start in range(0, len(pictures), BATCH):
         seen = pictures[start : start + BATCH]
@@ -151,15 +143,11 @@ def neurons(
     loss: Any,
     same: bool,
 ) -> Neurons:
-    """Compare the neurons of two layers on some pictures.
+    """Compare the neurons of two layers on pictures.
 
-    Args:
-        teacher: The network that was learnt from.
-        student: The one that has learnt.
-        pictures: Of shape `(pictures, height, width, channels)`.
-        place: Paths of the student's layer and of the teacher's.
-        loss: The loss between them; its plan counts if it has one.
-        same: Whether the student began as a copy of the teacher.
+    `place` has the paths of the student's layer and of the teacher's; the
+    plan is that of the loss, if it has one. `same` tells whether the student
+    began as a copy of the teacher.
     """
     at, teacher_at = place
     planned = isinstance(loss, (RepresentationTransport, TransportAlignment))

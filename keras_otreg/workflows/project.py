@@ -46,13 +46,7 @@ TRAINING = ("epochs", "patience", "batch_size", "learning_rate", "seed")
 
 
 class Project:
-    """The stages of a command, and the files that it writes at the end.
-
-    Args:
-        run: Stages that are finished.
-        trainer: Trains networks.
-        bar: Shows progress.
-    """
+    """The stages of a command, and the files that it writes at the end."""
 
     def __init__(self, run: Run, trainer: Trainer, bar: Progress):
         self.run = run
@@ -62,13 +56,7 @@ class Project:
     def stage(
         self, name: str, title: str, work: Callable[[], Trained]
     ) -> Trained:
-        """Return the network of a stage, trained now or before.
-
-        Args:
-            name: Of its files.
-            title: Shown to people.
-            work: Trains.
-        """
+        """Return the network of a stage, trained now or before."""
         how = "finished before"
         was_there = self.run.is_finished(name)
         trained = self.run.stage(name, work)
@@ -114,18 +102,6 @@ class Project:
 
         A trial is a stage: those of an earlier search with the same settings
         are not trained again, and the weights of the best one are kept.
-
-        Args:
-            method: The method.
-            start: The network that every trial starts from.
-            trials: How many.
-            **draw: For `Method.draw`.
-
-        Returns:
-            The network of the best trial, and its values.
-
-        Raises:
-            FloatingPointError: If the numbers of all trials diverge.
         """
         found: list[tuple[Any, int, Trained, dict[str, Any]]] = []
         failure = None
@@ -194,18 +170,7 @@ class Project:
         loss: Any,
         same: bool,
     ) -> dict[str, Any]:
-        """Compare the neurons of two layers, on validation pictures.
-
-        Args:
-            teacher: The teacher.
-            student: The student.
-            place: Paths of the student's layer and of the teacher's.
-            loss: The loss between them.
-            same: Whether the student began as a copy of the teacher.
-
-        Returns:
-            `neurons` and the pictures `seen`, for a `ReportData`.
-        """
+        """`neurons` on validation pictures `seen`, for a `ReportData`."""
         files = self.trainer.parts["validation"]
         rng = np.random.default_rng(self.trainer.settings.seed)
         rows = np.sort(rng.permutation(len(files.paths))[:SEEN])
@@ -229,11 +194,7 @@ def begin(settings: Settings, *pictures: pathlib.Path) -> rich.console.Console:
 def few_pictures(
     folder: pathlib.Path, settings: Settings
 ) -> dict[str, PictureFiles]:
-    """The parts of a folder, with `shots` pictures of each class to train on.
-
-    Raises:
-        ValueError: If there are fewer.
-    """
+    """The parts of a folder, with `shots` training pictures of each class."""
     parts = picture_parts(folder, settings.seed)
     if settings.shots is not None:
         train = parts["train"]
@@ -257,17 +218,9 @@ def trained_project(
 ) -> Result:
     """Run a command that trains, and write its files.
 
-    Args:
-        command: Its name.
-        settings: Its settings.
-        parts: The pictures to train, validate and test on.
-        networks: Networks that the results depend on, by their roles.
-        shape: Height, width and channels of the pictures.
-        work: Trains the stages of a project; returns the data of the report.
-        console: To print to.
-        keep_statistics: As of `Trainer`.
-        digests: More pictures that the results depend on.
-        **identity: More settings that they depend on.
+    The results depend on the networks, by their roles, on more pictures
+    (`digests`) and on more settings (`identity`). `work` trains the stages of
+    a project, and returns the data of the report.
 
     Raises:
         ValueError: If the folder holds a run with other settings.

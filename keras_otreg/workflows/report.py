@@ -33,11 +33,7 @@ FILTERS = {
 
 
 def check_report() -> None:
-    """Raise if a package is missing that the report needs.
-
-    Raises:
-        ImportError: With the command that installs it.
-    """
+    """Raise if a package is missing that the report needs."""
     for package in ("jinja2", "matplotlib", "PIL"):
         checks.installed(package, EXTRA, "Reports")
 

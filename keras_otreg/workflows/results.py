@@ -60,22 +60,12 @@ class Result:
 class ReportData:
     """Data of a report.
 
-    Attributes:
-        title: Of the page.
-        lead: A sentence about the work.
-        results: The trained networks by their titles.
-        method: Title of the network that was trained by the method.
-        plain: Title of the one that it is compared with.
-        chosen: Title of the one that is best in validation: `model.keras`.
-        parts: The pictures.
-        settings: Names and values.
-        neurons: The neurons of the teacher and of the chosen network; `None`
-            if they are not compared, or were not trained.
-        seen: The pictures that neurons are compared on.
-        class_plan: A figure of the plan between classes, if there is one.
-        others: Titles and accuracies of networks that were not trained here.
-        strengths: Options of the command that set the strength.
-        search: An option that searches the strength, with its value.
+    `results` are the trained networks by their titles: that of the method,
+    that which it is compared with (`plain`), and the one that is best in
+    validation (`chosen`), which is `model.keras`. `neurons` compares those of
+    the teacher and of the chosen network on the pictures `seen`; `others` has
+    accuracies of networks that were not trained here. `strengths` are the
+    options of the command for the strength, `search` one that searches it.
     """
 
     title: str

@@ -56,14 +56,10 @@ def similarity(
     layers: tuple[Sequence[str], Sequence[str]],
     advance: Callable[[], None] = lambda: None,
 ) -> Similarity:
-    """Compare layers of two networks on some pictures.
+    """Compare layers of two networks on the pictures that each of them takes.
 
-    Args:
-        first: A built `keras.Model`.
-        second: Another one.
-        pictures: The pictures as each of the two takes them.
-        layers: Paths of layers of each.
-        advance: Called after each pair of layers.
+    `layers` has the paths for each network; `advance` is called after each
+    pair of layers.
     """
     found = [
         mean_activations(model, x, paths)

@@ -18,15 +18,11 @@ RUN, STAGES = "run.json", "stages"
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A network that a stage has trained.
+    """A network that a stage has trained, a plain Keras model.
 
-    Attributes:
-        model: The network, a plain Keras model.
-        history: Logs of each epoch.
-        best: Epoch that the weights are of, from 1.
-        seconds: Time of the training.
-        predictions: Probabilities of shape `(pictures, classes)` for
-            `"validation"` and `"test"`.
+    `history` has the logs of each epoch; the weights are those of the `best`
+    one, from 1. `predictions` are the probabilities of `"validation"` and
+    `"test"`, of shape `(pictures, classes)`.
     """
 
     model: keras.Model
@@ -37,18 +33,11 @@ class Trained:
 
 
 class Run:
-    """The stages of a command; started again, it does what is missing.
+    """The stages of a command in a folder; started again, it does the rest.
 
     A stage is on disk as a whole or not at all: an interrupted one starts
-    anew, with the same seed. Until a stage is finished, by whatever command,
-    other settings are accepted.
-
-    Args:
-        folder: An existing folder.
-        settings: What the results depend on, in JSON.
-
-    Raises:
-        ValueError: If the folder holds a run with other settings.
+    anew, with the same seed. Once a stage is finished, by whatever command,
+    other settings, of which the results depend, are refused.
     """
 
     def __init__(self, folder: pathlib.Path, settings: Mapping[str, Any]):
@@ -99,17 +88,9 @@ class Run:
 
 
 def output_folder(folder: pathlib.Path, *pictures: pathlib.Path) -> None:
-    """Make a folder, and check that it can be written to.
+    """Make a folder outside of the pictures, and check that it is writable.
 
     Also keeps TensorFlow from logging each model that it traces again.
-
-    Args:
-        folder: The folder.
-        *pictures: Folders of pictures, in which it may not lie.
-
-    Raises:
-        OSError: If it cannot be written to.
-        ValueError: If it lies in a folder of pictures.
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for data in pictures:

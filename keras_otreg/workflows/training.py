@@ -23,13 +23,9 @@ HEAD_EPOCHS, HEAD_RATE = 100, 3e-3
 class Trainer:
     """Trainer of networks on the parts of a picture folder.
 
-    Args:
-        parts: Pictures for `"train"`, `"validation"` and `"test"`.
-        shape: Height, width and channels of the networks' inputs.
-        settings: Of the training.
-        bar: Shows progress: its `watch(title, epochs)` returns a callback.
-        keep_statistics: Whether batch normalisation keeps its statistics,
-            which small batches of few pictures would make worse.
+    `bar.watch(title, epochs)` returns a callback that shows progress. By
+    `keep_statistics` batch normalisation keeps its statistics, which small
+    batches of few pictures would make worse.
     """
 
     def __init__(
@@ -83,18 +79,11 @@ class Trainer:
         data: Any = None,
         learning_rate: float | None = None,
     ) -> Trained:
-        """Train a copy of a network, and return its best epoch.
+        """Train a copy of a plain network, and return its best epoch.
 
-        Args:
-            title: Shown with the progress.
-            start: A plain network to start from, which is not changed.
-            wrap: Returns what is trained, such as a `TransferModel` around
-                the copy.
-            data: Batches to train on; `shuffled()` if not given.
-            learning_rate: That of the settings if not given.
-
-        Returns:
-            The `Trained` network, as plain as `start`.
+        `wrap` returns the model to train, such as a `TransferModel` around the
+        copy. The data are `shuffled()` and the learning rate is that of the
+        settings if not given.
         """
         begin = time.perf_counter()
         settings = self.settings
@@ -148,15 +137,8 @@ class BestEpoch(keras.callbacks.Callback):
     """Callback that restores the best epoch and stops without progress.
 
     An epoch is better if its validation accuracy is higher or, of equal
-    accuracies, its validation cross-entropy lower.
-
-    Args:
-        network: The network whose weights are kept, such as the student in
-            the model that is trained.
-        patience: Epochs without progress that end the training.
-
-    Attributes:
-        epoch: The best epoch, from 1.
+    accuracies, its validation cross-entropy lower. The weights are those of
+    `network`, such as the student in the model; `epoch` is the best, from 1.
     """
 
     def __init__(self, network: keras.Model, patience: int):

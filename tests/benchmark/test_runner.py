@@ -140,7 +140,6 @@ TITLES = "task,method,phase,seed,strength,key,validation,test,seconds\r\n"
         "\x00\x01garbage",
         "garbage\n",
         "task,method,seed\nx,y,0\n",
-        TITLES.removesuffix("\r\n"),
         TITLES + GOOD.replace(",key", ""),
         TITLES + GOOD.replace("1.5", "1.5,2"),
         TITLES + GOOD.replace(",0,", ",zero,"),
@@ -159,20 +158,6 @@ def test_a_table_that_is_none_is_named_and_left_as_it_is(text, tmp_path):
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
     assert path.read_bytes() == text.encode()
-
-
-def test_bytes_that_are_no_text_are_no_table(tmp_path):
-    path = tmp_path / "cells.csv"
-    path.write_bytes(b"\xff\xfe\n")
-    with pytest.raises(ValueError, match="--out"):
-        read_cells(path)
-
-
-@pytest.mark.parametrize("left", [1, 5, 20])
-def test_a_last_line_that_was_cut_off_is_done_again(left, tmp_path):
-    path = tmp_path / "cells.csv"
-    path.write_text(TITLES + GOOD + GOOD[:left], encoding="utf-8", newline="")
-    assert read_cells(path) == [CELL]
 
 
 def test_more_labels_than_there_are_is_said_after_the_table(

@@ -1,9 +1,11 @@
 import dataclasses
+import io
 
 import numpy as np
-import pytest
+from rich.console import Console
 
-from keras_otreg.demo import report
+from keras_otreg.data import Labelled
+from keras_otreg.demo import Settings, Task, report
 from keras_otreg.demo.report import Result
 
 NOISE = 0.01 * np.sin(np.arange(8))
@@ -23,30 +25,25 @@ def results(transport, narrow_transport=0.7, seeds=8):
     return [dataclasses.replace(row, curves=row.curves[:seeds]) for row in rows]
 
 
-@pytest.mark.parametrize(
-    ("transport", "winner", "is_clear"),
-    [
-        (0.9, "transport", True),
-        (0.7, "plain fine-tuning", True),
-        (0.801, "transport", False),
-        (0.799, "plain fine-tuning", False),
-    ],
-)
-def test_the_highest_mean_is_named_and_luck_is_not_called_a_win(
-    transport, winner, is_clear
-):
-    sentence = next(report.conclusions(results(transport)))
-    assert sentence.startswith(f"Same network: {winner} has the highest mean")
-    assert ("not clearly better" in sentence) != is_clear
+def shown(found):
+    console = Console(file=io.StringIO(), width=120)
+    task = Task(*[Labelled(np.zeros(10), np.arange(10))] * 4)
+    report.show(found, task, Settings(strengths=()), console)
+    return console.file.getvalue()
 
 
-def test_a_method_that_loses_is_not_named():
-    _, narrow = report.conclusions(results(0.7, narrow_transport=0.5))
-    assert "from scratch has the highest mean, 0.6" in narrow
-    assert "transport" not in narrow
+def test_the_gain_over_learning_without_a_penalty_is_in_the_table():
+    lines = shown(results(0.9, narrow_transport=0.5)).splitlines()
+    rows = [line.split() for line in lines if " transport " in line]
+    assert [row[-4] for row in rows] == ["+0.100", "-0.100"]
+    assert "plain fine-tuning or from scratch" in " ".join(
+        " ".join(lines).split()
+    )
+    (plain,) = (line for line in lines if " plain fine-tuning  " in line)
+    assert "[" not in plain
 
 
-def test_few_seeds_prove_nothing():
-    sentence = next(report.conclusions(results(0.9, seeds=2)))
-    assert "so few seeds" in sentence
-    assert "clearly" not in sentence
+def test_few_seeds_have_no_interval():
+    text = shown(results(0.9, seeds=2))
+    assert "+0.1" in text
+    assert "[" not in text

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from keras_otreg import checks
 from keras_otreg.experiments.statistics import DECIMALS
@@ -16,18 +17,9 @@ NUMBERS = ("strength", "validation", "test", "seconds")
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One training.
+    """One training: a `TRIAL` to choose a strength by, or one to `REPORT`.
 
-    Attributes:
-        task: Name of the task.
-        method: Name of the method.
-        phase: `TRIAL`, to choose a strength by, or `REPORT`.
-        seed: Seed of the draw of labels and of the new weights.
-        strength: Strength of the penalty; `None` for none.
-        key: Digest of other settings, see `Comparison.key`.
-        validation: Accuracy on the validation data.
-        test: Accuracy on the test data; `None` for a trial.
-        seconds: Time of the training.
+    `key` is `Comparison.key`; a trial has no accuracy on test data.
     """
 
     task: str
@@ -76,24 +68,21 @@ class Cells:
 def read_cells(path: pathlib.Path) -> list[Cell]:
     """Read a file of `write_cells`; columns of other names are ignored.
 
-    If the file ends within a line, that line is left out.
-
     Raises:
         ValueError: If it is not such a file, in one line.
     """
+    row: Any = None
     try:
-        *lines, _ = path.read_text(encoding="utf-8").split("\n")
-        titles, *rows = [row for row in csv.reader(lines) if row] or [[]]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise checks.entries.no_cells(path, FIELDS, str(error)) from error
-    if not set(FIELDS) <= set(titles):
-        raise checks.entries.no_cells(path, FIELDS, titles)
-    cells = []
-    for row in rows:
-        try:
-            cells.append(_cell(dict(zip(titles, row, strict=True))))
-        except ValueError as error:
-            raise checks.entries.no_cells(path, FIELDS, row) from error
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            row = reader.fieldnames or []
+            if not set(FIELDS) <= set(row):
+                raise checks.entries.no_cells(path, FIELDS, row)
+            cells = []
+            for row in reader:
+                cells.append(_cell(row))
+    except (csv.Error, ValueError) as error:
+        raise checks.entries.no_cells(path, FIELDS, row) from error
     return cells
 
 
@@ -103,10 +92,11 @@ def write_cells(cells: Sequence[Cell], path: pathlib.Path) -> None:
 
 
 def _cell(row):
-    row = {name: row[name] for name in FIELDS}
+    if None in row or None in row.values():
+        raise csv.Error
     numbers = {k: float(row[k]) if row[k] else None for k in NUMBERS}
-    checks.one_of(row["phase"], (TRIAL, REPORT), "phase")
-    checks.non_negative(numbers["validation"], "validation")
-    if row["phase"] == REPORT:
-        checks.non_negative(numbers["test"], "test")
+    phase = checks.one_of(row["phase"], (TRIAL, REPORT), "phase")
+    for name in ("validation", "test") if phase == REPORT else ("validation",):
+        checks.non_negative(numbers[name], name)
+    row = {name: row[name] for name in FIELDS}
     return Cell(**{**row, **numbers, "seed": int(row["seed"])})

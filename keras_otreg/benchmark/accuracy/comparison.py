@@ -82,9 +82,6 @@ def quick(comparison: Comparison) -> Comparison:
 
     Nothing is chosen: each method has the middle one of its strengths. Both
     methods that others are compared with are part of any.
-
-    Raises:
-        ValueError: If none of the tasks is quick.
     """
     checks.entries.some_quick(task.quick for task in comparison.tasks)
     protocol = comparison.protocol

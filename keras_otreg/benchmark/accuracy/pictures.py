@@ -33,16 +33,10 @@ def digest_of(data: pathlib.Path) -> str:
 
 
 def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
-    """Prepare a transfer to a folder of pictures.
-
-    Args:
-        entry: The task.
-        seed: Not used: the source network is given.
-        data: A folder with the folders `PARTS`.
+    """Prepare a transfer to a folder of pictures, with the folders `PARTS`.
 
     Raises:
-        ImportError: If the weights of the source network are not installed.
-        OSError: If the network has no such layer.
+        OSError: If the network has no layer `frozen_to`.
         ValueError: If the folders hold no pictures, or too few to label.
     """
     settings = Settings(

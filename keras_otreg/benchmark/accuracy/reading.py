@@ -19,13 +19,9 @@ KINDS = {"small": SmallTask, "folder": FolderTask}
 
 
 def read(path: pathlib.Path = PACKAGED) -> Comparison:
-    """Read a comparison from a YAML file.
-
-    Args:
-        path: A file like the packaged one, which explains itself.
+    """Read a comparison from a YAML file like the packaged one.
 
     Raises:
-        ImportError: If PyYAML is not installed.
         OSError: If the file cannot be read.
         ValueError: If it says something unknown, in one line.
     """

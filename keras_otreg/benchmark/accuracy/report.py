@@ -40,14 +40,10 @@ RANKED = (
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """A method on a task.
+    """A method on a task, with the strength that was chosen.
 
-    Attributes:
-        task: Name of the task.
-        method: Name of the method.
-        strength: The one that was chosen; `None` for a method without.
-        validation: Mean validation accuracy of the reported trainings.
-        tests: The test accuracies, of shape `(seeds,)`.
+    `validation` is the mean accuracy of the reported trainings; `tests` are
+    their test accuracies, of shape `(seeds,)`.
     """
 
     task: str
@@ -113,10 +109,9 @@ def _summary(comparison, task, method, cells):
 
 
 def differences(found: Sequence[Summary], name: str) -> dict[Any, Interval]:
-    """Test accuracy of all methods minus that of one, on the tasks of both.
+    """Intervals of test accuracies minus those of one method.
 
-    Returns:
-        The `Interval` by the pair of the task and the method.
+    The keys are pairs of a task and a method, on the tasks of both.
     """
     others = {x.task: x.tests for x in found if x.method == name}
     return {
@@ -129,15 +124,9 @@ def differences(found: Sequence[Summary], name: str) -> dict[Any, Interval]:
 def mean_ranks(
     found: Sequence[Summary], value: str
 ) -> dict[str, tuple[float, int]]:
-    """The mean rank of each method, and on how many tasks it was ranked.
+    """Mean rank of each method, and on how many tasks; best first.
 
-    Args:
-        found: Summaries of several tasks.
-        value: By which to rank: `"validation"`, or `"test"`.
-
-    Returns:
-        For each method the mean of its ranks, from 0 for the best on a task
-        to 1 for the worst, and the number of tasks; best first.
+    Ranks by `"validation"` or `"test"` go from 0 for the best to 1.
     """
     stats = checks.installed("scipy.stats", "benchmark", "Ranks")
     ranks = collections.defaultdict(list)
@@ -159,11 +148,7 @@ def write(
 ) -> None:
     """Write a table and a picture, and print the table.
 
-    Args:
-        comparison: What was measured.
-        folder: Where the cells are, and where to write.
-        skipped: For each task that could not be run, why.
-        console: A `rich.console.Console`.
+    `skipped` has the reason for each task that could not be run.
     """
     found = summaries(comparison, Cells(folder / CELLS))
     for name, reason in skipped.items():
@@ -183,13 +168,8 @@ def write_page(
 ) -> None:
     """Write the section on accuracy of a page, and its picture.
 
-    Args:
-        comparison: What was measured.
-        folder: Where the results are.
-        page: A Markdown file; made if it is not there.
-
     Raises:
-        OSError: If there are no results.
+        OSError: If there are no results in the folder.
     """
     found = summaries(comparison, Cells(folder / CELLS))
     if not found:

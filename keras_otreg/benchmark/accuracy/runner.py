@@ -34,14 +34,7 @@ def run(
     data: pathlib.Path | None,
     console: Any,
 ) -> None:
-    """Measure what was not measured yet, and write all results.
-
-    Args:
-        comparison: What to measure.
-        folder: An existing folder, with the results so far if there are any.
-        data: Pictures for the tasks that need them, with the folders `train`,
-            `validation` and `test`.
-        console: A `rich.console.Console`.
+    """Measure what was not measured yet, and write all results into a folder.
 
     Raises:
         ValueError: If the results so far are those of other pictures; or if a
@@ -108,13 +101,8 @@ def measure(
 ) -> None:
     """Choose a strength on validation data, and report on test data.
 
-    Args:
-        comparison: The protocol.
-        task: The task.
-        method: The method.
-        cells: The results; what is there is not measured again.
-        trainings: Prepares the task; called if something is to be measured.
-        advance: Called for each cell.
+    Cells that are there are not measured again: `trainings` prepares the task
+    when it is first called. `advance` is called for each cell.
     """
     key = comparison.key(task, method)
 

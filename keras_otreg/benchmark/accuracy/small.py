@@ -30,10 +30,7 @@ VALIDATION = 25
 def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
     """Prepare a transfer between digits or letters.
 
-    Args:
-        entry: The task.
-        seed: Of the source network.
-        folder: Where trained source networks are kept.
+    Trained source networks are kept in the folder.
 
     Raises:
         ImportError: If the data are not installed.
