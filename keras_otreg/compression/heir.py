@@ -30,6 +30,8 @@ from keras_otreg.compression.running import Run, Samples, passed
 
 # Rows that a fit sees: at least so many, and so many for each unknown.
 ROWS, ROWS_PER_INPUT = 20000, 10
+# The same where each channel has a fit of its own.
+ROWS_OF_EACH = 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +174,7 @@ class Heir:
         outs = self._at(call.outputs[0])
         scale, shift = scale_and_shift(norm, outs)
         prior = self._prior(rule, call, known, outs) * scale
-        kernel, constant, explained, rows = self._regress(
+        kernel, constant, explained, size = self._regress(
             index, source, prior, (outs, scale, shift)
         )
         is_normalised = chain_after(self.own.graph, index).norm is not None
@@ -191,7 +193,7 @@ class Heir:
         of = self.known.graph.shapes[known.outputs[0]][-1]
         (group,) = self.own.layouts[call.outputs[0]]
         plan = self.plans.get(group)
-        return Fit(call.path, known.path, outs, of, plan, float(share), *rows)
+        return Fit(call.path, known.path, outs, of, plan, float(share), *size)
 
     def _regress(self, index, source, prior, target):
         """Regress what a layer is to return on what it takes."""
@@ -202,9 +204,12 @@ class Heir:
         outs, scale, shift = target
         prior = prior.reshape(-1, prior.shape[-1])
         sizes = self.own.graph.shapes[chain.end][1:-1]
-        where = self._where(sizes, len(prior))
         linear = affine.without_activation(known.layer)
         each = isinstance(rule, ConvolvesEach)
+        least = ROWS_OF_EACH if each else ROWS
+        rows = max(least, ROWS_PER_INPUT * len(prior))
+        of_sample = max(1, -(-rows // self.samples.count))
+        where = positions(sizes, of_sample, self.seed)
         kind = RegressionOfEach if each else Regression
         regression = kind(len(prior), len(outs))
         for first, (new, old) in passed(
@@ -223,14 +228,8 @@ class Heir:
             x = rule.rows(call.layer, new[call.inputs[0]], where)
             regression.add(x, z, first)
         intercept = affine.has_bias(call.layer) or chain.norm is not None
-        rows = self.samples.count * len(where), len(prior)
-        return *regression.solve(prior, self.ridge, intercept), rows
-
-    def _where(self, shape, inputs):
-        """Positions of a map that a fit looks at, the same in each sample."""
-        rows = max(ROWS, ROWS_PER_INPUT * inputs)
-        each = max(1, -(-rows // max(self.samples.count, 1)))
-        return positions(shape, each, self.seed)
+        size = self.samples.count * len(where), len(prior)
+        return *regression.solve(prior, self.ridge, intercept), size
 
     def _prior(self, rule, call, known, outs):
         """The teacher's kernel on the neurons that stay.

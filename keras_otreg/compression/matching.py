@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_otreg import checks
@@ -13,7 +12,7 @@ from keras_otreg.compression.channels import Traced, rule_of
 from keras_otreg.compression.running import Samples
 
 # Positions of a map that are looked at to choose neurons.
-POSITIONS = 64
+POSITIONS = 32
 
 
 def same_layers(own: Traced, known: Traced) -> bool:
@@ -153,8 +152,7 @@ def covariances(
             takers.setdefault(call.inputs[0], index)
     sums: dict[tuple[int, int], list[Any]] = {}
     for batch in samples:
-        tensors = [keras.ops.convert_to_tensor(x) for x in batch]
-        live = dict(zip(traced.graph.inputs, tensors, strict=True))
+        live = dict(zip(traced.graph.inputs, batch, strict=True))
         for index, call in enumerate(calls):
             key = call.inputs[0] if call.inputs else -1
             if takers.get(key) == index and wanted & set(traced.layouts[key]):

@@ -30,48 +30,39 @@ class Price(NamedTuple):
 class Prices:
     """The price of a network as a function of its widths.
 
+    A layer that mixes channels costs in proportion to the product of the
+    numbers of its inputs and outputs, others in proportion to one of them.
+
     Args:
         traced: The network, whose sizes of maps are known.
     """
 
     def __init__(self, traced: Traced):
-        self._traced = traced
-        self._calls = []
+        self._groups = {k: i for i, k in enumerate(traced.groups.roots())}
+        calls = traced.graph.calls
+        # How often a group is in the inputs and in the outputs of a call.
+        shape = 2, len(calls), len(self._groups)
+        self._counts = np.zeros(shape, int)
+        # Parameters and operations by inputs * outputs, inputs and outputs.
+        self._rates = np.zeros((len(calls), 2, 3))
         seen: set[int] = set()
-        for call in traced.graph.calls:
+        for i, call in enumerate(calls):
+            for end, keys in enumerate((call.inputs[:1], call.outputs[:1])):
+                for k in (k for key in keys for k in traced.layouts[key]):
+                    self._counts[end, i, self._groups[k]] += 1
             is_new = id(call.layer) not in seen
             seen.add(id(call.layer))
-            self._calls.append((call, is_new, _work(traced.graph, call)))
+            if call.inputs and getattr(call.layer, "weights", ()):
+                held, done = _rates(traced, call)
+                self._rates[i] = np.multiply(held, is_new), done
 
-    def of_call(self, index: int, widths: Mapping[int, int]) -> Price:
-        """The price of one call; its weights count in the first alone."""
-        call, is_new, work = self._calls[index]
-        weights = getattr(call.layer, "weights", ())
-        if not call.inputs or not weights:
-            return Price(0, 0)
-        ins, outs = (
-            sum(widths[k] for k in self._traced.layouts[key])
-            for key in (call.inputs[0], call.outputs[0])
-        )
-        rule = rule_of(call.layer)
-        held = sum(int(np.prod(x.shape)) for x in weights)
-        if isinstance(rule, Mixes):
-            positions = rule.kernel_positions(call.layer)
-            groups = getattr(call.layer, "groups", 1)
-            kernel = positions * ins // groups * outs
-            bias = outs if affine.has_bias(call.layer) else 0
-            first = rule.first_half(call.layer) * ins
-            flops = 2 * work * (kernel + first)
-            return Price(is_new * (kernel + bias + first), flops)
-        before = self._traced.groups.width(
-            self._traced.layouts[call.outputs[0]]
-        )
-        held = held * outs // max(before, 1)
-        flops = 0
-        if isinstance(rule, ConvolvesEach):
-            positions = int(np.prod(call.layer.kernel_size))
-            flops = 2 * work * positions * outs
-        return Price(is_new * held, flops)
+    def of_calls(self, widths: Mapping[int, int]) -> list[Price]:
+        """The price of each call; weights count in the first that has them.
+
+        Args:
+            widths: Number of neurons of each group.
+        """
+        return [Price(*map(int, x)) for x in self._found(widths)]
 
     def __call__(self, widths: Mapping[int, int]) -> Price:
         """The price of the whole network.
@@ -79,10 +70,29 @@ class Prices:
         Args:
             widths: Number of neurons of each group.
         """
-        total = Price(0, 0)
-        for index in range(len(self._calls)):
-            total = total + self.of_call(index, widths)
-        return total
+        return Price(*map(int, self._found(widths).sum(axis=0)))
+
+    def _found(self, widths):
+        ins, outs = self._counts @ np.array([widths[k] for k in self._groups])
+        factors = np.stack([ins * outs, ins, outs], axis=-1)
+        return np.rint((self._rates @ factors[..., None])[..., 0])
+
+
+def _rates(traced, call):
+    """What a call holds and does for each input and output."""
+    layer, rule = call.layer, rule_of(call.layer)
+    work = _work(traced.graph, call)
+    if isinstance(rule, Mixes):
+        kernel = rule.kernel_positions(layer) / getattr(layer, "groups", 1)
+        first = rule.first_half(layer)
+        done = 2 * work * kernel, 2 * work * first, 0
+        return (kernel, first, affine.has_bias(layer)), done
+    width = traced.groups.width(traced.layouts[call.outputs[0]])
+    held = sum(int(np.prod(x.shape)) for x in layer.weights)
+    positions = 0
+    if isinstance(rule, ConvolvesEach):
+        positions = int(np.prod(layer.kernel_size))
+    return (0, 0, held / max(width, 1)), (0, 0, 2 * work * positions)
 
 
 def _work(graph, call):

@@ -39,9 +39,9 @@ def summary_rows(teacher: keras.Model) -> list[Row]:
     traced = Traced.of(teacher)
     groups = traced.groups
     widths = {k: groups[k].size for k in groups.roots()}
-    prices = Prices(traced)
+    prices = Prices(traced).of_calls(widths)
     rows = []
-    for index, call in enumerate(traced.graph.calls):
+    for call, price in zip(traced.graph.calls, prices, strict=True):
         layout = traced.layouts[call.outputs[0]]
         owners = dict.fromkeys(x for k in layout for x in groups[k].owners)
         owners.pop(call.path, None)
@@ -52,7 +52,7 @@ def summary_rows(teacher: keras.Model) -> list[Row]:
                 type(call.layer).__name__,
                 groups.width(layout),
                 tuple(owners),
-                prices.of_call(index, widths),
+                price,
                 "; ".join(sorted(reasons)),
             )
         )

@@ -75,6 +75,13 @@ def soak_parts(options):
     }
 
 
+def pruning_parts(options):
+    """Narrow networks of this library and of Torch-Pruning."""
+    import pruning
+
+    return {"peer": lambda: pruning.peer(options.quick)}
+
+
 def write_page(kind, results, options):
     """Writes the section of a page, and what is drawn for it."""
     if kind == "scaling":
@@ -86,6 +93,14 @@ def write_page(kind, results, options):
         import soak
 
         about = ["## Long trainings", soak.ABOUT]
+    elif kind == "pruning":
+        import pruning
+        import torch_pruning
+
+        about = [
+            "## Beside Torch-Pruning",
+            pruning.ABOUT.format(version=torch_pruning.__version__, seeds=5),
+        ]
     else:
         about = ["## Speed", SPEED, *drawn(results, options.page)]
     results.write_page(options.page, kind, about)
@@ -121,7 +136,12 @@ def growth(seconds):
     return figure
 
 
-KINDS = {"speed": speed_parts, "scaling": scaling_parts, "soak": soak_parts}
+KINDS = {
+    "speed": speed_parts,
+    "scaling": scaling_parts,
+    "soak": soak_parts,
+    "pruning": pruning_parts,
+}
 
 
 def parser():
