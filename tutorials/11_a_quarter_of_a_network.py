@@ -45,7 +45,7 @@ def accuracy(model):
     return compiled(model).evaluate(x_test, y_test, verbose=0)[1]
 
 
-compiled(teacher).fit(x, y, batch_size=64, epochs=5, verbose=0)
+compiled(teacher).fit(x, y, batch_size=64, epochs=10, verbose=0)
 print(f"teacher: {teacher.count_params():,} weights, {accuracy(teacher):.3f}")
 
 # %% [markdown]
