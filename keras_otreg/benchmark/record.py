@@ -62,10 +62,9 @@ def write_about(path: pathlib.Path, **more: Any) -> None:
 
 def read_about(path: pathlib.Path) -> dict[str, Any]:
     """Read a file of `write_about`."""
-    with checks.whole_record(path):
+    with checks.undamaged(path, f"Delete '{path.parent}'"):
         about = dict(json.loads(path.read_text(encoding="utf-8")))
-        checks.all_there(about, ("command",))
-    return about
+        return {"command": about.pop("command"), **about}
 
 
 def origin(
@@ -89,7 +88,15 @@ def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
     begin = f"<!-- {name}: written by `--page` -->"
     end = f"<!-- {name}: end -->"
     text = page.read_text(encoding="utf-8") if page.exists() else "# Results\n"
-    checks.whole_section(text, begin, end, page)
+    counts = text.count(begin), text.count(end)
+    if counts not in ((0, 0), (1, 1)) or text.find(begin) > text.find(end):
+        raise checks.invalid(
+            f"'{begin}' and, below it, '{end}' in '{page}', once each, or "
+            "neither",
+            "{} and {} of them, or in another order".format(*counts),
+            "Delete what is left of that section and of its marks, to have it "
+            "written at the end of the page",
+        )
     before, after = f"{text.rstrip()}\n\n", "\n"
     if begin in text:
         before, rest = text.split(begin)

@@ -1,17 +1,5 @@
 """Checks that many files share, and the words of all errors of arguments."""
 
-from keras_otreg.checks import entries
-from keras_otreg.checks.folders import (
-    all_there,
-    apart,
-    outside,
-    same_pictures,
-    same_run,
-    some_readable,
-    whole_record,
-    whole_result,
-    whole_section,
-)
 from keras_otreg.checks.networks import (
     built_model,
     channels_last,
@@ -21,6 +9,7 @@ from keras_otreg.checks.networks import (
     single_tensor,
     some_layers,
 )
+from keras_otreg.checks.runs import same_run, undamaged
 from keras_otreg.checks.samples import (
     class_counts,
     cost_matrix,

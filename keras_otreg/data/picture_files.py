@@ -210,7 +210,8 @@ def _check_classes(found, known, folder):
             f"a folder of pictures. Received: '{folder}' with {len(found)} "
             f"such folders: {found}{way_out}"
         )
-    checks.some_readable(found, folder)
+    if not found:
+        raise checks.invalid(f"pictures in '{folder}'", "none that can be read")
     unknown = sorted(set(found) - set(known or found))
     if unknown:
         raise ValueError(

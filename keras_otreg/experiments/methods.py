@@ -57,7 +57,6 @@ class Method:
         checks.instance_of(self.strengths, tuple, strengths, "a list")
         for strength in self.strengths:
             checks.positive(strength, strengths)
-        checks.entries.distinct(self.strengths, strengths)
         arguments = f"{self.name}: arguments"
         checks.instance_of(self.arguments, dict, arguments, "keys and values")
         checks.one_of(self.at, PLACES, f"{self.name}: at")
@@ -98,7 +97,9 @@ def penalties(
     try:
         loss = kind(**arguments)
     except (TypeError, ValueError) as error:
-        raise checks.entries.arguments(method.name, error) from error
+        raise ValueError(
+            f"Invalid arguments in entry `{method.name}`. {error}"
+        ) from error
     return Penalty.at_each(loss, dict(pairs), weight=strength)
 
 
@@ -121,9 +122,14 @@ def _starting_point(kind, method, problem, strength, few, student):
 
 
 def _penalties(method, problem, strength, few, student):
-    pairs = checks.entries.some_places(
-        problem.places[method.at], method.name, method.at
-    )
+    pairs = problem.places[method.at]
+    if not pairs:
+        raise checks.invalid(
+            f"layers for the method {method.name!r} to act at",
+            f"at: {method.at!r}, of which a task of this kind, or what it does "
+            "not freeze, has none",
+            "Name other methods under `methods` of the task",
+        )
     terms = penalties(method, pairs, strength)
     return TransferModel(student, problem.teacher, terms)
 

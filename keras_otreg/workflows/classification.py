@@ -259,7 +259,10 @@ def _pictures_of(named):
         else:
             files.append(path)
     readable = decodable([str(x) for x in files])
-    checks.some_readable(readable, named[0])
+    if not readable:
+        raise checks.invalid(
+            f"pictures in '{named[0]}'", "none that can be read"
+        )
     left_out = [str(x) for x in files if str(x) not in set(readable)]
     if left_out:
         warnings.warn(

@@ -80,7 +80,7 @@ def compress(
         network_in(paths[1], "student"),
     )
     shape = picture_shape(small, given.image_size, "student")
-    checks.same_pictures(picture_shape(teacher, shape[0], "model"), shape)
+    _check_pictures(picture_shape(teacher, shape[0], "model"), shape)
     parts = few_pictures(pathlib.Path(data), given)
     classes = len(parts["train"].class_names)
     small = classifier(small, classes, given.seed, "student")
@@ -164,3 +164,23 @@ def _of_teacher(trainer, teacher: keras.Model):
         for part, found in trainer.predictions(teacher).items()
     }
     return {TEACHER: {**reached, "epochs": 0, "chosen": False}}
+
+
+def _check_pictures(model, student):
+    """Raise if two networks take pictures of other sizes or colours."""
+    ways_out = []
+    if model[:2] != student[:2]:
+        ways_out.append("Put a `keras.layers.Resizing` in front of either")
+    if model[2] != student[2]:
+        ways_out.append(
+            f"Build a student of {model[2]} channels, or put "
+            "`keras.layers.Concatenate()([x, x, x])`, which makes 3 channels "
+            "of a grey picture x, in front of the network that takes 3"
+        )
+    if ways_out:
+        raise checks.invalid(
+            f"a student that takes pictures of shape {model}, as the model "
+            "does",
+            f"one that takes {student}",
+            ". ".join(ways_out),
+        )

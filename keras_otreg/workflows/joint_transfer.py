@@ -25,7 +25,7 @@ from keras_otreg.workflows.project import (
 )
 from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, ReportData, Result
 from keras_otreg.workflows.settings import Settings
-from keras_otreg.workflows.stages import STAGES
+from keras_otreg.workflows.stages import AGAIN, STAGES
 from keras_otreg.workflows.training import LOSS
 
 JOINT = "joint transfer"
@@ -71,7 +71,11 @@ def joint(
     given = Settings.of("joint", settings)
     folders = pathlib.Path(target), pathlib.Path(source)
     console = begin(given, *folders)
-    checks.apart(*folders)
+    if folders[0].resolve() == folders[1].resolve():
+        raise checks.invalid(
+            "target and source to be folders of different classes",
+            f"'{target}' twice",
+        )
     network = teacher_named(teacher, given.image_size)
     shape = picture_shape(network, given.image_size)
     parts = few_pictures(folders[0], given)
@@ -161,7 +165,8 @@ def _plan(model, batches):
 def _report_data(project: Project, title, results, shown, source) -> ReportData:
     train = project.trainer.parts["train"]
     path = _plan_file(project)
-    with checks.whole_result(path.with_name("joint.json")):
+    mark = path.with_name("joint.json")
+    with checks.undamaged(mark, AGAIN.format(mark)):
         plan = np.load(path)
     return ReportData(
         title=title,

@@ -14,6 +14,7 @@ from keras_otreg import checks
 from keras_otreg.files import whole, write_csv
 
 RUN, STAGES = "run.json", "stages"
+AGAIN = "Delete '{}' to have it made again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Run:
         settings = json.loads(json.dumps(settings))
         path = folder / RUN
         if path.exists() and any(folder.glob(f"{STAGES}/*.json")):
-            with checks.whole_record(path):
+            with checks.undamaged(path, f"Delete '{folder}'"):
                 known = dict(json.loads(path.read_text("utf-8")))
             checks.same_run(known, settings, folder)
         with whole(path) as unfinished:
@@ -74,7 +75,7 @@ class Run:
 
     def _read(self, name):
         mark = self._path(name, "json")
-        with checks.whole_result(mark):
+        with checks.undamaged(mark, AGAIN.format(mark)):
             facts = dict(json.loads(mark.read_text("utf-8")))
             model = keras.saving.load_model(
                 self._path(name, "keras"), compile=False
@@ -94,7 +95,12 @@ def output_folder(folder: pathlib.Path, *pictures: pathlib.Path) -> None:
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for data in pictures:
-        checks.outside(folder, data)
+        if folder.resolve().is_relative_to(data.resolve()):
+            raise checks.invalid(
+                f"--out outside of the pictures in '{data}', where it would be "
+                "taken for a class",
+                f"'{folder}'",
+            )
     probe = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,6 @@ from keras_otreg.benchmark import accuracy
         ("toy: {", "toy: {methods: [dance], ", "dance"),
         ("toy: {", "toy: {methods: 3, ", "toy: methods"),
         ("toy: {", "toy: {methods: null, ", "toy: methods"),
-        ("[0.1, 10.0]", "[1.0, 1.0]", "uniform plan: strengths.*different"),
         ("[0.1, 10.0]", "{1: 2}", "uniform plan: strengths"),
         ("{uses: plain}", "[uses", "YAML"),
         ("  plain:", "  simple:", "protocol: baseline"),

@@ -77,13 +77,22 @@ def read_cells(path: pathlib.Path) -> list[Cell]:
             reader = csv.DictReader(file, strict=True)
             row = reader.fieldnames or []
             if not set(FIELDS) <= set(row):
-                raise checks.entries.no_cells(path, FIELDS, row)
+                raise _unreadable(path, row)
             cells = []
             for row in reader:
                 cells.append(_cell(row))
     except (csv.Error, ValueError) as error:
-        raise checks.entries.no_cells(path, FIELDS, row) from error
+        raise _unreadable(path, row) from error
     return cells
+
+
+def _unreadable(path, received):
+    return checks.invalid(
+        f"'{path}' to be a table of trainings with the titles "
+        f"{','.join(FIELDS)}",
+        f"{received!r:.200}",
+        "It is left as it is: move it away or mend it, or give another --out",
+    )
 
 
 def write_cells(cells: Sequence[Cell], path: pathlib.Path) -> None:

@@ -83,7 +83,12 @@ def quick(comparison: Comparison) -> Comparison:
     Nothing is chosen: each method has the middle one of its strengths. Both
     methods that others are compared with are part of any.
     """
-    checks.entries.some_quick(task.quick for task in comparison.tasks)
+    if not any(task.quick for task in comparison.tasks):
+        raise checks.invalid(
+            "a task with `quick: true` for --quick",
+            "none",
+            "Add it to the task that is done soonest",
+        )
     protocol = comparison.protocol
     needed = (protocol.baseline, protocol.shown)
     tasks = tuple(

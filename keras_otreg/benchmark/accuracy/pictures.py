@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_otreg import checks
 from keras_otreg.benchmark.accuracy.tasks import FolderTask
 from keras_otreg.data import Labelled, efficientnet_lite0, image_folder
 from keras_otreg.experiments.problem import HEAD, Problem
@@ -48,7 +47,7 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
     )
     lower, upper = _halves(entry.image_size, entry.frozen_to)
     pool, validation, test = _data(data, entry.image_size, entry.frozen_to)
-    checks.entries.enough_labels(entry.labels, pool.y, entry.name)
+    entry.check_labels(pool.y)
     stages = [(x, x) for x in STAGES if x in {y.name for y in upper.layers}]
     penultimate = (PENULTIMATE, PENULTIMATE)
     return Problem(

@@ -15,6 +15,7 @@ from keras_otreg.experiments.methods import (
 )
 
 PACKAGED = pathlib.Path(__file__).with_name("accuracy.yaml")
+LARGEST_SEED = 2**31 - 1
 KINDS = {"small": SmallTask, "folder": FolderTask}
 
 
@@ -25,7 +26,7 @@ def read(path: pathlib.Path = PACKAGED) -> Comparison:
         OSError: If the file cannot be read.
         ValueError: If it says something unknown, in one line.
     """
-    content = checks.entries.entry(
+    content = _entry(
         _strict_yaml(path.read_text(encoding="utf-8")),
         ("protocol", "tasks", "methods"),
         ("tasks", "methods"),
@@ -55,12 +56,36 @@ def _strict_yaml(text):
         # A `SafeLoader`: it makes no objects of classes that a file names.
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise checks.entries.not_yaml(error) from error
+        reason = " ".join(str(error).split())
+        raise checks.invalid("a YAML file", reason) from error
 
 
 def _all(make, content, part):
-    named = checks.entries.named(content[part], part)
-    return tuple(make(*entry) for entry in named.items())
+    entries = checks.instance_of(content[part], dict, part, "keys and values")
+    known = [isinstance(x, str) and x.strip() != "" for x in entries]
+    if not entries or not all(known) or not all(map(str.isprintable, entries)):
+        raise checks.invalid(
+            "at least one name, and names that are text of one line: put a "
+            "number or a date in quotes",
+            f"names {[*entries]}",
+            argument=part,
+        )
+    return tuple(make(*entry) for entry in entries.items())
+
+
+def _entry(value, allowed, required, where):
+    """The keys and values of an entry, all of them known."""
+    checks.instance_of(value, dict, where, "keys and values")
+    unknown = sorted(map(str, set(value) - set(allowed)))
+    missing = sorted(set(required) - set(value))
+    if unknown or missing:
+        raise checks.invalid(
+            f"keys among {sorted(allowed)}, of which {sorted(required)} cannot "
+            "be left out",
+            f"unknown {unknown}, missing {missing}",
+            argument=where,
+        )
+    return dict(value)
 
 
 def _task(name: str, value: Any) -> Entry:
@@ -72,8 +97,13 @@ def _task(name: str, value: Any) -> Entry:
 def _method(name: str, value: Any) -> Method:
     method = _made(Method, value, name, name=name)
     checks.one_of(method.uses, LEARNERS, f"{name}: uses")
-    if method.uses not in WITHOUT_STRENGTH:
-        checks.entries.some_strengths(method.strengths, name, method.uses)
+    if method.uses not in WITHOUT_STRENGTH and not method.strengths:
+        raise checks.invalid(
+            "`strengths`, a list of at least one number above 0, for a method "
+            f"that uses {method.uses!r}",
+            "none",
+            argument=name,
+        )
     if method.uses == "penalties":
         # A loss that cannot be made is found before anything is trained.
         penalties(method, [("layer", "layer")], 1.0)
@@ -88,14 +118,15 @@ def _made(kind, value, where, **known):
         for name, field in fields.items()
         if field.default is missing and field.default_factory is missing
     }
-    value = checks.entries.entry(
-        value, set(fields) - set(known), required - set(known), where
-    )
+    allowed = set(fields) - set(known)
+    value = _entry(value, allowed, required - set(known), where)
     value = {name: _plain(x, fields[name].type) for name, x in value.items()}
     try:
         return kind(**known, **value)
     except TypeError as error:
-        raise checks.entries.arguments(where, error) from error
+        raise ValueError(
+            f"Invalid arguments in entry `{where}`. {error}"
+        ) from error
 
 
 def _plain(value, kind):
@@ -111,15 +142,34 @@ def _checked(comparison):
     protocol = comparison.protocol
     checks.count(protocol.seeds, "protocol: seeds")
     checks.count(protocol.draws, "protocol: draws")
-    checks.entries.seed(protocol.seed, "protocol: seed")
+    checks.number(
+        protocol.seed,
+        "protocol: seed",
+        expected=f"a whole number from 0 to {LARGEST_SEED}",
+        valid=lambda x: 0 <= x <= LARGEST_SEED and x.is_integer(),
+    )
     checks.one_of(protocol.baseline, names, "protocol: baseline")
     checks.one_of(protocol.shown, names, "protocol: shown")
     for task in comparison.tasks:
         for name in task.methods:
             checks.one_of(name, names, f"{task.name}: methods")
         used = [method.name for method in comparison.methods_of(task)]
-        checks.entries.with_baseline(used, protocol.baseline, task.name)
-    checks.entries.equal_trials(
-        {x.name: len(x.strengths) for x in comparison.methods if x.strengths}
-    )
+        if protocol.baseline not in used:
+            raise checks.invalid(
+                f"the protocol's baseline, {protocol.baseline!r}, among the "
+                "methods of each task: others are compared with it",
+                used,
+                "Add it to `methods` of the task, see that the task offers "
+                "what it `needs`, or name another `baseline`",
+                argument=task.name,
+            )
+    counts = {
+        x.name: len(x.strengths) for x in comparison.methods if x.strengths
+    }
+    if len({*counts.values()}) > 1:
+        raise checks.invalid(
+            "as many strengths for each method that has any: a larger budget "
+            "is an advantage",
+            counts,
+        )
     return comparison

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_otreg import checks
 from keras_otreg.benchmark.accuracy.tasks import SmallTask
 from keras_otreg.data import (
     Labelled,
@@ -47,7 +46,7 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         _of_classes(x, entry.target_classes) for x in _data(entry.target)
     )
     validation, pool = few_shot(*data, VALIDATION, seed=0)
-    checks.entries.enough_labels(entry.labels, pool.y, entry.name)
+    entry.check_labels(pool.y)
     network, stages = {
         "same": (networks.wide, networks.WIDE_STAGES),
         "narrow": (networks.narrow, networks.NARROW_STAGES),

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from keras_otreg import checks
 from keras_otreg.experiments.methods import NEEDS
 
@@ -49,6 +51,17 @@ class Entry:
         checks.instance_of(self.methods, tuple, methods, "a list of names")
         checks.flag(self.quick, f"{self.name}: quick")
 
+    def check_labels(self, y: np.ndarray) -> None:
+        """Raise if a class has fewer samples than are to be labelled."""
+        smallest = int(np.unique(y, return_counts=True)[1].min())
+        checks.number(
+            self.labels,
+            f"{self.name}: labels",
+            expected="a whole number from 1 to the size of the smallest class "
+            f"of the data to train on, {smallest}",
+            valid=lambda x: x <= smallest,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class SmallTask(Entry):
@@ -81,7 +94,7 @@ class SmallTask(Entry):
             ends = getattr(self, f"{field}_classes")
             known = SOURCES[getattr(self, field)]
             name = f"{self.name}: {field}_classes"
-            checks.entries.first_and_last(ends, known, name)
+            _check_ends(ends, known, name)
         if self.unlabelled:
             checks.count(self.unlabelled, f"{self.name}: unlabelled")
 
@@ -161,4 +174,16 @@ class FolderTask(Entry):
             f"{self.image_size} pixels, {self.labels} labels a class. "
             f"{regime}; batch normalisation stays in inference mode; "
             f"{self.steps} steps of {self.batch_size} pictures."
+        )
+
+
+def _check_ends(ends, known, name):
+    """Raise unless given the first and the last of some classes, or none."""
+    kinds = [type(x) for x in ends] if isinstance(ends, tuple) else [None]
+    if kinds and (kinds != [int, int] or not 0 <= ends[0] < ends[1] < known):
+        raise checks.invalid(
+            f"the first and the last class, [first, last], from 0 to "
+            f"{known - 1} and the first below the last; leave it out for all",
+            f"{name}={ends!r}",
+            argument=name,
         )
