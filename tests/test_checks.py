@@ -145,9 +145,8 @@ def test_a_built_model_comes_back():
 
 def test_an_error_says_what_was_expected_what_came_and_what_helps():
     error = checks.invalid("a path", 3, "Name it.", argument="at")
-    assert str(error) == (
-        "Invalid value for argument `at`. Expected a path. Received: 3. Name it."
-    )
+    told = "Invalid value for argument `at`. Expected a path. Received: 3. "
+    assert str(error) == told + "Name it."
     assert str(checks.invalid("a path", 3)) == "Expected a path. Received: 3"
 
 

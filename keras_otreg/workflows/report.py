@@ -10,7 +10,7 @@ import numpy as np
 
 import keras_otreg
 from keras_otreg import checks, plots
-from keras_otreg.callbacks.advice import UNIFORM
+from keras_otreg.callbacks.transport_monitor import UNIFORM
 from keras_otreg.data import PictureFiles
 from keras_otreg.workflows.findings import confusion, examples
 from keras_otreg.workflows.results import (

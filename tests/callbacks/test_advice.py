@@ -4,7 +4,7 @@ import pytest
 
 import keras_otreg as otreg
 from keras_otreg.callbacks import TransportMonitor
-from keras_otreg.callbacks.advice import advise
+from keras_otreg.callbacks.transport_monitor import advise
 from keras_otreg.losses.base import SolvedPlan
 
 FEW = otreg.ot.Sinkhorn(max_iterations=2, accelerated=False)
