@@ -85,13 +85,13 @@ def where(path, node):
 
 
 @functools.cache
-def tree_of(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
+def nodes_of(path):
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def imports(path):
     """Dotted names that a file imports, at any depth in its code."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -101,12 +101,12 @@ def imports(path):
 
 def functions(path):
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return [x for x in ast.walk(tree_of(path)) if isinstance(x, kinds)]
+    return [x for x in nodes_of(path) if isinstance(x, kinds)]
 
 
 def calls(path):
     """All calls in a file, with the function that each names."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Call):
             yield node, ast.unparse(node.func)
 
@@ -142,7 +142,7 @@ def test_a_function_fits_on_a_screen():
 
 def test_nothing_is_printed_or_asserted():
     for path in FILES:
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             assert not isinstance(node, ast.Assert), where(path, node)
         for node, name in calls(path):
             assert name not in ("print", "breakpoint"), where(path, node)

@@ -16,9 +16,11 @@ HELPERS = ("invalid", "checks.invalid")
 
 
 @functools.cache
-def trees():
+def files():
+    """The nodes of each file, its module first."""
     paths = sorted(PACKAGE.rglob("*.py"))
-    return [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in paths)
+    return [list(ast.walk(tree)) for tree in trees]
 
 
 def text(node, known=()):
@@ -71,10 +73,9 @@ def worded(node, known):
 @functools.cache
 def messages():
     """What errors and warnings begin with."""
-    constants = {k: v for tree in trees() for k, v in named(tree.body).items()}
+    constants = {k: v for x in files() for k, v in named(x[0].body).items()}
     found = []
-    for tree in trees():
-        nodes = list(ast.walk(tree))
+    for nodes in files():
         known = {**constants, **named(nodes)}
         found += [worded(x, known) for x in nodes if is_told(x)]
     # What is passed on is worded elsewhere.
@@ -85,7 +86,7 @@ def messages():
 def strings():
     """All that the package may say."""
     kinds = ast.Constant | ast.JoinedStr
-    nodes = (x for tree in trees() for x in ast.walk(tree))
+    nodes = (x for found in files() for x in found)
     return [" ".join(text(x).split()) for x in nodes if isinstance(x, kinds)]
 
 
@@ -98,8 +99,7 @@ def rows():
 
 def test_errors_of_arguments_say_what_was_expected_and_received():
     wrong = []
-    for tree in trees():
-        nodes = list(ast.walk(tree))
+    for nodes in files():
         raised = [x for x in nodes if isinstance(x, ast.Raise) and x.exc]
         # What another error says is passed on.
         own = [x.exc for x in raised if x.cause is None]

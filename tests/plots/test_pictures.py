@@ -32,7 +32,7 @@ def drawn_history(rng, plan):
 
 def drawn_matches(rng, plan):
     x = rng.random((40, 20))
-    return plots.matches(plan, x, x + 0.1 * rng.random((40, 20)), count=4)
+    return plots.matches(plan, x, x + 0.1 * rng.random((40, 20)), count=2)
 
 
 def drawn_matches_of_pictures(rng, plan):
@@ -41,7 +41,7 @@ def drawn_matches_of_pictures(rng, plan):
     # The larger the answer of the first neuron, the higher the bar.
     heights = np.arange(8)[None, :, None] < 8.0 * x[:, :1, None]
     pictures = np.broadcast_to(heights, (40, 8, 8))
-    return plots.matches(plan, x, y, pictures=pictures, count=2)
+    return plots.matches(plan, x, y, pictures=pictures, count=1)
 
 
 def drawn_similarity(rng, plan):

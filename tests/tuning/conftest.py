@@ -8,10 +8,9 @@ import pytest
 import keras_otreg as otreg
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True, scope="package")
 def little_garbage():
     """KerasTuner collects garbage twice a trial: let it not look at TF."""
-    gc.collect()
     gc.freeze()
     yield
     gc.unfreeze()

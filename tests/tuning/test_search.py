@@ -107,13 +107,15 @@ def test_a_damaged_search_is_named_with_a_way_out(
         otreg.tuning.random_search(hypermodel, tmp_path / "search", 1, **data)
 
     search()
-    for pattern in ("trial_*/trial.json", "oracle.json"):
+    for pattern, damage in (
+        ("trial_*/trial.json", '{"trial_id"'),
+        ("oracle.json", '{"ongoing_trials": 3}'),
+    ):
         (path,) = (tmp_path / "search").glob(pattern)
         content = path.read_text()
-        for damage in ("[]", '{"trial_id"', '{"ongoing_trials": 3}'):
-            path.write_text(damage)
-            with pytest.raises(ValueError, match="search'.*Delete the folder"):
-                search()
+        path.write_text(damage)
+        with pytest.raises(ValueError, match="search'.*Delete the folder"):
+            search()
         path.write_text(content)
     path.unlink()
     with pytest.raises(ValueError, match="missing.*Delete the folder"):
