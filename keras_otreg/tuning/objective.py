@@ -108,11 +108,7 @@ def objective(
 
 
 def warn_of_total(objective: Any) -> None:
-    """Warn if an objective contains the penalties that are searched.
-
-    Args:
-        objective: A `keras_tuner.Objective`, also of several; or `None`.
-    """
+    """Warn if an objective, or one of several, contains the penalties."""
     for single in getattr(objective, "objectives", [objective]):
         name = getattr(single, "name", None)
         if name in ("loss", "val_loss"):

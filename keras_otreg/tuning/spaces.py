@@ -172,19 +172,7 @@ def log_uniform(
     name: str,
     value: float | tuple[float, float],
 ) -> Any:
-    """Search a positive number on a logarithmic scale, or fix it.
-
-    Args:
-        hp: The `keras_tuner.HyperParameters` of a trial.
-        name: Of the hyperparameter.
-        value: The ends of the range, or the one value.
-
-    Returns:
-        The value in this trial.
-
-    Raises:
-        ValueError: If a value is not positive or a range is empty.
-    """
+    """Search a positive number on a logarithmic scale, or fix it."""
     low, high = _interval(value, name)
     if low == high:
         return hp.Fixed(name, low)
