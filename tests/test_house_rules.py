@@ -164,7 +164,7 @@ WRITERS = (
     "models/saved_model.py",
     "plots/figure.py",
     "plots/picture.py",
-    "workflows/thumbnails.py",
+    "workflows/report.py",
 )
 
 

@@ -62,7 +62,7 @@ def _add_accuracy(kinds):
 
 def _run(given):
     from keras_otreg.benchmark import accuracy
-    from keras_otreg.benchmark.accuracy.pictures import PARTS
+    from keras_otreg.benchmark.accuracy.problems import PARTS
     from keras_otreg.workflows.stages import output_folder
 
     if given.page is None:

@@ -25,7 +25,7 @@ def _run(given):
     from keras_otreg.features import summary
     from keras_otreg.features.summary import summary_rows
     from keras_otreg.workflows.heads import features_of, place_of
-    from keras_otreg.workflows.network_file import network_in
+    from keras_otreg.workflows.networks import network_in
 
     model = network_in(given.model, "model")
     if given.quiet:

@@ -13,8 +13,7 @@ from keras_otreg.data import picture_parts, read_pictures
 from keras_otreg.experiments.progress import console_for, progress, say
 from keras_otreg.files import written
 from keras_otreg.workflows.layers import main_layers
-from keras_otreg.workflows.network_file import network_in
-from keras_otreg.workflows.networks import picture_shape
+from keras_otreg.workflows.networks import network_in, picture_shape
 from keras_otreg.workflows.similarity import (
     CKA,
     PERMUTED,

@@ -12,8 +12,7 @@ from keras_otreg.workflows.findings import accuracy
 from keras_otreg.workflows.heads import classifier, place_of
 from keras_otreg.workflows.layers import known_layers, main_layers
 from keras_otreg.workflows.methods import Method
-from keras_otreg.workflows.network_file import network_in
-from keras_otreg.workflows.networks import picture_shape
+from keras_otreg.workflows.networks import network_in, picture_shape
 from keras_otreg.workflows.project import (
     Project,
     begin,

@@ -1,5 +1,8 @@
 """The HTML report of a command."""
 
+import base64
+import functools
+import io
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +15,7 @@ import keras_otreg
 from keras_otreg import checks, plots
 from keras_otreg.callbacks.transport_monitor import UNIFORM
 from keras_otreg.data import PictureFiles
+from keras_otreg.data.decoding import decoded_file
 from keras_otreg.workflows.findings import confusion, examples
 from keras_otreg.workflows.results import (
     ReportData,
@@ -19,7 +23,26 @@ from keras_otreg.workflows.results import (
     choice,
     comparison,
 )
-from keras_otreg.workflows.thumbnails import thumbnail
+
+SIZE = 104
+
+
+@functools.lru_cache(maxsize=4096)
+def thumbnail(path: str) -> str:
+    """A picture as the value of `src`, square, its margins cut off."""
+    # As networks are shown it: Pillow makes white of 16 bits a channel.
+    pixels = keras.ops.image.resize(
+        decoded_file(path),
+        (SIZE, SIZE),
+        crop_to_aspect_ratio=True,
+        antialias=True,
+    )
+    picture = keras.utils.array_to_img(pixels, scale=False)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=82)
+    code = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:image/jpeg;base64,{code}"
+
 
 EXTRA, TEMPLATE = "pictures", "report.html.j2"
 EXAMPLES = 12

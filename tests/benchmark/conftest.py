@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy import small
+from keras_otreg.benchmark.accuracy import problems
 from keras_otreg.data import Labelled
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.settings import Settings
@@ -43,10 +43,10 @@ def toy_data(monkeypatch):
     """Small data and networks in the place of real ones."""
     parts = labelled(29), labelled(3)
     settings = functools.partial(Settings, channels=(2, 4, 4), units=8)
-    monkeypatch.setattr(small, "_data", lambda name: parts)
-    monkeypatch.setattr(small, "Settings", settings)
+    monkeypatch.setattr(problems, "_data", lambda name: parts)
+    monkeypatch.setattr(problems, "Settings", settings)
     monkeypatch.setattr(
-        small,
+        problems,
         "trained_source",
         lambda data, settings: networks.wide(settings, int(data.y.max()) + 1),
     )

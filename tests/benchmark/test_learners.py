@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy.small import small_problem
-from keras_otreg.benchmark.accuracy.tasks import SmallTask
+from keras_otreg.benchmark.accuracy.comparison import SmallTask
+from keras_otreg.benchmark.accuracy.problems import small_problem
 from keras_otreg.data import few_shot
 from keras_otreg.experiments.training import train
 from keras_otreg.models import TransferModel

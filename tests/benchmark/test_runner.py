@@ -4,14 +4,14 @@ import json
 import pytest
 
 from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy import runner, small
+from keras_otreg.benchmark.accuracy import problems, runner
 from keras_otreg.benchmark.accuracy.cells import (
     Cell,
     Cells,
     read_cells,
     write_cells,
 )
-from keras_otreg.benchmark.accuracy.tasks import FolderTask
+from keras_otreg.benchmark.accuracy.comparison import FolderTask
 from keras_otreg.experiments import training
 
 
@@ -96,7 +96,7 @@ def test_tasks_without_data_are_skipped_and_said_so(
     def no_data(name):
         raise ImportError("no digits are installed")
 
-    monkeypatch.setattr(small, "_data", no_data)
+    monkeypatch.setattr(problems, "_data", no_data)
     tasks = (FolderTask("photos", labels=1), *toy.tasks)
     toy = dataclasses.replace(toy, tasks=tasks)
     accuracy.run(toy, tmp_path, None, console)

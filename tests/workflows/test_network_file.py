@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.network_file import network_in
+from keras_otreg.workflows.networks import network_in
 
 layers = keras.layers
 

@@ -4,7 +4,7 @@ import pytest
 
 from keras_otreg import TransferModel
 from keras_otreg.data.preprocessing import preparation_for
-from keras_otreg.workflows import applications
+from keras_otreg.workflows import networks
 from keras_otreg.workflows.networks import picture_shape
 
 layers = keras.layers
@@ -41,7 +41,7 @@ def test_of_a_transfer_model_the_student_is_asked_for():
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "DenseNet121"])
 def test_preprocessing_is_the_same_for_all_pixels(name, rng):
     preprocess = preparation_for(name).function
-    kernel, bias = applications._scaling(preprocess)
+    kernel, bias = networks._scaling(preprocess)
     x = rng.uniform(0, 255, size=(2, 3, 3, 3)).astype("float32")
     np.testing.assert_allclose(
         x @ kernel + bias, preprocess(x.copy()), rtol=1e-4, atol=1e-3
@@ -53,7 +53,7 @@ def test_a_network_of_keras_takes_pictures_as_they_are(rng):
     build = keras.applications.VGG16
     keras.utils.set_random_seed(0)
     own = build(include_top=False, weights=None, input_shape=(32, 32, 3))
-    model = applications._of_pictures(build, own)
+    model = networks._of_pictures(build, own)
     x = rng.uniform(0, 255, size=(2, 32, 32, 3)).astype("float32")
     seen = preparation_for(build).function(x.copy())
     expected = np.mean(own(seen), axis=(1, 2))
@@ -68,7 +68,7 @@ def test_a_network_that_scales_pixels_itself_is_taken_as_it_is(rng):
     seen = keras.layers.Rescaling([2.0, 3.0, 4.0])(inputs)
     known = keras.Model(inputs, keras.layers.Conv2D(4, 3)(seen))
     build = keras.applications.EfficientNetB0
-    model = applications._of_pictures(build, known)
+    model = networks._of_pictures(build, known)
     x = rng.uniform(0, 255, size=(2, 32, 32, 3)).astype("float32")
     expected = np.mean(known(x), axis=(1, 2))
     np.testing.assert_allclose(model(x), expected, rtol=1e-5)
@@ -81,6 +81,6 @@ def test_a_download_that_fails_is_told_with_a_way_out(monkeypatch):
 
     monkeypatch.setattr(keras.applications, "MobileNetV3Small", fail)
     with pytest.raises(OSError, match="efficientnet-lite0") as error:
-        applications.application("mobilenet-v3-small", 32)
+        networks.application("mobilenet-v3-small", 32)
     assert "cannot download the ImageNet weights" in str(error.value)
-    assert applications.application("other", 32) is None
+    assert networks.application("other", 32) is None

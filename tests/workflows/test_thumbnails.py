@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_otreg.workflows.thumbnails import SIZE, thumbnail
+from keras_otreg.workflows.report import SIZE, thumbnail
 
 
 def shown(path):

@@ -5,8 +5,13 @@ import pathlib
 from typing import Any
 
 from keras_otreg import checks
-from keras_otreg.benchmark.accuracy.comparison import Comparison, Protocol
-from keras_otreg.benchmark.accuracy.tasks import Entry, FolderTask, SmallTask
+from keras_otreg.benchmark.accuracy.comparison import (
+    Comparison,
+    Entry,
+    FolderTask,
+    Protocol,
+    SmallTask,
+)
 from keras_otreg.experiments.methods import (
     LEARNERS,
     WITHOUT_STRENGTH,

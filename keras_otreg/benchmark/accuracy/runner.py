@@ -14,10 +14,16 @@ from keras_otreg.benchmark.accuracy.cells import (
     Cell,
     Cells,
 )
-from keras_otreg.benchmark.accuracy.comparison import Comparison
-from keras_otreg.benchmark.accuracy.pictures import digest_of, folder_problem
-from keras_otreg.benchmark.accuracy.small import small_problem
-from keras_otreg.benchmark.accuracy.tasks import Entry, FolderTask
+from keras_otreg.benchmark.accuracy.comparison import (
+    Comparison,
+    Entry,
+    FolderTask,
+)
+from keras_otreg.benchmark.accuracy.problems import (
+    digest_of,
+    folder_problem,
+    small_problem,
+)
 from keras_otreg.benchmark.record import read_about, write_about
 from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.progress import progress

@@ -1,4 +1,4 @@
-"""Transfers from ImageNet to pictures that lie in folders."""
+"""Transfers that tasks describe, between small networks or to pictures."""
 
 import functools
 import hashlib
@@ -9,15 +9,121 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_otreg.benchmark.accuracy.tasks import FolderTask
-from keras_otreg.data import Labelled, efficientnet_lite0, image_folder
+from keras_otreg.benchmark.accuracy.comparison import (
+    Entry,
+    FolderTask,
+    SmallTask,
+)
+from keras_otreg.data import (
+    Labelled,
+    efficientnet_lite0,
+    few_shot,
+    image_folder,
+    letters,
+    mnist5k,
+    optdigits,
+    with_unlabelled,
+)
+from keras_otreg.experiments import networks
 from keras_otreg.experiments.problem import HEAD, Problem
 from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.source import trained_source
+from keras_otreg.files import whole
 from keras_otreg.models.teacher import copy_of
 
+# Of each class of the target, held out to choose strengths by.
+VALIDATION = 25
+# Of a folder of pictures.
 PARTS = ("train", "validation", "test")
+# Layers of EfficientNet-Lite0.
 STAGES = ("block3_out", "block5_out", "block7_out", "top")
 PENULTIMATE = "avg_pool"
+
+
+def _settings(entry: Entry, seed: int) -> Settings:
+    return Settings(
+        seed=seed,
+        points=1,
+        steps=entry.steps,
+        learning_rate=entry.learning_rate,
+        per_class=entry.labels,
+    )
+
+
+def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
+    """Prepare a transfer between digits or letters.
+
+    Trained source networks are kept in the folder.
+
+    Raises:
+        ImportError: If the data are not installed.
+        ValueError: If a class has fewer samples than are to be labelled.
+    """
+    settings = _settings(entry, seed)
+    data, test = (
+        _of_classes(x, entry.target_classes) for x in _data(entry.target)
+    )
+    validation, pool = few_shot(*data, VALIDATION, seed=0)
+    entry.check_labels(pool.y)
+    network, stages = {
+        "same": (networks.wide, networks.WIDE_STAGES),
+        "narrow": (networks.narrow, networks.NARROW_STAGES),
+    }[entry.student]
+    return Problem(
+        teacher=_teacher(entry, settings, folder),
+        student=functools.partial(network, settings, int(pool.y.max()) + 1),
+        pretrained=entry.student == "same",
+        pool=pool,
+        validation=validation,
+        test=test,
+        places=networks.places(stages),
+        batches=functools.partial(_with_unlabelled, entry.unlabelled),
+        settings=settings,
+    )
+
+
+@functools.cache
+def _data(name: str) -> tuple[Labelled, Labelled]:
+    if name == "letters":
+        test, train = few_shot(*letters(), per_class=20, seed=0)
+        return train, test
+    return mnist5k() if name == "mnist5k" else optdigits()
+
+
+def _of_classes(data: Labelled, ends: tuple[int, ...]) -> Labelled:
+    """The samples of some classes, which then count from 0."""
+    if not ends:
+        return data
+    first, last = ends
+    chosen = (data.y >= first) & (data.y <= last)
+    return Labelled(data.x[chosen], data.y[chosen] - first)
+
+
+def _teacher(entry, settings, folder):
+    """The source network, trained once for all tasks and for good."""
+    name = "-".join(map(str, (entry.source, *entry.source_classes)))
+    path = folder / f"{name}-{settings.source_epochs}-{settings.seed}.keras"
+    if not path.exists():
+        data = _of_classes(_data(entry.source)[0], entry.source_classes)
+        model = trained_source(data, settings)
+        with whole(path) as unfinished:
+            model.save(unfinished)
+    # Read also where it was just trained: a resumed run sees the same.
+    return keras.saving.load_model(path, compile=False)
+
+
+def _with_unlabelled(
+    unlabelled: int, few: Labelled, others: Labelled, seed: int, usable: bool
+) -> tf.data.Dataset | None:
+    if not (unlabelled and usable):
+        return None
+    return with_unlabelled(
+        tuple(few),
+        np.asarray(others.x),
+        batch_size=len(few.y),
+        unlabelled_batch_size=unlabelled,
+        seed=seed,
+    ).repeat()
 
 
 def digest_of(data: pathlib.Path) -> str:
@@ -38,15 +144,9 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
         OSError: If the network has no layer `frozen_to`.
         ValueError: If the folders hold no pictures, or too few to label.
     """
-    settings = Settings(
-        seed=seed,
-        points=1,
-        steps=entry.steps,
-        learning_rate=entry.learning_rate,
-        per_class=entry.labels,
-    )
+    settings = _settings(entry, seed)
     lower, upper = _halves(entry.image_size, entry.frozen_to)
-    pool, validation, test = _data(data, entry.image_size, entry.frozen_to)
+    pool, validation, test = _pictures(data, entry.image_size, entry.frozen_to)
     entry.check_labels(pool.y)
     stages = [(x, x) for x in STAGES if x in {y.name for y in upper.layers}]
     penultimate = (PENULTIMATE, PENULTIMATE)
@@ -63,7 +163,7 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
             "everywhere": [*stages, penultimate],
             "head": [],
         },
-        batches=functools.partial(_batches, settings.steps, entry.batch_size),
+        batches=functools.partial(_mirrored, settings.steps, entry.batch_size),
         settings=settings,
     )
 
@@ -83,7 +183,7 @@ def _halves(size: int, frozen_to: str | None) -> tuple:
 
 
 @functools.cache
-def _data(
+def _pictures(
     path: pathlib.Path, size: int, frozen_to: str | None
 ) -> tuple[Labelled, ...]:
     """Inputs of the upper layers, for each picture and its mirror image."""
@@ -124,7 +224,7 @@ def _student(upper, classes):
     return keras.Model(body.input, head(body.output))
 
 
-def _batches(
+def _mirrored(
     steps: int,
     batch_size: int,
     few: Labelled,
