@@ -107,15 +107,6 @@ def test_the_tasks_that_come_with_it_are_named_where_others_are_not_read(
     assert "accuracy.yaml" in message
 
 
-@pytest.mark.parametrize("options", [[], ["--only", "step", "--quick"]])
-@pytest.mark.parametrize("kind", ["speed", "scaling", "soak"])
-def test_what_moved_to_the_tests_says_where_it_went(kind, options, capsys):
-    assert command_line.main(["benchmark", kind, *options]) == 1
-    message = capsys.readouterr().err
-    assert f"python tests/benchmarks {kind}" in message
-    assert message.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -25,9 +25,14 @@ class ActivationLoss(Configurable, keras.losses.Loss):
         reduction: str | None = "sum_over_batch_size",
         dtype: Any = None,
     ):
-        kind = type(self).__name__.lstrip("_")
-        name = name or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
+        name = name or default_name(type(self))
         super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+
+def default_name(kind: type) -> str:
+    """Return the name of a class in snake case."""
+    name = kind.__name__.lstrip("_")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 class AcrossReplicas:

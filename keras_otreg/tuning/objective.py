@@ -10,6 +10,7 @@ import keras
 import keras_tuner
 
 from keras_otreg import checks, losses
+from keras_otreg.losses.base import default_name
 from keras_otreg.tuning.method_space import PENALTIES
 
 DIRECTIONS = ("max", "min")
@@ -144,5 +145,4 @@ def _names_of_losses(module):
     for value in vars(module).values():
         if inspect.isclass(value) and issubclass(value, keras.losses.Loss):
             default = inspect.signature(value).parameters["name"].default
-            if isinstance(default, str):
-                yield default
+            yield default if isinstance(default, str) else default_name(value)

@@ -151,7 +151,7 @@ def eagerly():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize(("name", "module", "code"), examples())
+@pytest.mark.parametrize(("name", "module", "code"), list(examples()))
 def test_an_example_runs(name, module, code, given, particular):
     names = {**vars(module), **given, **particular(name)}
     exec(code, names)  # noqa: S102

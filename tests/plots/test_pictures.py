@@ -41,7 +41,7 @@ def drawn_matches_of_pictures(rng, plan):
     # The larger the answer of the first neuron, the higher the bar.
     heights = np.arange(8)[None, :, None] < 8.0 * x[:, :1, None]
     pictures = np.broadcast_to(heights, (40, 8, 8))
-    return plots.matches(plan, x, y, pictures=pictures, count=1)
+    return plots.matches(plan, x, y, pictures=pictures, count=2)
 
 
 def drawn_similarity(rng, plan):
