@@ -23,6 +23,7 @@ if not starting.is_program(__name__):
         Penalty,
         SourceTask,
         TransferModel,
+        WeightPenalty,
         load_model,
     )
     from keras_otreg.regularizers import add_starting_point
@@ -33,6 +34,7 @@ __all__ = [
     "Penalty",
     "SourceTask",
     "TransferModel",
+    "WeightPenalty",
     "__version__",
     "add_starting_point",
     "callbacks",

@@ -133,6 +133,17 @@ def decode_array(value: Any) -> np.ndarray:
     return array.reshape(value["shape"])
 
 
+def copy_own_variables(layer: keras.Layer, other: keras.Layer) -> None:
+    """Gives a layer the state that another would have in a file."""
+    store: dict[str, Any] = {}
+    other.save_own_variables(store)
+    # Their values: two variables may hold one array of JAX, which is gone for
+    # both once a step has been given it.
+    layer.load_own_variables(
+        {key: keras.ops.convert_to_numpy(x) for key, x in store.items()}
+    )
+
+
 class Composed:
     """Rebuilds a model from a config whose values may be described objects."""
 

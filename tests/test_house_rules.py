@@ -160,7 +160,7 @@ def test_loading_a_file_runs_nothing_that_is_in_it():
 # These write to memory, or to folders that are put in place in the end.
 WRITERS = (
     "files.py",
-    "data/sample_files.py",
+    "data/samples.py",
     "models/saved_model.py",
     "plots/figure.py",
     "plots/picture.py",

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_otreg import Penalty, SourceTask, losses, ot, regularizers
+from keras_otreg import (
+    Penalty,
+    SourceTask,
+    WeightPenalty,
+    losses,
+    ot,
+    regularizers,
+)
 from keras_otreg.layers import FeaturePenalty, FeatureTap
 from keras_otreg.ot.costs import COSTS
 from keras_otreg.saving import decode_array, encode_array
@@ -99,6 +106,7 @@ LAYERS = [
 ]
 PENALTIES = [
     Penalty(LOSSES[1], "a/b", "c", weight=1 / 3, name="near"),
+    WeightPenalty("transport", ["a", "b"], epsilon=TENTH, weight=1 / 3),
     Penalty(
         LOSSES[3], "a", weight=keras.optimizers.schedules.CosineDecay(TENTH, 9)
     ),

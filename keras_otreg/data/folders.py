@@ -44,15 +44,7 @@ def inner_folders(folder: pathlib.Path) -> list[pathlib.Path]:
 def parts_in(
     folder: pathlib.Path, classes: Collection[str] = ()
 ) -> dict[str, pathlib.Path]:
-    """Find the folders of parts: by their names, if they hold folders.
-
-    Args:
-        folder: Where they are.
-        classes: Names of folders that are classes.
-
-    Raises:
-        ValueError: If two folders are the same part.
-    """
+    """Find the folders of parts: by their names, if they hold folders."""
     found: dict[str, pathlib.Path] = {}
     for inner in inner_folders(folder):
         part = part_of(inner.name)
@@ -70,12 +62,7 @@ def parts_in(
 
 
 def check_one_set(folder: pathlib.Path, classes: Collection[str] = ()) -> None:
-    """Raise unless the folders in a folder may be classes.
-
-    Args:
-        folder: Of classes.
-        classes: Names that are known to be those of classes.
-    """
+    """Raise unless the folders in a folder may be classes."""
     inner = inner_folders(folder)
     others = [x for x in inner if x.name not in classes]
     named = [x for x in others if part_of(x.name)]
@@ -121,12 +108,6 @@ def pictures_in(folder: pathlib.Path) -> dict[str, str]:
 
     A warning names all that is left out, with the reason. Only files and
     folders whose names begin with a dot are passed over in silence.
-
-    Args:
-        folder: A folder of folders of classes.
-
-    Returns:
-        The class of each picture, by its path, in the order of paths.
     """
     left_out: dict[str, list[str]] = {}
 
@@ -189,8 +170,6 @@ def _readable(paths: list[str], leave_out: Callable) -> list[str]:
             leave_out(path, "files whose names are not UTF-8")
         elif not os.path.isfile(path):
             leave_out(path, "files that cannot be decoded")
-        elif not decoding.can_decode(path):
-            leave_out(path, "files that only Pillow, not installed, decodes")
         else:
             tried.append(path)
     readable = set(decodable(tried))
@@ -202,9 +181,10 @@ def _readable(paths: list[str], leave_out: Callable) -> list[str]:
 
 def decodable(files: Sequence[str]) -> list[str]:
     """Those of some files that can be decoded, in the same order."""
+    paths = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string))
     # TensorFlow would not decode a picture of which nothing is asked.
-    samples = decoding.samples_of(files).map(
-        lambda file: (file[0], tf.shape(decoding.decoded(*file))),
+    samples = paths.map(
+        lambda path: (path, tf.shape(decoding.decoded(path))),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     pairs = samples.ignore_errors().as_numpy_iterator()

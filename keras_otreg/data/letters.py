@@ -6,6 +6,7 @@ import string
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from keras_otreg import checks
 from keras_otreg.data.few_shot import Labelled
@@ -51,7 +52,7 @@ def letters(copies: int = 7, seed: int = 0) -> Labelled:
 
 
 def _fonts() -> list[pathlib.Path]:
-    matplotlib = _imported("matplotlib")
+    matplotlib = checks.installed("matplotlib", "demo", "Rendered letters")
     folder = pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return sorted(
         path
@@ -62,23 +63,21 @@ def _fonts() -> list[pathlib.Path]:
 
 def _glyph(font: pathlib.Path, letter: str) -> Any:
     """A letter as large as it gets in the middle of the ground."""
-    image_module = _imported("PIL.Image")
-    draw_module = _imported("PIL.ImageDraw")
     face = _face(font)
-    canvas = image_module.new("L", (200, 200))
-    draw_module.Draw(canvas).text((50, 20), letter, fill=255, font=face)
+    canvas = Image.new("L", (200, 200))
+    ImageDraw.Draw(canvas).text((50, 20), letter, fill=255, font=face)
     glyph = canvas.crop(canvas.getbbox())
     scale = GLYPH / max(glyph.size)
     size = [max(1, round(side * scale)) for side in glyph.size]
-    ground = image_module.new("L", (SIZE, SIZE))
-    corner = tuple((SIZE - side) // 2 for side in size)
-    ground.paste(glyph.resize(size, image_module.Resampling.LANCZOS), corner)
+    ground = Image.new("L", (SIZE, SIZE))
+    left, top = ((SIZE - side) // 2 for side in size)
+    ground.paste(glyph.resize(size, Image.Resampling.LANCZOS), (left, top))
     return ground
 
 
 @functools.cache
 def _face(font: pathlib.Path) -> Any:
-    return _imported("PIL.ImageFont").truetype(str(font), 100)
+    return ImageFont.truetype(str(font), 100)
 
 
 def _varied(picture: Any, rng: np.random.Generator) -> np.ndarray:
@@ -95,15 +94,10 @@ def _varied(picture: Any, rng: np.random.Generator) -> np.ndarray:
     middle = np.full(2, (SIZE - 1) / 2)
     offset = middle - matrix @ middle + rng.uniform(-1.5, 1.5, size=2)
     entries = (*matrix[0], offset[0], *matrix[1], offset[1])
-    image_module = _imported("PIL.Image")
     varied = picture.transform(
         picture.size,
-        image_module.Transform.AFFINE,
+        Image.Transform.AFFINE,
         entries,
-        resample=image_module.Resampling.BILINEAR,
+        resample=Image.Resampling.BILINEAR,
     )
     return np.asarray(varied)
-
-
-def _imported(module: str) -> Any:
-    return checks.installed(module, "demo", "Rendered letters")

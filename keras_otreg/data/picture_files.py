@@ -110,9 +110,7 @@ def picture_files(
 
     `image_folder` and the commands read what this finds. A picture is a file
     with the suffix of a picture, such as `.jpg`, `.png`, `.gif`, `.bmp` or
-    `.webp`, that can be decoded: by TensorFlow, or by Pillow if that is
-    installed, which adds its other formats. A class is a folder that has
-    pictures.
+    `.webp`, that Pillow can decode. A class is a folder that has pictures.
 
     Args:
         folder: The folder. Pictures may lie deeper in those of the classes.

@@ -15,25 +15,22 @@ LITE0 = "efficientnet-lite0"
 USUAL_SIZE = 224
 # Networks, and modules of one, that were trained at another size.
 TRAINED_AT = {
-    "EfficientNetB1": 240,
-    "EfficientNetB2": 260,
-    "EfficientNetB3": 300,
-    "EfficientNetB4": 380,
-    "EfficientNetB5": 456,
-    "EfficientNetB6": 528,
-    "EfficientNetB7": 600,
-    "EfficientNetV2B1": 240,
-    "EfficientNetV2B2": 260,
-    "EfficientNetV2B3": 300,
-    "EfficientNetV2L": 480,
-    "EfficientNetV2M": 480,
-    "EfficientNetV2S": 384,
-    "InceptionResNetV2": 299,
-    "InceptionV3": 299,
-    "NASNetLarge": 331,
-    "Xception": 299,
-    "inception_resnet_v2": 299,
-    "inception_v3": 299,
+    "efficientnetb1": 240,
+    "efficientnetb2": 260,
+    "efficientnetb3": 300,
+    "efficientnetb4": 380,
+    "efficientnetb5": 456,
+    "efficientnetb6": 528,
+    "efficientnetb7": 600,
+    "efficientnetv2b1": 240,
+    "efficientnetv2b2": 260,
+    "efficientnetv2b3": 300,
+    "efficientnetv2l": 480,
+    "efficientnetv2m": 480,
+    "efficientnetv2s": 384,
+    "inceptionresnetv2": 299,
+    "inceptionv3": 299,
+    "nasnetlarge": 331,
     "xception": 299,
 }
 
@@ -45,14 +42,7 @@ NO_MODEL = (
 
 
 class Preparation(NamedTuple):
-    """How pictures become what a network expects.
-
-    Attributes:
-        function: From batches of float32 pictures, 0 to 255, to the network's
-            inputs; run in the graph of a `tf.data.Dataset`.
-        size: `(height, width)`, or `None` if any will do.
-        channels: How many, or `None` if any will do.
-    """
+    """How pictures become what a network expects."""
 
     function: Callable[[Any], Any]
     size: tuple[int, int] | None = None
@@ -60,28 +50,24 @@ class Preparation(NamedTuple):
 
 
 def preparation_for(network: Any) -> Preparation:
-    """Finds out what a network expects.
-
-    Args:
-        network: The name of a network of `keras.applications` or of a module
-            there, in upper or lower case, or one of these themselves;
-            `"efficientnet-lite0"`; a function of pictures; or `None`.
-
-    Returns:
-        A `Preparation`.
-    """
+    """Finds out what a network expects."""
     if network is None:
         return Preparation(_unchanged)
-    for known in _networks():
-        if known.is_meant_by(network):
-            return known.preparation()
+    for name, itself, preprocess in _networks():
+        is_meant = network is itself
+        if isinstance(network, str):
+            is_meant = network.lower() == name.lower()
+        if is_meant:
+            side = TRAINED_AT.get(name.replace("_", "").lower(), USUAL_SIZE)
+            function = _in_any_graph(preprocess)
+            return Preparation(function, (side, side), CHANNELS)
     if isinstance(network, str):
         raise checks.invalid(
             "'efficientnet-lite0', the name of a network or a module of "
             "`keras.applications`, such as 'ResNet50', one of these "
             "themselves, a function of pictures, or None",
             f"network={network!r}",
-            checks.near(network, [x.name for x in _networks()]),
+            checks.near(network, [x for x, *_ in _networks()]),
             argument="network",
         )
     is_class = isinstance(network, type)
@@ -96,27 +82,10 @@ def preparation_for(network: Any) -> Preparation:
     return Preparation(network)
 
 
-class _Network(NamedTuple):
-    """A pretrained network, or a module of several, by its name."""
-
-    name: str
-    itself: Any
-    preprocess: Callable[[Any], Any]
-
-    def is_meant_by(self, network):
-        if isinstance(network, str):
-            return network.lower() == self.name.lower()
-        return network is self.itself
-
-    def preparation(self):
-        side = TRAINED_AT.get(self.name, USUAL_SIZE)
-        function = _in_any_graph(self.preprocess)
-        return Preparation(function, (side, side), CHANNELS)
-
-
 @functools.cache
-def _networks() -> tuple[_Network, ...]:
-    found = [_Network(LITE0, efficientnet_lite0, _unchanged)]
+def _networks():
+    """Name, function or module, and preprocessing of each network."""
+    found = [(LITE0, efficientnet_lite0, _unchanged)]
     # Xception and the module xception are one word: a network comes first.
     entries = sorted(
         vars(keras.applications).items(),
@@ -131,12 +100,9 @@ def _networks() -> tuple[_Network, ...]:
             module = getattr(keras.applications, file)
         preprocess = getattr(module, "preprocess_input", None)
         if preprocess is not None and name != "imagenet_utils":
-            found.append(_Network(name, value, _channels_last(preprocess)))
-    return tuple(found)
-
-
-def _channels_last(preprocess):
-    return functools.partial(preprocess, data_format="channels_last")
+            last = functools.partial(preprocess, data_format="channels_last")
+            found.append((name, value, last))
+    return found
 
 
 def _unchanged(pictures):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_otreg import checks
-from keras_otreg.data.decoding import decoded, samples_of
+from keras_otreg.data.decoding import decoded
 from keras_otreg.data.picture_files import PictureFiles, picture_files
 
 # Pictures are kept in memory up to this many bytes.
@@ -150,7 +150,9 @@ class _Reader:
 
     def samples(self, files, order=None):
         """Pictures and labels; in new orders, if `order` is their number."""
-        samples = samples_of(files.paths, files.labels)
+        samples = tf.data.Dataset.from_tensor_slices(
+            (tf.constant(files.paths, tf.string), files.labels)
+        )
         if order:
             samples = samples.shuffle(order, seed=self.seed)
         return samples.map(self._read, num_parallel_calls=tf.data.AUTOTUNE)
@@ -162,10 +164,9 @@ class _Reader:
         batches.file_paths = list(files.paths)
         return batches
 
-    def _read(self, file, label):
-        picture = decoded(*file)
+    def _read(self, path, label):
+        picture = decoded(path)
         if self._channels == 1:
-            # Not decoded as grey: not every file that has colours can be.
             picture = tf.image.rgb_to_grayscale(picture)
         if self._crop:
             picture = _cropped(picture, self.image_size)

@@ -13,16 +13,7 @@ TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 def draw_rows(
     labels: np.ndarray, number: Callable[[int], int], seed: int
 ) -> np.ndarray:
-    """Draw rows of every class at random.
-
-    Args:
-        labels: Labels of shape `(n,)`.
-        number: How many rows to draw of a class, given how many it has.
-        seed: Seed of the draw.
-
-    Returns:
-        Numbers of rows, in the order of their classes.
-    """
+    """Draw rows of every class at random."""
     checks.count(seed, "seed", least=0)
     rng = np.random.default_rng(seed)
     drawn = []
@@ -35,17 +26,7 @@ def draw_rows(
 def set_aside(
     labels: np.ndarray, share: float, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Set aside a share of every class, at least one sample, but not all.
-
-    Args:
-        labels: Labels of shape `(n,)`.
-        share: Of each class, from 0 to 1.
-        seed: Seed of the draw.
-
-    Returns:
-        Two sorted arrays of numbers of rows: those that stay, and those that
-        are set aside.
-    """
+    """Set aside a share of every class, at least one sample, but not all."""
     aside = draw_rows(
         labels, lambda size: min(size - 1, max(1, round(share * size))), seed
     )
@@ -53,13 +34,7 @@ def set_aside(
 
 
 def check_draw(value: Any, counts: Mapping[Any, int], name: str) -> int:
-    """Return how many samples of each class to draw, if all have as many.
-
-    Args:
-        value: How many.
-        counts: How many samples each class has.
-        name: Of the argument that is checked.
-    """
+    """Return how many samples of each class to draw, if all have as many."""
     smallest = min(counts, key=lambda label: counts[label])
     most = counts[smallest]
     return int(
@@ -74,12 +49,7 @@ def check_draw(value: Any, counts: Mapping[Any, int], name: str) -> int:
 
 
 class Part(NamedTuple):
-    """Some records.
-
-    Attributes:
-        split: As TFDS calls it.
-        rows: Numbers of the records, or `None` for all of the split.
-    """
+    """Some records."""
 
     split: str
     rows: np.ndarray | None = None
@@ -93,13 +63,6 @@ def divide(
     What a data set lacks is taken from its training records, as large a share
     of every class, and always the same records. Where it has no test split,
     its validation split is for testing.
-
-    Args:
-        splits: Names of those that have labels.
-        train_labels: Reads the labels of the split `train`.
-
-    Returns:
-        Parts by their names, `train`, `validation` and `test`.
     """
     held_out = [name for name in ("validation", "test") if name in splits]
     if len(held_out) == 2:
@@ -126,19 +89,7 @@ def fewer(
     fraction: float | None,
     seed: int,
 ) -> np.ndarray:
-    """Draw some of the training records, of every class.
-
-    Args:
-        rows: Numbers of the records, or `None` for all.
-        labels: Labels of all records of the split.
-        shots: How many of each class, or `None`.
-        fraction: Which share of each class, at least one record, if `shots`
-            is `None`.
-        seed: Seed of the draw.
-
-    Returns:
-        Numbers of records, sorted.
-    """
+    """Draw some of the training records, of every class."""
     rows = np.arange(len(labels)) if rows is None else rows
     labels = labels[rows]
     classes, counts = np.unique(labels, return_counts=True)

@@ -2,7 +2,8 @@
 
 import os
 import pathlib
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -10,18 +11,22 @@ import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
-from keras_otreg.data.rows import batches_of_rows
-from keras_otreg.data.sample_files import in_memory, is_written, read, write
 from keras_otreg.data.samples import (
     WHY,
     Census,
     Columns,
     Samples,
+    in_memory,
+    is_written,
+    read,
     take_census,
+    write,
 )
 from keras_otreg.models import TransferModel, parts
 from keras_otreg.models.teacher import Teacher
-from keras_otreg.models.validation import num_inputs
+
+# Of data sets; those that are made of them hold them, and so do iterators.
+ATTRIBUTE = "keras_otreg_columns"
 
 
 def with_teacher(
@@ -82,10 +87,11 @@ def with_teacher(
     checks.instance_of(
         model, TransferModel, "model", "a `keras_otreg.TransferModel`"
     )
-    if not model.penalties:
+    if not model.frozen.paths:
         raise checks.invalid(
-            "a model with penalties, because they alone read the teacher",
-            f"'{model.name}' without any",
+            "a model with penalties, because they alone read the activations "
+            "of its teacher",
+            f"'{model.name}' without a `Penalty`",
             "Pass the data to `fit` as they are.",
         )
     checks.flag(shuffle, "shuffle")
@@ -113,8 +119,7 @@ class _KnownSamples:
         if isinstance(data, tf.data.Dataset):
             _check_plain(data.element_spec, model)
         self.samples = Samples(data, batch_size)
-        paths = {penalty.teacher_at for penalty in model.penalties}
-        self.teacher = Teacher(model.teacher, paths)
+        self.teacher = Teacher(model.teacher, model.frozen.paths)
         self.paths = self.teacher.paths
         self._network = _Activations(self.teacher)
         self._census = None
@@ -219,7 +224,7 @@ class _Activations(keras.Model):
 def _check_plain(spec, model):
     x = spec[0] if isinstance(spec, tuple) else spec
     found = parts.split(x)
-    is_pair = parts.is_pair(x, num_inputs(model.student))
+    is_pair = parts.is_pair(x, parts.num_inputs(model.student))
     is_joined = found.unlabelled is not None or found.known is not None
     if is_pair or is_joined:
         raise checks.invalid(
@@ -256,3 +261,50 @@ def _local_folder(path):
     if "://" in str(path):
         raise checks.invalid(expected, f"cache={path!r}", argument="cache")
     return pathlib.Path(path).resolve()
+
+
+def batches_of_rows(
+    columns: Columns,
+    batch_size: int,
+    seed: int | None,
+    pack: Callable[[list[Any]], Any],
+) -> tf.data.Dataset:
+    """Batches of the rows of arrays, which live as long as the batches."""
+    order = tf.data.Dataset.range(len(columns[0]))
+    if seed is not None:
+        order = order.shuffle(len(columns[0]), seed=seed)
+    taken = _taker(columns)
+    batches = order.batch(batch_size).map(
+        lambda rows: pack(taken(rows)), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    batches = batches.prefetch(tf.data.AUTOTUNE)
+    setattr(batches, ATTRIBUTE, tuple(columns))
+    return batches
+
+
+def _taker(columns):
+    """Returns a function that gives some rows of each column, as tensors."""
+    # TensorFlow keeps a function of Python, and all that it holds, for good.
+    held = [weakref.ref(column) for column in columns]
+    specs = [(column.dtype, column.shape[1:]) for column in columns]
+
+    def take(rows):
+        found = [column() for column in held]
+        if any(column is None for column in found):
+            # The one error that TensorFlow keeps quiet about where nobody
+            # reads on: an iterator that is being dropped still fetches ahead.
+            raise StopIteration(
+                "Expected the data set of `with_teacher`, which holds the "
+                "samples, or one that was made of it, to be kept while it is "
+                "read. Received: what was made of it within a `tf.function`, "
+                "after it is gone. Keep the data set in a variable."
+            )
+        return [np.asarray(column[rows]) for column in found]
+
+    def taken(rows):
+        found = tf.numpy_function(take, [rows], [dtype for dtype, _ in specs])
+        for tensor, (_, shape) in zip(found, specs, strict=True):
+            tensor.set_shape((None, *shape))
+        return found
+
+    return taken

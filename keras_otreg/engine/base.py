@@ -24,38 +24,20 @@ class Engine:
         """Compile a function into one program, where that is a gain.
 
         On TensorFlow XLA compiles it, in whatever step it is called. JAX
-        compiles the whole step anyway.
-
-        Args:
-            function: Takes and returns structures of tensors, without side
-                effects. No gradient may pass through it.
-
-        Returns:
-            A function of the same arguments.
+        compiles the whole step anyway. The function takes and returns
+        structures of tensors, has no side effects and no gradient.
         """
         return function
 
     def traced(self, function: Function) -> Function:
-        """Make one graph of a function, on engines that have graphs.
-
-        Args:
-            function: Takes and returns structures of tensors, without side
-                effects.
-
-        Returns:
-            A function of the same arguments.
-        """
+        """Make one graph of a function of tensors, where there are graphs."""
         return function
 
     def remat(self, function: Function, jit_compile: bool) -> Function:
         """Recompute a function in the backward pass instead of storing it.
 
-        Args:
-            function: Takes tensors and returns one, without side effects.
-            jit_compile: Whether both passes may be `compiled`.
-
-        Returns:
-            A function of the same arguments with the same gradients.
+        The function takes tensors and returns one, without side effects;
+        `jit_compile` says whether both passes may be `compiled`.
         """
         del jit_compile
         return keras.remat(function)
@@ -75,9 +57,6 @@ class Engine:
                 the same shapes. No gradient may pass through it.
             variables: Keras variables.
             jit_compile: Whether it may be `compiled`.
-
-        Returns:
-            A function of the tensors.
         """
         program = self.compiled(function) if jit_compile else function
 
@@ -109,15 +88,7 @@ class Engine:
     # Numbers.
 
     def matmul(self, x: Any, y: Any) -> Any:
-        """Return the product of matrices at full precision, if there is one.
-
-        Args:
-            x: Shape `(..., n, k)`.
-            y: Shape `(..., k, m)`, of the same dtype, which the product has.
-
-        Returns:
-            Shape `(..., n, m)`.
-        """
+        """Return the product of matrices of one dtype at full precision."""
         return x @ y
 
     def rounds_matmul(self) -> bool:
@@ -172,11 +143,7 @@ class Engine:
         return True
 
     def optimizer_step(self, optimizer: Any) -> Any:
-        """Return the steps that an optimizer made, 0 if no loss sees them.
-
-        Args:
-            optimizer: A Keras optimizer or `None`, of which it is 0.
-        """
+        """Return the steps that an optimizer made; 0 if no loss sees them."""
         if optimizer is None or not self.losses_see_step():
             return 0
         return optimizer.iterations
@@ -198,9 +165,6 @@ class Engine:
             x: A tensor of floating point numbers.
             message: Of the error, a `tf.errors.InvalidArgumentError`.
             before: Called in the graph before it fails; assigns variables.
-
-        Returns:
-            The tensor.
         """
         del flag, message, before
         return x
@@ -226,9 +190,6 @@ class Engine:
             arguments: Its arguments.
             counts: A variable of a metric of the model; the step is undone if
                 any of its numbers is positive after the step.
-
-        Returns:
-            What `train_step` returns.
         """
         variables = [
             *model.trainable_variables,
@@ -250,12 +211,8 @@ class Engine:
     ) -> tuple[Any, ...]:
         """Return arguments of a step that use new values of variables.
 
-        Args:
-            arguments: Of `train_function` or `test_function`. On JAX they
-                hold the values of all variables; elsewhere nothing is to do.
-            model: The model whose function it is.
-            values: Non-trainable variables, which were assigned already,
-                and their values.
+        The variables are not trainable and were assigned already. On JAX the
+        arguments hold the values of all variables; elsewhere nothing is to do.
         """
         del model, values
         return arguments
@@ -266,16 +223,7 @@ class Engine:
     def call_with_losses(
         self, layer: keras.Layer, inputs: Any, training: bool
     ) -> tuple[Any, list[Any]]:
-        """Call a layer in a step, and collect the losses it adds.
-
-        Args:
-            layer: A built layer.
-            inputs: Its inputs.
-            training: Passed to the layer.
-
-        Returns:
-            The outputs, and `layer.losses` after the call.
-        """
+        """Return the outputs of a built layer, and the losses it adds."""
         return layer(inputs, training=training), layer.losses
 
     # Replicas of a distributed step.
@@ -321,23 +269,14 @@ class Engine:
         Args:
             values: A tensor or a list of tensors, of the same shapes on all
                 replicas.
-
-        Returns:
-            The same structure, equal on all replicas.
         """
         return values
 
     def all_gather(self, x: Any) -> Any:
         """Return the rows of all replicas, in the same order on each.
 
-        The gradient is as in `all_reduce_sum`.
-
-        Args:
-            x: Shape `(n, ...)`, where `n` may differ between replicas.
-
-        Returns:
-            Shape `(N, ...)` with the sum `N` of all `n`, equal on all
-            replicas.
+        The number of rows may differ between replicas; the gradient is as in
+        `all_reduce_sum`.
         """
         return x
 
@@ -346,11 +285,7 @@ class Engine:
         return flag
 
     def reducible_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
-        """Return logs of a step such that Keras can average them over workers.
-
-        Args:
-            logs: Scalars by name.
-        """
+        """Return logs of a step such that Keras can average them."""
         return logs
 
 

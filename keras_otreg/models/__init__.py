@@ -4,5 +4,12 @@ from keras_otreg.models.model_file import load_model
 from keras_otreg.models.penalty import Penalty
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.transfer_model import TransferModel
+from keras_otreg.models.weight_penalty import WeightPenalty
 
-__all__ = ["Penalty", "SourceTask", "TransferModel", "load_model"]
+__all__ = [
+    "Penalty",
+    "SourceTask",
+    "TransferModel",
+    "WeightPenalty",
+    "load_model",
+]

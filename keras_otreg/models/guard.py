@@ -31,22 +31,23 @@ class Guard:
     TensorFlow's graphs and eager steps end before the first gradient. A
     compiled step cannot end: training stops when the host reads of it in the
     logs, and `"rollback"` has such a step change nothing.
-
-    Args:
-        on_nonfinite: Which of `POLICIES` to follow.
-        penalties: `Penalty` objects by their names in the logs.
-        source: The `SourceTerms` of the model, or `None`.
     """
 
     def __init__(
-        self, on_nonfinite: str, penalties: Mapping[str, Any], source: Any
+        self,
+        on_nonfinite: str,
+        penalties: Mapping[str, Any],
+        weight_penalties: Mapping[str, Any],
+        source: Any,
     ):
         self.on_nonfinite = checks.one_of(
             on_nonfinite, POLICIES, "on_nonfinite"
         )
         self.penalties = dict(penalties)
+        self.weight_penalties = dict(weight_penalties)
         self._source = source
-        names = [*penalties, *(source.names if source else [])]
+        names = [*penalties, *weight_penalties]
+        names += source.names if source else []
         self.means = [keras.metrics.Mean(name=name) for name in names]
         # Where there are no terms there is nothing to watch.
         kind = POLICIES[on_nonfinite if names else "propagate"]
@@ -62,15 +63,7 @@ class Guard:
         step: Any,
         training: bool,
     ) -> Any:
-        """The total loss of a step; logs its terms.
-
-        Args:
-            task_loss: What the terms are added to.
-            terms: Those of the penalties first.
-            inputs: What the networks were given.
-            step: How many steps the optimizer has made.
-            training: Whether this is a step of training.
-        """
+        """The total loss of a step; logs its terms."""
         split = len(self.penalties)
         values = reported(terms[:split], terms[split:])
         samples = batch_size(inputs)
@@ -81,13 +74,7 @@ class Guard:
         return self.policy.passed(total, terms, inputs, step, training)
 
     def step(self, model: keras.Model, train_step: Any, arguments: Any) -> Any:
-        """Runs a step of training such that it can be taken back.
-
-        Args:
-            model: The model that is trained.
-            train_step: The `train_step` of Keras.
-            arguments: What it is called with.
-        """
+        """Runs a step of training such that it can be taken back."""
         policy = self.policy
         if not policy.stops:
             return train_step(*arguments)
@@ -108,13 +95,7 @@ class Guard:
     def reporting(
         self, model: Any, arguments: dict[str, Any] | None = None
     ) -> Iterator[None]:
-        """Raises, after the block or an error in it, if steps were not finite.
-
-        Args:
-            model: The `TransferModel` that is trained or evaluated.
-            arguments: Those of its `fit` or `evaluate`, to which a callback is
-                added that reads the logs where nothing else can stop.
-        """
+        """Raises after the block, or an error in it, if a step was bad."""
         if arguments is not None:
             self._watch(model, arguments)
         try:
@@ -174,6 +155,8 @@ class Guard:
         if incident.term in others:
             return others[incident.term], []
         name = self.means[incident.term].name
+        if name in self.weight_penalties:
+            return f"Penalty '{name}' is", ["the student's weights"]
         if name not in self.penalties:
             return f"Loss '{name}' is", [f"heads at '{self._source.task.at}'"]
         penalty = self.penalties[name]

@@ -26,12 +26,7 @@ BESIDE = 16384
 
 
 class ModelFile:
-    """A file while a model is saved to it or loaded from it.
-
-    Args:
-        has_teacher: Whether the teacher is in the file.
-        teacher: The teacher for a model that is loaded without it.
-    """
+    """A file while a model is saved to it or loaded from it."""
 
     def __init__(
         self, has_teacher: bool = True, teacher: keras.Model | None = None
@@ -68,12 +63,7 @@ class ModelFile:
             store[f"{RANDOM}{i}"] = state
 
     def read(self, store: Any, model: Any, teacher: Teacher) -> Teacher:
-        """Loads what is in no layer.
-
-        Returns:
-            The teacher whose weights are loaded next: another one where those
-            of the file differ and the caller's must stay as they are.
-        """
+        """Loads what is in no layer."""
         keys = list(store.keys())
         _expect_optimizer(model, store)
         if APART in keys:
@@ -85,7 +75,9 @@ class ModelFile:
             if teacher.full_fingerprint() != bytes(store[TEACHER]).hex():
                 self.has_teacher = True
                 copy = frozen_copy(teacher.model)
-                teacher = Teacher(copy, teacher.paths, owned=True)
+                teacher = Teacher(
+                    copy, teacher.paths, True, teacher.reads_weights
+                )
         states = _random_states(model)
         found = [key for key in keys if key.startswith(RANDOM)]
         if len(found) != len(states):
@@ -189,11 +181,7 @@ def names_by_part(model: Any) -> dict[str, list[str]]:
 
 
 def room_for(owners: Iterable[Any]) -> int:
-    """Bytes that weights take in a file of HDF5, at most.
-
-    Args:
-        owners: Models and optimizers, which have `variables`, or `None`.
-    """
+    """Bytes that weights take in a file of HDF5, at most."""
     sizes = [
         math.prod(variable.shape) * (8 if "64" in variable.dtype else 4)
         for owner in owners

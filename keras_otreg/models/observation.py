@@ -16,13 +16,7 @@ TASK = "task_loss"
 
 
 class Observation(NamedTuple):
-    """What a step of training would do.
-
-    Attributes:
-        plans: What each term solved, by its name.
-        shares: Share of each term in the gradient, by its name, of sum one.
-            That of the task is `"task_loss"`.
-    """
+    """What a step of training would do."""
 
     plans: Mapping[str, SolvedPlan]
     shares: Mapping[str, float]
@@ -34,15 +28,6 @@ class Observer:
     The step is that of `fit`: with dropout, the statistics of the batch, and
     what the penalties keep from their last step. Variables that it would
     assign are assigned nowhere. All of it is one graph, made once.
-
-    Args:
-        model: A compiled `TransferModel`, whose layers stay trainable, or not,
-            as long as the observer is used.
-        data: The batch `(x, y)` or `(x, y, sample_weight)`, as `fit` sees it.
-
-    Raises:
-        ValueError: If the model trains on pairs and the batch is none, or the
-            other way round; or if it lacks the labels of the loss.
     """
 
     def __init__(self, model: Any, data: Any):
@@ -61,13 +46,7 @@ class Observer:
         self._structure: Any = None
 
     def __call__(self) -> Observation:
-        """Looks at a step from where the model is now.
-
-        Returns:
-            An `Observation`. A share is the norm of the gradient of a term,
-            with its weight, in the student's weights, over the sum of these
-            norms.
-        """
+        """Looks at a step from where the model is now."""
         model = self._model
         self._follow_weights()
         student = [ops.copy(v) for v in model.student.trainable_variables]

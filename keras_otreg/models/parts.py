@@ -1,4 +1,4 @@
-"""The parts of a training batch, and how they share one forward pass."""
+"""The inputs of a step: their shapes, and parts in one forward pass."""
 
 import contextlib
 import threading
@@ -11,6 +11,8 @@ from keras import ops
 from keras_otreg import checks
 from keras_otreg.features.masks import with_mask_of
 from keras_otreg.features.points import weight_of_samples
+from keras_otreg.features.taps import input_spec
+from keras_otreg.saving import Composed
 
 # Inputs of a step that carries samples which only the penalties see.
 LABELLED, UNLABELLED = "otreg_labelled", "otreg_unlabelled"
@@ -19,23 +21,16 @@ INPUTS, TEACHER = "otreg_inputs", "otreg_teacher"
 
 
 class Parts(NamedTuple):
-    """Inputs of a step, in the order in which they go through the student.
-
-    Attributes:
-        target: Labelled inputs of the target task.
-        unlabelled: Inputs of the target task without labels, or `None`.
-        source: Labelled inputs of the source task, or `None`.
-        known: Activations of the teacher for the labelled inputs and for the
-            unlabelled ones, by path, as a list of one or two dictionaries.
-            `None` if the inputs carry none.
-        paired: Whether the inputs were a pair of (target, source) inputs.
-            Source inputs that have no effect are left out of `source`.
-    """
+    """Inputs of a step, in the order in which they go through the student."""
 
     target: Any
+    # Without labels.
     unlabelled: Any = None
+    # Of the source task; left out where they have no effect.
     source: Any = None
+    # Activations of the teacher by path, of target and of unlabelled inputs.
     known: Any = None
+    # Whether the inputs were a pair of (target, source) inputs.
     paired: bool = False
 
     def joined(self) -> Any:
@@ -67,12 +62,7 @@ class Parts(NamedTuple):
         return _rows(outputs, self._num_target(), None)
 
     def labels(self, y: Any, sample_weight: Any) -> tuple["Labels", "Labels"]:
-        """Labels and weights of the target samples, and of the source samples.
-
-        Args:
-            y: Labels of the step, a pair of them if the inputs are a pair.
-            sample_weight: Weights of the step, likewise, or `None`.
-        """
+        """Labels and weights of the target samples, and of the source's."""
         if not self.paired:
             return Labels(y, sample_weight), Labels(None, None)
         weights = (None, None) if sample_weight is None else sample_weight
@@ -80,17 +70,7 @@ class Parts(NamedTuple):
         return target, source
 
     def penalty_weights(self, sample_weight: Any) -> Any:
-        """Weights of the target samples in the penalties.
-
-        Args:
-            sample_weight: What `fit` was given: weights of shape `(batch,
-                ...)`, averaged over all axes but the first, or a structure of
-                them, one for each output, averaged too.
-
-        Returns:
-            Weights of shape `(target samples,)`, 1 for each unlabelled sample,
-            or `None` where all are equal.
-        """
+        """Weights of the target samples in the penalties."""
         given = [x for x in keras.tree.flatten(sample_weight) if x is not None]
         if not given:
             return None
@@ -123,12 +103,7 @@ def with_known(inputs: Any, activations: dict[str, Any]) -> dict[str, Any]:
 
 
 def split(inputs: Any) -> Parts:
-    """Finds the parts of target inputs.
-
-    Args:
-        inputs: What the student takes, as it is or by `with_extra` and
-            `with_known`.
-    """
+    """Finds the parts of target inputs."""
     targets = [inputs]
     if _has_keys(inputs, LABELLED, UNLABELLED):
         targets = [inputs[LABELLED], inputs[UNLABELLED]]
@@ -141,24 +116,14 @@ def split(inputs: Any) -> Parts:
 
 
 def is_pair(inputs: Any, num_inputs: int | None) -> bool:
-    """Whether some inputs are a pair of (target, source) inputs.
-
-    Args:
-        inputs: Inputs of a step.
-        num_inputs: Number of tensors that the student takes.
-    """
+    """Whether some inputs are a pair of (target, source) inputs."""
     if not isinstance(inputs, (tuple, list)) or len(inputs) != 2:
         return False
     return len(keras.tree.flatten(inputs[1])) == num_inputs
 
 
 class BatchReader:
-    """Finds the parts of the inputs of a step.
-
-    Args:
-        num_inputs: Number of tensors that the student takes; 0 if unknown.
-        source: The `SourceTerms` of the model, or `None`.
-    """
+    """Finds the parts of the inputs of a step."""
 
     def __init__(self, num_inputs: int, source: Any):
         self._num_inputs = num_inputs
@@ -166,16 +131,7 @@ class BatchReader:
         self._takes_either = False
 
     def read(self, inputs: Any, training: Any) -> Parts:
-        """Finds the parts of the inputs of a step.
-
-        Args:
-            inputs: A pair of (target, source) inputs, or target inputs.
-            training: Whether this is a step of training.
-
-        Raises:
-            ValueError: If they are a pair where the model expects target
-                inputs, or the other way round.
-        """
+        """Finds the parts of the inputs of a step."""
         parts = self.parts(inputs)
         expected = bool(training) and self._source is not None
         is_free = self._source is not None and self._takes_either
@@ -203,13 +159,7 @@ class BatchReader:
 
 
 class Forward(NamedTuple):
-    """The student's forward pass on a step's inputs.
-
-    Attributes:
-        parts: The parts of the inputs.
-        outputs: Outputs for all samples of the step.
-        activations: Activations of layers for all samples, by path.
-    """
+    """The student's forward pass on a step's inputs."""
 
     parts: Parts
     outputs: Any
@@ -242,6 +192,48 @@ class LastForward:
     def drop(self) -> None:
         """Lets go of the forward pass, and with it of its memory."""
         self._kept.value = ([], None)
+
+
+def num_inputs(student: keras.Model) -> int | None:
+    """How many tensors a model takes; `None` if that is not on record."""
+    inputs = input_spec(student)
+    return None if inputs is None else len(keras.tree.flatten(inputs))
+
+
+def input_shapes(student: keras.Model) -> Any:
+    """Shapes of what a model takes; `None` if they are not on record."""
+    inputs = input_spec(student)
+    if inputs is None:
+        return None
+    return keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
+
+
+class Wrapper(Composed, keras.Model):
+    """A model around a network that has its inputs, and was never called."""
+
+    # Name of the attribute that holds the network.
+    inner = "network"
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Exports the prediction; see `keras.Model.export`."""
+        inputs = input_spec(getattr(self, self.inner))
+        if input_signature is None and inputs is not None:
+            # Keras knows no inputs of a model that was never called.
+            spec = keras.tree.map_structure(
+                lambda x: keras.InputSpec(
+                    shape=(None, *x.shape[1:]), dtype=x.dtype
+                ),
+                inputs,
+            )
+            input_signature = [spec]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
 
 
 def batch_size(inputs: Any) -> Any:

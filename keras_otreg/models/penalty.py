@@ -3,14 +3,17 @@
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from keras_otreg import checks
+from keras_otreg.features.taps import activation_specs, input_spec, output_of
+from keras_otreg.features.walk import find_layer
 from keras_otreg.losses.base import TransportLoss, solved_plan
 from keras_otreg.losses.sample_loss import SampleLoss
+from keras_otreg.models.parts import input_shapes
 from keras_otreg.models.terms import (
     Term,
     acts,
@@ -20,8 +23,21 @@ from keras_otreg.models.terms import (
 from keras_otreg.saving import Configurable, export
 
 
+class Weighted(Configurable):
+    """A term of a loss with a weight that may be set during training."""
+
+    @property
+    def weight(self) -> Any:
+        """Factor of the term; may be set during training."""
+        return self._weight
+
+    @weight.setter
+    def weight(self, value: Any) -> None:
+        self._weight = checks.weight(value)
+
+
 @export
-class Penalty(Configurable):
+class Penalty(Weighted):
     """Keeps a layer of the student close to a layer of the teacher.
 
     Args:
@@ -67,15 +83,6 @@ class Penalty(Configurable):
         """The name that was given, or that of the loss."""
         return self._name or self.loss.name
 
-    @property
-    def weight(self) -> Any:
-        """Factor of the loss; may be set during training."""
-        return self._weight
-
-    @weight.setter
-    def weight(self, value: Any) -> None:
-        self._weight = checks.weight(value)
-
     @classmethod
     def at_each(
         cls,
@@ -120,14 +127,14 @@ class Penalty(Configurable):
         ]
 
     def adapter(self, teacher: Any, student: Any) -> Any:
-        """Makes the layer that the loss needs trained on the student's side.
+        """Makes the layer that the loss needs trained between the two.
 
         Args:
             teacher: Symbolic activations of the teacher.
             student: Symbolic activations of the student.
 
         Returns:
-            A built layer, or `None` if the loss needs none.
+            A built layer for the activations of the student, or `None`.
         """
         if not isinstance(self.loss, SampleLoss):
             return None
@@ -139,40 +146,10 @@ class Penalty(Configurable):
         return layer
 
     def memory(self, teacher: Any, student: Any) -> Any:
-        """Makes the layer that holds the state of the loss between steps.
-
-        Args:
-            teacher: Symbolic activations of the teacher.
-            student: Symbolic activations of the student.
-
-        Returns:
-            A built layer, or `None` if the loss has no state.
-        """
+        """Makes the layer with the state between steps, or `None`."""
         if not isinstance(self.loss, TransportLoss):
             return None
         return self.loss.memory(tuple(teacher.shape), tuple(student.shape))
-
-    def __call__(
-        self,
-        teacher: Any,
-        student: Any,
-        sample_weight: Any,
-        adapter: Any = None,
-        memory: Any = None,
-    ) -> Any:
-        """The value of the loss, without the weight.
-
-        Args:
-            teacher: Activations of the teacher, of shape `(batch, ...)`.
-            student: Activations of the student, of shape `(batch, ...)`.
-            sample_weight: Shape `(batch,)`, or `None`.
-            adapter: What `adapter` made for the two layers.
-            memory: What `memory` made for them, in a training step.
-
-        Returns:
-            A scalar.
-        """
-        return self.term(teacher, student, sample_weight, adapter, memory).value
 
     def term(
         self,
@@ -182,7 +159,15 @@ class Penalty(Configurable):
         adapter: Any = None,
         memory: Any = None,
     ) -> Term:
-        """What the penalty adds to a loss; takes what a call takes."""
+        """What the penalty adds to a loss.
+
+        Args:
+            teacher: Activations of the teacher, of shape `(batch, ...)`.
+            student: Activations of the student, of shape `(batch, ...)`.
+            sample_weight: Shape `(batch,)`, or `None`.
+            adapter: What `adapter` made for the two layers.
+            memory: What `memory` made for them, in a training step.
+        """
         if adapter is not None:
             student = adapter(student)
         if sample_weight is not None:
@@ -223,23 +208,14 @@ class Penalty(Configurable):
         return cls(**{**config, "loss": loss, "weight": weight})
 
 
-def names_in_logs(penalties: Sequence[Penalty]) -> list[str]:
-    """Names under which the penalties of one model are logged.
-
-    Args:
-        penalties: `Penalty` objects.
-
-    Returns:
-        A name for each. One that several have, and that was not given, is
-        followed by the path of the layer.
-
-    Raises:
-        ValueError: If two have one name, or one has that of the total loss.
-    """
+def names_in_logs(penalties: Sequence[Any]) -> list[str]:
+    """Names under which the penalties of one model are logged."""
     names = [penalty.name for penalty in penalties]
     found = [
         _name_at(name, penalty.at)
-        if penalty._name is None and names.count(name) > 1
+        if isinstance(penalty, Penalty)
+        and penalty._name is None
+        and names.count(name) > 1
         else name
         for name, penalty in zip(names, penalties, strict=True)
     ]
@@ -253,10 +229,122 @@ def _name_at(name, path):
     return f"{name}_{re.sub('[/#]', '_', str(path))}"
 
 
-def as_penalties(values: Any) -> list[Penalty]:
+def as_penalties(values: Any) -> list[Any]:
     """Return one or several penalties as a list."""
     values = list(values) if isinstance(values, Iterable) else [values]
-    expected = "`keras_otreg.Penalty` objects"
+    expected = "`keras_otreg.Penalty` or `WeightPenalty` objects"
     for value in values:
-        checks.instance_of(value, Penalty, "penalties", expected)
+        checks.instance_of(value, Weighted, "penalties", expected)
     return values
+
+
+class Companions(NamedTuple):
+    """Layers that penalties need, each by the name of its penalty."""
+
+    adapters: dict[str, keras.layers.Layer]
+    memories: dict[str, keras.layers.Layer]
+
+
+def check_layers(
+    student: keras.Model,
+    teacher: keras.Model | None,
+    penalties: dict[str, Any],
+) -> Companions:
+    """Makes sure that penalties can act between two networks.
+
+    What cannot be known before the first batch, as with a subclassed model
+    whose input shape is not on record, is left to the first step.
+    """
+    if teacher is not None:
+        checks.built_model(teacher, "teacher")
+    check_apart(student, teacher)
+    for penalty in penalties.values():
+        find_layer(student, penalty.at)
+        find_layer(teacher, penalty.teacher_at)
+    if not penalties or input_spec(student) is None:
+        return Companions({}, {})
+    student_specs = activation_specs(student)
+    teacher_specs = _teacher_specs(teacher, student)
+    companions = Companions({}, {})
+    for name, penalty in penalties.items():
+        known = output_of(teacher_specs, penalty.teacher_at)
+        found = output_of(student_specs, penalty.at)
+        _check_layout(teacher, penalty.teacher_at, known)
+        _check_layout(student, penalty.at, found)
+        adapter = penalty.adapter(known, found)
+        if adapter is not None:
+            companions.adapters[name] = adapter
+        _check_loss(name, penalty, known, found, adapter)
+        memory = penalty.memory(known, found)
+        if memory is not None:
+            companions.memories[name] = memory
+    return companions
+
+
+def check_apart(student: keras.Model, teacher: keras.Model | None) -> None:
+    """Makes sure that a teacher stays as it is while a student is trained."""
+    if teacher is not None:
+        trained = {id(v): v.path for v in student.trainable_variables}
+        shared = [trained[id(v)] for v in teacher.variables if id(v) in trained]
+        if shared:
+            raise checks.invalid(
+                "a teacher whose weights are its own, because it must stay as "
+                "it is",
+                f"a teacher that shares {len(shared)} trainable weights with "
+                f"the student, such as {shared[:3]}",
+                "Leave out `teacher=` for a frozen copy of the student, or "
+                "copy it with `keras.models.clone_model` and `set_weights`.",
+            )
+
+
+def _check_layout(model, path, spec):
+    checks.channels_last(
+        find_layer(model, path), len(getattr(spec, "shape", ())), path
+    )
+
+
+def _teacher_specs(teacher, student):
+    inputs = input_spec(student)
+    try:
+        return activation_specs(teacher, inputs)
+    except Exception as error:
+        raise checks.invalid(
+            "a teacher that takes the inputs of the student, because both see "
+            "the same batch",
+            f"teacher '{teacher.name}' with input shape "
+            f"{getattr(teacher, 'input_shape', 'unknown')} and student "
+            f"'{student.name}' with input shape {input_shapes(student)}",
+            "Put a resizing or preprocessing layer in front of one of them.",
+        ) from error
+
+
+class _Loss(keras.Operation):
+    """Finds out whether a loss takes some shapes, without data."""
+
+    def __init__(self, penalty, adapter):
+        super().__init__()
+        self.penalty = penalty
+        self.adapter = adapter
+        self.error = None
+
+    def call(self, teacher, student):
+        try:
+            term = self.penalty.term(teacher, student, None, self.adapter)
+            return term.value
+        except Exception as error:
+            # Keras wraps what it catches in advice about `Operation`.
+            self.error = error
+            raise
+
+
+def _check_loss(name, penalty, teacher, student, adapter):
+    loss = _Loss(penalty, adapter)
+    try:
+        loss.compute_output_spec(teacher, student)
+    except Exception as error:
+        raise ValueError(
+            f"The loss of penalty '{name}' cannot compare teacher layer "
+            f"'{penalty.teacher_at}' of shape {tuple(teacher.shape)} with "
+            f"student layer '{penalty.at}' of shape {tuple(student.shape)}. "
+            f"{loss.error or error}"
+        ) from error

@@ -14,21 +14,16 @@ STOPPED = "A step of keras_otreg.TransferModel is not finite."
 
 
 class Incident(NamedTuple):
-    """The first step since the last reset in which a term was not finite.
-
-    Attributes:
-        term: Which term, the first one if there are several.
-        kinds: Whether the teacher's activations, the student's and the value
-            were not finite.
-        step: Of the optimizer, from one; 0 without one.
-        batch: Since the last reset, from one.
-        steps_since: How many steps came since, this one included.
-    """
+    """The first step since the last reset in which a term was not finite."""
 
     term: int
+    # Of the teacher's activations, the student's and the value.
     kinds: tuple[bool, ...]
+    # Of the optimizer, from one; 0 without one.
     step: int
+    # Since the last reset, from one.
     batch: int
+    # How many steps came since, this one included.
     steps_since: int
 
 
@@ -37,9 +32,6 @@ class Incidents(keras.metrics.Metric):
 
     It is a metric for the variables of one: Keras resets them, carries them
     through compiled steps, adds them up over replicas, and does not save them.
-
-    Args:
-        terms: How many terms are watched.
     """
 
     def __init__(self, terms: int):
@@ -53,15 +45,7 @@ class Incidents(keras.metrics.Metric):
         )
 
     def update_state(self, kinds: Any, step: Any) -> Any:
-        """Takes up a step, unless there has been an incident.
-
-        Args:
-            kinds: Which kinds were met, as booleans of shape `(terms, 3)`.
-            step: Of the optimizer, from one.
-
-        Returns:
-            Whether there has been an incident, this step included.
-        """
+        """Takes up a step, unless there has been an incident."""
         before = self.happened()
         kinds = ops.cast(kinds, "float32")
         counts = ops.where(before, self.counts.value, kinds)
@@ -84,11 +68,7 @@ class Incidents(keras.metrics.Metric):
         return {}
 
     def first(self, replicas: int) -> Incident | None:
-        """The incident, if there has been one.
-
-        Args:
-            replicas: Over how many devices the batches are added up.
-        """
+        """The incident, if there has been one."""
         counts = _numpy(self.counts) > 0.0
         if not counts.any():
             return None
@@ -100,12 +80,7 @@ class Incidents(keras.metrics.Metric):
 
 
 class Propagate:
-    """Passes everything on.
-
-    Args:
-        names: Of all terms of the loss, those of penalties first.
-        penalties: How many of them there are.
-    """
+    """Passes everything on."""
 
     # Whether a step may have to stop.
     stops = False
@@ -116,15 +91,7 @@ class Propagate:
     def term(
         self, name: str, penalty: Any, teacher: Any, student: Any, *rest
     ) -> Term:
-        """The term of a penalty in a step.
-
-        Args:
-            name: Name of the term.
-            penalty: A `Penalty`.
-            teacher: Activations of the teacher.
-            student: Activations of the student.
-            *rest: What else the penalty is called with.
-        """
+        """The term of a penalty in a step."""
         return penalty.term(teacher, student, *rest)._replace(name=name)
 
     def counted(self, term: Term, samples: Any) -> Any:
@@ -139,15 +106,7 @@ class Propagate:
         step: Any,
         training: bool,
     ) -> Any:
-        """The total loss of a step, once it is known that it may go on.
-
-        Args:
-            total: The sum of all terms.
-            terms: What it is made of.
-            inputs: What the networks were given.
-            step: How many steps the optimizer has made.
-            training: Whether this is a step of training.
-        """
+        """The total loss of a step, once it is known that it may go on."""
         return total
 
 

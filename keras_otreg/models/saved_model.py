@@ -15,13 +15,12 @@ from keras_otreg.models.model_file import (
     room_for,
     values_of,
 )
+from keras_otreg.models.parts import Wrapper
 from keras_otreg.models.steps import build_optimizer
 from keras_otreg.models.teacher import Teacher, take_names
-from keras_otreg.models.validation import export_signature
-from keras_otreg.saving import Composed
 
 
-class SavedModel(Composed, keras.Model):
+class SavedModel(Wrapper):
     """The part of a `TransferModel` that saves, loads and exports.
 
     Attributes:
@@ -30,12 +29,16 @@ class SavedModel(Composed, keras.Model):
         file: The file that the model is being saved to or loaded from.
     """
 
+    inner = "student"
     student: keras.Model
     frozen: Teacher
     file: ModelFile | None = None
 
     include_teacher = True
     """Whether files hold the teacher too, unless they are told otherwise."""
+
+    def find_layers(self) -> None:
+        """Finds what penalties read in both networks, after a change too."""
 
     @property
     def teacher(self) -> keras.Model | None:
@@ -53,14 +56,10 @@ class SavedModel(Composed, keras.Model):
     ) -> None:
         """Saves the model; the file is there as a whole or not at all.
 
-        Args:
-            filepath: See `keras.Model.save`.
-            overwrite: See `keras.Model.save`.
-            zipped: See `keras.Model.save`.
-            include_teacher: Whether the file holds the teacher too. If not,
-                `keras_otreg.load_model(filepath, teacher)` loads it. By
-                default, what the attribute `include_teacher` says.
-            **kwargs: See `keras.Model.save`.
+        Its arguments are those of `keras.Model.save`, and `include_teacher`:
+        whether the file holds the teacher too. If not,
+        `keras_otreg.load_model(filepath, teacher)` loads it. By default it is
+        what the attribute `include_teacher` says.
         """
         if str(filepath).endswith((".h5", ".hdf5")):
             raise checks.invalid(
@@ -87,11 +86,8 @@ class SavedModel(Composed, keras.Model):
     ) -> None:
         """Saves all weights; the file is there as a whole or not at all.
 
-        Args:
-            filepath: See `keras.Model.save_weights`.
-            overwrite: See `keras.Model.save_weights`.
-            max_shard_size: See `keras.Model.save_weights`.
-            include_teacher: As of `save`; only an equal teacher fits later.
+        Its arguments are those of `keras.Model.save_weights`, and
+        `include_teacher` as of `save`: only an equal teacher fits later.
         """
         suffix = WEIGHTS if max_shard_size is None else None
         with (
@@ -110,10 +106,7 @@ class SavedModel(Composed, keras.Model):
     ) -> None:
         """Loads what `save_weights` saved; after an error nothing is changed.
 
-        Args:
-            filepath: See `keras.Model.load_weights`.
-            skip_mismatch: See `keras.Model.load_weights`.
-            **kwargs: See `keras.Model.load_weights`.
+        Its arguments are those of `keras.Model.load_weights`.
 
         Raises:
             OSError: If the file is damaged.
@@ -131,20 +124,9 @@ class SavedModel(Composed, keras.Model):
             except BaseException:
                 for variable, value in before:
                     variable.assign(value)
-                self.frozen = teacher
+                if self.frozen is not teacher:
+                    self._replace_teacher(teacher)
                 raise
-
-    def export(
-        self,
-        filepath: Any,
-        format: str = "tf_saved_model",
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Exports the prediction of the student; see `keras.Model.export`."""
-        signature = export_signature(self.student, input_signature)
-        super().export(filepath, format, verbose, signature, **kwargs)
 
     def quantize(
         self, mode: Any = None, config: Any = None, **kwargs: Any
@@ -169,10 +151,14 @@ class SavedModel(Composed, keras.Model):
         file = self.file or ModelFile()
         teacher = file.read(store, self, self.frozen)
         if teacher is not self.frozen:
-            self.frozen = teacher
-            # What is compiled by now knows the other teacher.
-            self.make_train_function(force=True)
-            self.make_test_function(force=True)
+            self._replace_teacher(teacher)
+
+    def _replace_teacher(self, teacher):
+        self.frozen = teacher
+        self.find_layers()
+        # What is compiled by now knows the other teacher.
+        self.make_train_function(force=True)
+        self.make_test_function(force=True)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, and the policy of precision."""

@@ -17,11 +17,6 @@ class StepFunctions:
     They read the weights of the loss before each step, and are made anew when
     one is set that their graph lacks, or when a network has other variables:
     layers that were quantised, unfrozen, or given LoRA.
-
-    Args:
-        weights: The weights of the loss.
-        penalties: `Penalty` objects by their names.
-        adapters: Layers of some of them, which train while their penalty acts.
     """
 
     def __init__(
@@ -37,16 +32,7 @@ class StepFunctions:
         self._variables: list[int] | None = None
 
     def make(self, model: Any, kind: str, force: bool) -> Any:
-        """Makes the function of a kind of step, if there is none.
-
-        Args:
-            model: The `TransferModel` whose function it is.
-            kind: `"train"`, `"test"` or `"predict"`.
-            force: Whether to make it anew if there is one.
-
-        Returns:
-            The function.
-        """
+        """Makes the function of a kind of step, if there is none."""
         if self._has_other_variables(model):
             model.find_layers()
             for known in ("train", "test", "predict"):

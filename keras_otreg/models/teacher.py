@@ -16,6 +16,7 @@ from keras_otreg.features.fingerprint import (
 from keras_otreg.features.taps import Taps
 from keras_otreg.features.walk import walk
 from keras_otreg.models.parts import Parts
+from keras_otreg.saving import copy_own_variables
 
 # Of data sets, until they are mapped to others.
 ATTRIBUTE = "keras_otreg_teacher"
@@ -31,11 +32,6 @@ class Teacher:
     A tracked model would become part of its owner: its weights trainable, its
     regularisers counted, its `trainable` flags set with the owner's. The
     caller's model must stay as it is.
-
-    Args:
-        model: A built `keras.Model`, or `None` for no teacher.
-        paths: Paths of the layers whose activations are read.
-        owned: Whether nobody else holds the model, which may then be changed.
     """
 
     def __init__(
@@ -43,17 +39,21 @@ class Teacher:
         model: keras.Model | None,
         paths: Iterable[str],
         owned: bool = False,
+        reads_weights: bool = False,
     ):
         self.model = model
         self.paths = sorted(set(paths))
         self.owned = owned
+        self.reads_weights = reads_weights
+        # Of each `WeightPenalty`, by its name.
+        self.weight_pairs: dict[str, Any] = {}
         self._taps: Taps | None = None
         self._before: tuple[list[Any], list[str]] | None = None
 
     def fingerprint(self) -> str:
-        """A short name for the weights that the activations depend on."""
-        if self.model is None:
-            return "none"
+        """A short name for the weights that the penalties depend on."""
+        if self.model is None or self.reads_weights:
+            return self.full_fingerprint()
         return fingerprint_of(self.model, self._read_first()[0])
 
     def full_fingerprint(self) -> str:
@@ -100,6 +100,8 @@ class Teacher:
 
         The model runs only if the inputs do not carry its activations.
         """
+        if not self.paths:
+            return {}
         known = parts.joined_known()
         if known is not None:
             if missing := sorted(set(self.paths) - set(known)):
@@ -118,15 +120,11 @@ class Teacher:
         setattr(dataset, ATTRIBUTE, known)
 
     def check_data(self, data: Iterable[Any]) -> None:
-        """Raises if a data set carries activations of another teacher.
-
-        Args:
-            data: The arguments of `fit` or `evaluate`.
-        """
+        """Raises if a data set carries activations of another teacher."""
         for dataset in data if self.model is not None else ():
             if known := getattr(dataset, ATTRIBUTE, None):
                 fingerprint, precision, paths = known
-                same = paths == self.paths
+                same = paths == self.paths and not self.reads_weights
                 other = self if same else Teacher(self.model, paths)
                 if fingerprint != other.fingerprint():
                     raise checks.invalid(
@@ -146,18 +144,7 @@ class Teacher:
 
 
 def frozen_copy(model: keras.Model) -> keras.Model:
-    """Copies a model as it is now.
-
-    Args:
-        model: A built `keras.Model`.
-
-    Returns:
-        A model of the same architecture, with equal weights of its own
-        and all that layers have adapted to.
-
-    Raises:
-        ValueError: If the model cannot be copied.
-    """
+    """Copies a model as it is now."""
     try:
         copy = copy_of(model)
     except Exception as error:
@@ -173,16 +160,7 @@ def frozen_copy(model: keras.Model) -> keras.Model:
 def copy_of(
     model: keras.Model, weights: keras.Model | None = None
 ) -> keras.Model:
-    """The same network with a state of its own.
-
-    Args:
-        model: A built `keras.Model`, which Keras can clone.
-        weights: A network of the same layers, whose state is copied instead.
-
-    Returns:
-        A built model that predicts the same. Beside the weights it has what
-        layers have learnt by `adapt`: means, vocabularies and bins.
-    """
+    """The same network with a state of its own."""
     copy = keras.models.clone_model(model)
     if not copy.built:
         copy.build_from_config(model.get_build_config())
@@ -193,22 +171,11 @@ def copy_of(
 
 
 def take_state(model: keras.Model, other: keras.Model) -> None:
-    """Gives a network the weights of another one, and what it has adapted to.
-
-    Args:
-        model: The network that is changed.
-        other: One of the same layers.
-    """
+    """Gives a network the weights of another, and what it has adapted to."""
     model.set_weights(other.get_weights())
     for layer, known in _pairs(model, other):
         if _keeps_more(layer, "load_own_variables"):
-            store: dict[str, object] = {}
-            known.save_own_variables(store)
-            # Their values: two variables may hold one array of JAX, which is
-            # gone for both once a step has been given it.
-            layer.load_own_variables(
-                {key: ops.convert_to_numpy(x) for key, x in store.items()}
-            )
+            copy_own_variables(layer, known)
         if _keeps_more(layer, "load_assets"):
             with tempfile.TemporaryDirectory() as folder:
                 known.save_assets(folder)
@@ -246,11 +213,6 @@ def take_names(network: Any, names: list[str]) -> None:
 
     Those that a subclassed model makes without a name have another in each
     copy of it: a path that led to one would lead to nothing, or elsewhere.
-
-    Args:
-        network: The `keras.Model` that is changed; anything else stays as it
-            is, and so does a network of another number of layers.
-        names: What `names_of` returned of the original.
     """
     if not isinstance(network, keras.Model):
         return

@@ -10,22 +10,16 @@ from keras_otreg import engine
 
 
 class Term(NamedTuple):
-    """One summand of a total loss.
-
-    Attributes:
-        name: Under which the value is logged.
-        value: A scalar, without the weight.
-        weight: A number or a schedule; 0 for a term that is only logged.
-        solved: Makes the `SolvedPlan` behind the value, or `None`. Until it
-            is called, nothing is computed for it.
-        finite: Which of its inputs and outputs are finite, as booleans;
-            `None` if that was not computed.
-    """
+    """One summand of a total loss."""
 
     name: str
+    # A scalar, without the weight.
     value: Any
+    # A number or a schedule; 0 for a term that is only logged.
     weight: Any
+    # Makes the `SolvedPlan` behind the value.
     solved: Callable[[], Any] | None = None
+    # Which of its inputs and outputs are finite, if that was computed.
     finite: Any = None
 
 
@@ -92,11 +86,6 @@ class LossWeights(keras.layers.Layer):
 
     The variables are part of the state of a step, and are neither weights nor
     saved: the configuration of their owners holds the numbers.
-
-    Args:
-        owners: By the name of each term, the object that has its weight, and
-            the name of the attribute.
-        dtype: Type of the variables.
     """
 
     def __init__(self, owners: Mapping[str, tuple[Any, str]], dtype: str):
@@ -124,11 +113,7 @@ class LossWeights(keras.layers.Layer):
         return tuple(x if callable(x) else acts(x) for x in current)
 
     def update(self) -> list[tuple[Any, Any]]:
-        """Gives the variables the present numbers.
-
-        Returns:
-            The variables that were changed, each with its new value.
-        """
+        """Gives the variables the present numbers."""
         changed = []
         for name, weight in self._current().items():
             if callable(weight) or weight == self._held[name]:
@@ -157,14 +142,7 @@ class LossWeights(keras.layers.Layer):
         model: keras.Model,
         remade: Callable[[], Callable[..., Any]],
     ) -> Callable[..., Any]:
-        """Wraps a function of Keras that makes steps of a model.
-
-        Args:
-            function: `train_function` or `test_function`.
-            model: Whose function it is.
-            remade: Makes and returns the function that follows it when the
-                structure has changed.
-        """
+        """Wraps a function of Keras that makes steps of a model."""
         structure = self.structure
 
         def step(*arguments):

@@ -10,20 +10,30 @@ from keras import ops
 from keras_otreg import checks, engine
 from keras_otreg.features.taps import Taps
 from keras_otreg.models.guard import Guard
-from keras_otreg.models.parts import BatchReader, Forward, LastForward
-from keras_otreg.models.penalty import as_penalties, names_in_logs
-from keras_otreg.models.saved_model import SavedModel
-from keras_otreg.models.source_task import SourceModel, SourceTask
-from keras_otreg.models.source_terms import SourceTerms, check_source_task
-from keras_otreg.models.steps import StepFunctions, first_batch
-from keras_otreg.models.teacher import Teacher, frozen_copy
-from keras_otreg.models.terms import LossWeights, Term
-from keras_otreg.models.validation import (
-    check_apart,
-    check_layers,
+from keras_otreg.models.parts import (
+    BatchReader,
+    Forward,
+    LastForward,
     input_shapes,
     num_inputs,
 )
+from keras_otreg.models.penalty import (
+    as_penalties,
+    check_apart,
+    check_layers,
+    names_in_logs,
+)
+from keras_otreg.models.saved_model import SavedModel
+from keras_otreg.models.source_task import (
+    SourceModel,
+    SourceTask,
+    SourceTerms,
+    check_source_task,
+)
+from keras_otreg.models.steps import StepFunctions, first_batch
+from keras_otreg.models.teacher import Teacher, frozen_copy
+from keras_otreg.models.terms import LossWeights, Term
+from keras_otreg.models.weight_penalty import WeightPenalty
 from keras_otreg.saving import export
 
 # Keras documents these methods elsewhere: the docstrings are ours.
@@ -49,7 +59,7 @@ class TransferModel(SavedModel):
         teacher: A built `keras.Model` that takes the same inputs; its outputs
             do not matter. If not given, a frozen copy of the student as it is
             now. It is read, and never changed.
-        penalties: `Penalty` objects.
+        penalties: `Penalty` and `WeightPenalty` objects.
         source_task: A `SourceTask` that trains beside the target task. `fit`
             then takes pairs, see `keras_otreg.data.paired`; `evaluate` and
             `predict` take target data as ever.
@@ -98,17 +108,21 @@ class TransferModel(SavedModel):
         self.penalties = as_penalties(penalties)
         if is_copy := teacher is None and bool(self.penalties):
             teacher = frozen_copy(student)
-        paths = [penalty.teacher_at for penalty in self.penalties]
-        self.frozen = Teacher(teacher, paths, owned=is_copy)
-        # Keras asks only the layers that it tracks.
-        self.supports_jit = self.frozen.supports_jit
         names = names_in_logs(self.penalties)
         named = dict(zip(names, self.penalties, strict=True))
+        of_weights = {
+            k: x for k, x in named.items() if isinstance(x, WeightPenalty)
+        }
+        of_layers = {k: x for k, x in named.items() if k not in of_weights}
+        paths = [penalty.teacher_at for penalty in of_layers.values()]
+        self.frozen = Teacher(teacher, paths, is_copy, bool(of_weights))
+        # Keras asks only the layers that it tracks.
+        self.supports_jit = self.frozen.supports_jit
         # What Keras is to train or to save, outside of the student.
-        self.adapters, self.memories = check_layers(student, teacher, named)
+        self.adapters, self.memories = check_layers(student, teacher, of_layers)
         self.source_task = source_task
         source = self._source = self._source_of(source_task)
-        self._guard = Guard(on_nonfinite, named, source)
+        self._guard = Guard(on_nonfinite, of_layers, of_weights, source)
         # For Keras to track.
         self._means = self._guard.means
         self._policy_metrics = self._guard.policy.metrics
@@ -158,12 +172,16 @@ class TransferModel(SavedModel):
         self.built = True
 
     def find_layers(self) -> None:
-        """Finds the layers whose activations are read, after a change too."""
-        paths = [penalty.at for penalty in self.penalties]
+        """Finds what penalties read in both networks, after a change too."""
+        paths = [penalty.at for penalty in self._guard.penalties.values()]
         if self._source is not None:
             paths.append(self._source.task.at)
         self._taps = Taps(self.student, paths)
         self.frozen.forget()
+        self.frozen.weight_pairs = {
+            name: penalty.pairs(self.student, self.teacher)
+            for name, penalty in self._guard.weight_penalties.items()
+        }
 
     def check_inputs(self, x: Any) -> None:
         """Raises if these are not the inputs of a step of training."""
@@ -261,6 +279,9 @@ class TransferModel(SavedModel):
                 self.memories.get(name) if training else None,
             )
             terms.append(term)
+        for name, penalty in self._guard.weight_penalties.items():
+            term = penalty.term(self.frozen.weight_pairs[name])
+            terms.append(term._replace(name=name))
         return terms
 
     # Training.

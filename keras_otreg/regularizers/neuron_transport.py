@@ -83,19 +83,32 @@ class NeuronTransport(Configurable, keras.regularizers.Regularizer):
         if fixed[0] != fixed[1] or self.start.ndim != len(x.shape):
             but = f", in all but axis {self.axis}, which counts neurons"
             raise misfit(self.start.shape, x, but)
-        neurons = _neurons(at_least_float32(x), self.axis)
-        start = ops.convert_to_tensor(self.start, dtype=neurons.dtype)
-        points = _neurons(start, self.axis), neurons
-        count, width = neurons.shape
-        if width == 1:
-            total = _sorted_cost(*points)
-            value = 0.5 * self.strength * count * total
-            return ops.cast(value, x.dtype)
-        solve = planner(squared_euclidean, self.epsilon, Sinkhorn())
-        P, _ = solve(*points)
-        total = ops.sum(column_costs(squared_euclidean)(*points, P))
-        value = 0.5 * self.strength * count * total
-        return ops.cast(value, x.dtype)
+        weight = at_least_float32(x)
+        start = ops.convert_to_tensor(self.start, dtype=weight.dtype)
+        value = neuron_transport(start, weight, self.epsilon, self.axis)
+        return ops.cast(self.strength * value, x.dtype)
+
+
+def neuron_transport(start: Any, x: Any, epsilon: float, axis: int) -> Any:
+    """Half the number of neurons of `x` times `<P, C>` between both weights.
+
+    Args:
+        start: A weight; the axis of neurons may have another length than in
+            `x`, and all others have the same.
+        x: A weight, of the dtype of `start`, float32 or float64.
+        epsilon: Entropic strength in units of the mean cost.
+        axis: Which axis counts neurons.
+
+    Returns:
+        A scalar.
+    """
+    points = _neurons(start, axis), _neurons(x, axis)
+    count, width = points[1].shape
+    if width == 1:
+        return 0.5 * count * _sorted_cost(*points)
+    P, _ = planner(squared_euclidean, epsilon, Sinkhorn())(*points)
+    costs = column_costs(squared_euclidean)(*points, P)
+    return 0.5 * count * ops.sum(costs)
 
 
 def _sorted_cost(x, y):

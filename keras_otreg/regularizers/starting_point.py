@@ -41,7 +41,7 @@ class StartingPoint(Configurable, keras.regularizers.Regularizer):
         if self.start.shape != tuple(x.shape):
             raise misfit(self.start.shape, x)
         start = ops.convert_to_tensor(self.start, dtype=x.dtype)
-        return 0.5 * self.strength * ops.sum(ops.square(x - start))
+        return self.strength * half_squared_distance(start, x)
 
 
 def misfit(start: Any, weight: Any, but: str = "") -> ValueError:
@@ -53,6 +53,11 @@ def misfit(start: Any, weight: Any, but: str = "") -> ValueError:
         "If its layer has LoRA, call `enable_lora` first and "
         "`add_starting_point` after it",
     )
+
+
+def half_squared_distance(start: Any, x: Any) -> Any:
+    """Half the sum of the squared differences of two tensors of one shape."""
+    return 0.5 * ops.sum(ops.square(x - start))
 
 
 @export

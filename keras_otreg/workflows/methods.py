@@ -8,13 +8,8 @@ from typing import Any
 import keras
 
 from keras_otreg.features.taps import activation_specs
-from keras_otreg.models import Penalty, TransferModel
+from keras_otreg.models import Penalty, TransferModel, WeightPenalty
 from keras_otreg.models.teacher import copy_of
-from keras_otreg.regularizers import (
-    NeuronTransport,
-    StartingPoint,
-    add_starting_point,
-)
 from keras_otreg.tuning import (
     drawn,
     method_space,
@@ -24,7 +19,8 @@ from keras_otreg.tuning import (
 from keras_otreg.workflows.heads import head_of
 from keras_otreg.workflows.settings import TITLES
 
-STARTING_POINTS = {"l2-sp": StartingPoint, "neuron-transport": NeuronTransport}
+# Distances of weights by the names of their methods.
+DISTANCES = {"l2-sp": "l2", "neuron-transport": "transport"}
 # Learning rates that a search draws from.
 RATES = (1e-4, 3e-3)
 # Arguments of a loss that a report lists.
@@ -43,7 +39,7 @@ class Method:
         self.title = TITLES[name]
         self.places = dict(places)
         self._weight = weight
-        self._is_of_weights = name in STARTING_POINTS
+        self._is_of_weights = name in DISTANCES
 
     def model(
         self,
@@ -51,19 +47,20 @@ class Method:
         teacher: keras.Model | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> keras.Model:
-        """Return the student, or a `TransferModel` around it, for training.
+        """Return the `TransferModel` around a student that is to be trained.
 
         The teacher is a copy of the student if `None`; the values are those
         of `draw`, else the defaults.
         """
         if not self._is_of_weights:
             return TransferModel(student, teacher, self._penalties(values))
-        return add_starting_point(
-            student,
-            self._space(settled(values)),
-            [head_of(student).name],
-            regularizer=STARTING_POINTS[self.name],
+        penalty = WeightPenalty(
+            DISTANCES[self.name],
+            exclude=head_of(student).name,
+            weight=self._space(settled(values)),
+            name=self.name,
         )
+        return TransferModel(student, teacher, [penalty])
 
     def check(
         self, student: keras.Model, teacher: keras.Model | None = None

@@ -8,7 +8,7 @@ import pytest
 
 import keras_otreg
 from keras_otreg import __main__ as command_line
-from keras_otreg.workflows.methods import STARTING_POINTS, Method
+from keras_otreg.workflows.methods import DISTANCES, Method
 from keras_otreg.workflows.settings import TITLES
 
 ROOT = pathlib.Path(keras_otreg.__file__).parents[1]
@@ -79,6 +79,6 @@ def test_the_strengths_of_the_methods_are_those_of_the_commands():
     found = dict(re.findall(row, sections()["Fine-tune"], re.MULTILINE))
     for name in TITLES:
         settings = Method(name, {"layer": "layer"}, None).settings()
-        key = "strength" if name in STARTING_POINTS else "weight"
+        key = "strength" if name in DISTANCES else "weight"
         assert float(found.pop(name)) == pytest.approx(settings[key]), name
     assert not found

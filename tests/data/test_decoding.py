@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from keras_otreg.data import (
-    decoding,
-    image_folder,
-    picture_files,
-    read_pictures,
-)
+from keras_otreg.data import picture_files, read_pictures
 from keras_otreg.data.decoding import decoded_file
 
 
@@ -143,18 +138,6 @@ def test_16_bits_become_8(tmp_path, suffix):
     Image.fromarray(RAMP.astype("uint16") * 257).save(path)
     expected = np.repeat(RAMP[..., None], 3, axis=-1)
     np.testing.assert_array_equal(decoded_file(path), expected)
-
-
-def test_without_pillow_what_only_it_decodes_is_named(folder, monkeypatch):
-    for place in ("a", "b"):
-        LAYERED.save(folder / place / "0.png")
-    PALETTE.save(folder / "a" / "1.bmp")
-    expected = [viewed(folder / place / "0.png") for place in ("a", "b")]
-    monkeypatch.setattr(decoding, "Image", None)
-    with pytest.warns(UserWarning, match=r"only Pillow.*a/1\.bmp"):
-        data = image_folder(folder, (9, 12), shuffle=False)
-    found, _ = next(iter(data))
-    np.testing.assert_allclose(found, expected, atol=1)
 
 
 def test_a_picture_of_many_pixels_is_read(tmp_path):

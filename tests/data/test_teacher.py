@@ -14,8 +14,7 @@ from keras_otreg.data import (
     with_teacher,
     with_unlabelled,
 )
-from keras_otreg.data.rows import ATTRIBUTE
-from keras_otreg.data.teacher import differing
+from keras_otreg.data.teacher import ATTRIBUTE, differing
 from keras_otreg.models import parts
 from keras_otreg.models.parts import split
 
@@ -67,7 +66,7 @@ def network(width, policy=None, single=True):
     return keras.Model(inputs["only"] if single else inputs, x)
 
 
-def make_model(policy=None, single=True, source_task=None):
+def make_model(policy=None, single=True, source_task=None, paths=PATHS):
     """The same model each time: two layers, and a wider teacher."""
     keras.utils.set_random_seed(1)
     student, teacher = (network(n, policy, single) for n in (5, 7))
@@ -75,7 +74,7 @@ def make_model(policy=None, single=True, source_task=None):
         otreg.Penalty(
             otreg.losses.CenteredKernelAlignment(), at=path, name=path[-4:]
         )
-        for path in PATHS
+        for path in paths
     ]
     model = otreg.TransferModel(
         student, teacher, penalties, source_task=source_task
@@ -85,8 +84,15 @@ def make_model(policy=None, single=True, source_task=None):
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         weighted_metrics=[],
+        run_eagerly=True,
     )
     return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model that no test changes."""
+    return make_model()
 
 
 def known_of(data):
@@ -145,8 +151,7 @@ def test_training_is_what_it_is_without(samples, tmp_path, case):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_each_sample_carries_what_the_teacher_returns_for_it(samples):
-    model = make_model()
+def test_each_sample_carries_what_the_teacher_returns_for_it(samples, model):
     data = with_teacher(samples, model, batch_size=6)
     epochs = [known_of(data) for _ in range(2)]
     for x, known in epochs:
@@ -157,18 +162,19 @@ def test_each_sample_carries_what_the_teacher_returns_for_it(samples):
     np.testing.assert_array_equal(np.sort(first, axis=0), np.sort(second, 0))
 
 
-def test_labels_and_weights_stay_with_their_samples(samples):
+def test_labels_and_weights_stay_with_their_samples(samples, model):
     x, _ = samples
     y, weight = np.arange(20), np.arange(20) / 7
-    data = with_teacher((x, y, weight), make_model(), batch_size=3)
+    data = with_teacher((x, y, weight), model, batch_size=3)
     assert len(data) == 7
     for inputs, label, found in data:
         np.testing.assert_array_equal(parts.split(inputs).target, x[label])
         np.testing.assert_array_equal(found, weight[label.numpy()])
 
 
-def test_seeds_give_orders_and_no_shuffle_gives_that_of_the_data(samples):
-    model = make_model()
+def test_seeds_give_orders_and_no_shuffle_gives_that_of_the_data(
+    samples, model
+):
     first, again, other = (
         known_of(with_teacher(samples, model, seed=seed))[0]
         for seed in (1, 1, 2)
@@ -179,9 +185,8 @@ def test_seeds_give_orders_and_no_shuffle_gives_that_of_the_data(samples):
     np.testing.assert_array_equal(kept, samples[0])
 
 
-def test_a_shuffled_data_set_is_paired_by_its_samples(samples):
+def test_a_shuffled_data_set_is_paired_by_its_samples(samples, model):
     shuffled = tf.data.Dataset.from_tensor_slices(samples).shuffle(20).batch(6)
-    model = make_model()
     data = with_teacher(shuffled, model)
     assert [len(y) for _, y in data] == [6, 6, 6, 2]
     x, known = known_of(data)
@@ -205,8 +210,8 @@ def test_samples_and_activations_go_with_their_data_set(
     assert not any(column() is not None for column in columns)
 
 
-def test_a_py_dataset_is_read_too(samples):
-    x, known = known_of(with_teacher(Batches(*samples), make_model()))
+def test_a_py_dataset_is_read_too(samples, model):
+    x, known = known_of(with_teacher(Batches(*samples), model))
     np.testing.assert_array_equal(np.sort(x, 0), np.sort(samples[0], 0))
     assert known["features"].shape == (20, 7)
 
@@ -222,9 +227,8 @@ def test_the_teacher_of_later_runs_may_have_another_head(samples, tmp_path):
     keras.tree.map_structure(np.testing.assert_array_equal, one, other)
 
 
-def test_a_cache_is_read_and_not_made_again(samples, tmp_path):
+def test_a_cache_is_read_and_not_made_again(samples, tmp_path, model):
     folder = tmp_path / "c"
-    model = make_model()
     with_teacher(samples, model, cache=folder)
     before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
     # The order of the samples does not matter, and their source neither.
@@ -237,12 +241,11 @@ def test_a_cache_is_read_and_not_made_again(samples, tmp_path):
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_cache_may_be_a_link_to_a_folder(samples, tmp_path, is_there):
+def test_a_cache_may_be_a_link_to_a_folder(samples, tmp_path, is_there, model):
     target, link = tmp_path / "elsewhere" / "c", tmp_path / "link"
     if is_there:
         target.mkdir(parents=True)
     link.symlink_to(target)
-    model = make_model()
     for _ in range(2):
         assert len(with_teacher(samples, model, cache=link)) == 1
     assert link.is_symlink()
@@ -250,23 +253,20 @@ def test_a_cache_may_be_a_link_to_a_folder(samples, tmp_path, is_there):
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_cache_that_is_no_folder_of_this_machine_is_refused(samples):
-    model = make_model()
+def test_a_cache_that_is_no_folder_of_this_machine_is_refused(samples, model):
     for cache in (5, b"folder", "gs://bucket/c", True, ["c"]):
         with pytest.raises(ValueError, match="argument `cache`.*this machine"):
             with_teacher(samples, model, cache=cache)
 
 
-def test_a_cache_of_something_else_is_refused(samples, tmp_path):
+def test_a_cache_of_something_else_is_refused(samples, tmp_path, model):
     folder = tmp_path / "c"
-    model = make_model()
     with_teacher(samples, model, cache=folder)
     x, y = samples
     for data in ((x[:-1], y[:-1]), (x, (y + 1) % 3), (x + 1e-6, y)):
         with pytest.raises(ValueError, match="made with others: {'samples'"):
             with_teacher(data, model, cache=folder)
-    single = make_model()
-    single.penalties.pop()
+    single = make_model(paths=PATHS[:1])
     with pytest.raises(ValueError, match="made with others.*'layers'"):
         with_teacher(samples, single, cache=folder)
     moved = make_model()
@@ -331,14 +331,14 @@ def test_a_random_teacher_is_refused_and_leaves_no_cache(
     assert len(with_teacher(samples, model, cache=cache)) == 1
 
 
-def test_random_data_are_refused_and_leave_no_cache(samples, tmp_path):
+def test_random_data_are_refused_and_leave_no_cache(samples, tmp_path, model):
     rows = tf.data.Dataset.from_tensor_slices(samples)
     flip = layers.RandomFlip()
     flipped = rows.batch(5).map(lambda x, y: (flip(x, training=True), y))
     some = rows.shuffle(20).take(10).batch(5)
     for data in (flipped, some, Batches(*samples, 0.1)):
         with pytest.raises(ValueError, match="two passes that differ"):
-            with_teacher(data, make_model(), cache=tmp_path / "c")
+            with_teacher(data, model, cache=tmp_path / "c")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -369,8 +369,7 @@ def test_it_composes_with_unlabelled_samples_and_with_a_source(samples):
         np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=1e-3)
 
 
-def test_few_labels_and_the_others_carry_activations(samples):
-    model = make_model()
+def test_few_labels_and_the_others_carry_activations(samples, model):
     few, others = (
         with_teacher(part, model, batch_size=6)
         for part in few_shot(samples, per_class=2)
@@ -384,17 +383,16 @@ def test_few_labels_and_the_others_carry_activations(samples):
         np.testing.assert_allclose(found[path], expected, atol=1e-6)
 
 
-def test_unlabelled_arrays_alone_carry_activations(samples):
+def test_unlabelled_arrays_alone_carry_activations(samples, model):
     x, _ = samples
-    ((inputs,),) = with_teacher(x, make_model(), shuffle=False)
+    ((inputs,),) = with_teacher(x, model, shuffle=False)
     parts = split(inputs)
     np.testing.assert_array_equal(parts.target, x)
     assert set(parts.known[0]) == set(PATHS)
 
 
-def test_what_is_joined_already_is_refused(samples):
+def test_what_is_joined_already_is_refused(samples, model):
     x, y = samples
-    model = make_model()
     carried = with_teacher(samples, model)
     joined = with_unlabelled(samples, x), paired(samples, samples), carried
     for data in joined:
@@ -406,9 +404,8 @@ def test_what_is_joined_already_is_refused(samples):
         with_unlabelled(samples, carried)
 
 
-def test_labels_and_weights_may_be_none_as_for_keras(samples):
+def test_labels_and_weights_may_be_none_as_for_keras(samples, model):
     x, y = samples
-    model = make_model()
     rows = tf.data.Dataset.from_tensor_slices
     for data, length in (
         ((x, None), 1),
@@ -422,16 +419,14 @@ def test_labels_and_weights_may_be_none_as_for_keras(samples):
         with_teacher((x, None, y), model)
 
 
-def test_a_seed_is_a_whole_number(samples):
-    model = make_model()
+def test_a_seed_is_a_whole_number(samples, model):
     for seed in (None, -1, 0.5, "1", True):
         with pytest.raises(ValueError, match="argument `seed`"):
             with_teacher(samples, model, seed=seed)
 
 
-def test_what_cannot_be_read_twice_is_refused(samples):
+def test_what_cannot_be_read_twice_is_refused(samples, model):
     x, y = samples
-    model = make_model()
     rows = tf.data.Dataset.from_tensor_slices(samples)
     generator = ((x, y) for _ in range(2))
     for data in (generator, (x, y.tolist()), "folder", None):

@@ -1,8 +1,29 @@
 import keras
-import numpy as np
 import pytest
 
 import keras_otreg as otreg
+
+
+@pytest.fixture(autouse=True)
+def steps_run_eagerly(monkeypatch):
+    """Models run eagerly on TensorFlow unless a test says how they run.
+
+    To trace and compile a step takes seconds. `test_steps.py` compares the two.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    # Where Keras defines it: a model that overrides it is loaded uncompiled.
+    owner = next(x for x in keras.Model.__mro__ if "compile" in vars(x))
+    compile_model = owner.compile
+
+    def compile_eagerly(self, *args, **kwargs):
+        is_told = {"jit_compile", "run_eagerly", "steps_per_execution"} & {
+            *kwargs
+        }
+        how = {} if is_told else {"run_eagerly": True}
+        compile_model(self, *args, **kwargs, **how)
+
+    monkeypatch.setattr(owner, "compile", compile_eagerly)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -80,6 +101,6 @@ def states():
     """The values of all weights of a model, in their order."""
 
     def values(model):
-        return [np.array(v) for v in model.get_weights()]
+        return model.get_weights()
 
     return values

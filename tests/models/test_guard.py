@@ -9,7 +9,8 @@ import keras_otreg as otreg
 from keras_otreg import engine
 
 TORCH = keras.backend.backend() == "torch"
-STEPS = {"graph": {}, "eager": {"run_eagerly": True}}
+GRAPH = {"run_eagerly": False}
+STEPS = {"graph": GRAPH, "eager": {"run_eagerly": True}}
 if not TORCH:
     # PyTorch's compiler takes minutes, and Keras refuses it the other.
     STEPS["xla"] = {"jit_compile": True}
@@ -123,7 +124,7 @@ def test_rolling_back_keeps_all_that_was_trained_before_and_nothing_else(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [{}, {"jit_compile": not TORCH}])
+@pytest.mark.parametrize("steps", [GRAPH, {"jit_compile": not TORCH}])
 def test_raising_keeps_what_was_trained_unless_the_step_was_compiled(
     steps, data
 ):
@@ -199,7 +200,17 @@ def test_a_name_is_that_of_the_penalty_that_failed(data):
 
 
 @pytest.mark.parametrize(
-    "steps", [{}] if TORCH else [{}, {"jit_compile": True}]
+    "steps",
+    [
+        {},
+        pytest.param(
+            {"jit_compile": True},
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(TORCH, reason="takes minutes"),
+            ],
+        ),
+    ],
 )
 def test_a_penalty_of_weight_zero_stops_nothing(steps, data):
     loss = otreg.losses.FeatureMap(name="maps")

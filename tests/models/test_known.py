@@ -32,7 +32,9 @@ def model(make_network, compiled, counter):
 def known(model, samples):
     """What the teacher returns for the samples."""
     _, found = otreg.features.capture(model.teacher, samples[0], PATHS)
-    return {path: np.array(value) for path, value in found.items()}
+    return {
+        path: keras.ops.convert_to_numpy(value) for path, value in found.items()
+    }
 
 
 counts = pytest.mark.skipif(

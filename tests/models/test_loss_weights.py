@@ -7,10 +7,17 @@ import pytest
 import keras_otreg as otreg
 
 BACKEND = keras.backend.backend()
-STEPS = {"graph": {}, "eager": {"run_eagerly": True}}
+STEPS = {"graph": {"run_eagerly": False}, "eager": {"run_eagerly": True}}
 if BACKEND != "torch":
     STEPS["xla"] = {"jit_compile": True}
-in_every_step = pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+in_every_step = pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(x, marks=[pytest.mark.slow] if name == "xla" else [])
+        for name, x in STEPS.items()
+    ],
+    ids=STEPS,
+)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -86,7 +93,7 @@ def test_a_saved_model_has_the_weight_that_was_set(tmp_path):
 
 
 def test_a_changed_number_makes_no_new_graph():
-    model = make({}, one=1.0)
+    model = make(STEPS["graph"], one=1.0)
     traced = []
     call = model.student.call
     model.student.call = lambda *a, **k: traced.append(1) or call(*a, **k)

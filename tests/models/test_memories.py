@@ -49,7 +49,7 @@ def data(rng):
 
 def _values(model):
     (memory,) = model.memories.values()
-    return [np.array(v) for v in memory.variables]
+    return [v.numpy().copy() for v in memory.variables]
 
 
 def test_training_updates_it_and_nothing_else_does(model, data):

@@ -6,8 +6,10 @@ import keras_otreg as otreg
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_step_is_traced_once(make_network, samples, compiled, jit_compile):
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_a_step_is_traced_once(samples, compiled, jit_compile):
     class Counted(otreg.TransferModel):
         traced = 0
 
@@ -16,20 +18,61 @@ def test_a_step_is_traced_once(make_network, samples, compiled, jit_compile):
             return super().train_step(data)
 
     loss = otreg.losses.RepresentationTransport()
-    penalty = otreg.Penalty(loss, at="backbone/features")
+    penalty = otreg.Penalty(loss, at="features")
     model = compiled(
-        Counted(make_network(), penalties=[penalty]), jit_compile=jit_compile
+        Counted(dense(5, 1, inputs=8), penalties=[penalty]),
+        jit_compile=jit_compile,
     )
     model.fit(*samples, batch_size=22, epochs=2, verbose=0)
     assert Counted.traced == 1
     assert model.optimizer.iterations == 2
 
 
-def dense(width, seed):
+def dense(width, seed, inputs=4):
     keras.utils.set_random_seed(seed)
-    inputs = keras.Input((4,))
+    inputs = keras.Input((inputs,))
     x = keras.layers.Dense(width, name="features")(inputs)
     return keras.Model(inputs, keras.layers.Dense(3, "softmax")(x))
+
+
+@pytest.mark.compiled
+@pytest.mark.tensorflow
+def test_a_graph_of_a_step_does_what_an_eager_step_does(samples):
+    """With all that a step may have: penalties, state and a source task."""
+    x, y = samples
+    data = otreg.data.with_unlabelled((x[:8], y[:8]), x, batch_size=4)
+    data = otreg.data.paired(data, (x, y), source_batch_size=4)
+    found = []
+    for run_eagerly in (True, False):
+        keras.utils.set_random_seed(4)
+        task = otreg.SourceTask(
+            keras.layers.Dense(3, "softmax"),
+            at="features",
+            loss="sparse_categorical_crossentropy",
+            transport=otreg.losses.ClassTransport(1.0 - np.eye(3)),
+        )
+        penalties = [
+            otreg.Penalty(otreg.losses.RepresentationTransport(), "features"),
+            otreg.Penalty(otreg.losses.Hint(), "features"),
+            otreg.WeightPenalty(at="dense*"),
+        ]
+        model = otreg.TransferModel(
+            dense(5, 1, inputs=8),
+            dense(6, 2, inputs=8),
+            penalties,
+            source_task=task,
+        )
+        model.compile(
+            keras.optimizers.SGD(0.1),
+            "sparse_categorical_crossentropy",
+            run_eagerly=run_eagerly,
+            jit_compile=False,
+        )
+        logs = model.fit(data, epochs=2, verbose=0).history
+        found.append([logs, model.evaluate(x, y, verbose=0)])
+        found[-1] += [keras.ops.convert_to_numpy(v) for v in model.weights]
+    for eager, graph in zip(*map(keras.tree.flatten, found), strict=True):
+        np.testing.assert_allclose(eager, graph, rtol=1e-3, atol=1e-5)
 
 
 @pytest.fixture
@@ -39,7 +82,8 @@ def fitted(rng):
     y = rng.integers(0, 3, size=8)
     penalty = otreg.Penalty(otreg.losses.Hint(), at="features")
     model = otreg.TransferModel(dense(5, 1), dense(6, 2), [penalty])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    loss = "sparse_categorical_crossentropy"
+    model.compile("sgd", loss, run_eagerly=False)
     model.fit(x, y, verbose=0)
     model.predict(x, verbose=0)
     return model, x, y

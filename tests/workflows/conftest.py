@@ -25,6 +25,7 @@ def start():
         [
             keras.Input((4, 4, 3)),
             layers.Rescaling(1 / 255),
+            layers.Conv2D(3, 1, name="body"),
             layers.GlobalAveragePooling2D(name="features"),
             layers.Dense(2, "softmax", kernel_initializer="zeros", name="head"),
         ]

@@ -1,0 +1,192 @@
+"""A penalty between the weights of student and teacher."""
+
+import fnmatch
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_otreg import checks, engine
+from keras_otreg.features.walk import children, walk
+from keras_otreg.models.penalty import Weighted
+from keras_otreg.models.terms import (
+    Term,
+    deserialize_weight,
+    serialize_weight,
+)
+from keras_otreg.ot.numerics import at_least_float32, frozen
+from keras_otreg.regularizers.add_starting_point import (
+    axis_of_neurons,
+    excluded_layers,
+)
+from keras_otreg.regularizers.neuron_transport import neuron_transport
+from keras_otreg.regularizers.starting_point import half_squared_distance
+from keras_otreg.saving import export
+
+# Distances of weights, each with its name in the logs.
+DISTANCES = {"l2": "l2_sp", "transport": "neuron_transport"}
+
+
+@export
+class WeightPenalty(Weighted):
+    """Keeps weights of the student close to those of the teacher.
+
+    The starts are read from the frozen teacher of the `TransferModel`: neither
+    the configuration nor a file holds them a second time. Weights belong
+    together whose layers have the same path, and which have the same name and
+    shape in both networks. Others, such as those of a new head, stay free, and
+    so do frozen ones for as long as they are frozen.
+
+    Args:
+        distance: `"l2"` for half the sum of squared differences (L2-SP), or
+            `"transport"` for the same between the neurons of each layer in
+            whatever order, see `keras_otreg.regularizers.NeuronTransport`.
+        at: Path of a layer of the student that is pulled, with all inside it,
+            or several; `*` and `?` stand for any characters, as in
+            `"backbone/block*"`. If not given, all layers but the last one that
+            has weights: the head, whose start means nothing.
+        exclude: Path of a layer that is not pulled, with all inside it, or
+            several.
+        epsilon: Entropic strength of `"transport"`, in units of the mean cost.
+        weight: Factor of the distance: a number of at least 0, or a
+            `keras.optimizers.schedules.LearningRateSchedule` over the steps
+            of the optimizer. The paper on L2-SP uses 0.1. A callback may set
+            the attribute: it counts from the next step on.
+        name: Under which the distance, without the weight, is logged;
+            `"l2_sp"` or `"neuron_transport"` if not given.
+
+    Raises:
+        ValueError: If an argument is not valid; by the `TransferModel`, if a
+            path is unknown or no weight has a partner.
+
+    Example:
+        ```python
+        model = otreg.TransferModel(
+            student, penalties=[otreg.WeightPenalty(weight=0.1)]
+        )
+        ```
+
+    References:
+        Li, Grandvalet and Davoine, "Explicit inductive bias for transfer
+        learning with convolutional networks" (ICML 2018).
+    """
+
+    def __init__(
+        self,
+        distance: str = "l2",
+        at: str | Sequence[str] | None = None,
+        *,
+        exclude: str | Sequence[str] | None = None,
+        epsilon: float = 0.05,
+        weight: Any = 0.1,
+        name: str | None = None,
+    ):
+        self.distance = checks.one_of(distance, DISTANCES, "distance")
+        self.at = None if at is None else checks.some_layers(at, "at")
+        self.exclude = (
+            None if exclude is None else checks.some_layers(exclude, "exclude")
+        )
+        self.epsilon = checks.positive(epsilon, "epsilon")
+        self.weight = weight
+        self.name = checks.instance_of(
+            name or DISTANCES[distance], str, "name", "a string"
+        )
+
+    def pairs(
+        self, student: keras.Model, teacher: keras.Model
+    ) -> list[tuple[Any, Any, int]]:
+        """Weights of both networks that belong together.
+
+        Returns:
+            The teacher's weight, the student's, and which axis counts neurons.
+
+        Raises:
+            ValueError: If a path is unknown, or there are no such weights.
+        """
+        theirs = dict(walk(teacher, into_loops=True))
+        found = {}
+        for path, layer in self._layers(student).items():
+            starts = _own_weights(theirs[path]) if path in theirs else {}
+            for key, weight in _own_weights(layer).items():
+                start = starts.get(key)
+                if start is not None and start.shape == weight.shape:
+                    axis = axis_of_neurons(layer, weight)
+                    found[id(weight)] = start, weight, axis
+        if found:
+            return list(found.values())
+        raise checks.invalid(
+            "weights that a student and its teacher both have, in layers of "
+            "the same path, with the same name and shape",
+            f"student '{student.name}' and teacher '{teacher.name}' without "
+            "any",
+            "Choose other layers by `at`, or a `Penalty` between activations",
+        )
+
+    def _layers(self, student):
+        """The layers that are pulled, by path."""
+        layers = dict(walk(student, into_loops=True))
+        if self.at is None and self.exclude is None:
+            excluded = excluded_layers(student, layers, None)
+        else:
+            excluded = excluded_layers(student, layers, self.exclude or [])
+        for pattern in self.at or ():
+            if not any(_matches(path, pattern) for path in layers):
+                checks.known_layer(pattern, layers, student.name)
+        return {
+            path: layer
+            for path, layer in layers.items()
+            if id(layer) not in excluded
+            and any(_matches(path, x) for x in self.at or ["*"])
+        }
+
+    def term(self, pairs: Sequence[tuple[Any, Any, int]]) -> Term:
+        """What the penalty adds to a loss on each replica.
+
+        Args:
+            pairs: As of the method `pairs`.
+        """
+        values = [
+            self._between(frozen(at_least_float32(start)), weight, axis)
+            for start, weight, axis in pairs
+            if weight.trainable
+        ]
+        value = sum(values) if values else ops.zeros(())
+        return Term(self.name, engine.scale_loss(value), self.weight)
+
+    def _between(self, start, weight, axis):
+        weight = at_least_float32(weight)
+        if self.distance == "l2":
+            return half_squared_distance(start, weight)
+        return neuron_transport(start, weight, self.epsilon, axis)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        config = super().get_config()
+        return {**config, "weight": serialize_weight(self.weight)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "WeightPenalty":
+        """Builds the penalty that `get_config` described."""
+        return cls(**{**config, "weight": deserialize_weight(config["weight"])})
+
+
+def _matches(path, pattern):
+    """Whether a pattern means a layer, or one around it."""
+    return fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(
+        path, f"{pattern}/*"
+    )
+
+
+def _own_weights(layer):
+    """Weights of a layer that are in none of those inside it.
+
+    Their keys are the name, and how many before have the same.
+    """
+    inner = {id(x) for child in children(layer) for x in child.variables}
+    found: dict[tuple[str, int], Any] = {}
+    for weight in layer.weights:
+        if id(weight) not in inner:
+            count = sum(name == weight.name for name, _ in found)
+            found[weight.name, count] = weight
+    return found
