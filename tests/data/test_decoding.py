@@ -146,6 +146,7 @@ def test_a_picture_of_many_pixels_is_read(tmp_path):
     assert decoded_file(path).shape == (5000, 6000, 3)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_damaged_exif_is_no_damaged_picture(tmp_path):
     path = tmp_path / "0.jpg"
     exif = Image.Exif()
