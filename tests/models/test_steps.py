@@ -32,7 +32,7 @@ def dense(width, seed, inputs=4):
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((inputs,))
     x = keras.layers.Dense(width, name="features")(inputs)
-    return keras.Model(inputs, keras.layers.Dense(3, "softmax")(x))
+    return keras.Model(inputs, keras.layers.Dense(3, "softmax", name="head")(x))
 
 
 @pytest.mark.compiled
@@ -54,7 +54,7 @@ def test_a_graph_of_a_step_does_what_an_eager_step_does(samples):
         penalties = [
             otreg.Penalty(otreg.losses.RepresentationTransport(), "features"),
             otreg.Penalty(otreg.losses.Hint(), "features"),
-            otreg.WeightPenalty(at="dense*"),
+            otreg.WeightPenalty(at="head"),
         ]
         model = otreg.TransferModel(
             dense(5, 1, inputs=8),
