@@ -28,33 +28,31 @@ def _add_accuracy(kinds):
         "their accuracy. What is finished is not done again: start the same "
         "command once more after an interruption.",
     )
-    text = "a YAML file of tasks and methods (default: the packaged one)"
-    options.add_path(parser, "--tasks", "FILE", text)
-    parser.add_argument(
-        "--only", metavar="TASK", help="the one task to run (default: all)"
-    )
+    text = "a YAML file of tasks and methods"
+    options.add(parser, "--tasks", "FILE", text, shown="the packaged one")
+    text = "the one task to run"
+    options.add(parser, "--only", "TASK", text, str, shown="all")
     parser.add_argument(
         "--quick",
         action="store_true",
         help="take less than five minutes: some of the tasks, 2 seeds, short "
         "trainings, and nothing chosen",
     )
-    parser.add_argument(
-        "--seeds",
-        metavar="N",
-        type=options.whole_number(1, 1000),
-        help="how many draws of labels to report (default: as in the file)",
+    options.add(
+        *(parser, "--seeds", "N", "how many draws of labels to report"),
+        kind=options.whole_number(1, 1000),
+        shown="as in the file",
     )
-    options.add_path(
-        parser,
-        "--data",
-        "FOLDER",
+    options.add(
+        *(parser, "--data", "FOLDER"),
         "pictures as train/<class>/, validation/<class>/, test/<class>/; "
         "without it, tasks on pictures are skipped",
+        shown="",
     )
-    options.add_out(parser, "otreg-accuracy", "the results")
+    text = "folder for the results"
+    options.add(parser, "--out", "DIR", text, default="otreg-accuracy")
     text = "run nothing; write what is in --out into this Markdown page"
-    options.add_path(parser, "--page", "FILE", text)
+    options.add(parser, "--page", "FILE", text, shown="")
     options.add_common(
         parser, "the first draw", seed=None, default="as in the file"
     )

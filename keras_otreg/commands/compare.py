@@ -18,25 +18,17 @@ def add(commands: Any) -> None:
         "as heat maps and a table. "
         'Needs pip install "keras-otreg[pictures]".',
     )
-    for name, metavar, text in (
-        ("first", "A.keras", "the teacher"),
-        ("second", "B.keras", "the student"),
-    ):
-        text = f"a .keras file, of a penalty {text}"
-        options.add_path(parser, name, metavar, text)
-    options.add_path(parser, "data", "DATA", options.PICTURES)
-    options.add_out(parser, None, "the heat maps and the table")
-    for name, value, text in (
-        ("pictures", 128, "pictures to see the layers on"),
-        ("layers", 8, "layers of each network"),
-    ):
-        parser.add_argument(
-            f"--{name}",
-            metavar="N",
-            type=options.whole_number(2, 10**5),
-            default=value,
-            help=f"{text}, at most (default: {value})",
-        )
+    text = "a .keras file, of a penalty the "
+    options.add(parser, "first", "A.keras", text + "teacher")
+    options.add(parser, "second", "B.keras", text + "student")
+    options.add(parser, "data", "DATA", options.PICTURES)
+    text = "folder for the heat maps and the table"
+    options.add(parser, "--out", "DIR", text)
+    number = options.whole_number(2, 10**5)
+    text = "pictures to see the layers on, at most"
+    options.add(parser, "--pictures", "N", text, number, 128)
+    text = "layers of each network, at most"
+    options.add(parser, "--layers", "N", text, number, 8)
     options.add_settings(parser, "compare", "image_size")
     options.add_common(parser, "the draw of pictures")
 

@@ -21,17 +21,15 @@ def add(commands: Any) -> None:
         f"{options.TRAINS}",
     )
     text = "the large network, a .keras file"
-    options.add_path(parser, "model", "MODEL.keras", text)
-    options.add_path(parser, "data", "DATA", options.PICTURES)
-    options.add_path(
-        parser,
-        "--student",
-        "MODEL.keras",
+    options.add(parser, "model", "MODEL.keras", text)
+    options.add(parser, "data", "DATA", options.PICTURES)
+    options.add(
+        *(parser, "--student", "MODEL.keras"),
         "the small network, a .keras file; it starts with the weights that it "
         "has",
+        shown="",
         required=True,
     )
-    options.add_out(parser, "otreg-compress", "the model and the report")
     options.add_method(parser, "alignment", METHODS)
     options.add_places(
         parser,
@@ -41,9 +39,10 @@ def add(commands: Any) -> None:
         "suggests others)",
         paired=True,
     )
-    options.add_strength(
-        parser,
-        "1 for alignment, else the middle of what the library searches",
+    options.add(
+        *(parser, "--weight", "W", "strength of the method"),
+        kind=options.number_above_zero,
+        shown=f"1 for alignment, else {options.MIDDLE}",
     )
     options.add_settings(parser, "compress")
     options.add_common(parser)

@@ -1,6 +1,5 @@
 """The command `demo`."""
 
-import argparse
 from typing import Any
 
 from keras_otreg.commands import options
@@ -30,17 +29,13 @@ def add(commands: Any) -> None:
         help="take less than a minute: 2 seeds (1 with --joint), less "
         "training of the source, default strengths instead of chosen ones",
     )
-    parser.add_argument(
-        "--seeds",
-        metavar="N",
-        type=options.whole_number(1, 1000),
-        default=argparse.SUPPRESS,
-        help="how many draws of labels to train with (default: 8, or 5 "
-        "with --joint)",
+    options.add(
+        *(parser, "--seeds", "N", "how many draws of labels to train with"),
+        kind=options.whole_number(1, 1000),
+        shown="8, or 5 with --joint",
     )
-    options.add_out(
-        parser, "otreg-demo", "the model, the table and the pictures"
-    )
+    text = "folder for the model, the table and the pictures"
+    options.add(parser, "--out", "DIR", text, default="otreg-demo")
     options.add_common(
         parser, "the first draw; the same gives the same numbers"
     )
@@ -53,9 +48,7 @@ def _run(given):
     output_folder(given.out)
     # Without --joint, then with it.
     seeds = ((8, 5), (2, 1))[given.quick][given.joint]
-    settings = demo.Settings(
-        seeds=getattr(given, "seeds", seeds), seed=given.seed
-    )
+    settings = demo.Settings(seeds=given.seeds or seeds, seed=given.seed)
     if given.joint:
         settings = demo.joint(settings)
     if given.quick:

@@ -17,10 +17,11 @@ def add(commands: Any) -> None:
         "training. With --out, also as a page with the confusion matrix and "
         "the most confident mistakes.",
     )
-    options.add_model(parser)
+    options.add(parser, "model", "MODEL", options.MODEL)
     text = "pictures as <class>/, or as test/<class>/"
-    options.add_path(parser, "data", "FOLDER", text)
-    options.add_out(parser, None, "evaluation.html and predictions.csv")
+    options.add(parser, "data", "FOLDER", text)
+    text = "folder for evaluation.html and predictions.csv"
+    options.add(parser, "--out", "DIR", text)
     options.add_common(parser, options.NO_SEED)
 
 

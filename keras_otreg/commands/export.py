@@ -18,16 +18,13 @@ def add(commands: Any) -> None:
         "to ONNX, by the export of Keras. onnx needs pip install tf2onnx. "
         "classes.json is copied beside it.",
     )
-    options.add_model(parser)
-    parser.add_argument(
-        "--format",
-        metavar="FORMAT",
+    options.add(parser, "model", "MODEL", options.MODEL)
+    options.add(
+        *(parser, "--format", "FORMAT", ", ".join(FORMATS), str, FORMATS[0]),
         choices=FORMATS,
-        default="saved-model",
-        help=f"{', '.join(FORMATS)} (default: saved-model)",
     )
-    text = "file, or folder of a SavedModel (default: beside the model)"
-    options.add_path(parser, "--out", "PATH", text)
+    text = "file, or folder of a SavedModel"
+    options.add(parser, "--out", "PATH", text, shown="beside the model")
     options.add_common(parser, options.NO_SEED)
 
 

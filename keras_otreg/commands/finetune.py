@@ -17,24 +17,26 @@ def add(commands: Any) -> None:
         "its neurons stay close to what they were. Compares it with plain "
         f"fine-tuning, and keeps what is best in validation. {options.TRAINS}",
     )
-    options.add_path(parser, "data", "DATA", options.PICTURES)
+    options.add(parser, "data", "DATA", options.PICTURES)
     options.add_teacher(parser)
-    options.add_out(parser, "otreg-finetune", "the model and the report")
     options.add_method(parser, "transport")
     options.add_places(
         parser,
         "a layer where the method acts, may be repeated (default: the one "
         f"before the head; not for {' and '.join(OF_WEIGHTS)})",
     )
-    options.add_strength(parser)
-    parser.add_argument(
-        "--tune",
-        dest="trials",
-        metavar="N",
-        type=options.whole_number(0, 10**4),
+    options.add(
+        *(parser, "--weight", "W", "strength of the method"),
+        kind=options.number_above_zero,
+        shown=options.MIDDLE,
+    )
+    options.add(
+        *(parser, "--tune", "N"),
+        "search the strength in N trials and keep the best one",
+        options.whole_number(0, 10**4),
         default=0,
-        help="search the strength in N trials and keep the best one (default: "
-        "0, no search)",
+        shown="0, no search",
+        dest="trials",
     )
     options.add_settings(parser, "finetune")
     options.add_common(parser)

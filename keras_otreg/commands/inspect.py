@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         "also inside nested models, with the shape of what it returns. With "
         "--quiet only that, separated by tabs.",
     )
-    options.add_path(parser, "model", "MODEL.keras", "a .keras file")
+    options.add(parser, "model", "MODEL.keras", "a .keras file")
     options.add_common(parser, "nothing here: all is as in the file")
 
 

@@ -17,22 +17,15 @@ def add(commands: Any) -> None:
         "transport between the two label sets. Compares it with plain "
         f"fine-tuning, and keeps what is best in validation. {options.TRAINS}",
     )
-    options.add_path(parser, "target", "TARGET", options.PICTURES)
+    options.add(parser, "target", "TARGET", options.PICTURES)
     text = "a folder like it, of other classes; of parts, train counts"
-    options.add_path(parser, "source", "SOURCE", text)
+    options.add(parser, "source", "SOURCE", text)
     options.add_teacher(parser)
-    options.add_out(parser, "otreg-joint", "the model and the report")
-    for name, text in (
-        ("source-weight", "of the task of the source"),
-        ("transport-weight", "of the transport between the heads"),
-    ):
-        parser.add_argument(
-            f"--{name}",
-            metavar="W",
-            type=options.number_above_zero,
-            default=1.0,
-            help=f"strength {text} (default: 1)",
-        )
+    number = options.number_above_zero
+    text = "strength of the task of the source"
+    options.add(parser, "--source-weight", "W", text, number, 1.0)
+    text = "strength of the transport between the heads"
+    options.add(parser, "--transport-weight", "W", text, number, 1.0)
     options.add_settings(parser, "joint")
     options.add_common(parser)
 

@@ -19,6 +19,8 @@ TRAINS = (
     "report.html. Started again, it goes on where it was stopped. Needs "
     'pip install "keras-otreg[pictures]".'
 )
+MODEL = "a model.keras, or the folder that it is in"
+MIDDLE = "the middle of what the library searches"
 NO_SEED = "nothing here: nothing is drawn at random"
 
 
@@ -58,9 +60,10 @@ def number_above_zero(text: str) -> float:
     )
 
 
-COUNT = whole_number(1, 10**4)
-# For each of the settings what stands for it, its parser, and its help.
+MANY = whole_number(1, 10**4)
+# For each of the settings its symbol, its parser, and its help.
 SETTINGS: dict[str, tuple[str, Any, str]] = {
+    "out": ("DIR", pathlib.Path, "folder for the model and the report"),
     "shots": (
         "N",
         whole_number(1, 10**6),
@@ -71,19 +74,35 @@ SETTINGS: dict[str, tuple[str, Any, str]] = {
         whole_number(8, 4096),
         "height and width of pictures, in pixels, where the network takes any",
     ),
-    "epochs": (
-        "N",
-        whole_number(1, 10**4),
-        "passes over the pictures, at most",
-    ),
-    "patience": (
-        "N",
-        whole_number(1, 10**4),
-        "epochs without progress in validation",
-    ),
-    "batch_size": ("N", whole_number(1, 10**4), "pictures in a batch"),
+    "epochs": ("N", MANY, "passes over the pictures, at most"),
+    "patience": ("N", MANY, "epochs without progress in validation"),
+    "batch_size": ("N", MANY, "pictures in a batch"),
     "learning_rate": ("R", number_above_zero, "of Adam"),
 }
+
+
+def add(
+    parser: argparse.ArgumentParser,
+    name: str,
+    metavar: str,
+    text: str,
+    kind: Any = pathlib.Path,
+    default: Any = None,
+    shown: str | None = None,
+    **more: Any,
+) -> None:
+    """Add an argument, or an option whose default is told in its help.
+
+    `shown` are the words for the default; none are said if it is empty.
+    """
+    if shown is None:
+        is_number = isinstance(default, int | float)
+        shown = f"{default:g}" if is_number else str(default or "none")
+    if name.startswith("--") and shown:
+        text = f"{text} (default: {shown})"
+    parser.add_argument(
+        name, metavar=metavar, type=kind, default=default, help=text, **more
+    )
 
 
 def add_settings(
@@ -93,44 +112,21 @@ def add_settings(
     defaults = dataclasses.asdict(Settings.of(name, {}))
     for each in names or SETTINGS:
         metavar, kind, text = SETTINGS[each]
-        value = defaults[each]
-        shown = "all" if value is None else f"{value:g}"
-        parser.add_argument(
-            "--" + each.replace("_", "-"),
-            metavar=metavar,
-            type=kind,
-            default=value,
-            help=f"{text} (default: {shown})",
-        )
-
-
-def add_path(
-    parser: argparse.ArgumentParser,
-    name: str,
-    metavar: str,
-    text: str,
-    **options: Any,
-) -> None:
-    """Add a path, as an argument or as an option."""
-    parser.add_argument(
-        name, metavar=metavar, type=pathlib.Path, help=text, **options
-    )
-
-
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add a trained model that a command uses."""
-    text = "a model.keras, or the folder that it is in"
-    add_path(parser, "model", "MODEL", text)
+        shown = "all" if defaults[each] is None else None
+        option = "--" + each.replace("_", "-")
+        add(parser, option, metavar, text, kind, defaults[each], shown)
 
 
 def add_teacher(parser: argparse.ArgumentParser) -> None:
     """Add the network that a command starts from."""
-    parser.add_argument(
+    add(
+        parser,
         "--teacher",
-        metavar="MODEL",
-        default="efficientnet-lite0",
-        help="the network to start from: efficientnet-lite0, a .keras file, or "
-        "a name of keras.applications (default: efficientnet-lite0)",
+        "MODEL",
+        "the network to start from: efficientnet-lite0, a .keras file, or a "
+        "name of keras.applications",
+        str,
+        "efficientnet-lite0",
     )
 
 
@@ -138,36 +134,10 @@ def add_method(
     parser: argparse.ArgumentParser, default: str, names: Any = tuple(TITLES)
 ) -> None:
     """Add the method, by its name."""
-    parser.add_argument(
-        "--method",
+    add(
+        *(parser, "--method", "METHOD", ", ".join(names), str, default),
         choices=names,
-        default=default,
-        metavar="METHOD",
-        help=f"{', '.join(names)} (default: {default})",
     )
-
-
-def add_strength(
-    parser: argparse.ArgumentParser,
-    default: str = "the middle of what the library searches",
-) -> None:
-    """Add the strength of the method."""
-    parser.add_argument(
-        "--weight",
-        metavar="W",
-        type=number_above_zero,
-        help=f"strength of the method (default: {default})",
-    )
-
-
-def add_out(
-    parser: argparse.ArgumentParser, name: str | None, holds: str
-) -> None:
-    """Add the output folder, with its default name, and what it is for."""
-    shown = name or "none"
-    value = None if name is None else pathlib.Path(name)
-    text = f"folder for {holds} (default: {shown})"
-    add_path(parser, "--out", "DIR", text, default=value)
 
 
 def add_common(
@@ -178,14 +148,9 @@ def add_common(
     default: str = "0",
 ) -> None:
     """Add --seed, --quiet and --debug, which every command takes."""
-    common = parser.add_argument_group("options of every command")
-    common.add_argument(
-        "--seed",
-        metavar="S",
-        type=whole_number(0, 2**31 - 1),
-        default=seed,
-        help=f"of {of} (default: {default})",
-    )
+    common: Any = parser.add_argument_group("options of every command")
+    number = whole_number(0, 2**31 - 1)
+    add(common, "--seed", "S", f"of {of}", number, seed, default)
     common.add_argument(
         "--quiet",
         action="store_true",

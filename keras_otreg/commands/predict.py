@@ -20,9 +20,9 @@ def add(commands: Any) -> None:
         "joint or tune has written, which are read as in the training. Prints "
         "the most probable classes of each.",
     )
-    options.add_model(parser)
+    options.add(parser, "model", "MODEL", options.MODEL)
     text = "pictures, or folders that are searched for them"
-    options.add_path(parser, "pictures", "PICTURES", text, nargs="+")
+    options.add(parser, "pictures", "PICTURES", text, nargs="+")
     parser.add_argument(
         "--csv",
         action="store_true",

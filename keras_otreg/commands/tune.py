@@ -18,15 +18,10 @@ def add(commands: Any) -> None:
         "random, and keeps what is best on validation pictures. Also writes "
         f"trials.csv. {options.TRAINS}",
     )
-    options.add_path(parser, "data", "DATA", options.PICTURES, nargs="?")
-    options.add_path(
-        *(parser, "--data", "DATA", "the same as DATA, as in earlier versions"),
-        dest="folder",
-    )
+    options.add(parser, "data", "DATA", options.PICTURES, nargs="?")
+    text = "the same as DATA, as in earlier versions"
+    options.add(parser, "--data", "DATA", text, shown="", dest="folder")
     options.add_teacher(parser)
-    options.add_out(
-        parser, "otreg-tune", "the model, the trials and the report"
-    )
     options.add_method(parser, "transport")
     options.add_places(
         parser,
@@ -38,13 +33,8 @@ def add(commands: Any) -> None:
         action="store_true",
         help="act at all layers of --at at once, not at one of them",
     )
-    parser.add_argument(
-        "--trials",
-        metavar="N",
-        type=options.whole_number(1, 10**4),
-        default=20,
-        help="trainings with other settings (default: 20)",
-    )
+    text = "trainings with other settings"
+    options.add(parser, "--trials", "N", text, options.MANY, 20)
     options.add_settings(parser, "tune")
     options.add_common(parser)
 

@@ -91,9 +91,9 @@ def _table(results):
     table.add_column("method")
     for name in ("strength", "test accuracy", "gain", "seconds"):
         table.add_column(name, justify="right")
-    previous, named = None, _by_name(results)
+    previous = None
     for result in results:
-        student, baseline = result.student, _baseline(named, result)
+        student, baseline = result.student, _baseline(results, result)
         if previous not in (None, student):
             table.add_section()
         gain = interval(result.accuracies - baseline.accuracies)
@@ -109,12 +109,9 @@ def _table(results):
     return table
 
 
-def _by_name(results):
-    return {(x.student, x.method): x for x in results}
-
-
-def _baseline(named, result):
-    return named[result.student, BASELINES[result.student]]
+def _baseline(results, result):
+    key = result.student, BASELINES[result.student]
+    return next(x for x in results if (x.student, x.method) == key)
 
 
 def write(
@@ -133,9 +130,9 @@ def write(
         for x in results
     )
     write_csv(folder / "table.csv", header, rows)
-    panels, named = {}, _by_name(results)
+    panels = {}
     for result in results:
-        baseline = _baseline(named, result)
+        baseline = _baseline(results, result)
         if result is not baseline:
             panels[f"{result.method}\n({result.student})"] = {
                 baseline.method: baseline.curves,

@@ -100,11 +100,15 @@ def compress(
 
     networks = {"model": teacher, "student": small}
     return trained_project(
-        *("compress", given, parts, networks, shape, work, console),
+        "compress",
+        given,
+        parts,
+        networks,
+        shape,
+        work,
+        console,
+        {"method": method, "at": places, "weight": weight},
         keep_statistics=False,
-        method=method,
-        at=places,
-        weight=weight,
     )
 
 
@@ -129,26 +133,21 @@ def _report_data(
     place = list(method.places.items())[-1]
     train = project.trainer.parts["train"]
     weights = [f"{x.count_params():,}" for x in (student, teacher)]
-    return ReportData(
+    shown = {
+        "model": paths[0],
+        "student": paths[1],
+        "method": method.title,
+        **method.settings(),
+    }
+    return project.report(
+        *(results, method.title, ALONE, shown),
         title=f"Compressed: {paths[0].stem}",
         lead=f"{paths[1].name}, with {weights[0]} instead of {weights[1]} "
         f"weights, has learnt from {paths[0].name} on {len(train.paths)} "
         "pictures.",
-        results=results,
-        method=method.title,
-        plain=ALONE,
-        chosen=chosen,
-        parts=project.trainer.parts,
         **project.neurons(
             *(teacher, results[chosen].model, place, method.loss()), same=False
         ),
-        settings={
-            "model": paths[0],
-            "student": paths[1],
-            "method": method.title,
-            **method.settings(),
-            **project.trainer.shown(),
-        },
         others=_of_teacher(project.trainer, teacher),
     )
 

@@ -156,11 +156,14 @@ def _fine_tuned(
         )
 
     return trained_project(
-        *(command, settings, parts, {"teacher": network}, shape, work, console),
-        method=method,
-        at=places,
-        weight=weight,
-        **draw,
+        command,
+        settings,
+        parts,
+        {"teacher": network},
+        shape,
+        work,
+        console,
+        {"method": method, "at": places, "weight": weight, **draw},
     )
 
 
@@ -168,9 +171,6 @@ def _report_data(
     project: Project, method, results, values, title, folder, trials
 ) -> ReportData:
     chosen = project.best(results)
-    shown = {**project.trainer.shown(), **method.settings(values)}
-    if "learning_rate" in values:
-        shown["learning rate"] = values["learning_rate"]
     neurons = {}
     # With its head alone trained, a network has the teacher's neurons.
     if chosen != HEAD_ONLY:
@@ -179,21 +179,19 @@ def _report_data(
         loss = method.loss(values)
         neurons = project.neurons(*networks, (at, at), loss, same=True)
     train = project.trainer.parts["train"]
-    return ReportData(
+    shown = {
+        "teacher": title,
+        "method": method.title,
+        **method.settings(values),
+        "trials": trials or "none: the defaults",
+    }
+    if "learning_rate" in values:
+        shown["learning rate of the trial"] = values["learning_rate"]
+    return project.report(
+        *(results, method.title, PLAIN, shown),
         title=f"Fine-tuned: {folder.resolve().name}",
         lead=f"{title}, fine-tuned on {len(train.paths)} pictures of "
         f"{len(train.class_names)} classes.",
-        results=results,
-        method=method.title,
-        plain=PLAIN,
-        chosen=chosen,
-        parts=project.trainer.parts,
-        settings={
-            "teacher": title,
-            "method": method.title,
-            **shown,
-            "trials": trials or "none: the defaults",
-        },
         # A strength that was searched is not to be searched once more.
         search=None if trials else "--tune 10",
         **neurons,

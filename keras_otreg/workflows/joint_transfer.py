@@ -106,16 +106,22 @@ def joint(
         return _report_data(project, title, results, shown, others)
 
     return trained_project(
-        *("joint", given, parts, {"teacher": network}, shape, work, console),
+        "joint",
+        given,
+        parts,
+        {"teacher": network},
+        shape,
+        work,
+        console,
+        {"source_weight": source_weight, "transport_weight": transport_weight},
         digests={"source": others},
-        source_weight=source_weight,
-        transport_weight=transport_weight,
     )
 
 
 def _train(project: Project, student, start, features, source, weights):
     """Train beside a head for the source; the costs are of the student."""
-    trainer, found = project.trainer, []
+    found: list[Any] = []
+    trainer = project.trainer
     for files in (source, trainer.parts["train"]):
         few = files.take(files.first_of_each(MOST))
         found += class_costs.extract(
@@ -168,17 +174,12 @@ def _report_data(project: Project, title, results, shown, source) -> ReportData:
     mark = path.with_name("joint.json")
     with checks.undamaged(mark, AGAIN.format(mark)):
         plan = np.load(path)
-    return ReportData(
+    return project.report(
+        *(results, JOINT, PLAIN, shown),
         title=title,
         lead=f"{shown['teacher']}, fine-tuned on {len(train.paths)} pictures "
         f"of {len(train.class_names)} classes, beside {len(source.paths)} "
         f"pictures of {len(source.class_names)} other classes.",
-        results=results,
-        method=JOINT,
-        plain=PLAIN,
-        chosen=project.best(results),
-        parts=project.trainer.parts,
-        settings={**shown, **project.trainer.shown()},
         class_plan=plots.class_plan(
             plan, source.class_names, train.class_names
         ),

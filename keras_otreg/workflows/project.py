@@ -146,6 +146,25 @@ class Project:
         """Title of the network that is best in validation."""
         return max(results, key=lambda title: self.score(results[title]))
 
+    def report(
+        self,
+        results: Mapping[str, Trained],
+        method: str,
+        plain: str,
+        shown: Mapping[str, Any],
+        **more: Any,
+    ) -> ReportData:
+        """The data of a report, whose chosen network is best in validation."""
+        return ReportData(
+            results=results,
+            method=method,
+            plain=plain,
+            chosen=self.best(results),
+            parts=self.trainer.parts,
+            settings={**shown, **self.trainer.shown()},
+            **more,
+        )
+
     def write(self, data: ReportData) -> None:
         """Write the model, the table of all epochs and the report."""
         folder, shape = self.run.folder, self.trainer.shape
@@ -175,11 +194,12 @@ class Project:
         rng = np.random.default_rng(self.trainer.settings.seed)
         rows = np.sort(rng.permutation(len(files.paths))[:SEEN])
         files = files.take(rows)
-        pictures = [
-            keras.ops.convert_to_numpy(batch)
-            for batch, _ in self.trainer.batches(files)
-        ]
-        pictures = np.concatenate(pictures)
+        pictures = np.concatenate(
+            [
+                keras.ops.convert_to_numpy(batch)
+                for batch, _ in self.trainer.batches(files)
+            ]
+        )
         found = neurons(teacher, student, pictures, place, loss, same)
         return {"neurons": found, "seen": files}
 
@@ -211,10 +231,10 @@ def trained_project(
     shape: tuple[int, int, int],
     work: Callable[[Project], ReportData],
     console: rich.console.Console,
+    identity: Mapping[str, Any],
     *,
     keep_statistics: bool = True,
     digests: Mapping[str, PictureFiles] | None = None,
-    **identity: Any,
 ) -> Result:
     """Run a command that trains, and write its files.
 
@@ -227,7 +247,7 @@ def trained_project(
     """
     check_report()
     seen = {**parts, **(digests or {})}
-    identity = {
+    settled = {
         "command": command,
         **{f"{part} pictures": _digest(x) for part, x in seen.items()},
         **{role: fingerprint(model)[:12] for role, model in networks.items()},
@@ -236,7 +256,7 @@ def trained_project(
         "image_size": shape[0],
         **identity,
     }
-    run = Run(settings.folder, identity)
+    run = Run(settings.folder, settled)
     counts = [f"{len(x.paths)} for {part}" for part, x in parts.items()]
     console.print(
         f"Pictures of {len(parts['train'].class_names)} classes at "
