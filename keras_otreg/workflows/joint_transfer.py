@@ -83,27 +83,23 @@ def joint(
     features = features_of(network)
     classes = len(parts["train"].class_names)
     student = with_new_head(network, features, classes, given.seed)
-    weights = source_weight, transport_weight
+    weights = {
+        "source_weight": source_weight,
+        "transport_weight": transport_weight,
+    }
 
     def work(project):
         head = project.train_head(student)
         plain = project.train("plain", PLAIN, head.model)
+        networks = student, head.model
         found = project.stage(
-            "joint",
-            JOINT,
-            lambda: _train(
-                project, student, head.model, features, others, weights
-            ),
+            *("joint", JOINT),
+            lambda: _train(project, *networks, features, others, weights),
         )
         results = {HEAD_ONLY: head, PLAIN: plain, JOINT: found}
-        shown = {
-            "teacher": title_of(teacher),
-            "source": folders[1],
-            "source weight": source_weight,
-            "transport weight": transport_weight,
-        }
-        title = f"Joint transfer: {folders[0].resolve().name}"
-        return _report_data(project, title, results, shown, others)
+        shown = {"teacher": title_of(teacher), "source": folders[1]}
+        shown |= {k.replace("_", " "): v for k, v in weights.items()}
+        return _report_data(project, folders[0], results, shown, others)
 
     return trained_project(
         "joint",
@@ -113,7 +109,7 @@ def joint(
         shape,
         work,
         console,
-        {"source_weight": source_weight, "transport_weight": transport_weight},
+        weights,
         digests={"source": others},
     )
 
@@ -135,9 +131,9 @@ def _train(project: Project, student, start, features, source, weights):
             keras.layers.Dense(len(costs), "softmax", name="source_head"),
             at=features,
             loss=LOSS,
-            weight=weights[0],
+            weight=weights["source_weight"],
             transport=losses.ClassTransport(costs),
-            transport_weight=weights[1],
+            transport_weight=weights["transport_weight"],
         )
         models.append(TransferModel(student, source_task=task))
         return models[0]
@@ -168,7 +164,9 @@ def _plan(model, batches):
     return np.concatenate(plans).mean(axis=0)
 
 
-def _report_data(project: Project, title, results, shown, source) -> ReportData:
+def _report_data(
+    project: Project, folder, results, shown, source
+) -> ReportData:
     train = project.trainer.parts["train"]
     path = _plan_file(project)
     mark = path.with_name("joint.json")
@@ -176,7 +174,7 @@ def _report_data(project: Project, title, results, shown, source) -> ReportData:
         plan = np.load(path)
     return project.report(
         *(results, JOINT, PLAIN, shown),
-        title=title,
+        title=f"Joint transfer: {folder.resolve().name}",
         lead=f"{shown['teacher']}, fine-tuned on {len(train.paths)} pictures "
         f"of {len(train.class_names)} classes, beside {len(source.paths)} "
         f"pictures of {len(source.class_names)} other classes.",
