@@ -10,13 +10,12 @@ if TYPE_CHECKING:
         export,
         predict,
     )
-    from keras_otreg.workflows.comparison import compare
+    from keras_otreg.workflows.comparison import Similarity, compare
     from keras_otreg.workflows.compression import compress
     from keras_otreg.workflows.finetuning import finetune, tune
     from keras_otreg.workflows.joint_transfer import joint
     from keras_otreg.workflows.results import Result
     from keras_otreg.workflows.settings import Settings
-    from keras_otreg.workflows.similarity import Similarity
 
 __all__ = [
     "Evaluation",
@@ -36,7 +35,7 @@ _MODULES = {
     "Evaluation": "classification",
     "Result": "results",
     "Settings": "settings",
-    "Similarity": "similarity",
+    "Similarity": "comparison",
     "compare": "comparison",
     "compress": "compression",
     "evaluate": "classification",

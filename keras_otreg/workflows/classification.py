@@ -18,10 +18,9 @@ from keras_otreg.data.folders import decodable, parts_in
 from keras_otreg.experiments.progress import console_for, say
 from keras_otreg.files import unfinished_folder, whole
 from keras_otreg.workflows.class_names import Classes, classes_of, write_classes
-from keras_otreg.workflows.findings import confusion, score
 from keras_otreg.workflows.networks import network_in, picture_shape
 from keras_otreg.workflows.report import on_test_pictures, rendered
-from keras_otreg.workflows.results import MODEL
+from keras_otreg.workflows.results import MODEL, confusion, score
 from keras_otreg.workflows.stages import output_folder, write_table
 
 PREDICTIONS, EVALUATION = "predictions.csv", "evaluation.html"

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 
 from keras_otreg import checks
-from keras_otreg.workflows.findings import accuracy
 from keras_otreg.workflows.heads import classifier, place_of
 from keras_otreg.workflows.layers import known_layers, main_layers
 from keras_otreg.workflows.methods import Method
@@ -19,7 +18,7 @@ from keras_otreg.workflows.project import (
     few_pictures,
     trained_project,
 )
-from keras_otreg.workflows.results import ReportData, Result
+from keras_otreg.workflows.results import ReportData, Result, accuracy
 from keras_otreg.workflows.settings import Settings
 
 ALONE, TEACHER = "the student alone", "the teacher"

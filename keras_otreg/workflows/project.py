@@ -16,7 +16,6 @@ from keras_otreg.experiments.progress import Progress, console_for, progress
 from keras_otreg.features import fingerprint
 from keras_otreg.files import whole
 from keras_otreg.workflows.class_names import Classes, save_classifier
-from keras_otreg.workflows.findings import score
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.neurons import neurons
 from keras_otreg.workflows.report import check_report, report_page
@@ -28,6 +27,7 @@ from keras_otreg.workflows.results import (
     TRIALS,
     ReportData,
     Result,
+    score,
     summarised,
 )
 from keras_otreg.workflows.settings import Settings

@@ -16,12 +16,13 @@ from keras_otreg import checks, plots
 from keras_otreg.callbacks.transport_monitor import UNIFORM
 from keras_otreg.data import PictureFiles
 from keras_otreg.data.decoding import decoded_file
-from keras_otreg.workflows.findings import confusion, examples
 from keras_otreg.workflows.results import (
     ReportData,
     advice,
     choice,
     comparison,
+    confusion,
+    examples,
 )
 
 SIZE = 104

@@ -5,7 +5,7 @@ import numpy as np
 import rich.console
 
 from keras_otreg.workflows import comparison
-from keras_otreg.workflows.similarity import (
+from keras_otreg.workflows.comparison import (
     CKA,
     PERMUTED,
     TRANSPORT,

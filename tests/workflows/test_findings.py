@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.findings import (
+from keras_otreg.workflows.results import (
     compared,
+    comparison,
     confusion,
     examples,
     score,
 )
-from keras_otreg.workflows.results import comparison
 
 scipy_stats = pytest.importorskip("scipy.stats")
 

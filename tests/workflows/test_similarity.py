@@ -2,14 +2,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.layers import main_layers, thinned
-from keras_otreg.workflows.similarity import (
+from keras_otreg.workflows.comparison import (
     CKA,
     PERMUTED,
     TRANSPORT,
     Similarity,
     similarity,
 )
+from keras_otreg.workflows.layers import main_layers, thinned
 
 layers = keras.layers
 
