@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 export = keras.saving.register_keras_serializable(package="keras_otreg")
 
 
@@ -19,7 +21,8 @@ class Described:
     """
 
     def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters.values()
+        signature = inspect.signature(type(self)).parameters.values()
+        parameters = [x for x in signature if x.kind not in VARIADIC]
         given = {x.name: _attribute(self, x.name) for x in parameters}
         required = {x.name for x in parameters if x.default is x.empty}
         try:
@@ -60,7 +63,7 @@ def _arguments(cls):
         if "__init__" not in vars(kind):
             continue
         _, *parameters = inspect.signature(kind.__init__).parameters.values()
-        names += [x.name for x in parameters if x.kind is not x.VAR_KEYWORD]
+        names += [x.name for x in parameters if x.kind not in VARIADIC]
         if all(x.kind is not x.VAR_KEYWORD for x in parameters):
             break
     return dict.fromkeys(names)

@@ -156,6 +156,23 @@ def test_an_object_comes_back_from_its_description(instance):
         assert described(again) == described(instance)
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Shifted(losses.Coral):
+    """A loss of a user, with an argument of its own."""
+
+    def __init__(self, shift, **kwargs):
+        super().__init__(**kwargs)
+        self.shift = decode_array(shift)
+
+
+def test_a_subclass_is_saved_with_its_arguments_and_those_it_passes_on():
+    loss = Shifted(BANK, spatial="keep")
+    again = keras.saving.deserialize_keras_object(json.loads(described(loss)))
+    np.testing.assert_array_equal(again.shift, BANK)
+    assert (again.name, again.spatial) == ("shifted", "keep")
+    assert repr(again) == "Shifted(shift=array(shape=(6, 4), dtype=float32))"
+
+
 def test_the_name_says_the_package_and_the_class():
     for instance in OBJECTS:
         expected = f"keras_otreg>{label(instance)}"

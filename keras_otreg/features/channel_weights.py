@@ -25,14 +25,11 @@ def channel_weights(
     """Weighs channels by how much the task's loss rises without them.
 
     A channel is switched off by setting it to zero in the output of its
-    layer. The mean losses over the data are exact, one for each channel; they
-    are standardised over the channels, and a softmax at `temperature` makes
-    weights of them, as in the authors' code.
-
-    Copies of a batch, each without another channel, go through the rest of the
-    model together, and what comes before the layer runs once for all of them.
-    If a shortcut leads around the layer, the whole model runs on the copies:
-    the result is the same, and takes longer.
+    layer. The mean losses over the data, one for each channel, are
+    standardised, and a softmax at `temperature` makes weights of them, as in
+    the authors' code. Copies of a batch, each without another channel, go
+    through the rest of the model together; through all of it if a shortcut
+    leads around the layer, which takes longer.
 
     Args:
         model: A built `keras.Model` that solves the target task: the

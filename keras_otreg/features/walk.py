@@ -14,12 +14,17 @@ LOOPS = (keras.layers.RNN, keras.layers.Wrapper)
 def children(layer: Any) -> list[Any]:
     """The layers directly inside a model or a composite layer."""
     if isinstance(layer, keras.Model):
-        return [x for x in layer.layers if not _is_input(x)]
+        return [
+            x
+            for x in layer.layers
+            if not isinstance(x, keras.layers.InputLayer)
+        ]
     # PyTorch keeps the layers among the attributes in a dictionary of its own.
     known = {**vars(layer), **vars(layer).get("_modules", {})}
     public = (v for k, v in known.items() if not k.startswith("_"))
-    found = [x for x in keras.tree.flatten(list(public)) if _is_layer(x)]
-    return list({id(x): x for x in found}.values())
+    found = keras.tree.flatten(list(public))
+    layers = {id(x): x for x in found if isinstance(x, keras.layers.Layer)}
+    return list(layers.values())
 
 
 def walk(
@@ -60,11 +65,3 @@ def find_layer(model: Any, path: str) -> Any:
             "a `keras_otreg.layers.FeatureTap`.",
         )
     return found[0]
-
-
-def _is_layer(value):
-    return isinstance(value, keras.layers.Layer)
-
-
-def _is_input(layer):
-    return isinstance(layer, keras.layers.InputLayer)

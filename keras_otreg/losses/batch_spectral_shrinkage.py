@@ -16,12 +16,8 @@ class BatchSpectralShrinkage(BatchLoss):
 
     It is the sum of the squares of the `k` smallest singular values of the
     matrix of samples by units. It shrinks the directions in which the features
-    of a batch vary least, which transfer worst. Only the student's activations
-    matter; the teacher's are ignored.
-
-    The singular vectors come from the Gram matrix of the samples and are held
-    constant; the value is the squared length of the features along them, whose
-    gradient is that of the singular values.
+    of a batch vary least, which transfer worst. The teacher's activations are
+    ignored. The gradient is that of the singular values.
 
     Args:
         k: How many singular values, of the `min(batch, units)` there are.

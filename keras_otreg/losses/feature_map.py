@@ -15,11 +15,10 @@ class FeatureMap(SampleLoss):
     """Squared distance between feature maps, channel by channel (DELTA).
 
     For each sample it is `1/2 sum_c channels * w[c] * |teacher[c] -
-    student[c]|^2 / positions`, with weights `w` of sum one; when they are
-    equal, half the squared distance, averaged over positions. The authors'
-    code adds up the samples of a batch, and without attention the positions
-    too: what they call alpha is the weight of the penalty over the batch
-    size, or over the batch size and the number of positions.
+    student[c]|^2 / positions`, with weights `w` of sum one. The authors' code
+    adds up the samples of a batch, and without attention the positions too:
+    their alpha is the weight of the penalty over the batch size, or over the
+    batch size and the number of positions.
 
     Args:
         channel_weights: What each channel counts, of shape `(channels,)` and

@@ -15,9 +15,8 @@ class Hint(SampleLoss):
 
     For each sample it is the mean of `(teacher - adapter(student))^2` over
     positions and channels; the paper has half the sum. The adapter is a linear
-    map of the channels with a bias, that is a convolution of size 1. It is
-    trained along with the student by a `keras_otreg.TransferModel`, which owns
-    and saves it; the student knows nothing of it. There is none between layers
+    map of the channels with a bias, that is a convolution of size 1, which a
+    `keras_otreg.TransferModel` trains and saves. There is none between layers
     of equal width.
 
     Args:

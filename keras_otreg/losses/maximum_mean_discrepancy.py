@@ -19,15 +19,13 @@ class MaximumMeanDiscrepancy(BatchLoss):
 
     `mean k(x, x') + mean k(y, y') - 2 mean k(x, y)`, where `k` is the mean of
     five Gaussians `exp(-d^2 / (2 s^2))` with `s^2` at 1/4 to 4 times the mean
-    squared distance between the two sets, held constant. The bank is that of
-    `keras_otreg.class_costs.mkmmd`, which takes the median instead. DAN and
-    its followers add the kernels up, so that their value is five times this,
-    and take the mean over both sets together.
+    squared distance between the two sets, held constant. DAN adds the kernels
+    up, so that its value is five times this, and takes the mean over both sets
+    together.
 
     Args:
         unbiased: Whether to leave a sample's kernel with itself out of the
-            first two means. The value may then be below zero; as it is, with
-            all pairs, it is not, and is zero where the sets are equal.
+            first two means. The value may then be below zero.
         spatial: `"pool"` averages maps over positions; `"keep"` makes a
             channel at a position a unit.
         across_replicas: Whether replicas share their samples.

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_otreg.ot.numerics import (
+    LARGEST_EXPONENT,
     column,
     inner,
+    maximum,
     minimum,
     row,
     safe_log,
@@ -16,7 +18,6 @@ from keras_otreg.ot.numerics import (
 )
 from keras_otreg.ot.plan import density, optimal_mass
 from keras_otreg.ot.problem import TransportProblem
-from keras_otreg.ot.updates import conjugate, damping, translation
 
 # One update may move a potential by this many epsilons, no further.
 LARGEST_LOG_STEP = 60.0
@@ -111,3 +112,38 @@ class KernelUpdate:
 
 def _bounded(log_scaling):
     return ops.clip(log_scaling, -LARGEST_LOG_STEP, LARGEST_LOG_STEP)
+
+
+def damping(epsilon: Any, rho: Any) -> Any:
+    """Factor of a potential where marginals may be violated; 1 if not."""
+    return 1.0 if rho is None else 1.0 / (1.0 + epsilon / column(rho))
+
+
+def conjugate(potential: Any, rho: Any) -> Any:
+    """Contribution of a unit of mass to the dual at a potential."""
+    if rho is None:
+        return potential
+    rho = column(rho)
+    # Of a point without mass it may be huge, but 0 times it must stay 0.
+    largest = LARGEST_EXPONENT - ops.log(maximum(rho, 1.0))
+    # 1 - exp would cancel where rho is large.
+    return -rho * ops.expm1(minimum(-potential / rho, largest))
+
+
+def translation(problem: TransportProblem, f: Any, g: Any) -> Any:
+    """Best constant to move from `g` to `f`; zero if a side is exact.
+
+    The plan does not change with it, the mass does. Without this step the
+    total mass of a relaxed plan converges at the slow rate `epsilon / rho`.
+
+    References:
+        Séjourné, Vialard and Peyré, "Faster unbalanced optimal transport:
+        translation invariant Sinkhorn and 1-D Frank-Wolfe" (2022).
+    """
+    rho_a, rho_b = problem.rho
+    if rho_a is None or rho_b is None:
+        return ops.zeros_like(f[..., 0])
+    log_a, log_b = safe_log(problem.a), safe_log(problem.b)
+    rows = ops.logsumexp(log_a - f / column(rho_a), axis=-1)
+    columns = ops.logsumexp(log_b - g / column(rho_b), axis=-1)
+    return (rows - columns) * rho_a * rho_b / (rho_a + rho_b)

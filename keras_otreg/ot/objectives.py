@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_otreg.ot import costs
 from keras_otreg.ot.function_cost import as_cost
+from keras_otreg.ot.kernel import conjugate
 from keras_otreg.ot.numerics import (
     at_least_float32,
     column,
@@ -20,7 +21,6 @@ from keras_otreg.ot.problem import (
     prepared,
 )
 from keras_otreg.ot.sinkhorn import Sinkhorn
-from keras_otreg.ot.updates import conjugate
 
 
 def transport_cost(

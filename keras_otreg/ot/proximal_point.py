@@ -6,12 +6,16 @@ from typing import Any
 from keras import ops
 
 from keras_otreg import checks
+from keras_otreg.ot.kernel import damping, translation
 from keras_otreg.ot.numerics import (
     bounded_exp,
     column,
     frozen,
     maximum,
     minimum,
+    row,
+    safe_log,
+    softmin,
 )
 from keras_otreg.ot.plan import marginal_error, optimal_mass
 from keras_otreg.ot.problem import (
@@ -20,7 +24,6 @@ from keras_otreg.ot.problem import (
     initial_potentials,
     prepared,
 )
-from keras_otreg.ot.updates import c_transforms
 from keras_otreg.saving import Configurable, export
 
 
@@ -30,11 +33,10 @@ class ProximalPoint(Configurable):
     """Approaches the plan of a small `epsilon` by large, easy steps.
 
     Each step minimises `<P, C> + step KL(P | previous P)`. Its `k`-th plan is
-    the entropic plan of strength `step / k`, so the method is Sinkhorn's with
-    a strength that falls step by step, until it reaches the problem's own
-    `epsilon`; from there on it converges to the same plan as `Sinkhorn`. For
-    the nearly unregularised plans of the IPOT paper, give the problem a small
-    `epsilon`. All of it is in the log domain, where nothing can underflow.
+    the entropic plan of strength `step / k`, until that reaches the problem's
+    own `epsilon`; from there on it converges to the same plan as `Sinkhorn`.
+    For the nearly unregularised plans of the IPOT paper, give the problem a
+    small `epsilon`. All of it is in the log domain.
 
     Args:
         step: Strength of the first step, in the units of the cost. If
@@ -108,7 +110,7 @@ class ProximalPoint(Configurable):
 
         def iterate(_, potentials):
             f, g, _, _ = potentials
-            return *c_transforms(problem, g, epsilon), f
+            return *_c_transforms(problem, g, epsilon), f
 
         f, g, exact, previous = ops.fori_loop(
             0, self.inner_iterations, iterate, (f, g, f, f)
@@ -118,3 +120,19 @@ class ProximalPoint(Configurable):
         error = ops.sum(ops.abs(rows - optimal), axis=-1)
         arrived = epsilon <= problem.epsilon
         return f, g, ops.where(arrived, error, float("inf"))
+
+
+def _c_transforms(problem, g, epsilon):
+    """One iteration in the log domain, at a given `epsilon`.
+
+    Returns the new `f`, the new `g`, and the `f` that would have made the row
+    marginal of the old `g` exact.
+    """
+    rho_a, rho_b = problem.rho
+    to_rows = problem.C - row(g)
+    exact = softmin(epsilon, to_rows, row(safe_log(problem.b)), axis=-1)
+    f = damping(column(epsilon), rho_a) * exact
+    f = f + column(translation(problem, f, g))
+    to_columns = problem.C - column(f)
+    g = softmin(epsilon, to_columns, column(safe_log(problem.a)), axis=-2)
+    return f, damping(column(epsilon), rho_b) * g, exact

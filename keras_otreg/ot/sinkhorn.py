@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_otreg import checks, engine
 from keras_otreg.ot.chunking import chunked
-from keras_otreg.ot.kernel import KernelUpdate
-from keras_otreg.ot.numerics import frozen
+from keras_otreg.ot.kernel import KernelUpdate, damping
+from keras_otreg.ot.numerics import column, frozen, row, safe_log, softmin
 from keras_otreg.ot.plan import marginal_error
 from keras_otreg.ot.problem import (
     TransportProblem,
@@ -18,7 +18,6 @@ from keras_otreg.ot.problem import (
     prepared,
 )
 from keras_otreg.ot.scaling_loop import scaled
-from keras_otreg.ot.updates import completed
 from keras_otreg.saving import Configurable, export
 
 
@@ -29,18 +28,16 @@ class Sinkhorn(Configurable):
 
     An iteration is two products of the kernel `exp((f + g - C) / epsilon)`
     with a vector of scalings. The potentials are absorbed into the kernel at
-    the start and whenever a scaling grows large. Each row and column of it
-    therefore holds an entry of the size of a weight, and none can vanish,
-    whatever `epsilon` is. No gradient passes through the loop: take gradients
-    of the objectives.
+    the start and whenever a scaling grows large, so that no row or column of
+    it can vanish, whatever `epsilon` is. No gradient passes through the loop:
+    take gradients of the objectives.
 
     Args:
         max_iterations: Iterations after which the solver gives up.
         tolerance: L1 error of the marginals at which it stops.
         accelerated: Whether to extrapolate from the last iterations, every
-            third time. A guess that is worse than what was known is taken
-            back. It mostly needs several times fewer iterations, and at most
-            half as many again.
+            third time. It mostly needs several times fewer iterations, and at
+            most half as many again.
         jit_compile: Whether to compile the loop by XLA on TensorFlow, where
             it is faster also in a step that is not compiled.
 
@@ -128,7 +125,7 @@ def _solve(solver, problem, g):
         maximum_iterations=solver.max_iterations,
     )
     f, g, num_iterations, error = outcome[:4]
-    return completed(problem, f, g), g, num_iterations, error
+    return _completed(problem, f, g), g, num_iterations, error
 
 
 def _is_open(solver, outcome):
@@ -156,3 +153,20 @@ def _absorb(solver, problem, outcome):
     f, g = update.potentials(log_u, log_v)
     honest = marginal_error(problem, f, g)
     return _Outcome(f, g, num_iterations, honest, outcome.error, error)
+
+
+def _completed(problem, f, g):
+    """Set potentials of rows without mass to those that the columns imply.
+
+    They are in no marginal, so that an iteration may end before they are right;
+    yet the gradient in their weights is made of them.
+    """
+    empty = problem.a <= 0.0
+
+    def moved():
+        log_b = row(safe_log(problem.b))
+        exact = softmin(problem.epsilon, problem.C - row(g), log_b, axis=-1)
+        pull = damping(column(problem.epsilon), problem.rho[0])
+        return ops.where(empty, pull * exact, f)
+
+    return ops.cond(ops.any(empty), moved, lambda: f)

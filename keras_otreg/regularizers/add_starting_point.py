@@ -34,21 +34,19 @@ def add_starting_point(
     the weights, 136 MB for a ResNet50. In a `TransferModel`,
     `keras_otreg.WeightPenalty` reads the starts from the teacher instead.
 
-    Regularisers that a weight already has are kept beside the new one; a
-    starting point that it already has is replaced. Frozen weights have one
-    too, which acts when they are unfrozen. The regularisers sit in the layers
-    and are saved with the model, where its layers save what they are made of;
-    a warning names the weights whose layers do not.
+    Other regularisers of a weight are kept, a starting point that it already
+    has is replaced. That of a frozen weight acts when it is unfrozen. The
+    regularisers are saved with the layers; a warning names the weights whose
+    layers do not save them.
 
     Args:
         model: A built `keras.Model`, which is changed in place.
         strength: Factor of the penalty; see `StartingPoint`.
         exclude: Path of a layer to leave alone with all that is inside, or
-            several. If not given, the last layer that has weights: the new
-            task's head, whose start means nothing.
-        regularizer: What makes a regulariser of the value of a weight and the
-            strength: `StartingPoint` for L2-SP, `NeuronTransport` for its form
-            without an order of neurons, or a function.
+            several. If not given, the last layer that has weights: the head.
+        regularizer: `StartingPoint` for L2-SP, `NeuronTransport` for its form
+            without an order of neurons, or a function of the value of a weight
+            and the strength that returns a regulariser.
 
     Returns:
         The model.

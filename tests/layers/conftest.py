@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_otreg.layers import FeaturePenalty
 from keras_otreg.losses import RepresentationTransport
+from keras_otreg.ot import Sinkhorn
 
 
 @pytest.fixture
@@ -17,7 +18,8 @@ def policy():
 
 @pytest.fixture
 def make_loss():
-    return lambda **kwargs: RepresentationTransport(epsilon=0.3, **kwargs)
+    few = Sinkhorn(3, accelerated=False)
+    return lambda **k: RepresentationTransport(epsilon=0.3, solver=few, **k)
 
 
 @pytest.fixture

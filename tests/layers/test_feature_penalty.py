@@ -6,6 +6,7 @@ from keras import layers, ops
 
 from keras_otreg.layers import FeaturePenalty
 from keras_otreg.losses import RepresentationTransport, SinkhornDivergence
+from keras_otreg.ot import Sinkhorn
 
 
 def test_the_students_features_come_back_unchanged(two_networks, data):
@@ -14,7 +15,7 @@ def test_the_students_features_come_back_unchanged(two_networks, data):
     np.testing.assert_array_equal(model(x), expected)
 
 
-@pytest.mark.parametrize("weight", [0, 0.5, 3.0])
+@pytest.mark.parametrize("weight", [0, 3.0])
 def test_it_adds_weight_times_the_loss(
     two_networks, make_loss, data, features, weight
 ):
@@ -28,7 +29,7 @@ def test_it_adds_weight_times_the_loss(
     "loss",
     [
         keras.losses.MeanSquaredError(),
-        SinkhornDivergence(epsilon=0.5),
+        SinkhornDivergence(solver=Sinkhorn(3, accelerated=False)),
         RepresentationTransport(plan="identity"),
     ],
     ids=lambda x: x.name,
@@ -51,15 +52,6 @@ def test_it_trains_under_plain_fit(two_networks, data):
     assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
     for old, new in zip(before, teacher.weights, strict=True):
         np.testing.assert_array_equal(old, new)
-
-
-def test_the_logged_loss_includes_it(two_networks, make_loss, data, features):
-    model, (x, y) = two_networks(weight=2.0), data
-    model.compile("sgd", "mse")
-    value = model.evaluate(x, y, batch_size=7, verbose=0)
-    task = np.mean((np.asarray(model(x)) - y) ** 2)
-    penalty = 2.0 * np.asarray(make_loss()(*features(model, x)))
-    np.testing.assert_allclose(value, task + penalty, rtol=1e-4)
 
 
 @pytest.mark.tensorflow
@@ -101,7 +93,7 @@ def test_it_works_in_mixed_precision(policy, two_networks, data):
     assert np.isfinite(history.history["loss"]).all()
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
 def test_features_keep_their_own_dtype(make_loss, rng, dtype):
     known = rng.normal(size=(5, 3)).astype("float32")
     found = ops.cast(rng.normal(size=(5, 4)), dtype)
@@ -138,13 +130,18 @@ def test_it_compiles_with_xla(two_networks, data):
     assert np.isfinite(history.history["loss"]).all()
 
 
-def test_it_reloads_and_trains_on_with_the_model(two_networks, data, tmp_path):
-    model = two_networks(weight=0.7)
+def test_the_logged_loss_includes_it_also_after_loading(
+    two_networks, make_loss, data, features, tmp_path
+):
+    model, (x, y) = two_networks(weight=2.0), data
     model.compile("sgd", "mse")
-    expected = model.evaluate(*data, verbose=0)
+    value = model.evaluate(x, y, batch_size=7, verbose=0)
+    task = np.mean((np.asarray(model(x)) - y) ** 2)
+    penalty = 2.0 * np.asarray(make_loss()(*features(model, x)))
+    np.testing.assert_allclose(value, task + penalty, rtol=1e-4)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    assert again.evaluate(*data, verbose=0) == expected
+    assert again.evaluate(x, y, batch_size=7, verbose=0) == value
     again.fit(*data, verbose=0)
 
 

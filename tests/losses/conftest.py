@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from keras_otreg import losses, ot
 TIGHT = ot.Sinkhorn(max_iterations=20_000, tolerance=1e-8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def compiled(one_graph):
     """Makes one graph of a function, because eager loops are slow."""
 
@@ -19,7 +21,7 @@ def compiled(one_graph):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def smooth():
     """A transport loss in float64 that is quick to solve without a graph."""
 
@@ -31,10 +33,11 @@ def smooth():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def exact(smooth, compiled):
     """A transport loss that is nearly unregularised, as one graph."""
 
+    @functools.cache
     def make(cost="euclidean", epsilon=0.005, **kwargs):
         return compiled(smooth(cost, epsilon, **kwargs))
 

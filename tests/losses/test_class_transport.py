@@ -35,8 +35,12 @@ def make_loss(costs):
 
 @pytest.fixture
 def values_and_gradients(compiled, value_and_gradients):
+    graphs = {}
+
     def taken(loss, a, b):
-        values, (of_a, of_b) = compiled(value_and_gradients(loss))(a, b)
+        if loss not in graphs:
+            graphs[loss] = compiled(value_and_gradients(loss))
+        values, (of_a, of_b) = graphs[loss](a, b)
         return values, of_a, of_b
 
     return taken
@@ -53,7 +57,7 @@ def regularised_optimum(a, b, C, epsilon):
     return (plan * C).sum() + epsilon * entropy
 
 
-@pytest.mark.parametrize("epsilon", [1.0, 0.2, 0.02])
+@pytest.mark.parametrize("epsilon", [1.0, 0.02])
 def test_value_is_that_of_pot(
     make_loss, predictions, costs, epsilon, values_and_gradients
 ):
@@ -66,24 +70,24 @@ def test_value_is_that_of_pot(
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("epsilon", [0.3, 0.01])
-@pytest.mark.parametrize("rho", [None, 0.7])
-@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(("epsilon", "rho"), [(0.3, None), (0.01, 0.7)])
 def test_gradient_equals_central_differences(
-    make_loss, predictions, rng, epsilon, rho, side, values_and_gradients
+    make_loss, predictions, rng, epsilon, rho, values_and_gradients
 ):
-    loss = make_loss(epsilon, rho=rho)
-    move = rng.normal(size=predictions[side].shape)
-    move[predictions[side] < 1e-4] = 0.0
-    step = 1e-6
-    ends = []
-    for sign in (1, -1):
-        moved = list(predictions)
-        moved[side] = moved[side] + sign * step * move
-        ends.append(values_and_gradients(loss, *moved)[0])
-    expected = (ends[0] - ends[1]) / (2 * step)
-    gradient = values_and_gradients(loss, *predictions)[1 + side]
-    np.testing.assert_allclose((gradient * move).sum(1), expected, atol=1e-5)
+    loss, step = make_loss(epsilon, rho=rho), 1e-6
+    _, *gradients = values_and_gradients(loss, *predictions)
+    for side, gradient in enumerate(gradients):
+        move = rng.normal(size=predictions[side].shape)
+        move[predictions[side] < 1e-4] = 0.0
+        ends = []
+        for sign in (1, -1):
+            moved = list(predictions)
+            moved[side] = moved[side] + sign * step * move
+            ends.append(values_and_gradients(loss, *moved)[0])
+        expected = (ends[0] - ends[1]) / (2 * step)
+        np.testing.assert_allclose(
+            (gradient * move).sum(1), expected, atol=1e-5
+        )
 
 
 def test_relaxed_value_is_the_textbook_primal_at_its_optimum(

@@ -33,7 +33,7 @@ def _transport(**settings):
 def test_without_momentum_the_value_is_that_of_the_loss(activations):
     loss = _transport()
     memory = loss.memory(*SHAPES)
-    for _ in range(3):
+    for _ in range(2):
         batch = activations()
         assert_allclose(loss(*batch, memory=memory), loss(*batch), rtol=1e-4)
 
@@ -52,7 +52,7 @@ def test_the_next_solver_starts_from_the_last_potentials(activations):
         loss(*activations(), memory=memory)
     assert_allclose(starts[0], 0.0)
     assert np.abs(starts[1]).max() > 1e-3
-    assert np.abs(np.array(memory.g) - starts[1]).max() > 1e-3
+    assert np.abs(np.asarray(memory.g) - starts[1]).max() > 1e-3
 
 
 def test_with_momentum_the_plan_is_that_of_the_mean_costs(activations):

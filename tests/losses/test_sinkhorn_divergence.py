@@ -1,8 +1,6 @@
-import keras
 import numpy as np
 import ot as pot
 import pytest
-from keras import ops
 
 from keras_otreg import losses, ot
 from keras_otreg.ot.costs import COSTS
@@ -18,41 +16,32 @@ def entropic(a, b, C, epsilon):
     return (P * C).sum() + epsilon * (P * log_ratio).sum()
 
 
-@pytest.mark.parametrize("weights", [None, WEIGHTS])
 @pytest.mark.parametrize("cost", COSTS)
-def test_equal_clouds_are_at_zero(pair, cost, weights):
+def test_equal_clouds_are_at_zero(pair, cost):
     teacher, _ = pair()
-    assert abs(Divergence(cost)(teacher, teacher, weights)) < 1e-6
+    assert abs(Divergence(cost)(teacher, teacher, WEIGHTS)) < 1e-6
 
 
-def test_the_order_of_samples_does_not_matter(pair, rng, divergence):
+def test_it_is_symmetric_and_positive_and_knows_no_order(pair, rng, divergence):
     teacher, student = pair()
     loss = divergence()
     value = loss(teacher, student)
-    np.testing.assert_allclose(
-        loss(teacher[rng.permutation(7)], student), value, rtol=1e-6
-    )
-    assert abs(loss(teacher, teacher[::-1])) < 1e-6
+    shuffled = loss(teacher[rng.permutation(7)], student)
+    np.testing.assert_allclose(shuffled, value, rtol=1e-6)
+    np.testing.assert_allclose(loss(student, teacher), value, rtol=1e-6)
+    assert value > 0.0
 
 
-def test_it_is_symmetric_and_not_negative(pair, divergence):
-    teacher, student = pair()
-    loss = divergence()
-    np.testing.assert_allclose(
-        loss(teacher, student), loss(student, teacher), rtol=1e-6
-    )
-    assert loss(teacher, student) > 0.0
-
-
-@pytest.mark.parametrize("epsilon", [0.5, 10.0])
-def test_a_translated_cloud_is_at_the_squared_shift(pair, divergence, epsilon):
+def test_a_translated_cloud_is_at_the_squared_shift(pair, divergence):
     teacher, _ = pair(2)
-    value = divergence(epsilon=epsilon)(teacher, teacher + [0.3, -0.4])
+    value = divergence()(teacher, teacher + [0.3, -0.4])
     np.testing.assert_allclose(value, 0.25, rtol=1e-5)
 
 
-@pytest.mark.parametrize("weights", [None, WEIGHTS + 0.5])
-@pytest.mark.parametrize("cost", COSTS)
+@pytest.mark.parametrize(
+    ("cost", "weights"),
+    [("squared_euclidean", None), ("cosine", WEIGHTS + 0.5)],
+)
 def test_it_is_made_of_the_entropic_terms_of_pot(
     pair, divergence, cost, weights
 ):
@@ -71,43 +60,22 @@ def test_it_is_made_of_the_entropic_terms_of_pot(
     np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.parametrize("cost", COSTS)
-class TestWeights:
-    def test_weight_zero_is_leaving_the_sample_out(
-        self, pair, divergence, cost
-    ):
-        clouds, loss = pair(), divergence(cost)
-        left = [x[WEIGHTS > 0] for x in clouds]
-        np.testing.assert_allclose(
-            loss(*clouds, (WEIGHTS > 0) * 2.0), loss(*left), rtol=1e-6
-        )
-
-    def test_a_whole_weight_is_repeating_the_sample(
-        self, pair, divergence, cost
-    ):
-        clouds, loss = pair(), divergence(cost)
-        repeated = [np.repeat(x, WEIGHTS.astype(int), 0) for x in clouds]
-        np.testing.assert_allclose(
-            loss(*clouds, WEIGHTS), loss(*repeated), rtol=1e-6
-        )
+def test_a_whole_weight_is_repeating_the_sample(pair, divergence):
+    clouds, loss = pair(), divergence()
+    repeated = [np.repeat(x, WEIGHTS.astype(int), 0) for x in clouds]
+    np.testing.assert_allclose(
+        loss(*clouds, WEIGHTS), loss(*repeated), rtol=1e-6
+    )
 
 
-def test_clouds_may_have_unequal_numbers_of_samples(pair, divergence, compiled):
+def test_clouds_may_have_unequal_numbers_of_samples(pair, divergence):
     teacher, student = pair()
-    loss = compiled(divergence())
+    loss = divergence()
     np.testing.assert_allclose(
         loss(np.repeat(teacher, 3, axis=0), student),
         loss(teacher, student),
         rtol=2e-4,
     )
-
-
-def test_weights_of_zero_are_finite(pair, value_and_gradient):
-    loss = Divergence(epsilon=1.0)
-    run = value_and_gradient(lambda x, y: loss(x, y, np.zeros(7)))
-    value, gradient = run(*pair())
-    assert np.isfinite(value)
-    assert np.isfinite(gradient).all()
 
 
 def test_the_gradient_is_that_of_finite_differences(
@@ -128,36 +96,19 @@ def test_the_gradient_is_that_of_finite_differences(
     )
 
 
-@pytest.mark.parametrize("cost", COSTS)
-@pytest.mark.parametrize("case", ["itself", "zeros", "one sample", "copies"])
+@pytest.mark.parametrize("cost", ["euclidean", "cosine"])
+@pytest.mark.parametrize("case", ["itself", "one sample", "copies"])
 def test_value_and_gradient_are_finite(pair, value_and_gradient, case, cost):
     x = pair()[0].astype("float32")
     teacher, student = {
         "itself": (x, x),
-        "zeros": (0 * x, 0 * x),
         "one sample": (x[:1], x[:1] + 1),
         "copies": (x[[0, 0, 1]], x[[1, 1]]),
     }[case]
-    run = value_and_gradient(Divergence(cost, 1.0))
+    run = value_and_gradient(Divergence(cost, solver=ot.Sinkhorn(10)))
     value, gradient = run(teacher, student)
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
-
-
-@pytest.mark.parametrize("weights", [None, WEIGHTS])
-@pytest.mark.parametrize(
-    ("dtype", "rtol"), [("float16", 5e-3), ("bfloat16", 5e-2), ("float64", 0)]
-)
-@pytest.mark.float64
-def test_the_value_has_the_dtype_of_the_loss(pair, dtype, rtol, weights):
-    teacher, student = pair()
-    value = Divergence(epsilon=1.0, dtype=dtype)(teacher, student, weights)
-    assert keras.backend.standardize_dtype(value.dtype) == dtype
-    np.testing.assert_allclose(
-        ops.cast(value, "float32"),
-        Divergence(epsilon=1.0)(teacher, student, weights),
-        rtol=rtol + 1e-4,
-    )
 
 
 @pytest.mark.slow
@@ -179,23 +130,16 @@ def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):
         )
 
 
-def test_maps_are_pooled_or_kept(pair, divergence):
-    maps = pair(3, inner=(2, 2))
-    pooled = [x.mean(axis=(1, 2)) for x in maps]
-    flat = [x.reshape(7, -1) for x in maps]
-    np.testing.assert_allclose(
-        divergence()(*maps), divergence()(*pooled), rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        divergence(spatial="keep")(*maps), divergence()(*flat), rtol=1e-6
-    )
+def test_maps_are_pooled_or_kept(pair):
+    maps, few = pair(3, inner=(2, 2)), ot.Sinkhorn(3)
+    for spatial, points in (
+        ("pool", [x.mean(axis=(1, 2)) for x in maps]),
+        ("keep", [x.reshape(7, -1) for x in maps]),
+    ):
+        loss = Divergence(spatial=spatial, solver=few, dtype="float64")
+        np.testing.assert_allclose(loss(*maps), loss(*points), rtol=1e-6)
 
 
 def test_unequal_widths_are_refused_with_a_hint(pair):
     with pytest.raises(ValueError, match="RepresentationTransport"):
         Divergence()(*pair(4, 5))
-
-
-def test_weights_of_another_number_of_samples_are_refused(pair):
-    with pytest.raises(ValueError, match="sample_weight"):
-        Divergence(epsilon=1.0)(*pair(), np.ones(5))

@@ -6,6 +6,8 @@ from keras import ops
 from keras_otreg.losses import CenteredKernelAlignment, TransportAlignment
 from keras_otreg.ot import Sinkhorn
 
+FEW = Sinkhorn(3, accelerated=False)
+
 
 @pytest.fixture
 def alignment():
@@ -62,13 +64,16 @@ def test_a_small_epsilon_is_the_share_of_variance_that_finds_a_partner(
     np.testing.assert_allclose(value, 1 - 3 / 4, atol=2e-3)
 
 
-def test_order_shift_sign_and_scale_change_nothing(alignment, layers, rng):
+def test_order_shift_sign_scale_and_silent_neurons_change_nothing(
+    alignment, layers, rng
+):
     teacher, student = layers
     loss = alignment()
     other = 7.0 * student[:, rng.permutation(4)] + rng.normal(size=4)
     other[:, 0] *= -1.0
+    silent = np.pad(teacher, ((0, 0), (0, 3)), constant_values=0.7)
     np.testing.assert_allclose(
-        loss(teacher, other), loss(teacher, student), rtol=1e-7
+        loss(silent, other), loss(teacher, student), rtol=1e-7
     )
     assert abs(float(loss(student, other))) < 1e-8
 
@@ -83,22 +88,15 @@ def test_it_is_symmetric_and_not_negative(alignment, rng):
         assert 0.0 < float(loss(x, y)) <= 1.0
 
 
-def test_silent_neurons_count_for_nothing(alignment, layers):
-    teacher, student = layers
-    silent = np.pad(teacher, ((0, 0), (0, 3)), constant_values=0.7)
-    loss = alignment()
-    np.testing.assert_allclose(
-        loss(silent, student), loss(teacher, student), rtol=1e-7
-    )
-
-
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_layer_that_says_nothing_is_not_aligned(
     layers, side, value_and_gradients
 ):
     layers = [ops.convert_to_tensor(x) for x in layers]
     layers[side] = ops.ones_like(layers[side])
-    value, gradients = value_and_gradients(TransportAlignment())(*layers)
+    value, gradients = value_and_gradients(TransportAlignment(solver=FEW))(
+        *layers
+    )
     assert float(value) == pytest.approx(1.0)
     for gradient in gradients:
         assert np.all(np.isfinite(np.array(gradient)))
@@ -106,7 +104,9 @@ def test_a_layer_that_says_nothing_is_not_aligned(
 
 def test_a_single_sample_says_nothing(layers, value_and_gradients):
     layers = [ops.convert_to_tensor(x[:1]) for x in layers]
-    value, gradients = value_and_gradients(TransportAlignment())(*layers)
+    value, gradients = value_and_gradients(TransportAlignment(solver=FEW))(
+        *layers
+    )
     assert float(value) == 0.0
     for gradient in gradients:
         assert np.all(np.isfinite(np.array(gradient)))

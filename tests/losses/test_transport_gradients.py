@@ -21,9 +21,7 @@ def difference(run, teacher, student, direction, step=1e-5):
     ("cost", "spatial"),
     [
         ("euclidean", "keep"),
-        ("squared_euclidean", "pool"),
         ("cosine", "pool"),
-        ("cityblock", "pool"),
     ],
 )
 @pytest.mark.float64
@@ -54,8 +52,9 @@ def test_the_gradient_of_a_control_is_that_of_finite_differences(
 
 def test_a_factor_scales_the_gradient(pair, value_and_gradient):
     teacher, student = pair(5, 6)
-    _, once = value_and_gradient(Transport())(teacher, student)
-    _, tenfold = value_and_gradient(Transport(), 10.0)(teacher, student)
+    loss = Transport(solver=ot.Sinkhorn(3))
+    _, once = value_and_gradient(loss)(teacher, student)
+    _, tenfold = value_and_gradient(loss, 10.0)(teacher, student)
     np.testing.assert_allclose(tenfold, 10.0 * once, rtol=1e-5)
 
 
@@ -102,16 +101,12 @@ def test_value_and_gradient_are_finite_where(
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("epsilon", [1e-3, 1.0])
-@pytest.mark.parametrize("solver", [ot.Sinkhorn(), ot.ProximalPoint()])
 @pytest.mark.parametrize(
-    "case", ["the student is the teacher", "large features"]
+    "solver", [ot.Sinkhorn(30), ot.ProximalPoint(max_iterations=30)]
 )
-def test_it_is_finite_with_every_solver_and_strength(
-    pair, value_and_gradient, case, solver, epsilon
-):
-    teacher, student = HARD[case](pair()[0])
-    loss = Transport(epsilon=epsilon, solver=solver)
+def test_it_is_finite_with_every_solver(pair, value_and_gradient, solver):
+    teacher, student = HARD["the student is the teacher"](pair()[0])
+    loss = Transport(epsilon=1e-3, solver=solver)
     value, gradient = value_and_gradient(loss)(teacher, student)
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
@@ -134,7 +129,7 @@ def test_following_the_gradient_brings_the_student_to_the_teacher(
     teacher, student = pair(4, 4)
     run = compiled(value_and_gradient(Transport("squared_euclidean", 0.02)))
     first, _ = run(teacher, student)
-    for _ in range(100):
+    for _ in range(60):
         value, gradient = run(teacher, student)
         student = student - 2.0 * gradient
     assert value < 0.05 * first

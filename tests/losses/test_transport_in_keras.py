@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_otreg import losses
+from keras_otreg import losses, ot
 from keras_otreg.ot.costs import COSTS
 
-pytestmark = pytest.mark.compiled
-
 Transport = losses.RepresentationTransport
+# Shapes do not depend on the number of iterations.
+FEW = ot.Sinkhorn(3, accelerated=False)
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def data(rng):
 
 
 @pytest.mark.slow
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("cost", "plan"),
     [("euclidean", "transport"), *((cost, "uniform") for cost in COSTS)],
@@ -44,11 +45,13 @@ def test_eager_graph_and_xla_agree(pair, compiled, cost, plan):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):
     import tensorflow as tf
 
-    loss = Transport(epsilon=0.3)
+    loss = Transport(epsilon=0.3, solver=FEW)
     run = compiled(
         loss,
         jit_compile=jit_compile,
@@ -71,7 +74,7 @@ def test_maps_may_be_of_unknown_size(pair, compiled):
     import tensorflow as tf
 
     teacher, student = pair(4, 5, inner=(3, 2))
-    loss = Transport(epsilon=0.3, spatial="keep")
+    loss = Transport(epsilon=0.3, spatial="keep", solver=FEW)
     run = compiled(
         loss,
         input_signature=[
@@ -98,6 +101,7 @@ def test_unequal_maps_are_pooled_to_the_smaller(pair, smooth):
 
 
 @pytest.mark.slow
+@pytest.mark.compiled
 def test_it_is_a_loss_to_compile_with(network, data):
     model, (x, _) = network(4, "student"), data
     targets = np.random.default_rng(1).normal(size=(11, 5)).astype("float32")

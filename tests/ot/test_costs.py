@@ -93,9 +93,8 @@ def test_slopes_are_those_of_finite_differences(cost, rng, assert_slope):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("d", [1, 2, 5])
 def test_the_gradient_between_coincident_points_is_zero_however_it_is_compiled(
-    cost, d, value_and_gradients, one_graph
+    cost, value_and_gradients, one_graph
 ):
     def total(x, y):
         return ops.sum(ops.diagonal(cost(x, y)))
@@ -105,8 +104,8 @@ def test_the_gradient_between_coincident_points_is_zero_however_it_is_compiled(
 
     xla = {"jit_compile": True} if TENSORFLOW else {}
     compiled = one_graph(slopes, **xla)
-    for seed in range(5):
-        x = np.random.default_rng(seed).normal(size=(6, d))
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=(6, 2))
         for dtype, of in (
             ("float64", slopes),
             ("float32", slopes),

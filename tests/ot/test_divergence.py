@@ -2,36 +2,20 @@
 
 import numpy as np
 import pytest
-from keras import ops
 
 from keras_otreg.ot import Sinkhorn, costs, sinkhorn_divergence
 
 assert_allclose = np.testing.assert_allclose
 
 
-@pytest.fixture(scope="module")
-def compiled(one_graph):
-    solver = Sinkhorn(max_iterations=2000, tolerance=1e-11)
-
-    def compute(x, y, a, b, epsilon, rho):
-        return sinkhorn_divergence(
-            x, y, "squared_euclidean", epsilon, solver, a=a, b=b, rho=rho
-        )
-
-    return one_graph(compute, reduce_retracing=True)
-
-
 @pytest.fixture
-def divergence(compiled):
+def divergence():
     """The divergence with the squared Euclidean cost."""
 
-    def compute(x, y, *, a=None, b=None, epsilon=0.5, rho=None):
-        a = np.full(len(x), 1 / len(x)) if a is None else a
-        b = np.full(len(y), 1 / len(y)) if b is None else b
-        rho = rho if rho is None else np.array(rho)
-        arguments = (x, y, a, b, np.array(epsilon), rho)
-        return compiled(
-            *(v if v is None else ops.convert_to_tensor(v) for v in arguments)
+    def compute(x, y, *, epsilon=0.5, solver=None, **settings):
+        solver = solver or Sinkhorn(max_iterations=2000, tolerance=1e-11)
+        return sinkhorn_divergence(
+            x, y, "squared_euclidean", epsilon, solver, **settings
         )
 
     return compute
@@ -53,13 +37,6 @@ def test_the_divergence_of_a_translated_cloud_is_the_squared_shift(
 ):
     x = rng.normal(size=(10, 2))
     assert_allclose(divergence(x, x + [3.0, 4.0]), 25.0, rtol=1e-7)
-
-
-def test_the_divergence_is_symmetric_and_positive(divergence, rng):
-    x, y = rng.normal(size=(8, 2)), rng.normal(size=(8, 2))
-    S = divergence(x, y)
-    assert S > 0.0
-    assert_allclose(divergence(y, x), S, rtol=1e-9)
 
 
 @pytest.mark.slow
@@ -101,9 +78,9 @@ def test_two_points_too_far_apart_have_their_closed_form(divergence, epsilon):
 
 
 def test_a_batch_of_divergences_equals_one_by_one(divergence, rng):
-    x, y = rng.normal(size=(3, 5, 2)), rng.normal(size=(3, 4, 2))
-    epsilon, solver = np.array([0.3, 1.0, 3.0]), Sinkhorn(30, 1e-9)
-    S = sinkhorn_divergence(x, y, costs.squared_euclidean, epsilon, solver)
-    for k in range(3):
-        alone = divergence(x[k], y[k], epsilon=epsilon[k])
-        assert_allclose(S[k], alone, rtol=1e-4)
+    x, y = rng.normal(size=(2, 5, 2)), rng.normal(size=(2, 4, 2))
+    epsilon, solver = np.array([0.3, 3.0]), Sinkhorn(6, 0.0)
+    S = divergence(x, y, epsilon=epsilon, solver=solver)
+    for k in range(2):
+        alone = divergence(x[k], y[k], epsilon=epsilon[k], solver=solver)
+        assert_allclose(S[k], alone, rtol=1e-9)

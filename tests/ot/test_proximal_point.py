@@ -78,8 +78,9 @@ def test_it_ends_with_the_plan_of_sinkhorn(
     assert_allclose(P, Q, atol=1e-8)
 
 
-@pytest.mark.parametrize("inner_iterations", [1, 3])
-@pytest.mark.parametrize("step", [1e-3, 0.1, 1.0, 10.0])
+@pytest.mark.parametrize(
+    ("step", "inner_iterations"), [(1e-3, 3), (1.0, 1), (10.0, 3)]
+)
 def test_its_plan_does_not_depend_on_how_it_got_there(
     solve, make_problem, tight_sinkhorn, step, inner_iterations
 ):
@@ -97,13 +98,10 @@ def test_a_step_too_long_for_its_iterations_is_shortened(solve, make_problem):
     assert solve(solver, problem).marginal_error < 0.02
 
 
-@pytest.mark.parametrize("step", [1e-6, 1.0, 1e6])
-@pytest.mark.parametrize("epsilon", [1e-4, 1e-2, 1e4])
-@pytest.mark.parametrize("zeros", [0, 2])
-def test_it_is_finite_at_extreme_settings(
-    solve, make_problem, step, epsilon, zeros
-):
-    problem = make_problem(epsilon=epsilon, zeros=zeros)
+@pytest.mark.parametrize("step", [1e-6, 1e6])
+@pytest.mark.parametrize("epsilon", [1e-4, 1e4])
+def test_it_is_finite_at_extreme_settings(solve, make_problem, step, epsilon):
+    problem = make_problem(epsilon=epsilon, zeros=2)
     problem = problem._replace(C=problem.C.astype("float32"))
     solution = solve(ProximalPoint(step), problem)
     for value in (*solution, regularized_cost(problem, solution)):

@@ -47,8 +47,7 @@ def _relaxed_primal(problem, k, P):
     return value
 
 
-@pytest.mark.parametrize("safe", [True, False])
-@pytest.mark.parametrize("zeros", [0, 2])
+@pytest.mark.parametrize(("safe", "zeros"), [(True, 0), (False, 2)])
 def test_balanced_values_are_those_of_sinkhorn(
     shared, values_of, with_gradients, solve, tight_sinkhorn, safe, zeros
 ):
@@ -63,8 +62,7 @@ def test_balanced_values_are_those_of_sinkhorn(
         assert_allclose(values[k], expected, rtol=1e-7)
 
 
-@pytest.mark.parametrize("safe", [True, False])
-@pytest.mark.parametrize("rho", [0.3, 3.0])
+@pytest.mark.parametrize(("safe", "rho"), [(True, 0.3), (False, 3.0)])
 def test_relaxed_values_are_those_of_the_plan_of_pot(
     shared, values_of, with_gradients, safe, rho
 ):
@@ -89,8 +87,7 @@ def test_relaxed_values_are_those_of_the_plan_of_pot(
         assert_allclose(values[k], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("safe", [True, False])
-@pytest.mark.parametrize("rho", [None, 0.5])
+@pytest.mark.parametrize(("safe", "rho"), [(True, 0.5), (False, None)])
 def test_slopes_in_the_weights_are_those_of_finite_differences(
     shared, values_of, assert_slope, rng, safe, rho
 ):
@@ -107,8 +104,9 @@ def test_slopes_in_the_weights_are_those_of_finite_differences(
     assert_slope(total, problem[1:3], directions)
 
 
-@pytest.mark.parametrize("epsilon", [1e-3, 0.1, 10.0])
-@pytest.mark.parametrize("rho", [None, 1.0])
+@pytest.mark.parametrize(
+    ("epsilon", "rho"), [(1e-3, None), (1e-3, 1.0), (10.0, None)]
+)
 def test_in_float32_one_hot_and_tiny_weights_are_finite(
     shared, values_of, with_gradients, rng, epsilon, rho
 ):

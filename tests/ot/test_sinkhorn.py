@@ -37,13 +37,14 @@ def textbook():
     return iterate
 
 
-@pytest.mark.parametrize("rho", [None, (None, 0.5), (0.5, None)])
-@pytest.mark.parametrize("epsilon", [1.0, 0.1, 2e-3])
-@pytest.mark.parametrize("iterations", [2, 50])
+@pytest.mark.parametrize(
+    ("epsilon", "rho"),
+    [(0.1, None), (2e-3, None), (0.1, (None, 0.5)), (0.1, (0.5, None))],
+)
 def test_its_iterations_are_those_of_the_textbook(
-    solve, make_problem, textbook, epsilon, iterations, rho
+    solve, make_problem, textbook, epsilon, rho
 ):
-    problem = make_problem(epsilon=epsilon, rho=rho)
+    problem, iterations = make_problem(epsilon=epsilon, rho=rho), 50
     plain = Sinkhorn(iterations, tolerance=0.0, accelerated=False)
     solution = solve(plain, problem)
     f, g = textbook(problem, iterations)
@@ -63,11 +64,8 @@ def test_a_start_sets_the_first_iteration(solve, make_problem, textbook):
     assert_allclose(thrice.g - constant, g, atol=1e-9)
 
 
-@pytest.mark.parametrize("tolerance", [1e-2, 1e-6])
-def test_it_stops_as_soon_as_the_tolerance_is_met(
-    solve, make_problem, tolerance
-):
-    problem = make_problem()
+def test_it_stops_as_soon_as_the_tolerance_is_met(solve, make_problem):
+    problem, tolerance = make_problem(), 1e-6
     solution = solve(Sinkhorn(500, tolerance), problem)
     iterations = int(solution.num_iterations)
     assert solution.marginal_error <= tolerance
@@ -84,7 +82,7 @@ def test_the_columns_are_exact_when_it_gives_up(solve, make_problem):
 
 @pytest.mark.parametrize(
     ("epsilon", "rho"),
-    [(1e-3, None), (1e-4, None), (1e-3, (0.3, None)), (1e-3, 300.0)],
+    [(1e-4, None), (1e-3, 300.0)],
 )
 def test_points_of_no_mass_upset_nothing_in_float32(
     solve, make_problem, epsilon, rho

@@ -14,8 +14,6 @@ from keras_otreg.ot import (
     regularized_cost,
 )
 
-pytestmark = pytest.mark.compiled
-
 assert_allclose = np.testing.assert_allclose
 
 
@@ -56,10 +54,8 @@ def test_a_high_price_of_violation_costs_no_iterations(
     assert priced.num_iterations <= 2 * balanced.num_iterations
 
 
-@pytest.mark.parametrize("batch", [(3,), (2, 3)])
-def test_a_batch_of_problems_equals_one_by_one(
-    solve, solver, make_problem, batch
-):
+def test_a_batch_of_problems_equals_one_by_one(solve, solver, make_problem):
+    batch = (2, 3)
     problem = make_problem(batch=batch, zeros=1, rho=(None, 0.5))
     problem = problem._replace(epsilon=np.geomspace(0.05, 2.0, np.prod(batch)))
     problem = problem._replace(epsilon=problem.epsilon.reshape(batch))
@@ -140,6 +136,7 @@ def test_a_nan_cost_ends_the_solver_and_shows(solve, solver, make_problem):
 
 
 @pytest.mark.slow
+@pytest.mark.compiled
 @pytest.mark.parametrize("rho", [None, 0.5])
 def test_eager_graph_and_xla_agree(
     solver, make_problem, as_tensors, one_graph, rho

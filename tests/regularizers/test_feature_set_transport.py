@@ -43,26 +43,17 @@ def activations(model, x):
     return np.asarray(model.get_layer("features")(x))
 
 
-def test_the_model_gains_strength_times_the_divergence(bank, x):
-    model = dense(FeatureSetTransport(bank, 0.3, epsilon=0.5))
-    model(x)
-    (value,) = model.losses
-    expected = SinkhornDivergence(epsilon=0.5)(bank, activations(model, x))
-    np.testing.assert_allclose(value, 0.3 * expected, rtol=1e-4)
-
-
-@pytest.mark.parametrize("times", [1, 2, 5])
-def test_the_strength_does_not_depend_on_the_batch_size(bank, x, times):
+def test_the_strength_does_not_depend_on_the_batch_size(bank, x):
     model = dense(FeatureSetTransport(bank, 0.3, epsilon=0.5))
     model(x)
     (once,) = model.losses
-    model(np.tile(x, (times, 1)))
+    model(np.tile(x, (3, 1)))
     np.testing.assert_allclose(model.losses[0], once, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("version", "factor"),
-    [("3.12.1", 1), ("3.13", 1), ("3.14.0", 6), ("3.15.0.dev1", 6), ("4.0", 6)],
+    [("3.13.1", 1), ("3.14.0.dev1", 6)],
 )
 def test_it_offers_what_that_version_of_keras_divides(
     bank, rng, monkeypatch, version, factor
@@ -129,21 +120,18 @@ def test_it_works_in_mixed_precision(bank, x):
     assert np.isfinite(history.history["loss"]).all()
 
 
-def test_the_loss_on_evaluation_includes_it(bank, x):
+def test_the_loss_gains_strength_times_the_divergence(bank, x):
     model = dense(FeatureSetTransport(bank, 0.3, epsilon=0.5))
     model.compile("sgd", "mse")
-    y = np.zeros((6, 2), "float32")
-    value = model.evaluate(x, y, verbose=0)
+    value = model.evaluate(x, np.zeros((6, 2), "float32"), verbose=0)
     task = np.mean(np.square(model(x)))
-    np.testing.assert_allclose(
-        value, task + float(sum(model.losses)), rtol=1e-4
-    )
+    expected = SinkhornDivergence(epsilon=0.5)(bank, activations(model, x))
+    np.testing.assert_allclose(value, task + 0.3 * expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("size", [1, 3])
-def test_a_small_batch_is_finite(bank, x, size):
+def test_a_batch_of_one_sample_is_finite(bank, x):
     model = dense(FeatureSetTransport(bank, 0.3))
-    model(x[:size])
+    model(x[:1])
     assert np.isfinite(model.losses[0])
 
 
