@@ -13,8 +13,8 @@ VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 export = keras.saving.register_keras_serializable(package="keras_otreg")
 
 
-class Described:
-    """Gives an object a `repr`: its class, and arguments that are not default.
+class Configurable:
+    """Gives an object a `repr`, and the two methods by which Keras saves it.
 
     An argument of the constructor is read from the attribute of its name, or
     of its name behind an underscore, or with `_name` at its end.
@@ -37,10 +37,6 @@ class Described:
             if name in required or not _equal(value, _attribute(plain, name))
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
-
-
-class Configurable(Described):
-    """Gives a class the two methods by which Keras saves an object."""
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
