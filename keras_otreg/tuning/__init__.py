@@ -1,12 +1,14 @@
 """Search for the strengths and places of penalties, with KerasTuner."""
 
 from keras_otreg.tuning.hypermodel import TransferHyperModel
+from keras_otreg.tuning.method_space import drawn as drawn
 from keras_otreg.tuning.method_space import (
-    drawn,
+    hyperparameters,
     method_space,
-    settled,
+    random_values,
     strength_space,
 )
+from keras_otreg.tuning.method_space import settled as settled
 from keras_otreg.tuning.objective import objective
 from keras_otreg.tuning.search import random_search, trials
 from keras_otreg.tuning.spaces import (
@@ -19,11 +21,11 @@ __all__ = [
     "TransferHyperModel",
     "alignment_space",
     "at_each",
-    "drawn",
+    "hyperparameters",
     "method_space",
     "objective",
     "random_search",
-    "settled",
+    "random_values",
     "strength_space",
     "transport_space",
     "trials",

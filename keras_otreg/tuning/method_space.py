@@ -94,8 +94,8 @@ def strength_space(
     return log_uniform(hp, "strength", strengths)
 
 
-def settled(values: Mapping[str, Any] | None = None) -> Any:
-    """Hyperparameters that a search has found, or defaults.
+def hyperparameters(values: Mapping[str, Any] | None = None) -> Any:
+    """Hyperparameters with the values that a search has found, or defaults.
 
     Args:
         values: By their names, such as a row of `trials`; those that are
@@ -107,7 +107,7 @@ def settled(values: Mapping[str, Any] | None = None) -> Any:
     Example:
         ```python
         found = {"cka/weight": 3.0}
-        hp = otreg.tuning.settled(found)
+        hp = otreg.tuning.hyperparameters(found)
         penalty = otreg.tuning.method_space(hp, "cka", "avg_pool")
         ```
     """
@@ -116,7 +116,7 @@ def settled(values: Mapping[str, Any] | None = None) -> Any:
     return hp
 
 
-def drawn(space: Callable[[Any], Any], seed: int) -> dict[str, Any]:
+def random_values(space: Callable[[Any], Any], seed: int) -> dict[str, Any]:
     """Values drawn at random for all choices of a search space.
 
     Args:
@@ -125,11 +125,13 @@ def drawn(space: Callable[[Any], Any], seed: int) -> dict[str, Any]:
         seed: The same gives the same values.
 
     Returns:
-        The values by their names, for `settled`.
+        The values by their names, for `hyperparameters`.
 
     Example:
         ```python
-        values = otreg.tuning.drawn(otreg.tuning.strength_space, seed=3)
+        values = otreg.tuning.random_values(
+            otreg.tuning.strength_space, seed=3
+        )
         ```
     """
     hp, rng = keras_tuner.HyperParameters(), random.Random(seed)
@@ -138,3 +140,7 @@ def drawn(space: Callable[[Any], Any], seed: int) -> dict[str, Any]:
         choice.name: choice.random_sample(rng.randrange(2**31))
         for choice in hp.space
     }
+
+
+# Their names in version 0.1.0.
+settled, drawn = hyperparameters, random_values

@@ -11,9 +11,9 @@ from keras_otreg.features.taps import activation_specs
 from keras_otreg.models import Penalty, TransferModel, WeightPenalty
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.tuning import (
-    drawn,
+    hyperparameters,
     method_space,
-    settled,
+    random_values,
     strength_space,
 )
 from keras_otreg.workflows.heads import head_of
@@ -57,7 +57,7 @@ class Method:
         penalty = WeightPenalty(
             DISTANCES[self.name],
             exclude=head_of(student).name,
-            weight=self._space(settled(values)),
+            weight=self._space(hyperparameters(values)),
             name=self.name,
         )
         return TransferModel(student, teacher, [penalty])
@@ -71,7 +71,7 @@ class Method:
     def settings(self, values: Mapping[str, Any] | None = None) -> dict:
         """The values that `model` uses, for a report."""
         if self._is_of_weights:
-            return {"strength": self._space(settled(values))}
+            return {"strength": self._space(hyperparameters(values))}
         penalties = self._penalties(values)
         at = ", ".join(penalty.at for penalty in penalties)
         config = penalties[0].loss.get_config()
@@ -94,7 +94,7 @@ class Method:
             places = [*self.places]
             at = [rng.choice(places)] if one_place else places
             values["at"] = " + ".join(at)
-        found = drawn(self._space, rng.randrange(2**31))
+        found = random_values(self._space, rng.randrange(2**31))
         # The place is drawn above.
         found.pop(f"{self.name}/at", None)
         return values | found
@@ -110,7 +110,7 @@ class Method:
         return method_space(hp, self.name, at, teacher_at, weight=self._weight)
 
     def _penalties(self, values):
-        one = self._space(settled(values))
+        one = self._space(hyperparameters(values))
         at = (values or {}).get("at")
         places = [*self.places] if at is None else at.split(" + ")
         return Penalty.at_each(

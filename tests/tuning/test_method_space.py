@@ -6,9 +6,9 @@ import pytest
 from keras_otreg import add_starting_point
 from keras_otreg.tuning import (
     alignment_space,
-    drawn,
+    hyperparameters,
     method_space,
-    settled,
+    random_values,
     strength_space,
     transport_space,
 )
@@ -19,7 +19,7 @@ from keras_otreg.workflows.settings import OF_WEIGHTS, TITLES
 
 @pytest.mark.parametrize("method", PENALTIES)
 def test_defaults_are_the_middle_of_a_range(method):
-    penalty = method_space(settled(), method, "features", "avg_pool")
+    penalty = method_space(hyperparameters(), method, "features", "avg_pool")
     assert (penalty.name, penalty.at) == (method, "features")
     assert penalty.teacher_at == "avg_pool"
     if method in LOSSES:
@@ -32,7 +32,7 @@ def test_transport_and_alignment_have_the_spaces_of_their_own():
         ("transport", transport_space),
         ("alignment", alignment_space),
     ):
-        found = method_space(settled(), method, "features")
+        found = method_space(hyperparameters(), method, "features")
         own = space(keras_tuner.HyperParameters(), "features")
         assert found.weight == own.weight
         assert found.loss.get_config() == own.loss.get_config()
@@ -45,19 +45,21 @@ def test_a_weight_that_is_given_is_not_searched():
 
 
 def test_what_a_search_has_found_is_used():
-    penalty = method_space(settled({"mmd/weight": 7.0}), "mmd", "features")
+    penalty = method_space(
+        hyperparameters({"mmd/weight": 7.0}), "mmd", "features"
+    )
     assert penalty.weight == 7.0
 
 
 def test_the_strength_of_the_starting_point_is_its_default():
     default = inspect.signature(add_starting_point).parameters["strength"]
-    assert strength_space(settled()) == pytest.approx(default.default)
-    assert strength_space(settled(), 2.0) == 2.0
+    assert strength_space(hyperparameters()) == pytest.approx(default.default)
+    assert strength_space(hyperparameters(), 2.0) == 2.0
 
 
 def test_an_unknown_method_is_named():
     with pytest.raises(ValueError, match="magic"):
-        method_space(settled(), "magic", "features")
+        method_space(hyperparameters(), "magic", "features")
 
 
 def test_commands_know_all_methods_by_name():
@@ -69,20 +71,20 @@ def test_commands_know_all_methods_by_name():
 @pytest.mark.parametrize("method", ["cka", "transport", "alignment"])
 def test_a_weight_of_zero_is_refused_not_searched(method):
     with pytest.raises(ValueError, match="weight"):
-        method_space(settled(), method, "features", weight=0.0)
+        method_space(hyperparameters(), method, "features", weight=0.0)
     with pytest.raises(ValueError, match="strength"):
-        strength_space(settled(), 0.0)
+        strength_space(hyperparameters(), 0.0)
 
 
 def test_drawn_values_lie_in_their_ranges_and_repeat_with_the_seed():
     def space(hp):
         return method_space(hp, "transport", "features")
 
-    draws = [drawn(space, seed) for seed in range(20)]
-    assert draws[0] == drawn(space, 0)
+    draws = [random_values(space, seed) for seed in range(20)]
+    assert draws[0] == random_values(space, 0)
     weights = [values["transport/weight"] for values in draws]
     assert len(set(weights)) == 20
     assert 0.01 <= min(weights) < 0.1 < 10.0 < max(weights) <= 100.0
-    found = space(settled(draws[0]))
+    found = space(hyperparameters(draws[0]))
     assert found.weight == weights[0]
     assert found.loss.get_config()["cost"] == draws[0]["transport/cost"]
