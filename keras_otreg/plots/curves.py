@@ -168,7 +168,7 @@ def learning_curves(
         learning_curves({"ResNet50": curves}, steps).savefig("curves.png")
         ```
     """
-    places = _panels(panels, columns, 3.0, lambda tallest: 3.25)
+    places = _panels(panels, columns, (3.0, 3.25))
     for axes, (title, curves) in zip(places, panels.items(), strict=True):
         axes.sharey(places[0])
         _draw_band(axes, curves, np.asarray(steps))
@@ -229,7 +229,7 @@ def gains(
         gains({"my task": found}).savefig("gains.png")
         ```
     """
-    places = _panels(panels, columns, 4.0, lambda tallest: 1 + 0.22 * tallest)
+    places = _panels(panels, columns, (4.0, 1.0), per_method=0.22)
     palette = colors(places[0].figure)
     for axes, (title, found) in zip(places, panels.items(), strict=True):
         heights = -np.arange(len(found))
@@ -247,15 +247,15 @@ def gains(
     return axes.figure
 
 
-def _panels(panels, columns, width, height):
-    """Axes for panels of a width, and of a height for the most methods."""
+def _panels(panels, columns, size, per_method=0.0):
+    """Axes for panels of a size, and higher for each method in the largest."""
     some_values(panels, "panels", "panel")
     for found in panels.values():
         some_values(found, "panels", "method in each panel")
     columns = min(checks.count(columns, "columns"), len(panels))
     rows = math.ceil(len(panels) / columns)
-    tallest = max(map(len, panels.values()))
-    figure = new_figure(0.5 + width * columns, rows * height(tallest))
+    height = size[1] + per_method * max(map(len, panels.values()))
+    figure = new_figure(0.5 + size[0] * columns, rows * height)
     return axes_in_rows(figure, len(panels), columns)
 
 
