@@ -79,9 +79,10 @@ def show(
         f"labels, {settings.steps} steps each; accuracy on "
         f"{len(task.test.y)} test digits, and gain over "
         f"{' or '.join(baselines)}, with its 95 % interval from {FEWEST} draws "
-        f"on; seconds are per training. {choice}",
+        "on; seconds are per training.",
         markup=False,
     )
+    console.print(choice)
 
 
 def _table(results):

@@ -45,7 +45,7 @@ def test_four_files_are_written_and_named(done):
 
 def test_one_table_is_printed_with_every_method(done):
     results, _, text = done
-    assert text.count("test accuracy   ") == 1
+    assert text.count("test accuracy  ") == 1
     for result in results:
         assert f"{result.mean:.3f} ± {result.deviation:.3f}" in text
     assert "package's defaults; nothing was chosen" in text
