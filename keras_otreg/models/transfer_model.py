@@ -120,6 +120,8 @@ class TransferModel(SavedModel):
         self.supports_jit = self.frozen.supports_jit
         # What Keras is to train or to save, outside of the student.
         self.adapters, self.memories = check_layers(student, teacher, of_layers)
+        for penalty in of_weights.values():
+            penalty.check(student, teacher)
         self.source_task = source_task
         source = self._source = self._source_of(source_task)
         self._guard = Guard(on_nonfinite, of_layers, of_weights, source)

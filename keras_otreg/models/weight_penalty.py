@@ -102,7 +102,7 @@ class WeightPenalty(Weighted):
             The teacher's weight, the student's, and which axis counts neurons.
 
         Raises:
-            ValueError: If a path is unknown, or there are no such weights.
+            ValueError: If a path is unknown.
         """
         theirs = dict(walk(teacher, into_loops=True))
         found = {}
@@ -110,18 +110,27 @@ class WeightPenalty(Weighted):
             starts = _own_weights(theirs[path]) if path in theirs else {}
             for key, weight in _own_weights(layer).items():
                 start = starts.get(key)
-                if start is not None and start.shape == weight.shape:
+                # Whole numbers are what quantisation has made of weights.
+                if (
+                    start is not None
+                    and start.shape == weight.shape
+                    and keras.backend.is_float_dtype(start.dtype)
+                ):
                     axis = axis_of_neurons(layer, weight)
                     found[id(weight)] = start, weight, axis
-        if found:
-            return list(found.values())
-        raise checks.invalid(
-            "weights that a student and its teacher both have, in layers of "
-            "the same path, with the same name and shape",
-            f"student '{student.name}' and teacher '{teacher.name}' without "
-            "any",
-            "Choose other layers by `at`, or a `Penalty` between activations",
-        )
+        return list(found.values())
+
+    def check(self, student: keras.Model, teacher: keras.Model) -> None:
+        """Raise unless some weights of two networks belong together."""
+        if not self.pairs(student, teacher):
+            raise checks.invalid(
+                "weights that a student and its teacher both have, in layers "
+                "of the same path, with the same name and shape",
+                f"student '{student.name}' and teacher '{teacher.name}' "
+                "without any",
+                "Choose other layers by `at`, or a `Penalty` between "
+                "activations",
+            )
 
     def _layers(self, student):
         """The layers that are pulled, by path."""

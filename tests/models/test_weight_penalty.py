@@ -125,13 +125,22 @@ def test_weights_without_a_partner_are_free(x, y):
         [keras.Input((6,)), keras.layers.Dense(3, name="only")]
     )
     with pytest.raises(ValueError, match="both have"):
-        WeightPenalty(at="*").pairs(student, teacher)
+        wrapped(WeightPenalty(at="*"), student=student, teacher=teacher)
     wider = keras.Sequential(
         [teacher.get_layer("backbone"), keras.layers.Dense(7, name="head")]
     )
     wider = keras.models.clone_model(wider)
     pairs = WeightPenalty(at="*").pairs(wider, teacher)
     assert len(pairs) == len(teacher.get_layer("backbone").weights)
+
+
+def test_quantised_weights_are_no_starts():
+    student, teacher = network(), network()
+    before = len(WeightPenalty(at="head").pairs(student, teacher))
+    teacher.get_layer("head").quantize("int8")
+    assert before == 2
+    (pair,) = WeightPenalty(at="head").pairs(student, teacher)
+    assert pair[1] is student.get_layer("head").bias
 
 
 def test_frozen_weights_count_from_when_they_are_unfrozen(x, y):
