@@ -187,7 +187,7 @@ class ConvolvesSeparately(Convolves):
         layer.depthwise_kernel.assign(np.take(kernel, kept, axis=-2))
 
     def rows(self, layer, x, where):
-        """What the first half returns."""
+        """Output of the first half at some positions."""
         weights = keras.ops.convert_to_numpy(layer.depthwise_kernel)
         weights = weights.reshape(-1, weights.shape[-2])
         found = patches(layer, numpy(x), where)
@@ -239,7 +239,7 @@ def chosen(x: np.ndarray, where: Any) -> np.ndarray:
 
 
 def patches(layer: Any, x: np.ndarray, where: Any):
-    """What each position of a convolution's kernel is multiplied with.
+    """Inputs that each position of a convolution's kernel is multiplied with.
 
     Args:
         layer: A convolution of any rank, channels last.

@@ -16,7 +16,7 @@ STEP = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """What a narrow network may cost.
+    """Limit on the parameters and operations of a narrow network.
 
     The neurons that leave are taken where the fit loses least for what they
     cost, not from every layer alike: at each step from the group whose

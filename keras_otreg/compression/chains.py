@@ -36,7 +36,7 @@ class Chain:
 
 
 def chain_after(graph: Graph, index: int) -> Chain:
-    """What follows a linear layer up to a sum.
+    """Find the layers between a linear layer and a sum.
 
     Args:
         graph: A network.
@@ -73,11 +73,11 @@ def chain_after(graph: Graph, index: int) -> Chain:
 
 
 def scale_and_shift(norm: Any, kept: np.ndarray) -> tuple[Any, Any]:
-    """What a `BatchNormalization` does in inference, as `scale * x + shift`.
+    """Scale and shift of a `BatchNormalization` in inference.
 
     Args:
         norm: The layer, or `None` for the identity.
-        kept: Which of its channels to tell.
+        kept: Indices of the channels to return.
     """
     if norm is None:
         return np.ones(len(kept)), np.zeros(len(kept))

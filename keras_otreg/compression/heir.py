@@ -36,7 +36,7 @@ ROWS_OF_EACH = 4000
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """What a layer inherited.
+    """Result of the fit of one layer.
 
     Attributes:
         path: Path of the layer.

@@ -16,9 +16,9 @@ ENOUGH = 0.5
 
 
 class Inheritance(dict):
-    """What each layer of a student inherited: a `Fit` by its path.
+    """Fits of the layers of a student: a `Fit` by its path.
 
-    Its text is a table.
+    `str` of it is a table.
     """
 
     def __str__(self):

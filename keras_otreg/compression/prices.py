@@ -11,7 +11,7 @@ from keras_otreg.compression.channels import Traced, rule_of
 
 
 class Price(NamedTuple):
-    """What a layer or a network costs.
+    """Parameters and operations of a layer or a network.
 
     Attributes:
         parameters: Number of weights.
@@ -79,7 +79,7 @@ class Prices:
 
 
 def _rates(traced, call):
-    """What a call holds and does for each input and output."""
+    """Parameters and operations of a call for each input and output."""
     layer, rule = call.layer, rule_of(call.layer)
     work = _work(traced.graph, call)
     if isinstance(rule, Mixes):

@@ -1,4 +1,4 @@
-"""What can be narrowed in a network, and what it would save."""
+"""Table of the layers that can be narrowed, and of what it saves."""
 
 from typing import Any, NamedTuple
 

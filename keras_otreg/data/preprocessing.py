@@ -1,4 +1,4 @@
-"""What a pretrained network expects of the pictures it is shown."""
+"""Preprocessing that a pretrained network expects of its pictures."""
 
 import functools
 import inspect

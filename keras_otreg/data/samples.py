@@ -83,12 +83,12 @@ class Census:
             yield columns
 
     def result(self) -> str:
-        """What equal samples have in common, and no others."""
+        """Digest of the samples, in whatever order they come."""
         return f"{self._count} samples {self._total % 2**128:032x}"
 
 
 def take_census(samples: Samples) -> str:
-    """Reads all samples; returns what equal ones have in common."""
+    """Read all samples and return their digest."""
     census = Census()
     for _ in census.over(samples):
         pass
@@ -252,7 +252,7 @@ def _undamaged(folder):
 
 
 class _Damage(ValueError):
-    """What is wrong with a file, for the message that names its folder."""
+    """Error about a file, for the message that names its folder."""
 
 
 def _no_cache(folder, problem):

@@ -172,7 +172,7 @@ class _KnownSamples:
             )
 
     def _key(self):
-        """What the activations depend on."""
+        """Key of the cache: everything that the activations depend on."""
         return {
             "teacher": self.teacher.fingerprint(),
             "precision": self.teacher.precision(),
@@ -201,7 +201,7 @@ class _KnownSamples:
 
 
 class _Activations(keras.Model):
-    """What some layers of a network return, for Keras to compile."""
+    """Model of the teacher's activations, for Keras to compile."""
 
     def __init__(self, teacher):
         policy = teacher.model.dtype_policy
@@ -214,7 +214,7 @@ class _Activations(keras.Model):
         return self._frozen.activations(inputs)
 
     def on_batch(self, x):
-        """What the layers return, by path."""
+        """Activations of a batch, by path."""
         found = self.predict_on_batch(x)
         # Within the scope of a strategy each replica runs the whole batch.
         size = len(keras.tree.flatten(x)[0])

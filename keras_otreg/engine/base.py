@@ -1,4 +1,4 @@
-"""What an engine can do, with the behaviour of one that runs eagerly."""
+"""Interface of an engine, with the behaviour of one that runs eagerly."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What all methods of one task share: data, teacher, starting weights."""
+"""Data, teacher and starting weights, which all methods of a task share."""
 
 import dataclasses
 from collections.abc import Callable, Mapping

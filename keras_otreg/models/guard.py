@@ -149,7 +149,7 @@ class Guard:
         ) from cause
 
     def _found(self, incident):
-        """What is not finite, and where."""
+        """Name the non-finite value, and the layers where it may be."""
         others = {len(self.means): "The inputs are"}
         others[len(self.means) + 1] = "The total loss is"
         if incident.term in others:

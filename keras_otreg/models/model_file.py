@@ -1,4 +1,4 @@
-"""What a file of a `TransferModel` holds beside the weights, and loading it."""
+"""Files of a `TransferModel`: state beside the weights, and loading."""
 
 import functools
 import math
@@ -92,7 +92,7 @@ class ModelFile:
         return teacher
 
     def owners(self, model: Any) -> list[Any]:
-        """What has variables in the file: models and an optimizer."""
+        """Models and optimizer whose variables are in the file."""
         teacher = model.teacher if self.has_teacher else None
         return [model, teacher, getattr(model, "optimizer", None)]
 

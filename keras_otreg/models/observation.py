@@ -16,7 +16,7 @@ TASK = "task_loss"
 
 
 class Observation(NamedTuple):
-    """What a step of training would do."""
+    """Plans and gradient shares of a training step that is not taken."""
 
     plans: Mapping[str, SolvedPlan]
     shares: Mapping[str, float]

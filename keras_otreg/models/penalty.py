@@ -159,7 +159,7 @@ class Penalty(Weighted):
         adapter: Any = None,
         memory: Any = None,
     ) -> Term:
-        """What the penalty adds to a loss.
+        """Term that the penalty adds to a loss.
 
         Args:
             teacher: Activations of the teacher, of shape `(batch, ...)`.

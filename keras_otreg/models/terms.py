@@ -108,7 +108,7 @@ class LossWeights(keras.layers.Layer):
 
     @property
     def structure(self) -> tuple[Any, ...]:
-        """What a graph has to be made anew for, if it changes."""
+        """Key of a graph: if it changes, the graph is traced again."""
         current = self._current().values()
         return tuple(x if callable(x) else acts(x) for x in current)
 

@@ -164,7 +164,7 @@ class TransferModel(SavedModel):
 
     @property
     def on_nonfinite(self) -> str:
-        """What is done about NaN and infinity, as given to the constructor."""
+        """Policy for NaN and infinity, as given to the constructor."""
         return self._guard.on_nonfinite
 
     # A step.
@@ -244,7 +244,7 @@ class TransferModel(SavedModel):
         return engine.reducible_logs(logs)
 
     def get_metrics_result(self):
-        """What Keras logs of all metrics, each under a name of its own."""
+        """Values of all metrics for the logs of Keras; names must differ."""
         logs = []
         for metric in self.metrics:
             result = metric.result()

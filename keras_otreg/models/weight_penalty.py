@@ -150,7 +150,7 @@ class WeightPenalty(Weighted):
         }
 
     def term(self, pairs: Sequence[tuple[Any, Any, int]]) -> Term:
-        """What the penalty adds to a loss on each replica.
+        """Term that the penalty adds to the loss of each replica.
 
         Args:
             pairs: As of the method `pairs`.

@@ -1,4 +1,4 @@
-"""What a person looks at after training; needs matplotlib."""
+"""Plots of plans, layers and trainings; needs matplotlib."""
 
 from keras_otreg.plots.curves import (
     feature_drift,
