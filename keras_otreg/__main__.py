@@ -1,4 +1,4 @@
-"""The command line: `python -m keras_otreg demo`."""
+"""The command line: `keras-otreg` or `python -m keras_otreg`."""
 
 import argparse
 import contextlib

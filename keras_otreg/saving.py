@@ -1,4 +1,4 @@
-"""How the objects of this package are named, described and rebuilt."""
+"""Registration, configuration and `repr` of the objects of this package."""
 
 import base64
 import inspect

@@ -1,4 +1,4 @@
-"""Checks that many files share, and the words of all errors of arguments."""
+"""Checks that many files share, and the wording of argument errors."""
 
 from keras_otreg.checks.networks import (
     built_model,

@@ -1,4 +1,4 @@
-"""Costs from what is known of the classes, without features."""
+"""Costs between classes from names, from embeddings, or at random."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Brings costs to a common scale."""
+"""Scaling of costs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which channels of a network belong together, and what each layer does.
+"""Groups of channels that belong together, and rules for layers.
 
 A *group* is a set of neurons that can only be removed everywhere at once: the
 outputs of a layer, and all that are added to them, multiplied with them or

@@ -1,4 +1,4 @@
-"""Which neurons of a group stay."""
+"""Choice of the neurons of a group that stay."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A student that is given its weights layer by layer."""
+"""A student whose weights are fitted layer by layer."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping

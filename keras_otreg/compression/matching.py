@@ -1,4 +1,4 @@
-"""Which of a teacher's layers and neurons a student inherits from."""
+"""Match of a student's layers and neurons with those of a teacher."""
 
 from collections.abc import Mapping
 from typing import Any

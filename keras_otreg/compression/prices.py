@@ -1,4 +1,4 @@
-"""How many parameters and operations a network of some widths has."""
+"""Parameters and operations of a network as a function of its widths."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""A graph that is run call by call over all samples, in bounded memory."""
+"""Run of a graph, call by call over all samples, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest

@@ -1,4 +1,4 @@
-"""Data sets: those of the field, one's own, few labels, pairs."""
+"""Data sets by name or from folders, few labels, pairs of data sets."""
 
 from keras_otreg.data import builders
 from keras_otreg.data.digits import mnist5k, optdigits

@@ -1,4 +1,4 @@
-"""Batches of whatever `fit` takes, alone and two at a time."""
+"""Batches of any data that `fit` takes, of one data set or two."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The sets that install as packages, for tensorflow-datasets.
+"""Builders of tensorflow-datasets for the sets that install as packages.
 
 TFDS knows a builder from the moment that its class is defined: once this
 module is imported, `tfds.load("otreg_letters")` works like any other set.

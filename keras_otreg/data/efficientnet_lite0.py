@@ -1,4 +1,4 @@
-"""A small network that knows ImageNet and installs as a package."""
+"""EfficientNet-Lite0 with ImageNet weights from a pip package."""
 
 import collections
 import hashlib

@@ -1,4 +1,4 @@
-"""Folders of pictures: which are parts, which are classes, what is in them."""
+"""Folders of pictures: parts, classes and files."""
 
 import os
 import pathlib

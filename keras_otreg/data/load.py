@@ -1,4 +1,4 @@
-"""The data sets of the field, ready for a pretrained network."""
+"""Data sets of tensorflow-datasets, ready for a pretrained network."""
 
 import dataclasses
 import functools

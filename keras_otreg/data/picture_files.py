@@ -1,4 +1,4 @@
-"""Files of pictures: which there are, and which are for what."""
+"""Files of pictures, by part and class."""
 
 import pathlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Draws of samples of every class, and which records are for what."""
+"""Draws of samples of every class, and splits of records into parts."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple

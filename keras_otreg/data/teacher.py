@@ -1,4 +1,4 @@
-"""Batches that carry what the teacher returns for them."""
+"""Batches with cached activations of the teacher."""
 
 import os
 import pathlib

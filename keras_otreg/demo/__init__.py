@@ -1,4 +1,4 @@
-"""The demos: digits learnt from those of another scanner, or from letters."""
+"""The demos: transfer to digits, from another scanner or from letters."""
 
 from keras_otreg.demo.runner import run, run_joint
 from keras_otreg.demo.task import (

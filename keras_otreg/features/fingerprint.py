@@ -1,4 +1,4 @@
-"""Whether two networks have equal weights, without both at hand."""
+"""Digest of the weights of a network, up to some layers."""
 
 import contextlib
 import hashlib

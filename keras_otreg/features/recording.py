@@ -1,4 +1,4 @@
-"""Records what layers return, or changes it, while a model runs."""
+"""Recording and replacement of layer outputs while a model runs."""
 
 import contextlib
 import contextvars

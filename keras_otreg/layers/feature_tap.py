@@ -1,4 +1,4 @@
-"""A layer that marks a representation."""
+"""A layer that names a tensor."""
 
 import keras
 

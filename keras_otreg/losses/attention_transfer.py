@@ -1,4 +1,4 @@
-"""Attention transfer: where a network looks, not what it sees there."""
+"""Attention transfer between maps."""
 
 from keras import ops
 

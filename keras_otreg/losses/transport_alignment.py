@@ -1,4 +1,4 @@
-"""Alignment of two layers as sets of neurons, in any bases."""
+"""Transport between neurons, up to their sign and scale."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The wrapper for training, and what it is composed of."""
+"""`TransferModel` and its parts."""
 
 from keras_otreg.models.model_file import load_model
 from keras_otreg.models.penalty import Penalty

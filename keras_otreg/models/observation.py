@@ -1,4 +1,4 @@
-"""Looks at a step of training without taking it."""
+"""Plans and gradients of a training step that changes nothing."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -201,7 +201,7 @@ class Raise(Propagate):
         return total
 
     def _kinds(self, terms, inputs, total):
-        """Whether each is non-finite, of shape `(terms, inputs and total, 3)`."""
+        """Flags of non-finite values: `(terms, inputs and total, 3)`."""
         fine = ops.ones((3,), "bool")
         rows = [
             _finite_value(term) if term.finite is None else term.finite

@@ -1,4 +1,4 @@
-"""The functions by which Keras makes steps, and when they are made anew."""
+"""Step functions of Keras, and when they are traced again."""
 
 import contextlib
 import functools

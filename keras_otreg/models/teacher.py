@@ -1,4 +1,4 @@
-"""The network that penalties pull towards, and copies of networks."""
+"""The teacher, and frozen copies of networks."""
 
 import tempfile
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Which layer of one network is like which of another."""
+"""Heat map of the similarity of layers of two networks."""
 
 from collections.abc import Collection, Sequence
 from typing import Any

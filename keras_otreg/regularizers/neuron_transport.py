@@ -1,4 +1,4 @@
-"""L2-SP that does not care how the neurons are ordered."""
+"""L2-SP that does not depend on the order of neurons."""
 
 from typing import Any
 

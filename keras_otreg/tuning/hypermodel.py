@@ -1,4 +1,4 @@
-"""Fine-tuning under penalties, as KerasTuner's search sees it."""
+"""Hypermodel of KerasTuner for fine-tuning under penalties."""
 
 import functools
 import os

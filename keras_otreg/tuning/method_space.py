@@ -1,4 +1,4 @@
-"""The search spaces of all methods, by the names that commands call them."""
+"""Search spaces of the methods of the commands, by name."""
 
 import random
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Compression: a small network learns with the help of a large one."""
+"""Compression: training of a small network beside a large teacher."""
 
 import os
 import pathlib

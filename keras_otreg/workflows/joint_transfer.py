@@ -1,4 +1,4 @@
-"""Joint transfer: few pictures are learnt beside many of other classes."""
+"""Joint transfer: training on few pictures beside many of other classes."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Methods of fine-tuning, by the names that the command line calls them."""
+"""Methods of fine-tuning, by their names in commands."""
 
 import math
 import random

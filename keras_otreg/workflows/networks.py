@@ -1,4 +1,4 @@
-"""Networks that are given by name, by `keras.applications` or in files."""
+"""Networks from files, from `keras.applications` or by name."""
 
 import inspect
 import os

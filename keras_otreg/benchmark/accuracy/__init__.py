@@ -1,4 +1,4 @@
-"""Comparison of ways of learning from few labels, by one protocol for all."""
+"""Comparison of methods of learning from few labels, by one protocol."""
 
 from keras_otreg.benchmark.accuracy.comparison import (
     Comparison,

@@ -1,4 +1,4 @@
-"""Reads a comparison from a file that a person wrote."""
+"""Comparisons from YAML files."""
 
 import dataclasses
 import pathlib

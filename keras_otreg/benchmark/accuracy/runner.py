@@ -1,4 +1,4 @@
-"""Runs a comparison, from where it was left to the tables."""
+"""Run of a comparison, which resumes after an interruption."""
 
 import functools
 import pathlib
