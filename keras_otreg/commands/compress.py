@@ -14,21 +14,22 @@ def add(commands: Any) -> None:
         commands,
         "compress",
         _run,
-        "train a small network with the help of a large one",
-        "Trains a student of any width and architecture on your pictures, "
-        "while its layers stay close to those of a larger network, compares "
-        "it with the student trained alone, and keeps the better one. "
+        "make a small network of a large one",
+        "Makes a network narrower, gives it weights with which it computes "
+        "almost the same, trains it on your pictures, compares it with the "
+        "same network trained from new weights, and keeps what is best in "
+        "validation. Or trains a --student of any architecture beside it. "
         f"{options.TRAINS}",
     )
     text = "the large network, a .keras file"
     options.add(parser, "model", "MODEL.keras", text)
     options.add(parser, "data", "DATA", options.PICTURES)
+    _add_size(parser)
     options.add(
         *(parser, "--student", "MODEL.keras"),
-        "the small network, a .keras file; it starts with the weights that it "
-        "has",
+        "a small network of your own instead, a .keras file; it starts with "
+        "the weights that it has",
         shown="",
-        required=True,
     )
     options.add_method(parser, "alignment", METHODS)
     options.add_places(
@@ -48,7 +49,34 @@ def add(commands: Any) -> None:
     options.add_common(parser)
 
 
+def _add_size(parser):
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument(
+        "--width",
+        metavar="SHARE",
+        type=options.share,
+        help="share of the neurons of each layer that stay, such as 0.5",
+    )
+    one.add_argument(
+        "--parameters",
+        metavar="N",
+        type=options.amount,
+        help="the most weights: a number such as 2M, or a share such as 50%%",
+    )
+    one.add_argument(
+        "--flops",
+        metavar="N",
+        type=options.amount,
+        help="the most operations for a picture: such as 300M, or 50%%",
+    )
+
+
 def _run(given):
+    sizes = given.student, given.width, given.parameters, given.flops
+    if sum(x is not None for x in sizes) != 1:
+        given.refuse(
+            "expected one of --width, --parameters, --flops and --student"
+        )
     from keras_otreg.workflows import compress
 
     compress(**options.arguments(given))

@@ -60,6 +60,26 @@ def number_above_zero(text: str) -> float:
     )
 
 
+AMOUNTS = {"%": 0.01, "K": 1e3, "M": 1e6, "G": 1e9}
+
+
+def amount(text: str) -> float:
+    """Parse a number above 0, such as `2M`, `500K`, `50%` or `0.5`."""
+    factor = AMOUNTS.get(text[-1:].upper(), 1.0)
+    number = number_above_zero(text if factor == 1.0 else text[:-1])
+    return factor * number
+
+
+def share(text: str) -> float:
+    """Parse a share above 0, of at most 1."""
+    number = amount(text)
+    if number <= 1.0:
+        return number
+    raise argparse.ArgumentTypeError(
+        f"expected a share above 0, of at most 1, not {text!r}"
+    )
+
+
 MANY = whole_number(1, 10**4)
 # For each of the settings its symbol, its parser, and its help.
 SETTINGS: dict[str, tuple[str, Any, str]] = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_otreg.compression.channels import Traced
 from keras_otreg.compression.choose import pivoted
-from keras_otreg.compression.prices import Prices
+from keras_otreg.compression.resources import ResourceModel
 
 # Share of a group's neurons that leave in one step of the search.
 STEP = 0.05
@@ -81,23 +81,23 @@ class Budget:
         Raises:
             ValueError: If one neuron in each group is still too many.
         """
-        prices = Prices(traced)
-        limits = self._limits(prices(widths))
+        resources = ResourceModel(traced)
+        limits = self._limits(resources(widths))
         least = {**widths, **dict.fromkeys(free, 1)}
-        if not _fits(prices(least), limits):
+        if not _fits(resources(least), limits):
             raise ValueError(
                 f"Expected a budget that one neuron in each of the {len(free)} "
                 f"groups fits into. Received: {self}, where they take "
-                f"{prices(least)}. Ask for more, or leave fewer layers as "
+                f"{resources(least)}. Ask for more, or leave fewer layers as "
                 "they are."
             )
         if grams is None:
-            return _alike(prices, widths, free, limits)
+            return _alike(resources, widths, free, limits)
         lost = {
             k: pivoted(grams[k], len(grams[k]))[1] for k in free if k in grams
         }
-        while not _fits(prices(widths), limits):
-            widths = self._narrower(prices, widths, lost, limits)
+        while not _fits(resources(widths), limits):
+            widths = self._narrower(resources, widths, lost, limits)
         return widths
 
     def _limits(self, full):
@@ -114,9 +114,9 @@ class Budget:
         ]
 
     @staticmethod
-    def _narrower(prices, widths, lost, limits):
+    def _narrower(resources, widths, lost, limits):
         """The widths after the cheapest step."""
-        now, best, found = prices(widths), np.inf, None
+        now, best, found = resources(widths), np.inf, None
         for group, curve in lost.items():
             size = widths[group]
             step = min(max(1, round(STEP * (len(curve) - 1))), size - 1)
@@ -125,7 +125,7 @@ class Budget:
             new = {**widths, group: size - step}
             saved = sum(
                 (a - b) / limit
-                for a, b, limit in zip(now, prices(new), limits, strict=True)
+                for a, b, limit in zip(now, resources(new), limits, strict=True)
                 if limit is not None
             )
             rate = (curve[size - step] - curve[size]) / max(saved, 1e-12)
@@ -134,18 +134,18 @@ class Budget:
         return found
 
 
-def _fits(price: Any, limits: Any) -> bool:
-    pairs = zip(price, limits, strict=True)
+def _fits(resources: Any, limits: Any) -> bool:
+    pairs = zip(resources, limits, strict=True)
     return all(limit is None or value <= limit for value, limit in pairs)
 
 
-def _alike(prices, widths, free, limits):
+def _alike(resources, widths, free, limits):
     """The largest common share that fits."""
     low, high = 0.0, 1.0
     for _ in range(30):
         share = (low + high) / 2.0
         new = {k: max(1, round(share * widths[k])) for k in free}
-        if _fits(prices({**widths, **new}), limits):
+        if _fits(resources({**widths, **new}), limits):
             low = share
         else:
             high = share

@@ -69,8 +69,8 @@ class Rule:
         ]:
             copy_own_variables(layer, teacher)
             return
-        for own, known in zip(layer.weights, teacher.weights, strict=True):
-            value = keras.ops.convert_to_numpy(known)
+        for own, original in zip(layer.weights, teacher.weights, strict=True):
+            value = keras.ops.convert_to_numpy(original)
             for axis, k in enumerate(own.shape):
                 if k != value.shape[axis]:
                     value = np.take(value, kept, axis)

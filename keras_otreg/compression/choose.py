@@ -28,9 +28,9 @@ def transport(gram: np.ndarray, count: int, rng: np.random.Generator):
     kept = _farthest(mass, costs, count)
     for _ in range(MAX_ROUNDS):
         plan = semi_relaxed_plan(costs[:, kept], mass)
-        prices = costs @ plan
+        expenses = costs @ plan
         # Its own medoid first for those that move the most mass.
-        new = np.argmin(prices, axis=0)
+        new = np.argmin(expenses, axis=0)
         if len(set(new)) < count or set(new) == set(kept):
             break
         kept = new

@@ -115,20 +115,20 @@ class Graph:
                 inputs = self._call(layer, prefix, tuple(inputs), None)
             return list(inputs)
         layers = {x.name: x for x in model.operations}
-        known = dict(
+        made = dict(
             zip(_histories(config["input_layers"]), inputs, strict=True)
         )
-        self.entries |= {prefix + name: k for (name, *_), k in known.items()}
+        self.entries |= {prefix + name: k for (name, *_), k in made.items()}
         waiting = list(_nodes(config))
         while waiting:
-            ready = [x for x in waiting if set(x.sources) <= known.keys()]
+            ready = [x for x in waiting if set(x.sources) <= made.keys()]
             for node in ready:
-                keys = tuple(known[x] for x in node.sources)
+                keys = tuple(made[x] for x in node.sources)
                 outputs = self._call(layers[node.name], prefix, keys, node)
                 for output, key in enumerate(outputs):
-                    known[node.name, node.position, output] = key
+                    made[node.name, node.position, output] = key
             waiting = [x for x in waiting if x not in ready]
-        return [known[x] for x in _histories(config["output_layers"])]
+        return [made[x] for x in _histories(config["output_layers"])]
 
     def _call(self, layer, prefix, inputs, node):
         path = f"{prefix}{layer.name}"
@@ -252,8 +252,8 @@ def edited(
     """
     config = {k: v for k, v in config.items() if k != "build_input_shape"}
     layers = []
-    for known in config["layers"]:
-        layer = {k: v for k, v in known.items() if k != "build_config"}
+    for saved in config["layers"]:
+        layer = {k: v for k, v in saved.items() if k != "build_config"}
         inner = layer["config"]
         path = prefix + layer.get("name", inner.get("name", ""))
         if "layers" in inner:

@@ -29,7 +29,7 @@ from keras_otreg.compression.matching import (
 from keras_otreg.compression.running import Run, Samples, passed
 
 # Rows that a fit sees: at least so many, and so many for each unknown.
-ROWS, ROWS_PER_INPUT = 20000, 10
+ROWS, ROWS_PER_INPUT = 8000, 10
 # The same where each channel has a fit of its own.
 ROWS_OF_EACH = 4000
 
@@ -72,6 +72,8 @@ class Heir:
         choose: How the neurons that stay are chosen.
         ridge: Strength of the ridge; see `inherit`.
         seed: Of random choices.
+        grams: Covariances between neurons of the teacher's groups, if they
+            are known.
     """
 
     def __init__(
@@ -83,27 +85,30 @@ class Heir:
         choose: str,
         ridge: float | str,
         seed: int,
+        grams: Mapping[int, np.ndarray] | None = None,
     ):
         checks.one_of(choose, CHOICES, "choose")
         if ridge != VALIDATION:
             checks.non_negative(ridge, "ridge")
         self.ridge, self.seed = ridge, seed
-        self.known, self.own = Traced.of(teacher), Traced.of(student)
+        self.teacher, self.student = Traced.of(teacher), Traced.of(student)
         self.samples = Samples(samples, teacher, student)
-        self.old = Run(self.known.graph)
-        self.new = Run(self.own.graph)
-        self.is_copy = layers is None and same_layers(self.own, self.known)
-        self.source = sources(self.own, self.known, layers, self.is_copy)
-        self.links = links(self.own, self.known, self.source)
-        sizes = {g: self.own.groups[g].size for g in self.links}
+        self.old = Run(self.teacher.graph)
+        self.new = Run(self.student.graph)
+        self.is_copy = layers is None and same_layers(
+            self.student, self.teacher
+        )
+        self.source = sources(self.student, self.teacher, layers, self.is_copy)
+        self.links = links(self.student, self.teacher, self.source)
+        sizes = {g: self.student.groups[g].size for g in self.links}
         narrowed = {
             g: h
             for g, h in self.links.items()
-            if sizes[g] < self.known.groups[h].size
+            if sizes[g] < self.teacher.groups[h].size
         }
-        grams = covariances(
-            self.known, self.samples, set(narrowed.values()), seed
-        )
+        if grams is None:
+            groups = set(narrowed.values())
+            grams = covariances(self.teacher, self.samples, groups, seed)
         rng = np.random.default_rng(seed)
         self.kept = {
             g: CHOICES[choose](grams[h], sizes[g], rng)
@@ -124,7 +129,7 @@ class Heir:
     @property
     def number_of_fits(self) -> int:
         """How many layers are fitted."""
-        calls = self.own.graph.calls
+        calls = self.student.graph.calls
         fitted = filter(self._is_fitted, map(calls.__getitem__, self.source))
         return len({id(call.layer) for call in fitted})
 
@@ -135,7 +140,7 @@ class Heir:
             What each linear layer inherited, after it has been fitted.
         """
         done = set()
-        for index, call in enumerate(self.own.graph.calls):
+        for index, call in enumerate(self.student.graph.calls):
             layer, rule = call.layer, rule_of(call.layer)
             source = self.source.get(index)
             if not getattr(layer, "weights", ()) or id(layer) in done:
@@ -146,38 +151,38 @@ class Heir:
             elif isinstance(layer, keras.layers.BatchNormalization):
                 self._normalise(index, layer, source)
             elif source is not None and self.is_copy:
-                known = self.known.graph.calls[source].layer
+                original = self.teacher.graph.calls[source].layer
                 ends = call.inputs[0], call.outputs[0]
-                rule.take(layer, known, *map(self._at, ends))
+                rule.take(layer, original, *map(self._at, ends))
 
     def _is_fitted(self, call):
         rule = rule_of(call.layer)
         if not isinstance(rule, Mixes | ConvolvesEach):
             return False
-        shape = self.own.graph.shapes[call.inputs[0]]
+        shape = self.student.graph.shapes[call.inputs[0]]
         return not rule.obstacle(call.layer, shape)
 
     def _at(self, key):
         """Positions in the teacher of the channels of a student's tensor."""
         found, start = [], 0
-        for group in self.own.layouts[key]:
+        for group in self.student.layouts[key]:
             found.append(start + self.kept[group])
-            start += self.known.groups[self.links[group]].size
+            start += self.teacher.groups[self.links[group]].size
         return np.concatenate(found)
 
     def _fit(self, index, rule, layer, source):
         """Fit a layer, up to the normalisation that follows."""
-        call = self.own.graph.calls[index]
-        known = self.known.graph.calls[source]
-        norm = chain_after(self.known.graph, source).norm
-        norm = None if norm is None else self.known.graph.calls[norm].layer
+        call = self.student.graph.calls[index]
+        original = self.teacher.graph.calls[source]
+        norm = chain_after(self.teacher.graph, source).norm
+        norm = None if norm is None else self.teacher.graph.calls[norm].layer
         outs = self._at(call.outputs[0])
         scale, shift = scale_and_shift(norm, outs)
-        prior = self._prior(rule, call, known, outs) * scale
+        prior = self._prior(rule, call, original, outs) * scale
         kernel, constant, explained, size = self._regress(
             index, source, prior, (outs, scale, shift)
         )
-        is_normalised = chain_after(self.own.graph, index).norm is not None
+        is_normalised = chain_after(self.student.graph, index).norm is not None
         factor = np.ones_like(scale)
         if is_normalised:
             # The size that the kernel has in the teacher.
@@ -190,21 +195,26 @@ class Heir:
         if is_normalised:
             self._affine[call.outputs[0]] = (1.0 / factor, constant)
         share = 1.0 if np.isnan(explained).all() else np.nanmean(explained)
-        of = self.known.graph.shapes[known.outputs[0]][-1]
-        (group,) = self.own.layouts[call.outputs[0]]
+        of = self.teacher.graph.shapes[original.outputs[0]][-1]
+        (group,) = self.student.layouts[call.outputs[0]]
         plan = self.plans.get(group)
-        return Fit(call.path, known.path, outs, of, plan, float(share), *size)
+        return Fit(
+            call.path, original.path, outs, of, plan, float(share), *size
+        )
 
     def _regress(self, index, source, prior, target):
         """Regress what a layer is to return on what it takes."""
-        call = self.own.graph.calls[index]
-        known = self.known.graph.calls[source]
-        rule, chain = rule_of(call.layer), chain_after(self.own.graph, index)
+        call = self.student.graph.calls[index]
+        original = self.teacher.graph.calls[source]
+        rule, chain = (
+            rule_of(call.layer),
+            chain_after(self.student.graph, index),
+        )
         others = chain.others if self.is_copy else ()
         outs, scale, shift = target
         prior = prior.reshape(-1, prior.shape[-1])
-        sizes = self.own.graph.shapes[chain.end][1:-1]
-        linear = affine.without_activation(known.layer)
+        sizes = self.student.graph.shapes[chain.end][1:-1]
+        linear = affine.without_activation(original.layer)
         each = isinstance(rule, ConvolvesEach)
         least = ROWS_OF_EACH if each else ROWS
         rows = max(least, ROWS_PER_INPUT * len(prior))
@@ -215,9 +225,9 @@ class Heir:
         for first, (new, old) in passed(
             self.samples,
             (self.new, index, [call.inputs[0], *others]),
-            (self.old, source, [known.inputs[0], *others]),
+            (self.old, source, [original.inputs[0], *others]),
         ):
-            z = resized(linear(old[known.inputs[0]]), sizes)
+            z = resized(linear(old[original.inputs[0]]), sizes)
             z = affine.chosen(z, where)[..., outs] * scale + shift
             for key in others:
                 # The sum is to be right, whatever else it is the sum of.
@@ -231,28 +241,28 @@ class Heir:
         size = self.samples.count * len(where), len(prior)
         return *regression.solve(prior, self.ridge, intercept), size
 
-    def _prior(self, rule, call, known, outs):
+    def _prior(self, rule, call, original, outs):
         """The teacher's kernel on the neurons that stay.
 
         Those that leave are replaced by what those that stay tell of them.
         Where the inputs are not the teacher's, it is zero.
         """
-        kernel = rule.kernel(known.layer)
-        own = rule.kernel(call.layer)
+        kernel = rule.kernel(original.layer)
+        present = rule.kernel(call.layer)
         if isinstance(rule, ConvolvesEach):
             return kernel[:, outs]
         if isinstance(rule, affine.ConvolvesSeparately):
             rule.take_first_half(
-                call.layer, known.layer, self._at(call.inputs[0])
+                call.layer, original.layer, self._at(call.inputs[0])
             )
-        layout = self.own.layouts[call.inputs[0]]
+        layout = self.student.layouts[call.inputs[0]]
         linked = tuple(self.links.get(g) for g in layout)
-        alike = linked == self.known.layouts[known.inputs[0]]
-        if not alike or len(own) != len(kernel):
-            return np.zeros((*own.shape[:-1], len(outs)))
+        alike = linked == self.teacher.layouts[original.inputs[0]]
+        if not alike or len(present) != len(kernel):
+            return np.zeros((*present.shape[:-1], len(outs)))
         parts, start = [], 0
         for group in layout:
-            size = self.known.groups[self.links[group]].size
+            size = self.teacher.groups[self.links[group]].size
             part = kernel[:, start : start + size][..., outs]
             if group in self.stand_ins:
                 part = self.stand_ins[group].T @ part
@@ -262,13 +272,13 @@ class Heir:
 
     def _normalise(self, index, layer, source):
         """Let a normalisation keep its function under new statistics."""
-        call = self.own.graph.calls[index]
+        call = self.student.graph.calls[index]
         found = self._affine.pop(call.inputs[0], None)
         if found is None:
             if source is None:
                 return
-            known = self.known.graph.calls[source].layer
-            found = scale_and_shift(known, self._at(call.inputs[0]))
+            original = self.teacher.graph.calls[source].layer
+            found = scale_and_shift(original, self._at(call.inputs[0]))
         scale, shift = found
         mean, variance = self._statistics(index, call.inputs[0])
         if not layer.center:

@@ -89,7 +89,13 @@ def inherit(
         2311.18823, for choice without a fit; Nasery et al., "PLeaS" (CVPR
         2025), arXiv 2407.02447, for least squares after a matching.
     """
-    heir = Heir(student, teacher, samples, layers, choose, ridge, seed)
+    return inherited(
+        Heir(student, teacher, samples, layers, choose, ridge, seed), verbose
+    )
+
+
+def inherited(heir: Heir, verbose: bool) -> Inheritance:
+    """Let a student inherit, and show a bar and the table."""
     bar = keras.utils.Progbar(
         heir.number_of_fits, verbose=int(verbose), unit_name="layer"
     )
@@ -103,10 +109,10 @@ def inherit(
     if few:
         warnings.warn(
             "Expected at least as many rows (samples times positions) as "
-            f"inputs of a layer. Received {few[0].rows} rows for "
-            f"{few[0].inputs} inputs of '{few[0].path}', and too few for "
-            f"{len(few)} layers in all: they stay close to the teacher's own "
-            "weights. Pass more samples.",
-            stacklevel=2,
+            f"inputs of a layer. Received: {few[0].rows} rows for "
+            f"{few[0].inputs} inputs of '{few[0].path}'"
+            f"{f' (and {len(few) - 1} more)' if few[1:] else ''}. Such layers "
+            "stay close to the teacher's own weights. Pass more samples.",
+            stacklevel=3,
         )
     return found

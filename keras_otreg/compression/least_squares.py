@@ -202,8 +202,8 @@ class RegressionOfEach:
             (x.swapaxes(1, 2) @ z[..., None])[..., 0],
             (z**2).sum(1),
         )
-        for known, value in zip(self._sums, new, strict=True):
-            known += value
+        for total, value in zip(self._sums, new, strict=True):
+            total += value
 
     def solve(
         self, prior: np.ndarray, ridge: float | str, intercept: bool

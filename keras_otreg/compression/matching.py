@@ -15,26 +15,26 @@ from keras_otreg.compression.running import Samples
 POSITIONS = 32
 
 
-def same_layers(own: Traced, known: Traced) -> bool:
+def same_layers(student: Traced, teacher: Traced) -> bool:
     """Whether two networks call layers of the same names and kinds."""
     pairs = [
         [(call.path, type(call.layer).__name__) for call in x.graph.calls]
-        for x in (own, known)
+        for x in (student, teacher)
     ]
     return pairs[0] == pairs[1]
 
 
 def sources(
-    own: Traced,
-    known: Traced,
+    student: Traced,
+    teacher: Traced,
     layers: Mapping[str, str] | None,
     is_copy: bool,
 ) -> dict[int, int]:
     """Which call of the teacher each call of the student inherits from.
 
     Args:
-        own: The student.
-        known: The teacher.
+        student: The student.
+        teacher: The teacher.
         layers: Teacher's layers by those of the student; if not given, layers
             of one name.
         is_copy: Whether both have the same layers.
@@ -43,15 +43,15 @@ def sources(
         ValueError: If a path names no layer with a kernel, or if no layer
             would inherit anything.
     """
-    pairs = list(enumerate(own.graph.calls))
+    pairs = list(enumerate(student.graph.calls))
     if is_copy:
         return {
             i: i
             for i, call in pairs
-            if _fits(own, known, call, known.graph.calls[i])
+            if _fits(student, teacher, call, teacher.graph.calls[i])
         }
     kernels: dict[str, int] = {}
-    for i, call in enumerate(known.graph.calls):
+    for i, call in enumerate(teacher.graph.calls):
         if isinstance(rule_of(call.layer), Mixes):
             kernels.setdefault(call.path, i)
     mine = {c.path for _, c in pairs if isinstance(rule_of(c.layer), Mixes)}
@@ -72,25 +72,31 @@ def sources(
         for i, call in pairs
         if call.path in layers
         and _fits(
-            own, known, call, known.graph.calls[kernels[layers[call.path]]]
+            student,
+            teacher,
+            call,
+            teacher.graph.calls[kernels[layers[call.path]]],
         )
     }
 
 
-def _fits(own, known, call, other):
+def _fits(student, teacher, call, other):
     """Whether a call's outputs can be some of the teacher's.
 
     A head of other classes cannot: its neurons mean something else.
     """
     if not call.outputs or not other.outputs:
         return False
-    ends = set(own.graph.outputs), set(known.graph.outputs)
+    ends = set(student.graph.outputs), set(teacher.graph.outputs)
     groups = [
         {g for key in keys for g in x.layouts[key]}
-        for x, keys in zip((own, known), ends, strict=True)
+        for x, keys in zip((student, teacher), ends, strict=True)
     ]
-    layouts = own.layouts[call.outputs[0]], known.layouts[other.outputs[0]]
-    widths = own.groups.width(layouts[0]), known.groups.width(layouts[1])
+    layouts = (
+        student.layouts[call.outputs[0]],
+        teacher.layouts[other.outputs[0]],
+    )
+    widths = student.groups.width(layouts[0]), teacher.groups.width(layouts[1])
     is_head = any(
         set(layout) & group
         for layout, group in zip(layouts, groups, strict=True)
@@ -99,7 +105,7 @@ def _fits(own, known, call, other):
 
 
 def links(
-    own: Traced, known: Traced, source: Mapping[int, int]
+    student: Traced, teacher: Traced, source: Mapping[int, int]
 ) -> dict[int, int]:
     """Which group of the teacher each group of the student is a part of.
 
@@ -108,12 +114,12 @@ def links(
             not tied, or have more neurons.
     """
     found: dict[int, int] = {}
-    pairs = list(zip(own.graph.inputs, known.graph.inputs, strict=True))
+    pairs = list(zip(student.graph.inputs, teacher.graph.inputs, strict=True))
     for i, j in source.items():
-        ends = own.graph.calls[i].outputs, known.graph.calls[j].outputs
+        ends = student.graph.calls[i].outputs, teacher.graph.calls[j].outputs
         pairs += zip(*ends, strict=True)
     for key, other in pairs:
-        layouts = own.layouts[key], known.layouts[other]
+        layouts = student.layouts[key], teacher.layouts[other]
         if len(layouts[0]) != len(layouts[1]):
             continue
         for group, there in zip(*layouts, strict=True):
@@ -122,9 +128,9 @@ def links(
                     "Expected layers of the student whose channels are added "
                     "or multiplied to inherit from layers of the teacher that "
                     "are tied in the same way. Received: "
-                    f"{own.groups[group].owners}, from "
-                    f"{known.groups[found[group]].owners} and "
-                    f"{known.groups[there].owners}. Name only one of them in "
+                    f"{student.groups[group].owners}, from "
+                    f"{teacher.groups[found[group]].owners} and "
+                    f"{teacher.groups[there].owners}. Name only one of them in "
                     "`layers`."
                 )
     return found
@@ -177,10 +183,10 @@ def _add(sums, traced, key, x, wanted):
         size = traced.groups[group].size
         if group in wanted:
             part = x[:, start : start + size]
-            known = sums.setdefault((group, key), [0, 0.0, 0.0])
-            known[0] += len(part)
-            known[1] = known[1] + part.sum(axis=0)
-            known[2] = known[2] + part.T @ part
+            moments = sums.setdefault((group, key), [0, 0.0, 0.0])
+            moments[0] += len(part)
+            moments[1] = moments[1] + part.sum(axis=0)
+            moments[2] = moments[2] + part.T @ part
         start += size
 
 
@@ -195,6 +201,6 @@ def positions(shape: Any, most: int, seed: int) -> np.ndarray:
 
 def interpolation(gram: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """How all neurons are told from those that stay, of shape `(n, k)`."""
-    own = gram[np.ix_(kept, kept)]
-    ridge = 1e-6 * max(np.trace(own) / len(own), 1e-30)
-    return np.linalg.solve(own + ridge * np.eye(len(own)), gram[kept]).T
+    among = gram[np.ix_(kept, kept)]
+    ridge = 1e-6 * max(np.trace(among) / len(among), 1e-30)
+    return np.linalg.solve(among + ridge * np.eye(len(among)), gram[kept]).T

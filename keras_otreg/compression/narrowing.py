@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_otreg.compression.affine import Mixes
 from keras_otreg.compression.budget import Budget
 from keras_otreg.compression.channels import Traced, rule_of
 from keras_otreg.compression.graph import edited
-from keras_otreg.compression.inheriting import inherit
+from keras_otreg.compression.heir import Heir
+from keras_otreg.compression.inheriting import inherited
 from keras_otreg.compression.matching import covariances
 from keras_otreg.compression.running import Samples
 
@@ -63,31 +65,40 @@ def narrow(
         student = otreg.narrow(teacher, 0.5, samples=x)
         ```
     """
+    student, grams = with_fewer_neurons(
+        teacher, width, samples, keep=keep, classes=classes, seed=seed
+    )
+    if samples is not None:
+        heir = Heir(student, teacher, samples, None, choose, ridge, seed, grams)
+        inherited(heir, verbose)
+    return student
+
+
+def with_fewer_neurons(
+    teacher: keras.Model,
+    width: Any,
+    samples: Any = None,
+    *,
+    keep: Any = (),
+    classes: int | None = None,
+    seed: int = 0,
+) -> tuple[keras.Model, dict[int, np.ndarray] | None]:
+    """The network that `narrow` returns, with new weights.
+
+    By the samples a `Budget` is spread over the layers; without, it narrows
+    all alike. Also returns the covariances that it was spread by, if any.
+    """
     traced = Traced.of(teacher)
     keep = (keep,) if isinstance(keep, str) else keep
-    if isinstance(width, Budget):
-        widths = widths_of(traced, 1.0, keep, classes)
-        free = _free(traced, keep)
-        grams = None
-        if samples is not None:
-            grams = covariances(
-                traced, Samples(samples, teacher), set(free), seed
-            )
-        widths = width.widths(traced, widths, free, grams)
-    else:
+    if not isinstance(width, Budget):
         widths = widths_of(traced, width, keep, classes)
-    student = narrowed(teacher, traced, widths)
+        return narrowed(teacher, traced, widths), None
+    free, grams = _free(traced, keep), None
     if samples is not None:
-        inherit(
-            student,
-            teacher,
-            samples,
-            choose=choose,
-            ridge=ridge,
-            seed=seed,
-            verbose=verbose,
-        )
-    return student
+        grams = covariances(traced, Samples(samples, teacher), set(free), seed)
+    widths = widths_of(traced, 1.0, keep, classes)
+    widths = width.widths(traced, widths, free, grams)
+    return narrowed(teacher, traced, widths), grams
 
 
 def _free(traced, keep):
@@ -122,11 +133,11 @@ def widths_of(
             (group,) = _groups_at(traced, path, "width")
             _check_free(traced, path, group)
             size = _size(value, widths[group], f"width['{path}']")
-            other, known = asked.setdefault(group, (path, size))
-            if known != size:
+            other, before = asked.setdefault(group, (path, size))
+            if before != size:
                 raise ValueError(
                     f"Expected one width for layers that share their neurons: "
-                    f"{groups[group].owners}. Received: {known} for '{other}' "
+                    f"{groups[group].owners}. Received: {before} for '{other}' "
                     f"and {size} for '{path}'. Name one of them."
                 )
         widths |= {group: size for group, (_, size) in asked.items()}
@@ -183,10 +194,10 @@ def _groups_at(traced, path, name):
     for call in traced.graph.calls:
         if call.path == path:
             return set(traced.layouts[call.outputs[0]])
-    known = sorted({call.path for call in traced.graph.calls})
+    paths = sorted({call.path for call in traced.graph.calls})
     raise ValueError(
         f"Invalid value for argument `{name}`. Expected paths of layers, among "
-        f"{known}. Received: {path!r}. `otreg.compression.summary` lists them."
+        f"{paths}. Received: {path!r}. `otreg.compression.summary` lists them."
     )
 
 

@@ -7,7 +7,7 @@ import rich.console
 import rich.table
 
 from keras_otreg.compression.channels import Traced
-from keras_otreg.compression.prices import Price, Prices
+from keras_otreg.compression.resources import ResourceModel, Resources
 
 
 class Row(NamedTuple):
@@ -18,7 +18,7 @@ class Row(NamedTuple):
         kind: Name of its class.
         width: Length of the last axis of its output.
         tied: Paths of other layers that compute the same channels.
-        price: Parameters and operations.
+        resources: Parameters and operations.
         why: Why its neurons all stay; empty if they need not.
     """
 
@@ -26,7 +26,7 @@ class Row(NamedTuple):
     kind: str
     width: int
     tied: tuple[str, ...]
-    price: Price
+    resources: Resources
     why: str
 
 
@@ -39,9 +39,9 @@ def summary_rows(teacher: keras.Model) -> list[Row]:
     traced = Traced.of(teacher)
     groups = traced.groups
     widths = {k: groups[k].size for k in groups.roots()}
-    prices = Prices(traced).of_calls(widths)
+    found = ResourceModel(traced).of_calls(widths)
     rows = []
-    for call, price in zip(traced.graph.calls, prices, strict=True):
+    for call, resources in zip(traced.graph.calls, found, strict=True):
         layout = traced.layouts[call.outputs[0]]
         owners = dict.fromkeys(x for k in layout for x in groups[k].owners)
         owners.pop(call.path, None)
@@ -52,7 +52,7 @@ def summary_rows(teacher: keras.Model) -> list[Row]:
                 type(call.layer).__name__,
                 groups.width(layout),
                 tuple(owners),
-                price,
+                resources,
                 "; ".join(sorted(reasons)),
             )
         )
@@ -79,10 +79,10 @@ def summary(teacher: keras.Model) -> None:
     headings = ("layer", "kind", "width", "tied to", "parameters", "FLOPs")
     table = rich.table.Table(*headings, "stays because")
     for row in rows:
-        table.add_row(*map(_text, row[:4]), *map(_text, row.price), row.why)
-    total = Price(0, 0)
+        table.add_row(*map(_text, row[:4]), *map(_text, row.resources), row.why)
+    total = Resources(0, 0)
     for row in rows:
-        total = total + row.price
+        total = total + row.resources
     table.add_section()
     table.add_row("total", "", "", "", *map(_text, total), "")
     rich.console.Console(width=140, markup=False, emoji=False).print(table)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_otreg import checks, losses, ot
+from keras_otreg.compression import inherit
 from keras_otreg.data import Labelled
 from keras_otreg.experiments.problem import (
     HEAD,
@@ -30,7 +31,7 @@ SOLVERS = {"Sinkhorn": ot.Sinkhorn, "ProximalPoint": ot.ProximalPoint}
 # Learners that have nothing to choose.
 WITHOUT_STRENGTH = ("plain", "frozen")
 # What a method can ask of a task.
-NEEDS = ("same network", "same classes")
+NEEDS = ("same network", "same classes", "small network")
 PLACES = ("penultimate", "stages", "everywhere", "head")
 
 
@@ -67,7 +68,7 @@ class Method:
     @property
     def is_built_on_labels(self) -> bool:
         """Whether a learner is for one draw of labels only."""
-        return self.uses == "delta"
+        return self.uses in ("delta", "inherit")
 
     def learner(
         self, problem: Problem, strength: float | None, few: Labelled, seed: int
@@ -79,6 +80,8 @@ class Method:
         # Adapters start alike in all trainings.
         keras.utils.set_random_seed(0)
         student = problem.student()
+        if self.uses == "inherit":
+            return _inherit(self, problem, strength, few, student)
         model = LEARNERS[self.uses](self, problem, strength, few, student)
         return trainee(model, student, problem.settings)
 
@@ -148,6 +151,25 @@ def _delta(method, problem, strength, few, student):
     return TransferModel(student, problem.teacher, terms)
 
 
+def _inherit(method, problem, strength, few, student):
+    """A student that starts with inherited weights, at a share of the rate."""
+    pairs = dict(problem.places["everywhere"])
+    if student.output_shape == problem.teacher.output_shape:
+        pairs |= dict(problem.places["head"])
+    is_copy = all(name == other for name, other in pairs.items())
+    inherit(
+        student,
+        problem.teacher,
+        problem.inputs(few),
+        # Also the layers of one name that no method acts at.
+        layers=None if is_copy else pairs,
+        verbose=False,
+        **method.arguments,
+    )
+    weights = student.get_weights()
+    return trainee(student, student, problem.settings, weights, strength)
+
+
 def _distiller(method, problem, strength, few, student):
     (pair,) = problem.places["penultimate"]
     # It asks for a teacher of as many classes, and freezes it.
@@ -163,6 +185,7 @@ def _distiller(method, problem, strength, few, student):
 
 
 LEARNERS: dict[str, Callable[..., Any]] = {
+    "inherit": _inherit,
     "plain": _plain,
     "frozen": _frozen,
     "head_decay": _head_decay,

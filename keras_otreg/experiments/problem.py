@@ -32,6 +32,8 @@ class Problem:
         batches: Makes the batches of a training from the few labelled
             samples, the others of the pool, a seed, and whether the method
             can use more than those; `None` for all samples in each step.
+        unlabelled: How many samples of the pool weights are inherited on;
+            the labelled ones alone if 0.
     """
 
     teacher: keras.Model
@@ -45,6 +47,7 @@ class Problem:
     batches: Callable[
         [Labelled, Labelled, int, bool], tf.data.Dataset | None
     ] = lambda *_: None
+    unlabelled: int = 0
 
     def start(self) -> list[np.ndarray]:
         """Weights to start from, for the seed set before."""
@@ -53,6 +56,15 @@ class Problem:
             return new
         head = len(new) - 2
         return [*self.teacher.get_weights()[:head], *new[head:]]
+
+    def inputs(self, few: Labelled) -> np.ndarray:
+        """Inputs to inherit weights on."""
+        if not self.unlabelled:
+            return self.samples(few).x
+        rows = np.random.default_rng(0).permutation(len(self.pool.y))
+        return self.samples(
+            Labelled(*(x[rows[: self.unlabelled]] for x in self.pool))
+        ).x
 
     def samples(self, few: Labelled) -> Labelled:
         """Labelled samples as the networks take them."""

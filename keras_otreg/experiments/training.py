@@ -21,16 +21,18 @@ class Trainee:
 
     `fresh` has the variables beside the student's weights that a training
     changes, with their values before any step: those of the optimizer and of
-    adapters, and the state of penalties.
+    adapters, and the state of penalties. `start` has the student's weights to
+    start from, if they are not those of the problem.
     """
 
     model: keras.Model
     student: keras.Model
     fresh: list[tuple[keras.Variable, np.ndarray]]
+    start: list[np.ndarray] | None = None
 
     def restart(self, weights: list[np.ndarray]) -> None:
         """Go back to a student with some weights, and a new optimizer."""
-        self.student.set_weights(weights)
+        self.student.set_weights(weights if self.start is None else self.start)
         for variable, value in self.fresh:
             variable.assign(value)
 
@@ -44,11 +46,15 @@ class Outcome:
 
 
 def trainee(
-    model: keras.Model, student: keras.Model, settings: Settings
+    model: keras.Model,
+    student: keras.Model,
+    settings: Settings,
+    start: list[np.ndarray] | None = None,
+    rate: float = 1.0,
 ) -> Trainee:
-    """Compile a model around a student."""
+    """Compile a model around a student, with a share of the learning rate."""
     model.compile(
-        keras.optimizers.Adam(settings.learning_rate),
+        keras.optimizers.Adam(rate * settings.learning_rate),
         "sparse_categorical_crossentropy",
         steps_per_execution=settings.steps_per_point,
     )
@@ -59,7 +65,7 @@ def trainee(
         (variable, ops.convert_to_numpy(variable))
         for variable in (*model.optimizer.variables, *others)
     ]
-    return Trainee(model, student, fresh)
+    return Trainee(model, student, fresh, start)
 
 
 def train(

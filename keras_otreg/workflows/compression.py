@@ -1,5 +1,6 @@
-"""Compression: training of a small network beside a large teacher."""
+"""Compression: a small network takes over from a large one."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Sequence
@@ -8,9 +9,22 @@ from typing import Any
 import keras
 
 from keras_otreg import checks
+from keras_otreg.data import picture_parts
+from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.heads import classifier, place_of
 from keras_otreg.workflows.layers import known_layers, main_layers
 from keras_otreg.workflows.methods import Method
+from keras_otreg.workflows.narrowing import (
+    INHERITED,
+    NEW,
+    RATE,
+    SAMPLES,
+    TRAINED,
+    inherited,
+    narrowed,
+    size_of,
+    trained_stages,
+)
 from keras_otreg.workflows.networks import network_in, picture_shape
 from keras_otreg.workflows.project import (
     Project,
@@ -18,7 +32,12 @@ from keras_otreg.workflows.project import (
     few_pictures,
     trained_project,
 )
-from keras_otreg.workflows.results import ReportData, Result, accuracy
+from keras_otreg.workflows.results import (
+    HEAD_ONLY,
+    ReportData,
+    Result,
+    accuracy,
+)
 from keras_otreg.workflows.settings import Settings
 
 ALONE, TEACHER = "the student alone", "the teacher"
@@ -31,19 +50,34 @@ WEIGHTS = {"alignment": 1.0}
 def compress(
     model: str | os.PathLike[str],
     data: str | os.PathLike[str],
-    student: str | os.PathLike[str],
+    student: str | os.PathLike[str] | None = None,
     *,
+    width: float | None = None,
+    parameters: float | None = None,
+    flops: float | None = None,
     method: str = "alignment",
     at: Sequence[str] = (),
     weight: float | None = None,
     **settings: Any,
 ) -> Result:
-    """Train a student alone and beside a teacher, and keep the better one.
+    """Make a small network of a large one, and keep what is best.
+
+    Without a student, the teacher is made narrower by `otreg.narrow`: the
+    student inherits its weights on up to 500 training pictures, whose labels
+    are not used, and is trained. Beside it stands the same network from new
+    weights, trained alone and, if the classes are the teacher's, by
+    distillation.
+
+    A student of its own architecture is trained alone, beside the teacher,
+    and from what it can inherit by layers of the same names.
 
     Args:
         model: Path of the large network, a `.keras` file.
         data: A folder of pictures, as of `keras_otreg.data.picture_parts`.
         student: Path of the small network, which starts with its weights.
+        width: Without a student, the share of neurons that stay.
+        parameters: Or the most parameters: a number, or a share of at most 1.
+        flops: Or the most operations for a picture: a number, or a share.
         method: `"alignment"`, or another method that acts between layers.
         at: Layers of the student, each as `"layer"` or as
             `"layer=layer of the teacher"`; the ends of up to three blocks and
@@ -60,23 +94,31 @@ def compress(
     Raises:
         OSError: If a network or the folder cannot be used.
         ValueError: If the pictures or a layer are not there, the networks take
-            other pictures, or the folder holds another run.
+            other pictures, or the folder holds another run; if there is
+            neither a student nor a size, or both.
         ImportError: If a package is missing.
 
     Example:
         ```python
         result = otreg.workflows.compress(
-            "tuned/model.keras", "clothes", "small.keras"
+            "tuned/model.keras", "clothes", width=0.5
         )
         ```
     """
     given = Settings.of("compress", settings)
+    sizes = {"width": width, "parameters": parameters, "flops": flops}
+    size = size_of(student, sizes)
+    if student is None:
+        return _narrow(model, data, size, method, at, weight, given)
+    return _train(model, data, student, method, at, weight, given)
+
+
+def _train(model, data, student, method, at, weight, given):
+    """`compress` of a student of its own architecture."""
     paths = pathlib.Path(model), pathlib.Path(student)
     console = begin(given, pathlib.Path(data))
-    teacher, small = (
-        network_in(paths[0], "model"),
-        network_in(paths[1], "student"),
-    )
+    teacher = network_in(paths[0], "model")
+    small = network_in(paths[1], "student")
     shape = picture_shape(small, given.image_size, "student")
     _check_pictures(picture_shape(teacher, shape[0], "model"), shape)
     parts = few_pictures(pathlib.Path(data), given)
@@ -95,19 +137,86 @@ def compress(
             "method", how.title, small, lambda x: how.model(x, teacher)
         )
         results = {ALONE: alone, how.title: found}
+        with contextlib.suppress(ValueError):
+            # A student of other layers has nothing to inherit.
+            results |= _inherited(project, small, teacher)
         return _report_data(project, how, results, teacher, small, paths)
 
     networks = {"model": teacher, "student": small}
+    identity = {"method": method, "at": places, "weight": weight}
     return trained_project(
-        "compress",
-        given,
-        parts,
-        networks,
-        shape,
-        work,
-        console,
-        {"method": method, "at": places, "weight": weight},
+        *("compress", given, parts, networks, shape, work, console, identity),
         keep_statistics=False,
+    )
+
+
+def _inherited(project, small, teacher):
+    """A student's stages from the weights that it inherits."""
+    files = project.trainer.parts["train"]
+    start = inherited(project, small, teacher, files)
+    rate = RATE * project.trainer.settings.learning_rate
+    return {
+        TRAINED: project.train(
+            "inherited-trained", TRAINED, start.model, learning_rate=rate
+        )
+    }
+
+
+def _narrow(model, data, size, method, at, weight, given):
+    """`compress` without a student."""
+    model, data = pathlib.Path(model), pathlib.Path(data)
+    console = begin(given, data)
+    large = network_in(model, "model")
+    shape = picture_shape(large, given.image_size, "model")
+    parts = few_pictures(data, given)
+    classes = len(parts["train"].class_names)
+    is_same_task = large.output_shape == (None, classes)
+    teacher = classifier(large, classes, given.seed, "model")
+    places = _places(at, teacher, teacher)
+    known_layers(teacher, [*places, *places.values()], str(model))
+    weight = weight or WEIGHTS.get(method)
+    how = Method(method, places, weight)
+    how.check(teacher, teacher)
+    # No labels are used: also of pictures that were not drawn.
+    unlabelled = picture_parts(data, given.seed)["train"]
+
+    def work(project):
+        start = inherited(project, size, teacher, unlabelled)
+        results = {INHERITED: start}
+        if not is_same_task:
+            start = project.train_head(copy_of(start.model))
+            results = {HEAD_ONLY: start}
+        results |= trained_stages(
+            project, start.model, teacher, how, is_same_task
+        )
+        others = _of_teacher(project.trainer, large)
+        shown = {"model": model, "size": size}
+        return _narrow_report(project, results, teacher, how, shown, others)
+
+    identity = {"method": method, "at": places, "weight": weight}
+    identity["size"] = str(size)
+    networks = {"model": teacher}
+    return trained_project(
+        *("compress", given, parts, networks, shape, work, console, identity),
+        keep_statistics=False,
+        digests={"unlabelled": unlabelled},
+    )
+
+
+def _narrow_report(project, results, teacher, method, shown, others):
+    student = results[project.best(results)].model
+    weights = [f"{x.count_params():,}" for x in (student, teacher)]
+    place = list(method.places.items())[-1]
+    shown |= {"method": method.title, **method.settings()}
+    return project.report(
+        *(results, TRAINED, NEW, shown),
+        title=f"Compressed: {shown['model'].stem}",
+        lead=f"{shown['model'].name}, made narrower: {weights[0]} instead of "
+        f"{weights[1]} weights, which it inherited on up to {SAMPLES} "
+        "pictures without labels.",
+        **project.neurons(teacher, student, place, method.loss(), same=False),
+        others=others,
+        narrowed=narrowed(project, teacher, student),
     )
 
 

@@ -62,8 +62,10 @@ class Project:
         trained = self.run.stage(name, work)
         reached, _ = self.score(trained)
         if not was_there:
-            how = f"best epoch {trained.best} of {len(trained.history)}, "
-            how += f"{trained.seconds:.0f} s"
+            how = f"{trained.seconds:.0f} s"
+            if trained.history:
+                epochs = len(trained.history)
+                how = f"best epoch {trained.best} of {epochs}, {how}"
         self.bar.say(f"{title}: validation accuracy {reached:.3f} ({how})")
         return trained
 

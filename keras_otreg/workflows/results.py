@@ -164,7 +164,8 @@ class ReportData:
     `results` are the trained networks by their titles: that of the method,
     that which it is compared with (`plain`), and the one that is best in
     validation (`chosen`), which is `model.keras`. `neurons` compares those of
-    the teacher and of the chosen network on the pictures `seen`; `others` has
+    the teacher and of the chosen network on the pictures `seen`; `narrowed`
+    has the layers and the costs of a student made of the teacher; `others` has
     accuracies of networks that were not trained here. `strengths` are the
     options of the command for the strength, `search` one that searches it.
     """
@@ -180,6 +181,7 @@ class ReportData:
     neurons: Neurons | None = None
     seen: PictureFiles | None = None
     class_plan: Any = None
+    narrowed: Any = None
     others: Mapping[str, Mapping[str, Any]] = dataclasses.field(
         default_factory=dict
     )
@@ -267,9 +269,8 @@ def comparison(found: McNemar, method: str, plain: str) -> str:
         return f"{counts}: the same ones."
     if found.verdict == "open":
         return (
-            f"{counts}. They differ in {differ}; so large a difference comes "
-            f"up in {found.p_value:.0%} of such tests between networks that "
-            "are equally good: neither is shown to be better."
+            f"{counts}. The difference is within chance "
+            f"(p = {found.p_value:.2g})."
         )
     return (
         f"{counts}: {found.verdict} by more than chance (of the {differ} in "
@@ -280,6 +281,11 @@ def comparison(found: McNemar, method: str, plain: str) -> str:
 
 def advice(data: ReportData) -> str | None:
     """Sentence about the one thing to try next, if there is one."""
+    if data.chosen == data.plain and data.narrowed is not None:
+        return (
+            f"In validation {data.plain} is ahead of {data.method}: try a "
+            "larger network, or more --epochs."
+        )
     if data.chosen == data.plain:
         weight = " or ".join(data.strengths)
         search = f", or search one with {data.search}" if data.search else ""

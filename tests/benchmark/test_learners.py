@@ -8,6 +8,7 @@ from keras_otreg.benchmark import accuracy
 from keras_otreg.benchmark.accuracy.comparison import SmallTask
 from keras_otreg.benchmark.accuracy.problems import small_problem
 from keras_otreg.data import few_shot
+from keras_otreg.experiments.training import accuracy as accuracy_on
 from keras_otreg.experiments.training import train
 from keras_otreg.models import TransferModel
 
@@ -106,3 +107,16 @@ def test_a_method_without_a_place_is_refused(problem):
     nowhere = dataclasses.replace(problem, places={"penultimate": []})
     with pytest.raises(ValueError, match="'transport' to act at.*penultimate"):
         trained("transport", nowhere)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("student", ["thin", "narrow"])
+def test_an_inherited_student_is_good_before_it_is_trained(folder, student):
+    task = SmallTask(
+        "toy", labels=10, steps=1, student=student, target="mnist5k"
+    )
+    problem = small_problem(task, 0, folder)
+    made, _ = trained("inherit", problem)
+    reached = accuracy_on(made.student, problem.test)
+    teacher = accuracy_on(problem.teacher, problem.test)
+    assert reached > 0.7 * teacher

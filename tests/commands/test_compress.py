@@ -24,9 +24,11 @@ def compress(run, folder, teacher, student, tmp_path):
 def test_the_student_becomes_a_classifier(compress, tmp_path):
     code, shown, _ = compress()
     assert code == 0
-    assert re.search(r"(the student alone|alignment) = model.keras", shown)
-    # Both were trained: none is the student as it came.
-    assert shown.count("best epoch 1 of 1") == 2
+    # Layers of the same names inherited.
+    titles = "the student alone|alignment|inherited, then trained"
+    assert re.search(rf"({titles}) = model.keras", shown)
+    # All were trained: none is the student as it came.
+    assert shown.count("best epoch 1 of 1") == 3
     model = keras.saving.load_model(tmp_path / "out" / "model.keras")
     # Its own head predicted logits of as many classes.
     found = model.predict(np.ones((2, 8, 8, 3)), verbose=0)
@@ -73,3 +75,45 @@ def test_of_other_channels_another_way_out_is_told(compress, tmp_path):
     assert code == 1
     assert "a student of 3 channels" in error
     assert "Resizing" not in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [2, 5])
+def test_a_student_is_made_of_the_teacher(run, folder, tmp_path, classes):
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(8, 3, activation="relu", name="maps"),
+            layers.GlobalAveragePooling2D(name="avg_pool"),
+            layers.Dense(classes, activation="softmax", name="head"),
+        ]
+    )
+    network.save(tmp_path / "large.keras")
+    command = "compress", tmp_path / "large.keras", folder, "--epochs", 2
+    command = *command, "--flops", "50%", "--out", tmp_path / "out"
+    code, shown, _ = run(*command)
+    assert code == 0
+    model = keras.saving.load_model(tmp_path / "out" / "model.keras")
+    assert model.get_layer("maps").filters < 8
+    assert model.output_shape == (None, 2)
+    # Only a teacher of the same classes has predictions to learn from.
+    assert ("new weights, distilled" in shown) == (classes == 2)
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "What was narrowed" in page
+    assert "time for a picture" in page
+    # Started again, it trains nothing.
+    code, shown, _ = run(*command)
+    assert code == 0
+    assert shown.count("finished before") == 5
+    assert "best epoch" not in shown.split("Accuracy")[0]
+
+
+def test_one_size_or_a_student_is_asked_for(run, folder, teacher, student):
+    for sizes in ((), ("--width", 0.5, "--student", student)):
+        with pytest.raises(SystemExit):
+            run("compress", teacher, folder, *sizes)
+    with pytest.raises(SystemExit):
+        run("compress", teacher, folder, "--width", 0.5, "--flops", "2M")

@@ -7,7 +7,7 @@ import pytest
 from keras_otreg.compression import narrow
 from keras_otreg.compression.channels import Traced
 from keras_otreg.compression.narrowing import widths_of
-from keras_otreg.compression.prices import Prices
+from keras_otreg.compression.resources import ResourceModel
 from keras_otreg.compression.summary import summary_rows
 
 # The least size of a picture that a network takes, and what of its
@@ -38,12 +38,12 @@ def test_half_the_width_costs_what_was_promised(name, tmp_path):
     make = getattr(keras.applications, name)
     teacher = make(weights=None, input_shape=(size, size, 3), classes=10)
     traced = Traced.of(teacher)
-    promised = Prices(traced)(widths_of(traced, 0.5))
+    promised = ResourceModel(traced)(widths_of(traced, 0.5))
     student = narrow(teacher, 0.5)
-    rows = [row.price for row in summary_rows(student)]
-    assert sum(price.flops for price in rows) == promised.flops
+    rows = [row.resources for row in summary_rows(student)]
+    assert sum(resources.flops for resources in rows) == promised.flops
     assert student.count_params() == promised.parameters
-    full = sum(row.price.flops for row in summary_rows(teacher))
+    full = sum(row.resources.flops for row in summary_rows(teacher))
     assert promised.flops / full < share
     x = np.random.default_rng(0).uniform(0, 255, (2, size, size, 3))
     student.save(tmp_path / "m.keras")

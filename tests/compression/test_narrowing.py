@@ -78,14 +78,14 @@ def test_a_budget_is_kept_and_spent(residual, settled, images, limit):
     teacher = settled(residual(width=16, inner=32, units=64))
     student = narrow(teacher, Budget(**{limit: 0.4}), samples=images)
 
-    def price(model):
+    def resources(model):
         rows = summary_rows(model)
-        return sum(getattr(row.price, limit) for row in rows)
+        return sum(getattr(row.resources, limit) for row in rows)
 
-    assert 0.3 < price(student) / price(teacher) <= 0.4
+    assert 0.3 < resources(student) / resources(teacher) <= 0.4
     if limit == "parameters":
         counted = student.count_params() / teacher.count_params()
-        assert counted == price(student) / price(teacher)
+        assert counted == resources(student) / resources(teacher)
 
 
 def test_a_budget_takes_neurons_where_they_say_nothing(settled, images):

@@ -104,8 +104,6 @@ def solve(as_tensors, one_graph):
 
     def call(solver, problem, init=None):
         problem = as_tensors(problem)
-        if solver.max_iterations <= 6:  # Sooner done than traced.
-            return solver(problem, init)
         ranks = tuple(ops.ndim(x) for x in problem[:4])
         return compiled(solver, ranks)(problem, init)
 

@@ -15,6 +15,7 @@ SOURCES = {"mnist5k": 10, "optdigits": 10, "letters": 52}
 STUDENTS = {
     "same": "the teacher's network",
     "narrow": "another network, a quarter as wide",
+    "thin": "the teacher's layers, a quarter as wide",
 }
 
 
@@ -104,7 +105,8 @@ class SmallTask(Entry):
         same_classes = both_digits and (
             self.source_classes == self.target_classes
         )
-        offered = (self.student == "same", same_classes)
+        is_same = self.student == "same"
+        offered = (is_same, same_classes, not is_same)
         return tuple(x for x, has in zip(NEEDS, offered, strict=True) if has)
 
     @property

@@ -33,6 +33,8 @@ from keras_otreg.models.teacher import copy_of
 
 # Of each class of the target, held out to choose strengths by.
 VALIDATION = 25
+# Of the target's samples, to inherit weights on where labels are not needed.
+UNLABELLED = 500
 # Of a folder of pictures.
 PARTS = ("train", "validation", "test")
 # Layers of EfficientNet-Lite0.
@@ -68,6 +70,7 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
     network, stages = {
         "same": (networks.wide, networks.WIDE_STAGES),
         "narrow": (networks.narrow, networks.NARROW_STAGES),
+        "thin": (networks.thin, networks.WIDE_STAGES),
     }[entry.student]
     return Problem(
         teacher=_teacher(entry, settings, folder),
@@ -78,6 +81,7 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         test=test,
         places=networks.places(stages),
         batches=functools.partial(_with_unlabelled, entry.unlabelled),
+        unlabelled=UNLABELLED if entry.unlabelled else 0,
         settings=settings,
     )
 

@@ -1,4 +1,4 @@
-"""Parameters and operations of a network as a function of its widths."""
+"""How many parameters and operations a network of some widths has."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,8 +10,8 @@ from keras_otreg.compression.affine import ConvolvesEach, Mixes
 from keras_otreg.compression.channels import Traced, rule_of
 
 
-class Price(NamedTuple):
-    """Parameters and operations of a layer or a network.
+class Resources(NamedTuple):
+    """What a layer or a network costs.
 
     Attributes:
         parameters: Number of weights.
@@ -22,13 +22,13 @@ class Price(NamedTuple):
     parameters: int
     flops: int
 
-    def __add__(self, other: Any) -> "Price":
+    def __add__(self, other: Any) -> "Resources":
         pairs = zip(self, other, strict=True)
-        return Price(*(int(x + y) for x, y in pairs))
+        return Resources(*(int(x + y) for x, y in pairs))
 
 
-class Prices:
-    """The price of a network as a function of its widths.
+class ResourceModel:
+    """The resources of a network as a function of its widths.
 
     A layer that mixes channels costs in proportion to the product of the
     numbers of its inputs and outputs, others in proportion to one of them.
@@ -56,21 +56,21 @@ class Prices:
                 held, done = _rates(traced, call)
                 self._rates[i] = np.multiply(held, is_new), done
 
-    def of_calls(self, widths: Mapping[int, int]) -> list[Price]:
-        """The price of each call; weights count in the first that has them.
+    def of_calls(self, widths: Mapping[int, int]) -> list[Resources]:
+        """The resources of each call; weights count in the first that has them.
 
         Args:
             widths: Number of neurons of each group.
         """
-        return [Price(*map(int, x)) for x in self._found(widths)]
+        return [Resources(*map(int, x)) for x in self._found(widths)]
 
-    def __call__(self, widths: Mapping[int, int]) -> Price:
-        """The price of the whole network.
+    def __call__(self, widths: Mapping[int, int]) -> Resources:
+        """The resources of the whole network.
 
         Args:
             widths: Number of neurons of each group.
         """
-        return Price(*map(int, self._found(widths).sum(axis=0)))
+        return Resources(*map(int, self._found(widths).sum(axis=0)))
 
     def _found(self, widths):
         ins, outs = self._counts @ np.array([widths[k] for k in self._groups])
@@ -79,7 +79,7 @@ class Prices:
 
 
 def _rates(traced, call):
-    """Parameters and operations of a call for each input and output."""
+    """What a call holds and does for each input and output."""
     layer, rule = call.layer, rule_of(call.layer)
     work = _work(traced.graph, call)
     if isinstance(rule, Mixes):

@@ -1,0 +1,207 @@
+"""Compression without a student: the teacher itself, made narrower."""
+
+import csv
+import dataclasses
+import pathlib
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg.compression import Budget, Inheritance, inherit
+from keras_otreg.compression.narrowing import with_fewer_neurons
+from keras_otreg.compression.summary import summary_rows
+from keras_otreg.data import PictureFiles
+from keras_otreg.files import whole
+from keras_otreg.losses import LogitsDistillation
+from keras_otreg.models import Penalty, TransferModel
+from keras_otreg.models.teacher import copy_of
+from keras_otreg.workflows.methods import Method
+from keras_otreg.workflows.project import Project
+from keras_otreg.workflows.stages import Trained, write_table
+
+INHERITED = "inherited weights"
+TRAINED = "inherited, then trained"
+NEW = "new weights, trained"
+DISTILLED = "new weights, distilled"
+LAYERS = "layers.csv"
+# Pictures that weights are inherited on, and of whose batch the time is taken.
+SAMPLES, TIMED = 500, 32
+REPEATS = 15
+# Of the learning rate for new weights, where training starts near its end.
+RATE = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Narrowed:
+    """How a student was narrowed, and what it costs beside its teacher.
+
+    `layers` has a row for each fitted layer; `costs` has a row for each kind
+    of cost: what it is, of the teacher, and of the student.
+    """
+
+    layers: list[dict[str, Any]]
+    costs: list[tuple[str, ...]]
+
+
+def size_of(student: Any, sizes: Mapping[str, float | None]) -> Any:
+    """The argument `width` of `narrow`; `None` if there is a student.
+
+    Args:
+        student: Path of a student, or `None`.
+        sizes: Values of `width`, `parameters` and `flops`.
+
+    Raises:
+        ValueError: If there is not exactly one of all.
+    """
+    given = {k: x for k, x in sizes.items() if x is not None}
+    if len(given) + (student is not None) != 1:
+        named = {**given, **({} if student is None else {"student": student})}
+        raise ValueError(
+            "Expected a `student`, or one of `width`, `parameters` and `flops` "
+            f"to make one of the teacher. Received: {named or 'none of them'}"
+        )
+    if student is not None:
+        return None
+    return given["width"] if "width" in given else Budget(**given)
+
+
+def pictures_of(project: Project, files: PictureFiles) -> np.ndarray:
+    """Some pictures to inherit weights on; their labels are not used."""
+    rng = np.random.default_rng(project.trainer.settings.seed)
+    rows = np.sort(rng.permutation(len(files.paths))[:SAMPLES])
+    batches = project.trainer.batches(files.take(rows))
+    return np.concatenate(
+        [keras.ops.convert_to_numpy(batch) for batch, _ in batches]
+    )
+
+
+def inherited(
+    project: Project, student: Any, teacher: keras.Model, files: PictureFiles
+) -> Trained:
+    """The stage that gives a student the teacher's weights, untrained.
+
+    Args:
+        project: The project.
+        student: A network, or the argument `width` of `narrow`.
+        teacher: The teacher, a network with the student's classes.
+        files: Pictures, whose labels are not used.
+
+    Raises:
+        ValueError: If a given student has no layers to inherit.
+    """
+
+    def work():
+        begin = time.perf_counter()
+        samples = pictures_of(project, files)
+        seed = project.trainer.settings.seed
+        if isinstance(student, keras.Model):
+            found = copy_of(student)
+        else:
+            found, _ = with_fewer_neurons(teacher, student, samples, seed=seed)
+        table = inherit(found, teacher, samples, seed=seed, verbose=False)
+        write_table(project.run.folder / LAYERS, _rows(table))
+        seconds = time.perf_counter() - begin
+        predictions = project.trainer.predictions(found)
+        return Trained(found, [], 0, seconds, predictions)
+
+    return project.stage("inherited", INHERITED, work)
+
+
+def trained_stages(
+    project: Project,
+    start: keras.Model,
+    teacher: keras.Model,
+    method: Method,
+    is_same_task: bool,
+) -> dict[str, Trained]:
+    """The stages that train a narrowed student, and its controls."""
+    rate = RATE * project.trainer.settings.learning_rate
+    keras.utils.set_random_seed(project.trainer.settings.seed)
+    new = keras.models.clone_model(start)
+    found = {
+        NEW: project.train("plain", NEW, new),
+        TRAINED: project.train(
+            "inherited-trained", TRAINED, start, learning_rate=rate
+        ),
+    }
+    if is_same_task:
+        found[DISTILLED] = project.train(
+            "distilled", DISTILLED, new, lambda x: distilled(x, teacher)
+        )
+    title = f"inherited, then {method.title}"
+    found[title] = project.train(
+        "method",
+        title,
+        start,
+        lambda x: method.model(x, teacher),
+        learning_rate=rate,
+    )
+    return found
+
+
+def distilled(student: keras.Model, teacher: keras.Model) -> keras.Model:
+    """A model to train a student by the teacher's predictions."""
+    penalty = Penalty(
+        LogitsDistillation(from_logits=False),
+        at=student.layers[-1].name,
+        teacher_at=teacher.layers[-1].name,
+        weight=1.0,
+    )
+    return TransferModel(student, teacher, [penalty])
+
+
+def narrowed(
+    project: Project, teacher: keras.Model, student: keras.Model
+) -> Narrowed:
+    """The tables of a report about a narrowed student."""
+    with open(project.run.folder / LAYERS, encoding="utf-8") as file:
+        layers = list(csv.DictReader(file))
+    both = teacher, student
+    flops = [sum(r.resources.flops for r in summary_rows(x)) for x in both]
+    files = [_file_size(x) for x in both]
+    pictures = pictures_of(project, project.trainer.parts["validation"])
+    times = milliseconds(both, pictures[:TIMED])
+    costs = [
+        ("weights", *(f"{x.count_params():,}" for x in both)),
+        ("operations for a picture", *(f"{x:,}" for x in flops)),
+        ("size of the file", *(f"{x / 1e6:.2f} MB" for x in files)),
+        ("time for a picture", *(f"{x:.2f} ms" for x in times)),
+    ]
+    return Narrowed(layers, costs)
+
+
+def milliseconds(models: Any, pictures: np.ndarray) -> list[float]:
+    """Median time of each network for a picture of a batch, run in turn."""
+    times: list[list[float]] = [[] for _ in models]
+    for model in models:
+        model.predict_on_batch(pictures)
+    for _ in range(REPEATS):
+        for model, own in zip(models, times, strict=True):
+            begin = time.perf_counter()
+            model.predict_on_batch(pictures)
+            own.append(time.perf_counter() - begin)
+    return [1000.0 * statistics.median(x) / len(pictures) for x in times]
+
+
+def _file_size(model):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.keras"
+        with whole(path) as unfinished:
+            copy_of(model).save(unfinished)
+        return path.stat().st_size
+
+
+def _rows(table: Inheritance) -> list[dict[str, Any]]:
+    return [
+        {
+            "layer": fit.path,
+            "neurons": f"{len(fit.neurons)} of {fit.of}",
+            "variance explained": f"{fit.explained:.3f}",
+        }
+        for fit in table.values()
+    ]
