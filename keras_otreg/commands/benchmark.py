@@ -10,9 +10,9 @@ def add(commands: Any) -> None:
     """Add the command to those of a parser."""
     benchmark = commands.add_parser(
         "benchmark",
-        help="compare methods by one protocol for all",
-        description="Compares ways of learning from few labels, on this "
-        'machine. Needs pip install "keras-otreg[benchmark]".',
+        help="compare methods by one protocol",
+        description="Compares methods of learning from few labels. "
+        'Needs pip install "keras-otreg[benchmark]".',
     )
     kinds = benchmark.add_subparsers(required=True, metavar="kind")
     _add_accuracy(kinds)
@@ -23,10 +23,9 @@ def _add_accuracy(kinds):
         kinds,
         "accuracy",
         _run,
-        "ways of learning from few labels, by one protocol for all",
+        "compare methods of learning from few labels",
         "Trains networks by many methods on tasks with few labels and compares "
-        "their accuracy. What is finished is not done again: start the same "
-        "command once more after an interruption.",
+        "their accuracy. The same command resumes an interrupted run.",
     )
     text = "a YAML file of tasks and methods"
     options.add(parser, "--tasks", "FILE", text, shown="the packaged one")
@@ -36,7 +35,7 @@ def _add_accuracy(kinds):
         "--quick",
         action="store_true",
         help="take less than five minutes: some of the tasks, 2 seeds, short "
-        "trainings, and nothing chosen",
+        "trainings, and no choice of strengths",
     )
     options.add(
         *(parser, "--seeds", "N", "how many draws of labels to report"),
@@ -54,7 +53,7 @@ def _add_accuracy(kinds):
     text = "run nothing; write what is in --out into this Markdown page"
     options.add(parser, "--page", "FILE", text, shown="")
     options.add_common(
-        parser, "the first draw", seed=None, default="as in the file"
+        parser, "the first draw of labels", seed=None, default="as in the file"
     )
 
 

@@ -11,10 +11,10 @@ def add(commands: Any) -> None:
         commands,
         "compare",
         _run,
-        "which layer of one network is like which of another",
+        "measure how similar the layers of two networks are",
         "Compares the layers of two networks on pictures, by the transport "
-        "between their neurons, by CKA, and by the share of neurons that have "
-        "changed places; suggests where a penalty could act. With --out, also "
+        "between their neurons, by CKA, and by the share of permuted "
+        "neurons; suggests layers for a penalty. With --out, also "
         "as heat maps and a table. "
         'Needs pip install "keras-otreg[pictures]".',
     )
@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
     text = "folder for the heat maps and the table"
     options.add(parser, "--out", "DIR", text)
     number = options.whole_number(2, 10**5)
-    text = "pictures to see the layers on, at most"
+    text = "pictures to compare the layers on, at most"
     options.add(parser, "--pictures", "N", text, number, 128)
     text = "layers of each network, at most"
     options.add(parser, "--layers", "N", text, number, 8)

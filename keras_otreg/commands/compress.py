@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
         commands,
         "compress",
         _run,
-        "make a small network of a large one",
+        "make a small network from a large one",
         "Makes a network narrower, gives it weights with which it computes "
         "almost the same, trains it on your pictures, compares it with the "
         "same network trained from new weights, and keeps what is best in "
@@ -35,8 +35,8 @@ def add(commands: Any) -> None:
     options.add_places(
         parser,
         "a layer of the student where the method acts, and the teacher's "
-        "that belongs to it, may be repeated (default: the ends of up to three "
-        "blocks and the layers before the heads; `keras-otreg compare` "
+        "layer to compare it with; may be repeated (default: the ends of up to "
+        "three blocks and the layers before the heads; `keras-otreg compare` "
         "suggests others)",
         paired=True,
     )

@@ -13,8 +13,8 @@ def add(commands: Any) -> None:
         _run,
         "learn real digits from few labels, and compare methods",
         "Trains a network on MNIST's digits and transfers it to those of "
-        "another scanner, with two labels a class: with optimal transport, "
-        "and with what one would do otherwise. Or, with --joint, learns "
+        "another scanner, with two labels a class, by optimal transport "
+        "and by the usual methods. Or, with --joint, learns "
         "MNIST's digits from five labels a class beside printed letters. "
         'Needs pip install "keras-otreg[demo]".',
     )
@@ -36,9 +36,7 @@ def add(commands: Any) -> None:
     )
     text = "folder for the model, the table and the pictures"
     options.add(parser, "--out", "DIR", text, default="otreg-demo")
-    options.add_common(
-        parser, "the first draw; the same gives the same numbers"
-    )
+    options.add_common(parser, "the first draw of labels")
 
 
 def _run(given):

@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
         _run,
         "test a trained model on a folder of pictures",
         "Tests a model.keras that finetune, compress, joint or tune has "
-        "written on pictures of its classes, which are read as in the "
+        "written on pictures of its classes, preprocessed as in "
         "training. With --out, also as a page with the confusion matrix and "
         "the most confident mistakes.",
     )

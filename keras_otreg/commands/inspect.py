@@ -12,13 +12,13 @@ def add(commands: Any) -> None:
         commands,
         "inspect",
         _run,
-        "the layers of a network that a penalty can name",
+        "list the layers of a network that a penalty can name",
         "Prints the path of each layer of a network that can be captured, "
         "also inside nested models, with the shape of what it returns. With "
         "--quiet only that, separated by tabs.",
     )
     options.add(parser, "model", "MODEL.keras", "a .keras file")
-    options.add_common(parser, "nothing here: all is as in the file")
+    options.add_common(parser, options.NO_SEED)
 
 
 def _run(given):
@@ -43,9 +43,9 @@ def _run(given):
         # No command trains it, and which head is meant is not known.
         return
     console.print(
-        f"A penalty on what the head sees: --at {place_of(model)}\n"
+        f"The layer before the head: --at {place_of(model)}\n"
         "finetune and tune put a new head behind "
-        f"{features_of(model)}; what comes after it cannot be named there.",
+        f"{features_of(model)}: --at cannot name the layers after it.",
         highlight=False,
         soft_wrap=True,
     )

@@ -11,14 +11,14 @@ def add(commands: Any) -> None:
         commands,
         "joint",
         _run,
-        "learn few pictures beside many of other classes",
+        "fine-tune on pictures beside a larger set of other classes",
         "Fine-tunes a network on your pictures while a second head learns a "
         "larger set with other classes, tied to the first one by optimal "
         "transport between the two label sets. Compares it with plain "
         f"fine-tuning, and keeps what is best in validation. {options.TRAINS}",
     )
     options.add(parser, "target", "TARGET", options.PICTURES)
-    text = "a folder like it, of other classes; of parts, train counts"
+    text = "a folder of the same kind, of other classes; only train is used"
     options.add(parser, "source", "SOURCE", text)
     options.add_teacher(parser)
     number = options.number_above_zero

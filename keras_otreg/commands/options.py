@@ -11,17 +11,17 @@ from keras_otreg.workflows.settings import OF_WEIGHTS, TITLES, Settings
 
 PICTURES = (
     "pictures as train/<class>/, validation/<class>/ and test/<class>/, or as "
-    "<class>/: what is missing is set aside"
+    "<class>/; missing parts are split off the training pictures"
 )
 # What every command that trains says of itself.
 TRAINS = (
     "Writes model.keras (a plain Keras model), classes.json, history.csv and "
-    "report.html. Started again, it goes on where it was stopped. Needs "
+    "report.html. The same command resumes an interrupted run. Needs "
     'pip install "keras-otreg[pictures]".'
 )
 MODEL = "a model.keras, or the folder that it is in"
 MIDDLE = "the middle of what the library searches"
-NO_SEED = "nothing here: nothing is drawn at random"
+NO_SEED = "nothing: this command draws no random numbers"
 
 
 def command(
@@ -95,9 +95,13 @@ SETTINGS: dict[str, tuple[str, Any, str]] = {
         "height and width of pictures, in pixels, where the network takes any",
     ),
     "epochs": ("N", MANY, "passes over the pictures, at most"),
-    "patience": ("N", MANY, "epochs without progress in validation"),
+    "patience": (
+        "N",
+        MANY,
+        "epochs without progress in validation until training stops",
+    ),
     "batch_size": ("N", MANY, "pictures in a batch"),
-    "learning_rate": ("R", number_above_zero, "of Adam"),
+    "learning_rate": ("R", number_above_zero, "learning rate of Adam"),
 }
 
 
@@ -162,7 +166,7 @@ def add_method(
 
 def add_common(
     parser: argparse.ArgumentParser,
-    of: str = "all that is drawn at random",
+    of: str = "all random numbers",
     *,
     seed: int | None = 0,
     default: str = "0",
@@ -170,16 +174,16 @@ def add_common(
     """Add --seed, --quiet and --debug, which every command takes."""
     common: Any = parser.add_argument_group("options of every command")
     number = whole_number(0, 2**31 - 1)
-    add(common, "--seed", "S", f"of {of}", number, seed, default)
+    add(common, "--seed", "S", f"seed of {of}", number, seed, default)
     common.add_argument(
         "--quiet",
         action="store_true",
-        help="show neither progress nor what is in the files anyway",
+        help="show neither progress nor the results that are in the files",
     )
     common.add_argument(
         "--debug",
         action="store_true",
-        help="show where in the program an error arose",
+        help="show the traceback of an error",
     )
 
 

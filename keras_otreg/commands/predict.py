@@ -17,11 +17,11 @@ def add(commands: Any) -> None:
         _run,
         "name the classes of pictures",
         "Classifies pictures with a model.keras that finetune, compress, "
-        "joint or tune has written, which are read as in the training. Prints "
-        "the most probable classes of each.",
+        "joint or tune has written, preprocessed as in training. Prints the "
+        "most probable classes of each.",
     )
     options.add(parser, "model", "MODEL", options.MODEL)
-    text = "pictures, or folders that are searched for them"
+    text = "pictures, or folders with pictures at any depth"
     options.add(parser, "pictures", "PICTURES", text, nargs="+")
     parser.add_argument(
         "--csv",

@@ -275,7 +275,7 @@ def _table(found):
     """For each class its pictures, and the most frequent mistake."""
     names, count = found.class_names, len(found.rows)
     table = rich.table.Table(
-        *("class", "pictures", "correct", "most often taken for"),
+        *("class", "pictures", "correct", "most often predicted as"),
         title=f"Accuracy {found.accuracy:.3f} ({round(found.accuracy * count)} "
         f"of {count} pictures)",
     )

@@ -269,13 +269,12 @@ def comparison(found: McNemar, method: str, plain: str) -> str:
         return f"{counts}: the same ones."
     if found.verdict == "open":
         return (
-            f"{counts}. The difference is within chance "
-            f"(p = {found.p_value:.2g})."
+            f"{counts}. They differ in {differ}: the difference is within "
+            f"chance (McNemar's test, p = {found.p_value:.2g})."
         )
     return (
-        f"{counts}: {found.verdict} by more than chance (of the {differ} in "
-        f"which they differ, {max(found.only)} go one way; p = "
-        f"{found.p_value:.2g})."
+        f"{counts}. They differ in {differ}: {found.verdict} by more than "
+        f"chance (McNemar's test, p = {found.p_value:.2g})."
     )
 
 
