@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Transport in five minutes
 #
-# Optimal transport moves one set of points onto another at the least cost. Here
-# the points are neurons. We look at a plan, at what `epsilon` does to it, and
-# at why the order of neurons does not matter.
+# Optimal transport moves one set of points onto another at the least cost.
+# Here the points are neurons. We look at a plan, at what `epsilon` does to it,
+# and at why the order of neurons does not matter.
 
 # %%
 import keras
@@ -30,9 +30,8 @@ weights = np.full(12, 1 / 12)
 
 # %% [markdown]
 # A plan `P[i, j]` says how much of `i` goes to `j`. Its rows sum to `1 / 12`,
-# the weight of each point, and so do its columns: all that is there is moved,
-# and no place gets more than its share. `Sinkhorn` finds the plan that
-# minimises `<P, C> + epsilon * KL(P | a b^T)`.
+# the weight of each point, and so do its columns. `Sinkhorn` finds the plan
+# that minimises `<P, C> + epsilon * KL(P | a b^T)`.
 
 # %%
 figure, panels = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
@@ -55,14 +54,14 @@ for axes, epsilon in zip(panels, (0.01, 0.5, 100.0), strict=True):
 
 # %% [markdown]
 # A small `epsilon` gives a matching: entropy near 0, and the least cost. A
-# large one gives every point to every place alike: entropy near 1, and a plan
-# that says nothing. The losses measure `epsilon` relative to the mean cost, so
-# that its meaning does not depend on the network.
+# large one gives a uniform plan, of entropy near 1, which contains no
+# information. The losses measure `epsilon` relative to the mean cost, so that
+# its meaning does not depend on the network.
 #
 # ## A neuron is a function
 #
-# Take a small network for 8 x 8 digits. On a batch of 256 pictures, each of its
-# 32 hidden neurons is a vector of 256 activations: a point.
+# Take a small network for 8 x 8 digits. On a batch of 256 pictures, each of
+# its 32 hidden neurons is a vector of 256 activations: a point.
 
 # %%
 pixels, labels = load_digits(return_X_y=True)
@@ -100,8 +99,8 @@ print("largest difference of the answers:", difference)
 print("L2 of the weights:", np.square(kernel - kernel[:, order]).sum().round(1))
 
 # %% [markdown]
-# Weights compared one by one are far apart, as are neurons compared one by one:
-# the identity plan. Transport sees that nothing has changed, and its plan *is*
+# Weights compared one by one are far apart, and so are neurons compared one by
+# one (the identity plan). The cost of transport is near 0, and its plan *is*
 # the permutation.
 
 # %%
@@ -117,8 +116,7 @@ print(f"permutation found: {right.all()}, for {active.sum()} active neurons")
 otreg.plots.plan({"teacher to shuffled copy": P})
 
 # %% [markdown]
-# That is what `otreg.losses.RepresentationTransport` adds to the loss of a
-# task: the cost of moving the teacher's neurons onto the student's. The student
-# may order its neurons as it likes, and have fewer of them, as long as what
-# they know together stays. Next: [fine-tune your
+# `otreg.losses.RepresentationTransport` adds this cost to the loss of a task:
+# the cost of moving the teacher's neurons onto the student's. The student may
+# have its neurons in another order, and fewer of them. Next: [fine-tune your
 # pictures](02_fine_tune_your_pictures.py).

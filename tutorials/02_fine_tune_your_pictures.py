@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Fine-tune your pictures
 #
-# From a folder of pictures and a network that knows ImageNet to a model of your
-# own, with five labelled pictures of each class.
+# Fine-tune a network with ImageNet weights on a folder of pictures, with five
+# labelled pictures of each class.
 
 # %%
 import pathlib
@@ -19,8 +19,8 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## A folder for each class
 #
-# With pictures of your own you have such a folder already. Here we write one,
-# of handwritten digits.
+# Your own pictures are in such a folder. Here we write one, of handwritten
+# digits.
 
 # %%
 root = pathlib.Path(tempfile.mkdtemp())
@@ -34,8 +34,8 @@ for part, data in parts:
 print(*sorted(p.relative_to(root) for p in root.glob("t*/*"))[:3], "...")
 
 # %% [markdown]
-# `image_folder` reads it, leaves out what is not a picture, and names that in a
-# warning. `few_shot` keeps five of each class for training; the rest is for
+# `image_folder` reads it, leaves out what is not a picture, and names that in
+# a warning. `few_shot` keeps five of each class for training; the rest is for
 # validation.
 
 # %%
@@ -80,8 +80,8 @@ def compiled(model, rate):
 # %% [markdown]
 # ## Head first
 #
-# A head of random weights would send random gradients into all that the network
-# knows. Train it alone first; that is also what every method has to beat.
+# A head with random weights would send random gradients into the pretrained
+# layers. Train it alone first; this is also the baseline of every method.
 
 # %%
 student = new_student()
@@ -92,13 +92,12 @@ _, frozen = student.evaluate(test, verbose=0)
 start = student.get_weights()
 
 # %% [markdown]
-# ## Then everything, held by the penalty
+# ## Then all layers, with the penalty
 #
 # `TransferModel` makes a frozen copy of the student as it is now, the teacher.
 # `avg_pool` is the last layer before the head;
-# `otreg.features.summary(student)` prints all that can be named. Batch
-# normalisation stays frozen, because batches of a few pictures say little about
-# statistics.
+# `otreg.features.summary(student)` prints all paths. Batch normalisation stays
+# frozen, because small batches give poor statistics.
 
 # %%
 accuracy, shift = {"frozen features": frozen}, {"frozen features": 0.0}
@@ -125,18 +124,18 @@ for name in accuracy:
 
 # %% [markdown]
 # At weight 0 the penalty is only logged: it shows how far plain fine-tuning
-# moves the features. With transport they move less, by the measure that the
-# penalty itself makes small. In this one draw that does not help: plain
-# fine-tuning is ahead. We chose this data and this loss after a first try, on
-# textures, where all three were right on every picture and
-# `RepresentationTransport` moved the features further than plain fine-tuning.
+# moves the features. With transport they move less, as measured by the penalty
+# itself. In this one draw that does not help: plain fine-tuning is ahead. We
+# chose this data and this loss after a first try on textures, where all three
+# classified every picture correctly and `RepresentationTransport` moved the
+# features further than plain fine-tuning.
 #
 # **Which of the three is best depends on the data.** Choose by the accuracy on
 # validation data, never by the loss, which contains the penalty.
 #
-# ## Keep it
+# ## Save it
 #
-# What was trained is a plain Keras model. It loads without this library.
+# The student is a plain Keras model. It loads without this library.
 
 # %%
 student.save(root / "fine_tuned.keras")

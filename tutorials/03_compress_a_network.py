@@ -2,8 +2,8 @@
 # # Compress a network
 #
 # A large teacher, a small student of another architecture, a hundred labels,
-# and pictures without labels. Nothing pairs their layers neuron by neuron;
-# transport does not need it.
+# and pictures without labels. Transport compares their layers although their
+# widths differ.
 
 # %%
 import keras
@@ -50,8 +50,8 @@ print(f"teacher: {teacher.count_params()} weights, accuracy {best:.3f}")
 # %% [markdown]
 # ## The student
 #
-# Two convolutions with larger windows, a quarter as wide. It gets ten labels of
-# each digit; the other 3900 pictures come without.
+# Two convolutions with larger windows, a quarter as wide. It gets ten labels
+# of each digit; the other 3900 pictures come without.
 
 # %%
 few, others = otreg.data.few_shot(x, y, per_class=10, seed=0)
@@ -62,11 +62,11 @@ otreg.features.summary(student)
 # %% [markdown]
 # ## Two ways to train it
 #
-# `at_each` puts the loss at several layers: a mapping from the student's layers
-# to the teacher's. `TransportAlignment` asks that neurons be correlated, up to
-# sign and scale, which a narrower layer can follow. `with_unlabelled` lets the
-# pictures without labels feed the penalties; both ways make the same number of
-# steps.
+# `at_each` puts the loss at several layers: a mapping from the student's
+# layers to the teacher's. `TransportAlignment` asks that neurons be
+# correlated, up to sign and scale, which a narrower layer can follow.
+# `with_unlabelled` lets the pictures without labels feed the penalties; both
+# ways make the same number of steps.
 
 # %%
 places = {"stage1": "stage1", "stage2": "stage3", "features": "features"}
@@ -94,8 +94,8 @@ print(f"The student is {smaller:.0f} times as small.")
 
 # %% [markdown]
 # The same student, the same labels, the same number of steps. It remains below
-# the teacher, which had all 4000 labels and many times the weights. This is one
-# seed; [Results](../docs/pages/results.md) has five of them.
+# the teacher, which had all 4000 labels and many times the weights. This is
+# one seed; [Results](../docs/pages/results.md) has five of them.
 #
 # ## Which neurons are matched
 #
@@ -115,8 +115,8 @@ otreg.plots.plan({"128 teacher neurons to 32": P})
 
 # %% [markdown]
 # About four teacher neurons share one of the student. The values of all three
-# layers have fallen: the small network answers to pictures as the large one
-# does.
+# layers have fallen: the activations of the two networks have become more
+# similar.
 #
 # The student is `model.student`, a plain Keras model;
 # `model.student.save(path)` keeps it. If pictures are the same in each epoch,

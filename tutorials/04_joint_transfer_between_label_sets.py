@@ -2,8 +2,8 @@
 # # Joint transfer between label sets
 #
 # Fifty labelled handwritten digits, and thousands of printed letters. No class
-# is in both sets, but an O looks like a 0. One network learns both tasks, and a
-# transport loss ties what its two heads say.
+# is in both sets, but an O looks like a 0. One network learns both tasks, and
+# a transport loss links the predictions of its two heads.
 
 # %%
 import keras
@@ -22,7 +22,7 @@ print(f"{len(source.y)} letters, {len(few.y)} digits, {len(test.y)} to test on")
 # %% [markdown]
 # ## A network with two heads
 #
-# The student has the digits' head. The source task brings the letters' own.
+# The student has a head for digits. The source task adds one for letters.
 
 # %%
 layers = keras.layers
@@ -72,7 +72,7 @@ for digit in range(10):
     print(digit, "is nearest to", *(letters[k] for k in nearest))
 
 # %% [markdown]
-# Nobody told the network what a digit is: it has seen letters only.
+# The network was trained on letters only.
 #
 # ## Train both
 #
@@ -118,7 +118,7 @@ for name, model in models.items():
 # the target alone, and the effect of the transport term within the noise: a
 # random cost does as well there.
 #
-# ## What leans on what
+# ## The plan between the classes
 #
 # For each test digit there is a plan from what the letters' head says of it to
 # what the digits' head says. Their mean:
@@ -132,5 +132,5 @@ print("sum of the plan:", P.sum().round(3), "of shape", P.shape)
 otreg.plots.class_plan(P, letters, [*"0123456789"])
 
 # %% [markdown]
-# Each row is a digit, and its dark cells are the letters that it leans on.
+# Each row is a digit, and its dark cells are the letters it is matched with.
 # `model.student` is the network for digits, to be saved as any Keras model.

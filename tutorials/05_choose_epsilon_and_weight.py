@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Choose epsilon and weight
 #
-# Two numbers decide what a transport penalty does: `epsilon` says how sharp the
-# plan is, `weight` how strongly it pulls. Look at the first before training,
-# and choose the second by the accuracy on validation data.
+# Two numbers decide what a transport penalty does: `epsilon` says how sharp
+# the plan is, `weight` how strongly it pulls. Look at the first before
+# training, and choose the second by the accuracy on validation data.
 
 # %%
 import keras

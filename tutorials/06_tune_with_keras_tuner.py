@@ -22,8 +22,8 @@ pixels = (pixels / 16.0).astype("float32")
 # %% [markdown]
 # ## A network to start from
 #
-# It has learnt to tell small digits from large ones (below five or not), from a
-# thousand pictures. The new task is which digit it is, with three labels of
+# It has learnt to tell small digits from large ones (below five or not), from
+# a thousand pictures. The new task is which digit it is, with three labels of
 # each.
 
 # %%
@@ -44,11 +44,11 @@ validation = others.x[:300], others.y[:300]
 test = others.x[300:], others.y[300:]
 
 # %% [markdown]
-# ## What is searched
+# ## The search space
 #
 # `build_student` starts each trial from the same file. `transport_space`
-# searches the layer and the weight; what is given as one value, as `epsilon`
-# here, is fixed. The learning rate is a choice like any other.
+# searches the layer and the weight; an argument that is one value, as
+# `epsilon` here, is fixed. The learning rate is searched too.
 
 
 # %%
@@ -79,11 +79,11 @@ hypermodel = otreg.tuning.TransferHyperModel(
 )
 
 # %% [markdown]
-# ## What is optimised
+# ## The objective
 #
-# Never `val_loss`: it contains the penalty. Accuracy has many ties on few
-# pictures, so take the loss of the task, compiled as a metric. `objective`
-# knows that less of it is better.
+# Do not optimise `val_loss`: it contains the penalty. Accuracy has many ties
+# on few pictures, so take the loss of the task, compiled as a metric.
+# `objective` knows that it is to be minimised.
 
 # %%
 objective = otreg.tuning.objective("val_sparse_categorical_crossentropy")
@@ -117,7 +117,7 @@ best.student.save(folder / "fine_tuned.keras")
 print(sorted(path.name for path in folder.glob("*.keras")))
 
 # %% [markdown]
-# The program, started again with the same `directory`, goes on where it was
-# stopped. For folders of pictures, `python -m keras_otreg tune` does all of
+# Started again with the same `directory`, the program resumes the search. For
+# folders of pictures, `python -m keras_otreg tune` does all of
 # this; [Tuning](../docs/pages/tuning.md) has the details, also for several
 # workers.

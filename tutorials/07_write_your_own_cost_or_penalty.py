@@ -2,7 +2,7 @@
 # # Write your own cost or penalty
 #
 # A cost is a function of two sets of points. A penalty is any Keras loss of
-# (teacher, student) activations. Neither needs anything of this library.
+# (teacher, student) activations. Neither has to import this library.
 
 # %%
 import pathlib
@@ -54,7 +54,7 @@ teacher.fit(pixels[:1400], labels[:1400], epochs=20, verbose=0)
 # %%
 @keras.saving.register_keras_serializable(package="tutorial")
 def silence(x, y, weights):
-    # From what size on a neuron answers at all.
+    # Activations above it count as not silent.
     means = [ops.mean(ops.abs(z) @ weights[:, None]) for z in (x, y)]
     size = 0.1 * sum(means) / ops.sum(weights) + 1e-6
     return otreg.ot.costs.cosine(
@@ -81,8 +81,9 @@ model = train(penalty)
 # cost with arguments, or one that several devices add up, is a subclass of
 # `otreg.ot.costs.Cost`.
 #
-# The value falls: the student's neurons come to be silent where the teacher's
-# are. The model can be saved with its cost, and trained on after loading.
+# The value falls: the student's neurons become silent on the same pictures as
+# the teacher's. The model is saved with its cost, and training can resume
+# after loading.
 
 # %%
 path = pathlib.Path(tempfile.mkdtemp()) / "model.keras"
@@ -96,9 +97,9 @@ print("the same after loading:", np.allclose(before, after, atol=1e-5))
 # ## A penalty
 #
 # `call` returns a value for each sample, so that `sample_weight` works. This
-# one asks that the student find the same pictures alike as the teacher does:
-# the matrices of cosines between samples should agree (as in
-# similarity-preserving distillation; Tung and Mori, 2019). Widths may differ.
+# one compares the similarities of pictures in student and teacher: the
+# matrices of cosines between samples should agree (as in similarity-preserving
+# distillation; Tung and Mori, 2019). Widths may differ.
 
 
 # %%
@@ -125,7 +126,7 @@ model = train(otreg.Penalty(loss, at="features", weight=10.0))
 #
 # Whatever you write, check that it is zero where teacher and student agree,
 # that its gradient is finite there (a bare `sqrt` is not), and whether the
-# order of neurons matters. `SamePicturesAlike` does not see it:
+# order of neurons matters. For `SamePicturesAlike` it does not:
 
 # %%
 x = keras.random.normal((6, 4), seed=1)

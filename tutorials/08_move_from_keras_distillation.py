@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Move from keras.distillation
 #
-# Keras has a `Distiller`. The losses of this library work inside it, its losses
-# have a counterpart here, and `TransferModel` does what it cannot.
+# Keras has a `Distiller`. The losses of this library work inside it, its
+# losses have counterparts here, and `TransferModel` also uses `sample_weight`,
+# cached teachers and unlabelled samples.
 
 # %%
 import keras
@@ -67,7 +68,7 @@ print("logs:", *sorted(history.history))
 # | `student_loss_weight=0.5` | 1: the loss of the task is not scaled |
 # | `distillation_loss_weights` | `weight` of each penalty |
 #
-# A weight of 1 for both is the half and half of above, but for the learning
+# A weight of 1 for both is the same as 0.5 for both, except for the learning
 # rate.
 
 # %%
@@ -80,10 +81,10 @@ print("logs:", *sorted(history.history))
 print(model.evaluate(*test, verbose=0, return_dict=True))
 
 # %% [markdown]
-# ## Samples that do not count
+# ## Sample weights
 #
-# Give all eights a weight of 0. Does a network that never had to learn them say
-# "eight"? In Keras 3.15 the Distiller does not look at `sample_weight`.
+# Give all eights a weight of 0. Does the network still predict "eight"? In
+# Keras 3.15 the Distiller ignores `sample_weight`.
 
 # %%
 weights = np.where(train[1] == 8, 0.0, 1.0)
@@ -102,8 +103,8 @@ print("TransferModel:", eights(model))
 # %% [markdown]
 # ## Layers of unequal width
 #
-# A mean squared error between 128 and 16 features is not defined. Transport is,
-# as a loss in the Distiller too:
+# A mean squared error between 128 and 16 features is not defined. Transport
+# is, as a loss in the Distiller too:
 
 # %%
 feature = keras.distillation.FeatureDistillation(

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Time series
 #
-# Nothing here is about pictures. A layer is a set of neurons whatever it reads:
-# this time, the vibration of machines. A network that knows many recordings of
-# one machine learns the faults of another, which turns at another speed and is
-# noisier, from three recordings of each.
+# The penalties work on any data; here they are vibrations of machines. A
+# network that was trained on many recordings of one machine learns the faults
+# of another, which turns at another speed and is noisier, from three
+# recordings of each.
 
 # %%
 import keras
@@ -113,11 +113,10 @@ gain = scores["plain fine-tuning"] - scores["from scratch"]
 print(f"The first machine's network is worth {gain:+.3f}.")
 
 # %% [markdown]
-# What is known of the first machine helps with the second. How much a penalty
-# adds is printed above for this one draw; the weights were not tuned, and
-# [How to choose](../docs/pages/how_to_choose.md) says where to begin. A table
-# of numbers is no different: `keras.Input((columns,))`, dense layers, and a
-# penalty at the last of them.
+# Training on the first machine helps with the second. The effect of a penalty
+# is printed above for this one draw; the weights were not tuned, and [How to
+# choose](../docs/pages/how_to_choose.md) says where to begin. For tables use
+# `keras.Input((columns,))`, dense layers, and a penalty at the last of them.
 #
 # ## Did the neurons move?
 

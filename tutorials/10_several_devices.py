@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Several devices
 #
-# `TransferModel` trains under `tf.distribute` as any Keras model does: build it
-# in the scope of a strategy. Here one processor plays two devices, so that you
-# can try it anywhere.
+# `TransferModel` trains under `tf.distribute` as any Keras model does: build
+# it in the scope of a strategy. Here one processor plays two devices, so that
+# you can try it anywhere.
 
 # %%
 import pathlib
@@ -26,7 +26,8 @@ print("replicas:", strategy.num_replicas_in_sync)
 # %% [markdown]
 # ## Build and compile in the scope
 #
-# Everything that makes variables: student, teacher, wrapper, optimizer.
+# Create everything that has variables there: student, teacher, wrapper,
+# optimizer.
 
 # %%
 pixels, labels = load_digits(return_X_y=True)
@@ -76,15 +77,15 @@ for key, gap in gaps.items():
     print(f"{key} differs by {gap:.1e}")
 
 # %% [markdown]
-# The two agree up to rounding, and so does the penalty: the replicas add up the
-# costs of their parts of the batch, and all solve one problem, that of the 64
-# pictures. `RepresentationTransport(across_replicas=False)` keeps them apart:
-# nothing is sent, and each makes a plan of its own from its 32 pictures. See
-# [scaling out](../docs/pages/scaling_out.md).
+# The two agree up to rounding, and so does the penalty: the replicas add up
+# the costs of their parts of the batch, and all solve one problem, that of the
+# 64 pictures. `RepresentationTransport(across_replicas=False)` keeps them
+# apart: nothing is sent, and each makes a plan of its own from its 32
+# pictures. See [scaling out](../docs/pages/scaling_out.md).
 #
 # ## Save
 #
-# The student is a plain model, whatever trained it.
+# The student is a plain Keras model.
 
 # %%
 path = pathlib.Path(tempfile.mkdtemp()) / "from_two_devices.keras"

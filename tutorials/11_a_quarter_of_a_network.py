@@ -1,10 +1,9 @@
 # %% [markdown]
 # # A quarter of a network, without labels
 #
-# A trained network, and five hundred pictures like those it was trained on. No
-# labels. `otreg.narrow` makes a network of the same layers with a quarter of
-# the neurons, and gives it weights with which it does most of what the large
-# one does before any training.
+# From a trained network and five hundred unlabelled pictures, `otreg.narrow`
+# makes a network of the same layers with a quarter of the neurons. Its weights
+# are fitted to the activations of the large network, before any training.
 
 # %%
 import os
@@ -59,9 +58,9 @@ otreg.compression.summary(teacher)
 # %% [markdown]
 # ## A quarter of the neurons
 #
-# First the neurons are chosen onto which the others are moved most cheaply.
-# Then each layer is fitted by least squares, so that what was said by the
-# neurons that left is said by those that stay. The table tells how well.
+# First, transport chooses the neurons that stay: those onto which the others
+# are moved at the least cost. Then each layer is fitted by least squares to
+# the activations of the large network. The table shows how well.
 
 # %%
 unlabelled = x[:500]
@@ -71,8 +70,8 @@ print(f"student: {student.count_params():,} weights, {accuracy(student):.3f}")
 # %% [markdown]
 # ## What each step brings
 #
-# Without samples the weights are new, and the network guesses. With a very
-# strong `ridge` there is no fit: only the choice of neurons, and the plan
+# Without samples the weights are new, and predictions are at chance. With a
+# very strong `ridge` there is no fit, only the choice of neurons and the plan
 # between them.
 
 # %%
@@ -89,8 +88,8 @@ for name, settings in {
 # ## A few labels on top
 #
 # Train the student as any other model, with a tenth of the usual rate: it
-# starts near the goal. With ten labels per class the same network is much worse
-# if it starts from new weights.
+# starts near the optimum. With ten labels per class, the same network is much
+# worse from new weights.
 
 # %%
 few, _ = otreg.data.few_shot(x, y, per_class=10, seed=0)
@@ -105,8 +104,7 @@ for name, model, rate in (
 # %% [markdown]
 # ## A plain Keras model
 #
-# It loads without this library, and its file is smaller by what the summary
-# says.
+# It loads without this library, and its file is smaller.
 
 # %%
 for name, model in (("teacher", teacher), ("student", student)):
