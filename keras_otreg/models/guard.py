@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ SPOILT = (
     "The step was compiled and has changed the weights: load those of an "
     "earlier epoch. With `on_nonfinite='rollback'` it would be undone. "
 )
+# Of `tf.debugging.Assert`, with the tensors behind its words.
+ASSERTION = re.compile(r"assertion failed: \[(Expected .*?)\] (.*)")
 
 
 class Guard:
@@ -106,6 +109,7 @@ class Guard:
             # After any other error the variables may be in no state.
             if isinstance(error, Stopped) or engine.is_graph_error(error):
                 self.report(model, error)
+            _raise_assertion(error)
             # JAX asks for a batch before Keras has a word to say.
             checks.some_batches(not isinstance(error, StopIteration))
             raise
@@ -199,6 +203,16 @@ def _changed_by_forward_pass(model):
         # Others are for all replicas: those look after themselves.
         and variable.aggregation == "none"
     ]
+
+
+def _raise_assertion(error):
+    """Raise what an assertion in the graph of a data set says, without a trace.
+
+    Only the wording depends on the text: the error is raised in any case.
+    """
+    found = ASSERTION.search(str(error))
+    if found:
+        raise ValueError(" ".join(found.groups())) from error
 
 
 class _Watch(keras.callbacks.Callback):

@@ -272,12 +272,11 @@ def test_batches_of_other_lengths_are_refused_in_training(make_pooling_model):
         r"padded_shapes.*\[5 3\].*\[6 3\]"
     )
     data = with_unlabelled(labelled, sequences([4, 6]))
-    refused = tf.errors.InvalidArgumentError
-    with pytest.raises(refused, match=message):
+    with pytest.raises(ValueError, match=message):
         make_pooling_model().fit(data, verbose=0)
     task = otreg.SourceTask(keras.layers.Dense(2), "features", "mse")
     data = paired(labelled, labelled.skip(1))
-    with pytest.raises(refused, match="Expected target and source inputs"):
+    with pytest.raises(ValueError, match="Expected target and source inputs"):
         make_pooling_model(task).fit(data, verbose=0)
 
 
