@@ -47,14 +47,14 @@ Each command has a --help of its own, and --seed, --quiet and --debug."""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help with lines as they are written, and each command in one."""
+    """Formatter of help that keeps lines, with one line per command."""
 
     def __init__(self, prog):
         super().__init__(prog, max_help_position=20)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Parser that says what is wrong in one line."""
+    """Parser that reports an error in one line."""
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}\n")
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(work: Callable[[], None], debug: bool = False) -> int:
-    """Do some work, say in one line what went wrong, and return an exit code.
+    """Run a function, print an error in one line, and return an exit code.
 
     Of 0, 1, 3 and 130, as in the help; with `debug` the traceback is shown.
     """
@@ -95,7 +95,7 @@ def exit_code(work: Callable[[], None], debug: bool = False) -> int:
 
 
 def _load(quiet):
-    """Import Keras, which takes seconds, now that there is work to do."""
+    """Import Keras, which takes seconds."""
     if not quiet and "keras" not in sys.modules:
         _say("loading Keras and TensorFlow ...")
     starting.import_keras()
@@ -105,7 +105,7 @@ def _load(quiet):
 
 
 def _parser(command=None):
-    """The parser of one command, which is built sooner, or of all."""
+    """The parser of one command, which is faster to build, or of all."""
     parser = _Parser(
         prog=NAME,
         description=ABOUT,

@@ -43,7 +43,7 @@ def import_keras() -> None:
 
 
 def started() -> None:
-    """From here on, Ctrl-C is an error as ever: there is work to end well."""
+    """Restore the `KeyboardInterrupt` of Ctrl-C."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

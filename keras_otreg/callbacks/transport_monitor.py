@@ -24,7 +24,7 @@ UNIFORM = 0.95
 
 
 class TransportMonitor(keras.callbacks.Callback):
-    """Log what transport does in the training of a `TransferModel`.
+    """Logs numbers about the plans and gradients of a `TransferModel`.
 
     After each epoch it computes what a step of training on a fixed batch would
     do, without taking it: weights, metrics and random numbers stay as they
@@ -114,7 +114,7 @@ class TransportMonitor(keras.callbacks.Callback):
             self._writer = tf.summary.create_file_writer(folder)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Add to the logs what a step of training would do now."""
+        """Add the numbers of a training step that is not taken to the logs."""
         seen = self._observer()
         self.plans = {name: _mean_plan(x) for name, x in seen.plans.items()}
         for name, solved in seen.plans.items():
@@ -181,7 +181,7 @@ def _array(values):
 
 
 def _numbers(plan):
-    """Return what is logged of a plan: the mean, or the worst, of several."""
+    """Return the numbers of a plan: the mean, or the worst, of several."""
     numbers = {}
     if plan.solver is not None:
         numbers["marginal_error"] = _number(plan.marginal_error, np.max)
@@ -206,7 +206,7 @@ def _mean_plan(plan):
 def advise(
     name: str, plan: SolvedPlan, numbers: Mapping[str, float], given: set[str]
 ) -> None:
-    """Warn once of a plan that is nearly uniform, and once if it is unsolved.
+    """Warn once of a nearly uniform plan, and once of a solver that fails.
 
     Keys of the warnings so far are in `given`, to which new ones are added.
     """

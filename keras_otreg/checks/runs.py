@@ -11,7 +11,7 @@ from keras_otreg.files import DAMAGE
 
 @contextlib.contextmanager
 def undamaged(path: pathlib.Path, way_out: str) -> Iterator[None]:
-    """Within it what a run wrote is read; raise if that is damaged."""
+    """Context in which damaged files of a run raise an error."""
     try:
         yield
     except DAMAGE as error:

@@ -19,7 +19,7 @@ def invalid(
     *,
     argument: str | None = None,
 ) -> ValueError:
-    """Return the error for a value, in the words of all errors of arguments.
+    """Return the error for an invalid argument, in the common wording.
 
     Args:
         expected: What was expected.

@@ -58,7 +58,7 @@ def from_names(source: Sequence[str], target: Sequence[str]) -> np.ndarray:
 
 
 def random(source: int, target: int, seed: int = 0) -> np.ndarray:
-    """Uniform random costs in [0, 1): the control that knows nothing.
+    """Uniform random costs in [0, 1), as a control.
 
     Args:
         source: Number of source classes.

@@ -32,7 +32,7 @@ def normalise(costs: Any, by: str = "max") -> np.ndarray:
 
 
 def sharpen(costs: Any, kappa: float = 1.0) -> np.ndarray:
-    """Sets near classes apart from all others: `1 - exp(-kappa C)`.
+    """Increases the contrast between near classes: `1 - exp(-kappa C)`.
 
     Args:
         costs: Costs of shape `(source classes, target classes)`.

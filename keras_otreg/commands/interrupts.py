@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def heeded() -> Iterator[None]:
-    """Let Ctrl-C end some work, wherever in it Ctrl-C falls.
+    """Let Ctrl-C end a block reliably, also during imports.
 
     Raises:
         KeyboardInterrupt: Also in place of an error that came after Ctrl-C:
@@ -34,7 +34,7 @@ def heeded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _heard(came):
-    """Note Ctrl-C, unless whoever started the process has it ignored."""
+    """Record Ctrl-C, unless the process ignores it."""
     before = signal.getsignal(signal.SIGINT)
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or before is not signal.default_int_handler:
@@ -54,7 +54,7 @@ def _heard(came):
 
 @contextlib.contextmanager
 def _not_lost():
-    """Repeat an interrupt that falls where no error can leave."""
+    """Repeat an interrupt that Python would swallow."""
     before = sys.unraisablehook
     repeats = []
 

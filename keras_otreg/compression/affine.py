@@ -18,7 +18,7 @@ L = keras.layers
 
 @dataclasses.dataclass(frozen=True)
 class Mixes(Rule):
-    """For layers each of whose neurons is a weighted sum of all channels.
+    """Rule for layers whose neurons are weighted sums of all channels.
 
     This one is for kernels of shape `(inputs, units)`.
 
@@ -42,7 +42,7 @@ class Mixes(Rule):
         return [(groups.add(width, [call.path], why),)]
 
     def obstacle(self, layer: Any, shape: Any) -> str:
-        """Why a layer cannot be narrowed; empty if it can."""
+        """Reason why a layer cannot be narrowed; empty if it can."""
         if getattr(layer, "quantization_mode", None):
             return "it is quantised; narrow the network before `quantize`"
         if getattr(layer, "data_format", "") == "channels_first":
@@ -61,11 +61,11 @@ class Mixes(Rule):
         return kernel.reshape(-1, *kernel.shape[-2:])
 
     def kernel_positions(self, layer: Any) -> int:
-        """How many positions the kernel covers."""
+        """Number of positions of the kernel."""
         return int(np.prod(getattr(layer, "kernel_size", ())))
 
     def first_half(self, layer: Any) -> int:
-        """Weights of each input before the mixture."""
+        """Weights of the depthwise half for each input."""
         return 0
 
     def assign(self, layer: Any, kernel: np.ndarray) -> None:
@@ -73,7 +73,7 @@ class Mixes(Rule):
         layer.kernel.assign(kernel.reshape(layer.kernel.shape))
 
     def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
-        """All that the kernel is multiplied with.
+        """Inputs that the kernel is multiplied with.
 
         Args:
             layer: The layer.
@@ -88,10 +88,10 @@ class Mixes(Rule):
 
 @dataclasses.dataclass(frozen=True)
 class MixesByEquation(Mixes):
-    """For `EinsumDense`, where it is a `Dense` in other words."""
+    """Rule for `EinsumDense`, where it equals a `Dense`."""
 
     def obstacle(self, layer, shape):
-        """Several axes are mixed or made."""
+        """Reason if several axes are mixed or made."""
         if len(layer.kernel.shape) != 2:
             return "its kernel has other axes than those of two sets of neurons"
         inputs, output = layer.equation.split("->")
@@ -113,12 +113,12 @@ class MixesByEquation(Mixes):
 
 @dataclasses.dataclass(frozen=True)
 class Convolves(Mixes):
-    """For convolutions of any rank."""
+    """Rule for convolutions of any rank."""
 
     size: str = "filters"
 
     def obstacle(self, layer, shape):
-        """Channels in groups."""
+        """Reason if channels are in groups."""
         if layer.groups > 1:
             return "it convolves its channels in groups"
         return super().obstacle(layer, shape)
@@ -131,10 +131,10 @@ class Convolves(Mixes):
 
 @dataclasses.dataclass(frozen=True)
 class ConvolvesTransposed(Convolves):
-    """For transposed convolutions, whose kernels end in `(neurons, inputs)`."""
+    """Rule for transposed convolutions: kernels `(..., neurons, inputs)`."""
 
     def obstacle(self, layer, shape):
-        """Channels in groups."""
+        """Reason if channels are in groups."""
         if getattr(layer, "groups", 1) > 1:
             return "it convolves its channels in groups"
         return Mixes.obstacle(self, layer, shape)
@@ -148,33 +148,33 @@ class ConvolvesTransposed(Convolves):
         super().assign(layer, kernel.swapaxes(-1, -2))
 
     def rows(self, layer, x, where):
-        """The layer's output under a kernel that moves each number alone."""
+        """Inputs at the positions of a transposed kernel."""
         spread = _spread_out(layer, x.shape[-1])
         return chosen(numpy(spread(x)), where)
 
 
 @dataclasses.dataclass(frozen=True)
 class ConvolvesSeparately(Convolves):
-    """For separable convolutions: one for each channel, then a mixture."""
+    """Rule for separable convolutions: depthwise, then pointwise."""
 
     def obstacle(self, layer, shape):
-        """Channels that are several."""
+        """Reason if each channel becomes several."""
         if layer.depth_multiplier != 1:
             return "it makes several channels of each"
         return Mixes.obstacle(self, layer, shape)
 
     def kernel(self, layer):
-        """That of the mixture."""
+        """The pointwise kernel."""
         kernel = keras.ops.convert_to_numpy(layer.pointwise_kernel)
         return kernel.reshape(1, *kernel.shape[-2:])
 
     def assign(self, layer, kernel):
-        """Set that of the mixture."""
+        """Set the pointwise kernel."""
         shape = layer.pointwise_kernel.shape
         layer.pointwise_kernel.assign(kernel.reshape(shape))
 
     def kernel_positions(self, layer):
-        """Only one: it mixes what the first half returns."""
+        """Number of positions of the pointwise kernel."""
         return 1
 
     def first_half(self, layer):
@@ -196,7 +196,7 @@ class ConvolvesSeparately(Convolves):
 
 @dataclasses.dataclass(frozen=True)
 class ConvolvesEach(Passes):
-    """For depthwise convolutions."""
+    """Rule for depthwise convolutions."""
 
     def trace(self, call, layouts, shapes, groups):
         """The layout of the input."""
@@ -205,7 +205,7 @@ class ConvolvesEach(Passes):
         return super().trace(call, layouts, shapes, groups)
 
     def obstacle(self, layer: Any, shape: Any) -> str:
-        """Why a layer cannot be narrowed; empty if it can."""
+        """Reason why a layer cannot be narrowed; empty if it can."""
         many = layer.depth_multiplier != 1
         return "it makes several channels of each" if many else ""
 
@@ -219,7 +219,7 @@ class ConvolvesEach(Passes):
         layer.kernel.assign(kernel.reshape(layer.kernel.shape))
 
     def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
-        """All that the kernel is multiplied with.
+        """Inputs that the kernel is multiplied with.
 
         Returns:
             Shape `(batch, positions in `where`, channels, kernel positions)`.
@@ -234,7 +234,7 @@ def numpy(x: Any) -> np.ndarray:
 
 
 def chosen(x: np.ndarray, where: Any) -> np.ndarray:
-    """Some positions of an array `(batch, ..., channels)` as its only ones."""
+    """Array `(batch, positions, channels)` of some positions."""
     return x.reshape(len(x), -1, x.shape[-1])[:, where]
 
 
@@ -283,7 +283,7 @@ def patches(layer: Any, x: np.ndarray, where: Any):
 
 
 def _spread_out(layer, inputs):
-    """A layer that returns each product of a transposed kernel by itself."""
+    """A layer that returns each product of a transposed kernel separately."""
     positions = int(np.prod(layer.kernel_size))
     config = {**layer.get_config(), "filters": positions * inputs}
     config |= {"use_bias": False, "activation": None, "name": None}
@@ -303,7 +303,7 @@ def activation_of(layer: Any) -> str:
 
 
 def without_activation(layer: Any) -> Any:
-    """The layer, or one of the same weights that applies no activation."""
+    """The layer without its activation, with the same weights."""
     if activation_of(layer) == "linear":
         return layer
     config = {**layer.get_config(), "activation": None}

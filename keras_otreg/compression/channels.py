@@ -22,7 +22,7 @@ NORMALISING = ("softmax", "log_softmax", "sparsemax", "glu")
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """How a kind of layer treats channels; the base of all rules.
+    """Rule for how a layer treats channels; the base class of all rules.
 
     This one is for layers of which nothing is known: what they take and what
     they return stays as wide as it is.
@@ -78,7 +78,7 @@ class Rule:
 
 
 class Passes(Rule):
-    """For layers that treat each channel by itself and return as many."""
+    """Rule for layers that treat each channel separately."""
 
     def trace(self, call, layouts, shapes, groups):
         """The layout of the input."""
@@ -94,7 +94,7 @@ class Passes(Rule):
 
 
 class Ties(Rule):
-    """For layers that combine several tensors channel by channel."""
+    """Rule for layers that combine several tensors channel by channel."""
 
     def trace(self, call, layouts, shapes, groups):
         """The layout that all inputs have in common."""
@@ -103,7 +103,7 @@ class Ties(Rule):
 
 
 class Stacks(Rule):
-    """For `Concatenate`."""
+    """Rule for `Concatenate`."""
 
     def trace(self, call, layouts, shapes, groups):
         """One layout after the other, or the common one on other axes."""
@@ -116,7 +116,7 @@ class Stacks(Rule):
 
 
 class Reshapes(Rule):
-    """For layers that move positions, as far as channels stay together."""
+    """Rule for layers that move positions and keep channels together."""
 
     def trace(self, call, layouts, shapes, groups):
         """The layout, repeated for positions that become channels."""
@@ -146,7 +146,7 @@ _RULES: dict[Any, Rule] = {}
 
 
 def register(layer: type, rule: Rule) -> None:
-    """Tell how a kind of layer treats channels.
+    """Register how a type of layer treats channels.
 
     Args:
         layer: A class of layers; its subclasses follow unless they have a rule
@@ -188,7 +188,7 @@ def _operation(layer):
 
 
 class ElementWise(Rule):
-    """For operations on one tensor, or on several channel by channel."""
+    """Rule for operations on one tensor, or on several channel by channel."""
 
     def trace(self, call, layouts, shapes, groups):
         """The common layout of all tensors."""

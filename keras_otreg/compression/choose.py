@@ -57,7 +57,7 @@ def uniform(gram: np.ndarray, count: int, rng: np.random.Generator):
 
 
 def random(gram: np.ndarray, count: int, rng: np.random.Generator):
-    """Any neurons."""
+    """Random neurons."""
     return np.sort(rng.permutation(len(gram))[:count])
 
 
@@ -144,7 +144,7 @@ def _mass(gram):
 
 
 def _farthest(mass, costs, count):
-    """A greedy start: each time the neuron whose mass is worst served."""
+    """Greedy start: repeatedly adds the neuron that costs the most to move."""
     kept = [int(np.argmax(mass))]
     nearest = costs[:, kept[0]].copy()
     for _ in range(count - 1):

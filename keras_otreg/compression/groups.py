@@ -47,7 +47,7 @@ class Groups:
         return [k for k, parent in enumerate(self._parents) if k == parent]
 
     def merge(self, first: int, second: int) -> None:
-        """Let two groups of one size be one."""
+        """Merge two groups of one size."""
         first, second = self.root(first), self.root(second)
         if first == second:
             return
@@ -57,7 +57,7 @@ class Groups:
         self._parents[second] = first
 
     def keep(self, layout: Layout, why: str) -> None:
-        """Let all groups of a layout stay as they are."""
+        """Keep the width of all groups of a layout."""
         for number in layout:
             self[number].why = self[number].why or why
 
@@ -66,7 +66,7 @@ class Groups:
         return sum(self[number].size for number in layout)
 
     def tie(self, layouts: list[Layout], why: str) -> Layout:
-        """Let layouts of tensors that are combined one by one be the same.
+        """Merge the layouts of tensors that are combined channel by channel.
 
         Args:
             layouts: Of the tensors; those of width 1 are broadcast.

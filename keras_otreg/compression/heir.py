@@ -128,7 +128,7 @@ class Heir:
 
     @property
     def number_of_fits(self) -> int:
-        """How many layers are fitted."""
+        """Number of layers that are fitted."""
         calls = self.student.graph.calls
         fitted = filter(self._is_fitted, map(calls.__getitem__, self.source))
         return len({id(call.layer) for call in fitted})
@@ -203,7 +203,7 @@ class Heir:
         )
 
     def _regress(self, index, source, prior, target):
-        """Regress what a layer is to return on what it takes."""
+        """Regress a layer's target outputs on its inputs."""
         call = self.student.graph.calls[index]
         original = self.teacher.graph.calls[source]
         rule, chain = (
@@ -271,7 +271,7 @@ class Heir:
         return np.concatenate(parts, axis=1)
 
     def _normalise(self, index, layer, source):
-        """Let a normalisation keep its function under new statistics."""
+        """Adapt a normalisation to new statistics, with the same function."""
         call = self.student.graph.calls[index]
         found = self._affine.pop(call.inputs[0], None)
         if found is None:

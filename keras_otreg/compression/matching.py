@@ -30,7 +30,7 @@ def sources(
     layers: Mapping[str, str] | None,
     is_copy: bool,
 ) -> dict[int, int]:
-    """Which call of the teacher each call of the student inherits from.
+    """Call of the teacher that each call of the student inherits from.
 
     Args:
         student: The student.
@@ -107,7 +107,7 @@ def _fits(student, teacher, call, other):
 def links(
     student: Traced, teacher: Traced, source: Mapping[int, int]
 ) -> dict[int, int]:
-    """Which group of the teacher each group of the student is a part of.
+    """Group of the teacher for each group of the student.
 
     Raises:
         ValueError: If tied layers of the student inherit from layers that are
@@ -139,7 +139,7 @@ def links(
 def covariances(
     traced: Traced, samples: Samples, wanted: set[int], seed: int
 ) -> dict[int, np.ndarray]:
-    """How the neurons of groups vary together, where layers take them.
+    """Covariances of the neurons of groups, at the inputs of layers.
 
     Args:
         traced: The teacher.
@@ -200,7 +200,7 @@ def positions(shape: Any, most: int, seed: int) -> np.ndarray:
 
 
 def interpolation(gram: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """How all neurons are told from those that stay, of shape `(n, k)`."""
+    """Matrix that predicts all neurons from those that stay, `(n, k)`."""
     among = gram[np.ix_(kept, kept)]
     ridge = 1e-6 * max(np.trace(among) / len(among), 1e-30)
     return np.linalg.solve(among + ridge * np.eye(len(among)), gram[kept]).T

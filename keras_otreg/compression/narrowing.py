@@ -111,7 +111,7 @@ def _free(traced, keep):
 def widths_of(
     traced: Traced, width: Any, keep: Any = (), classes: int | None = None
 ) -> dict[int, int]:
-    """How many neurons each group of a narrower network has.
+    """Number of neurons of each group of a narrower network.
 
     Args:
         traced: The network.

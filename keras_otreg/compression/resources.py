@@ -11,7 +11,7 @@ from keras_otreg.compression.channels import Traced, rule_of
 
 
 class Resources(NamedTuple):
-    """What a layer or a network costs.
+    """Parameters and operations of a layer or a network.
 
     Attributes:
         parameters: Number of weights.
@@ -79,7 +79,7 @@ class ResourceModel:
 
 
 def _rates(traced, call):
-    """What a call holds and does for each input and output."""
+    """Parameters and operations of a call for each input and output."""
     layer, rule = call.layer, rule_of(call.layer)
     work = _work(traced.graph, call)
     if isinstance(rule, Mixes):
@@ -96,7 +96,7 @@ def _rates(traced, call):
 
 
 def _work(graph, call):
-    """How often a call applies its kernel to one sample."""
+    """Number of positions at which a call applies its kernel to one sample."""
     shape = graph.shapes[call.outputs[0]]
     if isinstance(rule_of(call.layer), affine.ConvolvesTransposed):
         shape = graph.shapes[call.inputs[0]]

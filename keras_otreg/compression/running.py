@@ -15,7 +15,7 @@ MEMORY = 2**31
 
 
 class Samples:
-    """Batches of inputs, which can be read again and again.
+    """Batches of inputs that can be read repeatedly.
 
     Args:
         samples: Inputs as an array, or as the structure of arrays that the

@@ -61,7 +61,7 @@ def equal_inputs(first: Any, second: Any, names: tuple[str, str]) -> None:
 
 
 def with_sizes_of(expected: Any, inputs: Any, names: tuple[str, str]) -> Any:
-    """Checks sizes that are known only once a batch is read."""
+    """Checks sizes that are known only when a batch is read."""
     # Without quotes, which TensorFlow would escape.
     what = (
         f"Expected {names[0]} and {names[1]} inputs of one shape in each batch,"

@@ -51,7 +51,7 @@ def efficientnet_lite0(
     classes: int = CLASSES,
     name: str = "efficientnet_lite0",
 ) -> keras.Model:
-    """EfficientNet-Lite0, which needs no download beside its package.
+    """EfficientNet-Lite0, with weights that install with pip.
 
     It takes pictures of values from 0 to 255 and scales them itself. Penalties
     can name the layers `stem`, `block1_out` to `block7_out`, `top`, `avg_pool`

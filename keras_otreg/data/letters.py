@@ -18,7 +18,7 @@ NOT_LETTERS = ("cmex", "cmsy", "cmmi", "Display", "LastResort", "NonUni", "Siz")
 
 
 def letters(copies: int = 7, seed: int = 0) -> Labelled:
-    """Renders the 52 letters in every font that matplotlib brings along.
+    """Renders the 52 letters in every font of matplotlib.
 
     Each picture is a letter in one font, turned, sheared and moved a little at
     random, on the same 28 x 28 ground as MNIST's digits.
@@ -62,7 +62,7 @@ def _fonts() -> list[pathlib.Path]:
 
 
 def _glyph(font: pathlib.Path, letter: str) -> Any:
-    """A letter as large as it gets in the middle of the ground."""
+    """A letter in the middle of a picture, as large as fits."""
     face = _face(font)
     canvas = Image.new("L", (200, 200))
     ImageDraw.Draw(canvas).text((50, 20), letter, fill=255, font=face)

@@ -56,7 +56,7 @@ class Splits:
 
     @property
     def num_classes(self) -> int:
-        """How many outputs a head needs."""
+        """Number of classes."""
         return len(self.class_names)
 
 
@@ -159,7 +159,7 @@ def load(
 
 @dataclasses.dataclass(frozen=True)
 class _Pipeline:
-    """From records to batches."""
+    """Pipeline from records to batches."""
 
     preparation: Preparation
     image_size: tuple[int, int] | None
@@ -237,7 +237,7 @@ class _Pipeline:
 
 
 def _augmenting(layers):
-    """One layer that does what all of them do, one after the other."""
+    """One layer that applies several layers in turn."""
     if layers is None:
         return None
     layers = list(layers) if isinstance(layers, (list, tuple)) else [layers]
@@ -350,7 +350,7 @@ def _prepared(name: str, data_dir: str | os.PathLike | None) -> Records:
 
 
 def _keys(info):
-    """The features that are picture and label."""
+    """Names of the features of picture and label."""
     # Another kind of set may be of no dictionary, or have nested keys.
     features = dict(getattr(info.features, "items", dict)())
     kinds = (tfds.features.Image, tfds.features.ClassLabel)
@@ -370,7 +370,7 @@ def _first_line(error):
 
 
 def _unprepared(builder, error):
-    """The error for a data set that is not here and could not be made."""
+    """The error for a data set that cannot be prepared."""
     place = pathlib.Path(builder.data_dir)
     root = pathlib.Path(builder.data_dir_root)
     by_hand = builder.MANUAL_DOWNLOAD_INSTRUCTIONS or (

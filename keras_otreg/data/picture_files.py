@@ -15,7 +15,7 @@ HELD_OUT = 0.2
 
 
 class PictureFiles(NamedTuple):
-    """Pictures that lie in files, and their labels.
+    """Paths of pictures, and their labels.
 
     Attributes:
         paths: Of the files.
@@ -48,7 +48,7 @@ class PictureFiles(NamedTuple):
         return np.concatenate(rows)
 
     def counts(self) -> dict[str, int]:
-        """How many pictures each class has."""
+        """Number of pictures of each class."""
         found = np.bincount(self.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names, found.tolist(), strict=True))
 
@@ -56,7 +56,7 @@ class PictureFiles(NamedTuple):
 def picture_parts(
     folder: str | pathlib.Path, seed: int = 0
 ) -> dict[str, PictureFiles]:
-    """Find the pictures to train on, to choose by and to test with.
+    """Find the pictures for training, validation and testing.
 
     Args:
         folder: One with folders `train`, `validation` and `test`, of which

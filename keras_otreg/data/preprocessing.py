@@ -42,7 +42,7 @@ NO_MODEL = (
 
 
 class Preparation(NamedTuple):
-    """How pictures become what a network expects."""
+    """Preprocessing and picture shape of a network."""
 
     function: Callable[[Any], Any]
     size: tuple[int, int] | None = None
@@ -50,7 +50,7 @@ class Preparation(NamedTuple):
 
 
 def preparation_for(network: Any) -> Preparation:
-    """Finds out what a network expects."""
+    """Finds the preprocessing of a network."""
     if network is None:
         return Preparation(_unchanged)
     for name, itself, preprocess in _networks():

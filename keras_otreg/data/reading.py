@@ -85,7 +85,7 @@ def read_pictures(
     seed: int = 0,
     crop_to_aspect_ratio: bool = False,
 ) -> tf.data.Dataset:
-    """Read pictures from files, as people see them.
+    """Read pictures from files, as a viewer shows them.
 
     They are turned as the EXIF data say, white where they are transparent,
     and of an animation the first frame. 16 bits a colour become 8.
@@ -139,7 +139,7 @@ def read_pictures(
 
 
 class _Reader:
-    """How files become samples, and samples batches."""
+    """Reader of files into samples and batches."""
 
     def __init__(self, image_size, batch_size, seed, crop, channels=3):
         self.image_size = checks.height_and_width(image_size)

@@ -64,7 +64,7 @@ class Samples:
 
 
 class Census:
-    """Counts samples, and sums up what they are, in whatever order.
+    """Digest and number of samples, in any order.
 
     The digests of the samples are added up: no order leaves a trace in the
     sum, and every sample does.

@@ -58,7 +58,7 @@ class Part(NamedTuple):
 def divide(
     splits: Collection[str], train_labels: Callable[[], np.ndarray]
 ) -> dict[str, Part]:
-    """Say what to train, validate and test on.
+    """Divide records into training, validation and test.
 
     What a data set lacks is taken from its training records, as large a share
     of every class, and always the same records. Where it has no test split,

@@ -38,7 +38,7 @@ def with_teacher(
     seed: int = 0,
     cache: str | pathlib.Path | None = None,
 ) -> tf.data.Dataset:
-    """Runs the teacher once, and lets each sample carry what it returns.
+    """Runs the teacher once and caches its activations with the samples.
 
     Where samples are the same in each epoch, so is what the teacher returns:
     `fit` and `evaluate` then leave it out. Samples and activations are kept
@@ -113,7 +113,7 @@ def with_teacher(
 
 
 class _KnownSamples:
-    """The samples of some data, each with what a teacher returns for it."""
+    """The samples of some data, each with cached activations of a teacher."""
 
     def __init__(self, model, data, batch_size):
         if isinstance(data, tf.data.Dataset):
@@ -144,7 +144,7 @@ class _KnownSamples:
         return (parts.with_known(x, known), *others)
 
     def _pass(self) -> Iterator[Columns]:
-        """All samples with what the teacher returns; checked at the end."""
+        """All samples with cached activations; checked at the end."""
         census = Census()
         for number, columns in enumerate(census.over(self.samples)):
             x = self._unpacked(columns)[0]

@@ -14,7 +14,7 @@ FEATURES = ("features", "features")
 
 
 def places(stages: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
-    """Where a method can act, by the names of `methods.PLACES`."""
+    """Layers where a method can act, by the names of `methods.PLACES`."""
     return {
         "penultimate": [FEATURES],
         "stages": stages,

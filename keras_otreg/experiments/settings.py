@@ -46,6 +46,6 @@ class Settings:
 
     @property
     def choosing_seeds(self) -> range:
-        """Seeds of the trials that strengths are chosen by: others."""
+        """Seeds of the trials that choose strengths, which are not reported."""
         first = self.seed + self.seeds
         return range(first, first + self.draws)

@@ -53,7 +53,7 @@ class FeaturePenalty(keras.layers.Layer):
         return student
 
     def compute_output_spec(self, teacher, student=None):
-        """That of the student's features."""
+        """Shape of the student's features."""
         _, student = _pair(teacher, student)
         return keras.KerasTensor(student.shape, dtype=student.dtype)
 

@@ -32,5 +32,5 @@ class FeatureTap(keras.layers.Layer):
         return inputs
 
     def compute_output_spec(self, inputs):
-        """That of the input."""
+        """Output of the shape of the input."""
         return keras.KerasTensor(inputs.shape, dtype=inputs.dtype)

@@ -213,7 +213,7 @@ def _as_bytes(fingerprint):
 
 
 def _random_states(model):
-    """How far the random numbers of each layer have got.
+    """States of the random numbers of each layer.
 
     Keras does not save them, and Dropout would begin anew.
     """

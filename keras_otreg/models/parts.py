@@ -195,7 +195,7 @@ class LastForward:
 
 
 def num_inputs(student: keras.Model) -> int | None:
-    """How many tensors a model takes; `None` if that is not on record."""
+    """Number of tensors that a model takes; `None` if unknown."""
     inputs = input_spec(student)
     return None if inputs is None else len(keras.tree.flatten(inputs))
 

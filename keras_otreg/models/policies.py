@@ -95,7 +95,7 @@ class Propagate:
         return penalty.term(teacher, student, *rest)._replace(name=name)
 
     def counted(self, term: Term, samples: Any) -> Any:
-        """How many samples the value of a term stands for in the logs."""
+        """Number of samples that the logged value of a term counts for."""
         return samples
 
     def passed(

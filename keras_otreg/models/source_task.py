@@ -228,7 +228,7 @@ class SourceTerms:
 
     @property
     def weights(self) -> dict[str, tuple[Any, str]]:
-        """Where each term has its weight: an object and its attribute."""
+        """Owner and attribute of the weight of each term."""
         name, task = self.task.name, self.task
         found = {f"{name}_loss": (task, "weight")}
         if task.transport is not None:

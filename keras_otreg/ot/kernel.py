@@ -87,7 +87,7 @@ class KernelUpdate:
         )
 
     def potentials(self, log_u: Any, log_v: Any) -> tuple[Any, Any]:
-        """The potentials that some scalings stand for."""
+        """The potentials of some scalings."""
         return self.f + self.epsilon * log_u, self.g + self.epsilon * log_v
 
     def _scaling(self, sums, potential, rho):

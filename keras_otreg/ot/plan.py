@@ -69,7 +69,7 @@ def marginals(
 
 
 def optimal_mass(weights: Any, potential: Any, rho: Any) -> Any:
-    """The marginal that a potential asks for: `weights` unless relaxed."""
+    """The marginal that is optimal at a potential: `weights` unless relaxed."""
     if rho is None:
         return weights
     return weights * bounded_exp(-potential / column(rho))

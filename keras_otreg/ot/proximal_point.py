@@ -30,7 +30,7 @@ from keras_otreg.saving import Configurable, export
 @export
 @dataclasses.dataclass(frozen=True, repr=False)
 class ProximalPoint(Configurable):
-    """Approaches the plan of a small `epsilon` by large, easy steps.
+    """Approaches the plan of a small `epsilon` by steps of a larger one.
 
     Each step minimises `<P, C> + step KL(P | previous P)`. Its `k`-th plan is
     the entropic plan of strength `step / k`, until that reaches the problem's

@@ -265,7 +265,7 @@ def feature_drift(
     epochs: Sequence[float] | None = None,
     label: str = "distance from the teacher",
 ) -> Any:
-    """Draws how far each layer is from where it was, or from another network.
+    """Draws the distance of each layer from its start, or from another network.
 
     One value for each layer is drawn as a bar, several as a line over the
     epochs, in colours that go from light to dark with the depth. A penalty of

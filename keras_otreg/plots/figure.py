@@ -70,7 +70,7 @@ def is_dark(figure: Any) -> bool:
 
 
 def lightness(color: Any) -> float:
-    """How light a colour is to the eye, from 0 to 1."""
+    """Perceived lightness of a colour, from 0 to 1."""
     from matplotlib.colors import to_rgb
 
     return float(np.dot(to_rgb(color), (0.299, 0.587, 0.114)))
@@ -126,7 +126,7 @@ def whole_ticks(*axes: Any) -> None:
 
 
 def literal(name: str) -> str:
-    """A name as matplotlib shows it: what is between dollars is no formula."""
+    """A name that matplotlib shows literally, without formulas."""
     return name.replace("$", r"\$")
 
 

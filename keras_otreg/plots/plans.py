@@ -128,7 +128,7 @@ def _partner_order(shares):
 def class_plan(
     plan: Any, source_names: Sequence[str], target_names: Sequence[str]
 ) -> Any:
-    """Draws which source classes each target class leans on.
+    """Draws the plan between source classes and target classes.
 
     A row is a target class and its shares sum to 1. Source classes stand
     beside the target class that they go to most, strongest first.
@@ -177,7 +177,7 @@ def matches(
     pictures: Any = None,
     count: int = 6,
 ) -> Any:
-    """Draws what paired neurons of a teacher and a student answer to.
+    """Draws the activations of paired neurons of a teacher and a student.
 
     The pairs are those of the plan to which the largest shares of a teacher
     neuron go, each neuron at most once. A dot is a sample. With pictures, each

@@ -161,7 +161,7 @@ class TransferHyperModel(keras_tuner.HyperModel):
 
 
 class _FatalOSError(keras_tuner.errors.FatalError, OSError):
-    """An error that KerasTuner does not take for that of one trial."""
+    """An error that ends the search, and not only one trial."""
 
 
 def _compile_as_student(hp, model):

@@ -75,7 +75,7 @@ def method_space(
 def strength_space(
     hp: keras_tuner.HyperParameters, strength: float | None = None
 ) -> float:
-    """The strength of `add_starting_point`, or of its kin, for a search.
+    """The strength of a penalty on weights, for a search.
 
     Args:
         hp: The `keras_tuner.HyperParameters` of a trial.

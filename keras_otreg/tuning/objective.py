@@ -133,7 +133,7 @@ def _known_direction(name):
 
 @functools.cache
 def _falling():
-    """Return all names of what is known to be better when it is lower."""
+    """Return the names of metrics and losses that improve when they fall."""
     ours = {*_names_of_losses(losses), *PENALTIES, "source_transport"}
     readings = {f"{name}_{reading}" for name in ours for reading in READINGS}
     of_keras = {*_names_of_losses(keras.losses), *FALLING} - {*AMBIGUOUS}

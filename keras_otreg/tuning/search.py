@@ -23,7 +23,7 @@ def random_search(
     seed: int = 0,
     **fit: Any,
 ) -> tuple[list[dict[str, Any]], keras.Model | None]:
-    """Tries settings at random, and goes on where it was stopped.
+    """Runs a random search, which resumes after an interruption.
 
     Args:
         hypermodel: A `TransferHyperModel`, or any other.

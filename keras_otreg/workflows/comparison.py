@@ -101,7 +101,7 @@ def _permuted(x, y):
 
 
 def _padded(activations):
-    """Activations with constant neurons added, which have no weight.
+    """Activations padded with constant neurons, which have no weight.
 
     There are few sizes of problems then, each compiled once.
     """
@@ -118,7 +118,7 @@ MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def _in_order(values):
-    """Rows for all columns, rising with them, of the largest sum."""
+    """Increasing rows for all columns, of the largest sum."""
     rows, columns = values.shape
     best = np.full((rows + 1, columns + 1), -np.inf)
     best[:, 0] = 0.0

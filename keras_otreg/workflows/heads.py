@@ -35,7 +35,7 @@ POOLINGS = (
 
 
 def features_of(model: keras.Model) -> str:
-    """The layer whose output goes into a new head, if none is named.
+    """The layer whose output goes into a new head by default.
 
     It is `avg_pool` where that is the last pooling, else what the last layer
     of neurons reads, which may be a convolution of one pixel, also before a

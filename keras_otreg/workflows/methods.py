@@ -65,7 +65,7 @@ class Method:
     def check(
         self, student: keras.Model, teacher: keras.Model | None = None
     ) -> None:
-        """Build the model once, so that a misfit is found before training."""
+        """Build the model once, so that errors come before training."""
         self.model(copy_of(student), teacher)
 
     def settings(self, values: Mapping[str, Any] | None = None) -> dict:

@@ -1,4 +1,4 @@
-"""Compression without a student: the teacher itself, made narrower."""
+"""Compression of a teacher without a student: narrowing."""
 
 import csv
 import dataclasses
@@ -38,7 +38,7 @@ RATE = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Narrowed:
-    """How a student was narrowed, and what it costs beside its teacher.
+    """Tables about a narrowed student and its teacher.
 
     `layers` has a row for each fitted layer; `costs` has a row for each kind
     of cost: what it is, of the teacher, and of the student.
@@ -83,7 +83,7 @@ def pictures_of(project: Project, files: PictureFiles) -> np.ndarray:
 def inherited(
     project: Project, student: Any, teacher: keras.Model, files: PictureFiles
 ) -> Trained:
-    """The stage that gives a student the teacher's weights, untrained.
+    """The stage that fits a student's weights to the teacher, untrained.
 
     Args:
         project: The project.

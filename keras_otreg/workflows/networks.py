@@ -113,7 +113,7 @@ def network_in(path: pathlib.Path, role: str) -> keras.Model:
 
 
 def _without_names(model):
-    """The same network, if its only output is under a name the tensor alone."""
+    """The network with a plain output instead of a dictionary of one."""
     outputs = getattr(model, "outputs", None) or []
     if len(outputs) != 1 or isinstance(model, keras.Sequential):
         return model
@@ -131,7 +131,7 @@ def _broken(model):
 
 
 def _reason(path, told):
-    """Why a file is not read, in one line; Keras shows whole configurations."""
+    """Reason why a file is not read, in one line."""
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         return (
             "it is no Keras model, or a part of one; expected what "

@@ -54,7 +54,7 @@ class Neurons:
 
     @property
     def partners(self) -> np.ndarray:
-        """The student's neuron that has the role of each of the teacher's."""
+        """The student's main partner of each neuron of the teacher."""
         if not self.same:
             return self.plan.argmax(axis=1)
         gain = _shares(self.plan) - _shares(self.own_plan)
@@ -74,14 +74,14 @@ class Neurons:
 
     @property
     def kept(self) -> np.ndarray:
-        """Neurons that still are what their teacher's neuron was."""
+        """Neurons that kept the role of the teacher's neuron."""
         if not self.same:
             return np.zeros(len(self.plan), bool)
         return (self.shift <= MOST) & ~self.silent
 
     @property
     def moved(self) -> np.ndarray:
-        """Neurons whose role another neuron has now."""
+        """Neurons whose role another neuron took over."""
         return ~self.kept & ~self.silent
 
     @property

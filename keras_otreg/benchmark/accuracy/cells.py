@@ -40,7 +40,7 @@ class Cell:
 
     @property
     def identity(self) -> tuple:
-        """The fields that no two cells of a table have in common."""
+        """Key of the cell, unique in a table."""
         return dataclasses.astuple(self)[:6]
 
 

@@ -100,7 +100,7 @@ class SmallTask(Entry):
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """Those of `NEEDS` that it has."""
+        """Members of `NEEDS` that the task offers."""
         both_digits = "letters" not in (self.source, self.target)
         same_classes = both_digits and (
             self.source_classes == self.target_classes
@@ -154,7 +154,7 @@ class FolderTask(Entry):
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """Those of `NEEDS` that it has."""
+        """Members of `NEEDS` that the task offers."""
         return ("same network",)
 
     @property
@@ -176,7 +176,7 @@ class FolderTask(Entry):
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """How each method is measured.
+    """Protocol by which each method is measured.
 
     Others are compared with the methods `baseline` and `shown`, on `seeds`
     draws of labels and of new weights, of which `seed` is the first. Each
@@ -211,13 +211,13 @@ class Comparison:
         return range(first, first + (task.seeds or self.protocol.seeds))
 
     def choosing_seeds(self, task: Entry) -> range:
-        """Seeds of the trials that strengths are chosen by: others."""
+        """Seeds of the trials that choose strengths, which are not reported."""
         # Far off, so that more reported seeds change no choice.
         first = self.protocol.seed + 10_000
         return range(first, first + (task.draws or self.protocol.draws))
 
     def trainings(self, task: Entry) -> int:
-        """How many trainings a task takes."""
+        """Number of trainings of a task."""
         draws = len(self.choosing_seeds(task))
         counts = [len(x.strengths) for x in self.methods_of(task)]
         trials = draws * sum(count for count in counts if count > 1)

@@ -104,7 +104,7 @@ def _of_classes(data: Labelled, ends: tuple[int, ...]) -> Labelled:
 
 
 def _teacher(entry, settings, folder):
-    """The source network, trained once for all tasks and for good."""
+    """The source network, trained once for all tasks."""
     name = "-".join(map(str, (entry.source, *entry.source_classes)))
     path = folder / f"{name}-{settings.source_epochs}-{settings.seed}.keras"
     if not path.exists():
@@ -236,7 +236,7 @@ def _mirrored(
     seed: int,
     usable: bool,
 ) -> tf.data.Dataset:
-    """Pictures in an order without end, each as it is or as in a mirror."""
+    """Endless pictures in random order, mirrored at random."""
     rng = np.random.default_rng(seed)
     needed, count = steps * batch_size, len(few.y)
     passes = [rng.permutation(count) for _ in range(-(-needed // count))]

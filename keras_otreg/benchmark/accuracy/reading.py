@@ -135,7 +135,7 @@ def _made(kind, value, where, **known):
 
 
 def _plain(value, kind):
-    """A value of a file as the entries have it."""
+    """A value of a file, in the type of the entries."""
     if isinstance(value, list):
         return tuple(value)
     is_whole = isinstance(value, float) and value.is_integer()
