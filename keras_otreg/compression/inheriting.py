@@ -48,12 +48,12 @@ def inherit(
 ) -> Inheritance:
     """Give a student the weights with which it is most like its teacher.
 
-    Of each group of tied channels the neurons are chosen that the others can
-    best be moved onto. Then each layer, in the order of a run, is fitted by
-    ridge regression: from its own inputs, in the student as it has inherited
-    so far, to what the chosen neurons compute in the teacher. What the
-    neurons that leave said is so passed on to those that stay. In front of a
-    sum, a layer is fitted such that the sum is right.
+    In each group of tied channels, the neurons stay onto which the others can
+    be moved at the least cost. Then each layer, in the order of the forward
+    pass, is fitted by ridge regression: from its inputs in the student, whose
+    earlier layers are fitted already, to the activations of the neurons that
+    stay in the teacher. Before a sum, a layer is fitted such that the sum is
+    right.
 
     Args:
         student: A built Functional or Sequential network, such as `narrow`

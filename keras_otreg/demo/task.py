@@ -24,12 +24,12 @@ class Task(NamedTuple):
 
 
 def digits() -> Task:
-    """From MNIST's digits to those of another scanner."""
+    """Transfer from MNIST's digits to those of another scanner."""
     return Task(*mnist5k(), *optdigits())
 
 
 def letters_and_digits() -> Task:
-    """From printed letters to MNIST's digits: other classes, another look."""
+    """Transfer from printed letters to MNIST's digits."""
     test, train = few_shot(*letters(), per_class=20, seed=0)
     return Task(train, test, *mnist5k())
 
@@ -47,7 +47,7 @@ def joint(settings: Settings) -> Settings:
 
 
 def quick(settings: Settings) -> Settings:
-    """Settings for less than a minute: less source data, nothing to choose."""
+    """Settings for less than a minute: less source data, fixed strengths."""
     return dataclasses.replace(
         settings,
         source_epochs=settings.source_epochs // 2,

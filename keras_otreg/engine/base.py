@@ -21,7 +21,7 @@ class Engine:
     # Programs.
 
     def compiled(self, function: Function) -> Function:
-        """Compile a function into one program, where that is a gain.
+        """Compile a function into one program, where that is faster.
 
         On TensorFlow XLA compiles it, in whatever step it is called. JAX
         compiles the whole step anyway. The function takes and returns
@@ -30,7 +30,7 @@ class Engine:
         return function
 
     def traced(self, function: Function) -> Function:
-        """Make one graph of a function of tensors, where there are graphs."""
+        """Trace a function of tensors into a graph, where there are graphs."""
         return function
 
     def remat(self, function: Function, jit_compile: bool) -> Function:
@@ -70,7 +70,7 @@ class Engine:
         return update
 
     def runs_programs_in_parallel(self) -> bool:
-        """Return whether `compiled` programs run at once, each on a core."""
+        """Return whether `compiled` programs run in parallel, one per core."""
         return False
 
     def outside_of_graphs(self) -> contextlib.AbstractContextManager:
@@ -134,7 +134,7 @@ class Engine:
     # Steps of training.
 
     def step_is_compiled(self, model: keras.Model) -> bool:
-        """Return whether a step of a model can only run to its end."""
+        """Return whether a step is compiled, and so cannot stop early."""
         del model
         return False
 
@@ -181,15 +181,15 @@ class Engine:
         arguments: tuple[Any, ...],
         counts: keras.Variable,
     ) -> Any:
-        """Run a step, and give variables their old values if it counted.
+        """Run a step, and restore the variables if it was non-finite.
 
         Args:
             model: A compiled model. Its weights, other variables and those of
                 its optimizer go back; those of metrics do not.
             train_step: The `train_step` of Keras for that model.
             arguments: Its arguments.
-            counts: A variable of a metric of the model; the step is undone if
-                any of its numbers is positive after the step.
+            counts: A variable of a metric of the model; the step is rolled back
+                if any of its numbers is positive after the step.
         """
         variables = [
             *model.trainable_variables,

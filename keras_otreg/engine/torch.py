@@ -8,16 +8,16 @@ from keras_otreg.engine import base
 
 
 class Engine(base.Engine):
-    """PyTorch, where a step is never compiled and knows its numbers."""
+    """PyTorch, where steps are never compiled."""
 
     @contextlib.contextmanager
     def no_side_effects(self):
-        """Give the generator of random numbers its state back."""
+        """Restore the state of the random number generator."""
         with torch.random.fork_rng():
             yield
 
     def rounds_matmul(self):
-        """Return whether a GPU is told to use fewer bits."""
+        """Return whether a GPU may use fewer bits."""
         is_on = torch.get_float32_matmul_precision() != "highest"
         return is_on and torch.cuda.is_available()
 

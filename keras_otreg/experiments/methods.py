@@ -138,7 +138,7 @@ def _penalties(method, problem, strength, few, student):
 
 
 def _delta(method, problem, strength, few, student):
-    """Feature maps with attention, as the few labelled samples show it."""
+    """Feature maps weighted by attention on the labelled samples."""
     tuned = problem.student()
     few = problem.samples(few)
     learning = trainee(frozen_but_for_head(tuned), tuned, problem.settings)

@@ -18,7 +18,7 @@ def console_for(quiet: bool = False) -> rich.console.Console:
 
 
 def say(console: rich.console.Console, text: str) -> None:
-    """Print a line as it is: uncoloured, and broken only by the terminal."""
+    """Print a line without colours or line breaks."""
     console.print(text, highlight=False, soft_wrap=True)
 
 

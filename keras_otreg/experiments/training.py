@@ -31,7 +31,7 @@ class Trainee:
     start: list[np.ndarray] | None = None
 
     def restart(self, weights: list[np.ndarray]) -> None:
-        """Go back to a student with some weights, and a new optimizer."""
+        """Reset the student to some weights, with a new optimizer."""
         self.student.set_weights(weights if self.start is None else self.start)
         for variable, value in self.fresh:
             variable.assign(value)

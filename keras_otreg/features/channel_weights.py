@@ -22,7 +22,7 @@ def channel_weights(
     temperature: float = 5.0,
     copies: int = 32,
 ) -> np.ndarray:
-    """Weighs channels by how much the task's loss rises without them.
+    """Weights channels by the rise of the task's loss without them.
 
     A channel is switched off by setting it to zero in the output of its
     layer. The mean losses over the data, one for each channel, are

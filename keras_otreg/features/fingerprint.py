@@ -15,7 +15,7 @@ from keras_otreg.features.walk import children, find_layer, walk
 
 
 def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
-    """A short name for the weights of a model.
+    """Digest of the weights of a model.
 
     Equal weights have equal names, whatever the layers are called; a weight
     that differs in one bit gives another name. The states of metrics and of
@@ -43,7 +43,7 @@ def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
 
 
 def fingerprint_of(model: keras.Model, weights: Iterable[Any]) -> str:
-    """A short name for some weights of a model, of 64 hexadecimal digits."""
+    """Digest of some weights of a model, of 64 hexadecimal digits."""
     found = hashlib.sha256()
     for weight in _as_saved(model, weights):
         value = ops.convert_to_numpy(weight)

@@ -88,7 +88,7 @@ def positions_as_points(activations: Any) -> Any:
 
 
 def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
-    """Average two maps `(batch, ..., units)` down to the smaller sizes."""
+    """Average two maps `(batch, ..., units)` to the smaller sizes."""
     if len(teacher.shape) != len(student.shape):
         raise checks.invalid(
             "teacher and student activations of the same rank, to keep "

@@ -190,7 +190,7 @@ class LastForward:
         return forward if kept and all(x is y for x, y in same) else None
 
     def drop(self) -> None:
-        """Lets go of the forward pass, and with it of its memory."""
+        """Frees the forward pass and its memory."""
         self._kept.value = ([], None)
 
 

@@ -282,7 +282,7 @@ def check_layers(
 
 
 def check_apart(student: keras.Model, teacher: keras.Model | None) -> None:
-    """Makes sure that a teacher stays as it is while a student is trained."""
+    """Makes sure that training a student does not change its teacher."""
     if teacher is not None:
         trained = {id(v): v.path for v in student.trainable_variables}
         shared = [trained[id(v)] for v in teacher.variables if id(v) in trained]

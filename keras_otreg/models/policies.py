@@ -45,7 +45,7 @@ class Incidents(keras.metrics.Metric):
         )
 
     def update_state(self, kinds: Any, step: Any) -> Any:
-        """Takes up a step, unless there has been an incident."""
+        """Records a step, unless there has been an incident."""
         before = self.happened()
         kinds = ops.cast(kinds, "float32")
         counts = ops.where(before, self.counts.value, kinds)
@@ -64,7 +64,7 @@ class Incidents(keras.metrics.Metric):
         return ops.any(self.counts.value > 0.0)
 
     def result(self) -> dict[str, Any]:
-        """Nothing: it is not for the logs."""
+        """Returns nothing, because it is not logged."""
         return {}
 
     def first(self, replicas: int) -> Incident | None:
@@ -80,7 +80,7 @@ class Incidents(keras.metrics.Metric):
 
 
 class Propagate:
-    """Passes everything on."""
+    """Lets non-finite values pass."""
 
     # Whether a step may have to stop.
     stops = False
@@ -236,7 +236,7 @@ def all_finite(x: Any) -> Any:
 
 
 def _finite_value(term):
-    """For a term of which only the value is at hand."""
+    """Flags of a term of which only the value is known."""
     if not acts(term.weight):
         return ops.ones((3,), "bool")
     return ops.stack([True, True, all_finite(term.value)])

@@ -66,7 +66,7 @@ class StepFunctions:
         return made
 
     def _made_for_weights(self, model, kind):
-        """Makes a step anew, after a weight was set that its graph lacks."""
+        """Makes a step again, after a weight was set that its graph lacks."""
         names = sorted(x for x in self._switched() if not self._is_on[x])
         if names:
             raise checks.invalid(

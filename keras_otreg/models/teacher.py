@@ -27,7 +27,7 @@ ANEW = (
 
 
 class Teacher:
-    """Holds the teacher out of sight of the tracking of Keras.
+    """Holds the teacher, hidden from the tracking of Keras.
 
     A tracked model would become part of its owner: its weights trainable, its
     regularisers counted, its `trainable` flags set with the owner's. The
@@ -51,23 +51,23 @@ class Teacher:
         self._before: tuple[list[Any], list[str]] | None = None
 
     def fingerprint(self) -> str:
-        """A short name for the weights that the penalties depend on."""
+        """Digest of the weights that the penalties depend on."""
         if self.model is None or self.reads_weights:
             return self.full_fingerprint()
         return fingerprint_of(self.model, self._read_first()[0])
 
     def full_fingerprint(self) -> str:
-        """A short name for all weights."""
+        """Digest of all weights."""
         if self.model is None:
             return "none"
         return fingerprint_of(self.model, self.model.weights)
 
     def precision(self) -> list[str]:
-        """The types of number that the activations are computed in."""
+        """Dtypes in which the activations are computed."""
         return self._read_first()[1]
 
     def forget(self) -> None:
-        """Finds layers and weights anew when next asked."""
+        """Clears the cache of layers and weights."""
         self._taps = None
         self._before = None
 
@@ -171,7 +171,7 @@ def copy_of(
 
 
 def take_state(model: keras.Model, other: keras.Model) -> None:
-    """Gives a network the weights of another, and what it has adapted to."""
+    """Gives a network the weights and adapted statistics of another."""
     model.set_weights(other.get_weights())
     for layer, known in _pairs(model, other):
         if _keeps_more(layer, "load_own_variables"):

@@ -170,7 +170,7 @@ class TransferModel(SavedModel):
     # A step.
 
     def build(self, input_shape: Any = None) -> None:
-        """Has nothing to do: the student is built."""
+        """Does nothing: the student is built."""
         self.built = True
 
     def find_layers(self) -> None:
@@ -324,7 +324,7 @@ class TransferModel(SavedModel):
             return super().test_on_batch(*args, **kwargs)
 
     def train_step(self, *arguments):
-        """A step of training that is undone if it has to stop."""
+        """A training step that is rolled back if it has to stop."""
         return self._guard.step(self, super().train_step, arguments)
 
     def make_train_function(self, force: bool = False) -> Any:

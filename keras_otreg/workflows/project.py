@@ -274,7 +274,7 @@ def trained_project(
 
 
 def _digest(files):
-    """A short name for some pictures, wherever their folder lies."""
+    """Digest of some pictures, which does not depend on their folder."""
     digest = hashlib.sha256(json.dumps(files.class_names).encode())
     for path, label in zip(files.paths, files.labels, strict=True):
         content = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()

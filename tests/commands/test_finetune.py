@@ -55,7 +55,7 @@ def _check_report(page, chosen):
     assert "<script" not in page
     assert "dark &amp; &lt;b&gt;" in page
     assert "dark & <b>" not in page
-    for words in ("Is it better?", "Confusion matrix", "<svg"):
+    for words in ("Comparison", "Confusion matrix", "<svg"):
         assert words in page
     (own,) = re.findall(r'<tr class="own">.*?</th>', page, re.DOTALL)
     assert chosen in own

@@ -224,7 +224,7 @@ class Comparison:
         return len(self.reported_seeds(task)) * len(counts) + trials
 
     def key(self, task: Entry, method: Method) -> str:
-        """A short text that changes with the settings of a training."""
+        """Digest of the settings of a training."""
         settings = [
             {k: v for k, v in vars(x).items() if k not in ignored}
             for x, ignored in (

@@ -131,7 +131,7 @@ def _with_unlabelled(
 
 
 def digest_of(data: pathlib.Path) -> str:
-    """A short text that changes with the names and sizes of files."""
+    """Digest of the names and sizes of files."""
     files = sorted(
         (path.relative_to(data).as_posix(), path.stat().st_size)
         for part in PARTS
