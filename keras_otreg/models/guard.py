@@ -99,6 +99,8 @@ class Guard:
         self, model: Any, arguments: dict[str, Any] | None = None
     ) -> Iterator[None]:
         """Raises after the block, or an error in it, if a step was bad."""
+        # Since the last step, all variables may have been set.
+        model.loss_weights.forget()
         if arguments is not None:
             self._watch(model, arguments)
         try:

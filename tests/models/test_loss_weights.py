@@ -153,3 +153,14 @@ def test_an_adapter_that_is_not_trained_cannot_begin_to_act_in_an_epoch():
     before = model.adapters["hint"].get_weights()[0]
     model.fit(*data, verbose=0)
     assert np.abs(model.adapters["hint"].get_weights()[0] - before).max() > 0
+
+
+def test_weights_act_after_all_variables_were_set_back():
+    model = make({"run_eagerly": True}, one=3.0)
+    x = np.ones((4, 4), "float32")
+    to_array = keras.ops.convert_to_numpy
+    before = [np.array(to_array(v)) for v in model.variables]
+    first = model.fit(x, verbose=0).history["loss"]
+    for variable, value in zip(model.variables, before, strict=True):
+        variable.assign(value)
+    assert model.fit(x, verbose=0).history["loss"] == first == [3.0]
