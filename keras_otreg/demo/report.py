@@ -72,7 +72,7 @@ def show(
         choice = (
             f"Each strength was chosen among {grid} with {settings.draws} "
             "other draws of labels, by the accuracy on the training labels not "
-            "drawn; the test set had no part in it."
+            "drawn; the test set was not used for it."
         )
     console.print(
         f"Mean and standard deviation over {settings.seeds} draws of {labels} "

@@ -102,7 +102,7 @@ def test_a_student_is_made_of_the_teacher(run, folder, tmp_path, classes):
     # Only a teacher of the same classes has predictions to learn from.
     assert ("new weights, distilled" in shown) == (classes == 2)
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
-    assert "What was narrowed" in page
+    assert "Size of the network" in page
     assert "time for a picture" in page
     # Started again, it trains nothing.
     code, shown, _ = run(*command)
