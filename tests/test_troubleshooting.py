@@ -104,7 +104,8 @@ def test_errors_of_arguments_say_what_was_expected_and_received():
         # What another error says is passed on.
         own = [x.exc for x in raised if x.cause is None]
         told = [x for x in own if function_of(x) in ("ValueError", *HELPERS)]
-        said = [worded(x, named(nodes)) for x in told]
+        known = named(nodes)
+        said = [worded(x, known) for x in told]
         wrong += [x for x in said if not re.search("xpected.*eceived", x, re.S)]
     # Of a name, and not of a value.
     assert all(
