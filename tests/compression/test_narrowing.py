@@ -137,3 +137,30 @@ def test_subclassed_networks_are_refused_with_a_way_out():
 def test_a_budget_has_one_limit(settings):
     with pytest.raises(ValueError, match="Expected one of"):
         Budget(**settings)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_exports_are_smaller_by_what_was_promised(tmp_path):
+    import tensorflow as tf
+
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(64, 3, activation="relu")(inputs)
+    x = layers.Conv2D(128, 3, activation="relu")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    teacher = keras.Model(inputs, layers.Dense(5)(x))
+    sizes = []
+    for model in (teacher, narrow(teacher, 0.5)):
+        # Keras exports no network to ONNX before it was called.
+        model(np.ones((1, 16, 16, 3)))
+        model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
+        lite = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+        sizes.append((tmp_path / "m.onnx").stat().st_size)
+        sizes.append(len(lite))
+        sizes.append(model.count_params())
+    onnx, lite, promised = (
+        small / large for large, small in zip(sizes[:3], sizes[3:], strict=True)
+    )
+    # The graph itself takes some KB, however wide the layers are.
+    assert abs(onnx - promised) < 0.05
+    assert abs(lite - promised) < 0.05
