@@ -19,6 +19,8 @@ if not starting.is_program(__name__):
         regularizers,
     )
     from keras_otreg.compression import inherit, narrow
+    from keras_otreg.heads import solve_head
+    from keras_otreg.interpolation import between
     from keras_otreg.models import (
         Penalty,
         SourceTask,
@@ -37,6 +39,7 @@ __all__ = [
     "WeightPenalty",
     "__version__",
     "add_starting_point",
+    "between",
     "callbacks",
     "class_costs",
     "compression",
@@ -51,6 +54,7 @@ __all__ = [
     "ot",
     "plots",
     "regularizers",
+    "solve_head",
     "tuning",
     "workflows",
 ]

@@ -33,6 +33,8 @@ FLOORS = {
     "layers": 5,
     "models": 6,
     "compression": 7,
+    "heads": 7,
+    "interpolation": 8,
     "data": 7,
     "callbacks": 7,
     "plots": 7,

@@ -26,7 +26,7 @@ from keras_otreg.compression.matching import (
     same_layers,
     sources,
 )
-from keras_otreg.compression.running import Run, Samples, passed
+from keras_otreg.compression.running import Run, Samples, moments, passed
 
 # Rows that a fit sees: at least so many, and so many for each unknown.
 ROWS, ROWS_PER_INPUT = 8000, 10
@@ -280,7 +280,7 @@ class Heir:
             original = self.teacher.graph.calls[source].layer
             found = scale_and_shift(original, self._at(call.inputs[0]))
         scale, shift = found
-        mean, variance = self._statistics(index, call.inputs[0])
+        mean, variance = moments(self.samples, self.new, index, call.inputs[0])
         if not layer.center:
             mean = -shift / scale
         if not layer.scale:
@@ -292,17 +292,6 @@ class Heir:
             layer.gamma.assign(scale * deviation)
         if layer.center:
             layer.beta.assign(scale * mean + shift)
-
-    def _statistics(self, index, key):
-        count, total, squares = 0, 0.0, 0.0
-        for _, (tensors,) in passed(self.samples, (self.new, index, [key])):
-            x = affine.numpy(tensors[key]).astype(np.float64)
-            x = x.reshape(-1, x.shape[-1])
-            count += len(x)
-            total = total + x.sum(axis=0)
-            squares = squares + (x**2).sum(axis=0)
-        mean = total / count
-        return mean, np.maximum(squares / count - mean**2, 0.0)
 
 
 def resized(maps: Any, shape: tuple[Any, ...]) -> np.ndarray:

@@ -145,6 +145,28 @@ def passed(
         start += len(batch[0])
 
 
+def moments(
+    samples: Samples, run: Run, index: int, key: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each channel of a tensor.
+
+    Args:
+        samples: The samples.
+        run: A network on them.
+        index: Index of a call.
+        key: Key of the tensor, which is there before the call.
+    """
+    count, total, squares = 0, 0.0, 0.0
+    for _, (tensors,) in passed(samples, (run, index, [key])):
+        x = keras.ops.convert_to_numpy(keras.ops.cast(tensors[key], "float32"))
+        x = x.reshape(-1, x.shape[-1]).astype(np.float64)
+        count += len(x)
+        total = total + x.sum(axis=0)
+        squares = squares + (x**2).sum(axis=0)
+    mean = total / count
+    return mean, np.maximum(squares / count - mean**2, 0.0)
+
+
 def _check(batch, model):
     shapes = [tuple(x.shape) for x in keras.tree.flatten(model.inputs)]
     found = [tuple(x.shape) for x in batch]

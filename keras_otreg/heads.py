@@ -1,0 +1,283 @@
+"""Heads of classifiers, solved to the end on frozen features."""
+
+import functools
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.features.batches import batches
+
+# Strengths that a validation chooses from, for features of unit variance.
+STRENGTHS = tuple(10.0**k for k in range(-6, 1))
+# Of the gradient, at the solution and where a strength is chosen.
+TOLERANCE, ENOUGH_TO_CHOOSE = 1e-9, 1e-5
+MOST_ITERATIONS = 5000
+# Of the samples, held out if there are no validation data.
+HELD_OUT = 5
+VALIDATION = "validation"
+LAST = (
+    keras.layers.Activation,
+    keras.layers.Dropout,
+    keras.layers.Reshape,
+    keras.layers.Softmax,
+)
+
+
+class SolvedHead(NamedTuple):
+    """The solution that `solve_head` has set.
+
+    Attributes:
+        l2: Strength of the penalty on the kernel.
+        loss: Mean cross-entropy on the samples.
+        gradient: Largest entry of the gradient at the solution.
+        validation: Accuracy on the validation data; `None` if none were used.
+    """
+
+    l2: float
+    loss: float
+    gradient: float
+    validation: float | None
+
+
+def solve_head(
+    student: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    l2: float | str = VALIDATION,
+    validation: Any = None,
+) -> SolvedHead:
+    """Solve the last layer of a classifier on frozen features.
+
+    The layers below run once. The head is then the solution of a logistic
+    regression, which minimises the mean cross-entropy plus half of `l2` times
+    the squared kernel; the bias is free. It is the start that fine-tuning
+    deserves: from a random head, the first steps spoil the features.
+
+    Args:
+        student: A built network whose last layer with weights is a `Dense`,
+            alone or before a softmax: with a softmax or logits for one class
+            of several, or with a sigmoid for two classes or several labels.
+            Its kernel and bias are set.
+        x: Inputs; or a `tf.data.Dataset` or `keras.utils.PyDataset` of
+            batches `(x, y)` or `(x, y, sample_weight)`.
+        y: Labels of arrays: numbers of classes, or a row of targets for each
+            sample.
+        l2: The strength; or `"validation"` to choose it.
+        validation: A pair `(x, y)` or a data set to choose `l2` by; every
+            fifth sample, with the head solved again on all, if not given.
+
+    Returns:
+        A `SolvedHead`.
+
+    Raises:
+        ValueError: If there is no such head, or labels do not fit it.
+        ImportError: If SciPy is not installed.
+
+    Example:
+        ```python
+        otreg.solve_head(student, x, y)
+        student.compile(keras.optimizers.Adam(1e-4), loss)
+        student.fit(x, y)
+        ```
+
+    References:
+        Kumar et al., "Fine-tuning can distort pretrained features and
+        underperform out-of-distribution" (ICLR 2022), arXiv 2202.10054.
+    """
+    if l2 != VALIDATION:
+        checks.non_negative(l2, "l2")
+    head = _head_of(student)
+    several = _is_one_of_several(student, head)
+    body = keras.Model(student.inputs, head.input)
+    data = _Samples(body, x, y, head.units, several)
+    if l2 != VALIDATION:
+        return _set(head, data, float(l2) / data.scale**2, None)
+    if validation is None:
+        rest, held = data.divided()
+    else:
+        given = validation if isinstance(validation, tuple) else (validation,)
+        rest, held = data, _Samples(body, *given[:2], head.units, several)
+    # Each solution is the start of the next one.
+    found = [
+        (held.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)
+        for s in reversed(STRENGTHS)
+    ]
+    (accuracy, _), strength = max(found, key=lambda one: one[0])
+    return _set(head, data, strength, accuracy)
+
+
+def _set(head, data, l2, accuracy):
+    weights, loss, gradient = data.solved(l2)
+    head.kernel.assign(weights[:-1])
+    if head.use_bias:
+        head.bias.assign(weights[-1])
+    scale = data.scale**2
+    return SolvedHead(l2 * scale, loss, gradient, accuracy)
+
+
+def _head_of(student):
+    chain = list(student.layers)
+    while chain and isinstance(chain[-1], LAST):
+        chain.pop()
+    head = chain[-1] if chain else None
+    if not isinstance(head, keras.layers.Dense):
+        raise checks.invalid(
+            "a network whose last layer with weights is a `Dense`",
+            f"'{student.name}', which ends with {type(head).__name__}",
+            "Put a `Dense` of as many units as there are classes at its end",
+            argument="student",
+        )
+    return head
+
+
+def _is_one_of_several(student, head):
+    """Whether a sample has one class; else each unit is a yes or no."""
+    layers = [layer for layer in student.layers if layer is head]
+    ends = student.layers[student.layers.index(layers[0]) :]
+    names = {
+        getattr(getattr(layer, "activation", None), "__name__", "")
+        for layer in ends
+    }
+    return "sigmoid" not in names and head.units > 1
+
+
+class _Samples:
+    """Features of samples, scaled by one number, with targets and weights."""
+
+    def __init__(self, body, x, y, units, several):
+        pairs = [(x, y)] if y is not None else batches(x)
+        features, targets, weights = [], [], []
+        for batch in pairs:
+            if not isinstance(batch, tuple) or len(batch) < 2:
+                raise checks.invalid("batches (x, y)", f"{type(batch)}")
+            found = keras.ops.convert_to_numpy(
+                body.predict(batch[0], verbose=0)
+            )
+            labels = keras.ops.convert_to_numpy(batch[1])
+            weight = batch[2] if len(batch) > 2 else None
+            features.append(found.astype(np.float64))
+            targets.append(_targets(labels, units, several))
+            weights.append(
+                np.ones(len(found))
+                if weight is None
+                else keras.ops.convert_to_numpy(weight).reshape(-1)
+            )
+        self.several = several
+        features = np.concatenate(features)
+        self.scale = max(float(features.std()), 1e-12)
+        self.x = features / self.scale
+        self.y = np.concatenate(targets)
+        self.weights = np.concatenate(weights).astype(np.float64)
+        self.weights /= max(self.weights.sum(), 1e-12)
+
+    def divided(self):
+        """All but every fifth sample of each class, and those."""
+        order = np.argsort(self.y.argmax(axis=1), kind="stable")
+        held = np.zeros(len(order), bool)
+        held[order[HELD_OUT // 2 :: HELD_OUT]] = True
+        return self._part(~held), self._part(held)
+
+    def _part(self, rows):
+        part = object.__new__(_Samples)
+        part.several, part.scale = self.several, self.scale
+        part.x, part.y = self.x[rows], self.y[rows]
+        part.weights = self.weights[rows] / max(self.weights[rows].sum(), 1e-12)
+        return part
+
+    @functools.cached_property
+    def _reduced(self):
+        """Features in a basis of as many vectors as there are samples.
+
+        The kernel is a sum of samples: so many unknowns are enough.
+        """
+        if self.x.shape[1] <= len(self.x):
+            return self.x, None
+        basis, x = np.linalg.qr(self.x.T)
+        return x.T, basis
+
+    def solved(self, l2, tolerance=TOLERANCE):
+        """Weights for features as they are, the loss and the gradient."""
+        optimize = checks.installed("scipy.optimize", "demo", "Solved heads")
+        x, basis = self._reduced
+        count, units = x.shape[1], self.y.shape[1]
+        inputs = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+
+        def loss(flat):
+            weights = flat.reshape(count + 1, units)
+            value, slope = self._cross_entropy(inputs @ weights)
+            gradient = inputs.T @ slope
+            gradient[:-1] += l2 * weights[:-1]
+            value += 0.5 * l2 * np.square(weights[:-1]).sum()
+            return value, gradient.ravel()
+
+        found = optimize.minimize(
+            loss,
+            self._start(count, units),
+            jac=True,
+            method="L-BFGS-B",
+            options={
+                "gtol": tolerance,
+                "ftol": 0.0,
+                "maxiter": MOST_ITERATIONS,
+                "maxfun": 2 * MOST_ITERATIONS,
+            },
+        )
+        self._latest = found.x
+        weights = found.x.reshape(count + 1, units)
+        gradient = float(np.abs(loss(found.x)[1]).max())
+        value = float(self._cross_entropy(inputs @ weights)[0])
+        kernel = weights[:-1] if basis is None else basis @ weights[:-1]
+        weights = np.concatenate([kernel / self.scale, weights[-1:]])
+        return weights, value, gradient
+
+    def _start(self, count, units):
+        latest = getattr(self, "_latest", None)
+        return np.zeros((count + 1) * units) if latest is None else latest
+
+    def score(self, weights):
+        """Accuracy and minus the cross-entropy of some weights."""
+        logits = self.x * self.scale @ weights[:-1] + weights[-1]
+        if self.several:
+            right = logits.argmax(axis=1) == self.y.argmax(axis=1)
+        else:
+            right = ((logits > 0.0) == (self.y > 0.5)).mean(axis=1)
+        value, _ = self._cross_entropy(logits)
+        return float(self.weights @ right), -float(value)
+
+    def _cross_entropy(self, logits):
+        """The weighted mean, and its gradient by the logits."""
+        weights = self.weights[:, None]
+        if self.several:
+            shifted = logits - logits.max(axis=1, keepdims=True)
+            log_sum = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+            logs = shifted - log_sum
+            value = -(weights * self.y * logs).sum()
+            mass = self.y.sum(axis=1, keepdims=True)
+            return value, weights * (mass * np.exp(logs) - self.y)
+        softplus = np.logaddexp(0.0, logits)
+        value = (weights * (softplus - self.y * logits)).sum()
+        return value, weights * (np.exp(logits - softplus) - self.y)
+
+
+def _targets(labels, units, several):
+    """A row of targets for each sample."""
+    labels = labels.reshape(len(labels), -1)
+    if several and labels.shape[1] == 1:
+        classes = labels[:, 0].astype(int)
+        if classes.min() < 0 or classes.max() >= units:
+            raise checks.invalid(
+                f"labels from 0 to {units - 1}, as the head has {units} units",
+                f"labels from {classes.min()} to {classes.max()}",
+                argument="y",
+            )
+        return np.eye(units)[classes]
+    if labels.shape[1] != units:
+        raise checks.invalid(
+            f"a number of the class, or {units} targets, for each sample",
+            f"labels of shape {labels.shape}",
+            argument="y",
+        )
+    return labels.astype(np.float64)

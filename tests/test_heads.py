@@ -1,0 +1,116 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_otreg import solve_head
+
+layers = keras.layers
+
+
+def classifier(units, activation, inputs=6):
+    x = keras.Input((inputs,))
+    return keras.Model(x, layers.Dense(units, activation)(x))
+
+
+@pytest.fixture
+def samples(rng):
+    x = rng.normal(size=(60, 6)).astype("float32")
+    return x, (x[:, 0] > 0).astype(int) + (x[:, 1] > 0)
+
+
+@pytest.mark.parametrize("count", [60, 4])
+def test_it_is_the_solution_of_scikit_learn(samples, count):
+    linear = pytest.importorskip("sklearn.linear_model")
+    x, y = samples[0][:count], np.arange(count) % 3
+    model = classifier(3, "softmax")
+    solved = solve_head(model, x, y, l2=0.1)
+    assert solved.gradient < 1e-6
+    expected = linear.LogisticRegression(C=1 / (0.1 * count), tol=1e-10)
+    expected.fit(x, y)
+    kernel, bias = model.layers[-1].get_weights()
+    np.testing.assert_allclose(kernel, expected.coef_.T, atol=1e-4)
+    # That of scikit-learn is known up to a constant.
+    gap = bias - expected.intercept_
+    np.testing.assert_allclose(gap, gap.mean(), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("units", "activation"), [(1, "sigmoid"), (2, None), (2, "softmax")]
+)
+def test_two_classes_may_be_told_by_one_unit_or_two(samples, units, activation):
+    x, y = samples[0], samples[1] > 0
+    model = classifier(units, activation)
+    solve_head(model, x, y, l2=1e-4)
+    found = model.predict(x, verbose=0)
+    told = found[:, 0] > 0.5 if units == 1 else found.argmax(axis=1) == 1
+    assert (told == y).mean() > 0.9
+
+
+def test_several_labels_are_solved_one_by_one(samples):
+    x = samples[0]
+    y = (x[:, :3] > 0).astype(int)
+    model = classifier(3, "sigmoid")
+    solved = solve_head(model, x, y)
+    assert solved.validation > 0.8
+    alone = classifier(1, "sigmoid")
+    solve_head(alone, x, y[:, 1], l2=solved.l2)
+    np.testing.assert_allclose(
+        model.layers[-1].get_weights()[0][:, 1:2],
+        alone.layers[-1].get_weights()[0],
+        rtol=3e-2,
+        atol=1e-3,
+    )
+
+
+def test_separable_samples_stay_finite_and_the_body_stays(samples):
+    x, y = samples[0], (samples[0][:, 0] > 0).astype(int)
+    body = keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(8, activation="tanh"),
+            layers.Dense(2),
+            layers.Softmax(),
+        ]
+    )
+    before = body.layers[0].get_weights()
+    solved = solve_head(body, x, y, validation=(x, y))
+    assert np.isfinite(solved.loss)
+    assert solved.validation > 0.9
+    for one, other in zip(before, body.layers[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.tensorflow
+def test_weights_of_a_data_set_count_samples(samples):
+    import tensorflow as tf
+
+    x, y = samples
+    weights = np.arange(60) % 3
+    repeated = [np.repeat(each, weights, axis=0) for each in (x, y)]
+    rows = tf.data.Dataset.from_tensor_slices((x, y, weights))
+    kernels = []
+    for data in ((rows.batch(7),), repeated):
+        model = classifier(3, "softmax")
+        # Features are scaled by their own deviation, l2 is not.
+        solve_head(model, *data, l2=0.1)
+        kernels.append(model.layers[-1].get_weights()[0])
+    np.testing.assert_allclose(*kernels, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "message"),
+    [
+        (classifier(3, "softmax"), np.full(60, 3), "labels from 0 to 2"),
+        (classifier(3, "softmax"), np.ones((60, 2)), "3 targets"),
+        (
+            keras.Sequential([keras.Input((6,)), layers.BatchNormalization()]),
+            np.zeros(60),
+            "last layer with weights is a `Dense`",
+        ),
+    ],
+)
+def test_labels_and_heads_that_do_not_fit_are_refused(
+    samples, model, y, message
+):
+    with pytest.raises(ValueError, match=message):
+        solve_head(model, samples[0], y)
