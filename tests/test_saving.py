@@ -236,6 +236,7 @@ def test_a_compiled_loss_is_saved_with_the_model(loss, tmp_path, rng):
     again.fit(rng.normal(size=(6, 5)), rng.normal(size=(6, 4)), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regularizer", [START, *REGULARIZERS[2:5]], ids=label)
 def test_a_weight_regulariser_is_saved_with_the_model(regularizer, tmp_path):
     layer = layers.Dense(4, kernel_regularizer=regularizer, name="dense")
@@ -247,6 +248,7 @@ def test_a_weight_regulariser_is_saved_with_the_model(regularizer, tmp_path):
     np.testing.assert_array_equal(again.losses, model.losses)
 
 
+@pytest.mark.slow
 def test_an_activity_regulariser_is_saved_with_the_model(tmp_path, rng):
     regularizer = regularizers.FeatureSetTransport(BANK, 1 / 3)
     layer = layers.Dense(4, activity_regularizer=regularizer, name="dense")

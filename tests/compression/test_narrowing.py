@@ -73,6 +73,7 @@ def test_layers_of_which_nothing_is_known_stay_as_wide(images):
     assert not rows["dense"].why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", ["flops", "parameters"])
 def test_a_budget_is_kept_and_spent(residual, settled, images, limit):
     teacher = settled(residual(width=16, inner=32, units=64))

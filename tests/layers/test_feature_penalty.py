@@ -42,6 +42,7 @@ def test_any_keras_loss_can_be_the_penalty(two_networks, data, features, loss):
     )
 
 
+@pytest.mark.slow
 def test_it_trains_under_plain_fit(two_networks, data):
     model, (x, y) = two_networks(weight=10.0), data
     teacher = model.get_layer("teacher")
@@ -82,6 +83,7 @@ def test_a_pair_is_the_same_as_two_arguments(make_loss, data):
         np.testing.assert_allclose(model.losses, [make_loss()(x, y)], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_works_in_mixed_precision(policy, two_networks, data):
     policy("mixed_float16")
     (x, y), model = data, two_networks()
@@ -124,6 +126,7 @@ def test_it_compiles_with_xla(two_networks, data):
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_the_logged_loss_includes_it_also_after_loading(
     two_networks, make_loss, data, features, tmp_path
 ):

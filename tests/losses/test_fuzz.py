@@ -115,6 +115,7 @@ def predictions(draw):
     return logits, C, epsilon, rho
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_transport_between_classes_is_finite():
     @settings(max_examples=25, deadline=None, derandomize=True)

@@ -163,6 +163,7 @@ def test_eager_graph_and_xla_agree_at_an_unknown_batch_size(
             )
 
 
+@pytest.mark.slow
 @every_loss
 def test_low_precision_is_computed_in_float32(name, maps, value_and_gradient):
     low = [ops.cast(x, "bfloat16") for x in maps]

@@ -130,6 +130,7 @@ def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):
         )
 
 
+@pytest.mark.slow
 def test_maps_are_pooled_or_kept(pair):
     maps, few = pair(3, inner=(2, 2)), ot.Sinkhorn(3)
     for spatial, points in (

@@ -64,6 +64,7 @@ def test_a_small_epsilon_is_the_share_of_variance_that_finds_a_partner(
     np.testing.assert_allclose(value, 1 - 3 / 4, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_order_shift_sign_scale_and_silent_neurons_change_nothing(
     alignment, layers, rng
 ):
@@ -112,6 +113,7 @@ def test_a_single_sample_says_nothing(layers, value_and_gradients):
         assert np.all(np.isfinite(np.array(gradient)))
 
 
+@pytest.mark.slow
 @pytest.mark.float64
 def test_the_gradient_is_that_of_finite_differences(
     alignment, layers, rng, value_and_gradient

@@ -17,6 +17,7 @@ def difference(run, teacher, student, direction, step=1e-5):
     return (ahead - behind) / (2 * step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cost", "spatial"),
     [

@@ -53,6 +53,7 @@ def test_the_adapter_is_trained_with_the_student_by_the_optimizer(
     assert slots >= 2 * len(model.trainable_variables)
 
 
+@pytest.mark.slow
 def test_a_frozen_student_is_read_by_its_adapter_alone(make, samples):
     model = make()
     model.student.trainable = False
@@ -61,6 +62,7 @@ def test_a_frozen_student_is_read_by_its_adapter_alone(make, samples):
     assert history[-1] < 0.5 * history[0]
 
 
+@pytest.mark.slow
 def test_the_student_knows_nothing_of_it(make, samples, tmp_path):
     model = make()
     model.fit(*samples, verbose=0)
@@ -76,6 +78,7 @@ def test_the_student_knows_nothing_of_it(make, samples, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_it_is_saved_and_training_goes_on_after_loading(
     make, samples, tmp_path
 ):
@@ -107,6 +110,7 @@ def test_its_weights_are_among_those_of_the_wrapper(make, samples, tmp_path):
     np.testing.assert_array_equal(adapter.kernel, model.adapters["hint"].kernel)
 
 
+@pytest.mark.slow
 def test_there_is_none_between_layers_of_equal_width(make, samples):
     model = make(width=12)
     assert not model.adapters
@@ -128,6 +132,7 @@ def test_two_hints_have_an_adapter_each(make_network, compiled, samples):
     assert not np.array_equal(low[0], high[0])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error", "ignore:__array__:DeprecationWarning")
 def test_at_weight_zero_it_is_not_trained_and_changes_nothing(
     make, samples, compiled

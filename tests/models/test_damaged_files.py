@@ -66,6 +66,7 @@ def test_a_flipped_bit_is_found_in_weights(
     assert_equal(everything(model), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", [keras.saving.load_model, otreg.load_model])
 def test_a_damaged_model_is_not_loaded(model, tmp_path, load):
     path = tmp_path / "model.keras"
@@ -86,6 +87,7 @@ def test_a_damaged_model_is_not_loaded(model, tmp_path, load):
             model.load_weights(path)
 
 
+@pytest.mark.slow
 def test_weights_that_fit_only_in_part_change_nothing(
     model, make_network, compiled, samples, everything, tmp_path
 ):
@@ -107,6 +109,7 @@ def test_weights_that_fit_only_in_part_change_nothing(
     assert_equal(everything(model), before)
 
 
+@pytest.mark.slow
 def test_an_interrupted_load_changes_nothing(
     model, everything, tmp_path, samples, monkeypatch
 ):
@@ -125,6 +128,7 @@ def test_an_interrupted_load_changes_nothing(
     assert_equal(everything(model), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
 def test_an_interrupted_save_leaves_the_earlier_file(
     model, samples, tmp_path, name, monkeypatch

@@ -199,6 +199,7 @@ def test_a_name_is_that_of_the_penalty_that_failed(data):
         train(model, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "steps",
     [

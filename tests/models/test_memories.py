@@ -52,6 +52,7 @@ def _values(model):
     return [v.numpy().copy() for v in memory.variables]
 
 
+@pytest.mark.slow
 def test_training_updates_it_and_nothing_else_does(model, data):
     model = model(momentum=0.9)
     untouched = _values(model)
@@ -84,6 +85,7 @@ def test_a_saved_model_goes_on_as_if_it_had_not_been(model, data, tmp_path):
         assert_allclose(a, b, atol=1e-6, err_msg=a.path)
 
 
+@pytest.mark.slow
 def test_at_weight_zero_it_changes_no_result(model, data):
     results = []
     for momentum in (0.0, 0.9):

@@ -42,6 +42,7 @@ def changed(network, layer):
     return copy
 
 
+@pytest.mark.slow
 def test_a_file_without_the_teacher_is_small_and_goes_on(
     model, teacher, samples, tmp_path
 ):
@@ -73,6 +74,7 @@ def test_a_file_with_the_teacher_needs_none(model, samples, tmp_path):
         otreg.load_model(tmp_path / "student.keras", model.teacher)
 
 
+@pytest.mark.slow
 def test_only_the_teacher_that_the_penalties_know_is_accepted(
     model, teacher, make_network, tmp_path
 ):
@@ -87,6 +89,7 @@ def test_only_the_teacher_that_the_penalties_know_is_accepted(
     assert otreg.load_model(tmp_path / "small.keras", other_head).built
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_start_can_be_given_again(
     make_network, compiled, samples, tmp_path
 ):
@@ -161,6 +164,7 @@ def test_an_equal_teacher_stays_where_it_is(model, teacher, tmp_path):
     assert model.teacher is teacher
 
 
+@pytest.mark.slow
 def test_weights_without_the_teacher_are_for_an_equal_one(
     model, teacher, make_network, compiled, samples, tmp_path
 ):
@@ -183,6 +187,7 @@ def test_weights_without_the_teacher_are_for_an_equal_one(
     assert_equal(other.get_weights(), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights_only", [False, True])
 def test_checkpoints_leave_the_teacher_out_if_the_model_says_so(
     model, teacher, make_network, compiled, samples, tmp_path, weights_only
@@ -207,6 +212,7 @@ def test_checkpoints_leave_the_teacher_out_if_the_model_says_so(
     assert loaded.fit(*samples, **options).history == history
 
 
+@pytest.mark.slow
 def test_a_config_alone_has_new_weights_and_a_file_brings_the_old(
     model, compiled, samples, tmp_path
 ):

@@ -73,6 +73,7 @@ def test_the_total_is_the_papers_objective(pairs):
     np.testing.assert_allclose(logs["loss"][0], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_each_term_is_what_the_two_models_say_of_their_samples(pairs):
     model = joint_model()
     model.optimizer.learning_rate = 0.0
@@ -94,6 +95,7 @@ def test_each_term_is_what_the_two_models_say_of_their_samples(pairs):
     np.testing.assert_allclose(logs["source_accuracy"][0], accuracy, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_transport_weight_zero_is_joint_fine_tuning_to_the_last_bit(pairs):
     with_term = joint_model(transport_weight=0.0)
     without = joint_model(transport=None)
@@ -103,6 +105,7 @@ def test_transport_weight_zero_is_joint_fine_tuning_to_the_last_bit(pairs):
     assert "source_transport" not in logs[1]
 
 
+@pytest.mark.slow
 def test_both_weights_zero_is_plain_fine_tuning_to_the_last_bit(pairs):
     model = joint_model(weight=0.0, transport_weight=0.0)
     fit(model, pairs, epochs=3)
@@ -112,6 +115,7 @@ def test_both_weights_zero_is_plain_fine_tuning_to_the_last_bit(pairs):
     assert_equal_weights(model.student, plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gradient_to", "moved"),
     [("both", {0, 1}), ("source", {1}), ("target", {0})],
@@ -131,6 +135,7 @@ def test_gradient_to_says_which_classifier_transport_moves(
     }
 
 
+@pytest.mark.slow
 def test_evaluate_and_predict_take_plain_target_data(pairs, target):
     model = joint_model()
     logs = fit(model, pairs, validation_data=target)
@@ -186,6 +191,7 @@ def test_one_forward_pass_over_both_batches(pairs):
     assert calls == [40, 40]
 
 
+@pytest.mark.slow
 @pytest.mark.schedules
 def test_it_saves_reloads_and_goes_on(pairs, target, tmp_path):
     model = joint_model(
@@ -283,6 +289,7 @@ def test_accuracy_goes_by_shapes_not_by_the_name_of_the_loss(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "transport", [None, otreg.losses.ClassTransport(COSTS)]
 )

@@ -101,6 +101,7 @@ def test_every_way_of_execution_gives_the_same_numbers(
         np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_gradient_accumulation_leaves_the_penalty_alone(
     transfer, samples, compiled
 ):
@@ -110,6 +111,7 @@ def test_gradient_accumulation_leaves_the_penalty_alone(
     assert np.ptp(first["representation_transport"]) < 0.1
 
 
+@pytest.mark.slow
 def test_an_unknown_batch_size_and_a_batch_of_one_are_fine(
     transfer, samples, compiled
 ):
@@ -120,6 +122,7 @@ def test_an_unknown_batch_size_and_a_batch_of_one_are_fine(
     assert np.isfinite(logs["loss"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["mean_with_sample_weight"])
 def test_weight_zero_on_half_the_batch_is_training_on_the_other_half(
     transfer, samples, compiled, reduction
@@ -144,6 +147,7 @@ def test_weight_zero_on_half_the_batch_is_training_on_the_other_half(
         np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_class_weights_reach_the_penalties_as_sample_weights(
     transfer, samples, compiled
 ):
@@ -162,6 +166,7 @@ def test_class_weights_reach_the_penalties_as_sample_weights(
     )
 
 
+@pytest.mark.slow
 def test_several_inputs_and_a_dictionary_of_outputs(samples, compiled):
     x, y = samples
 
@@ -187,6 +192,7 @@ def test_several_inputs_and_a_dictionary_of_outputs(samples, compiled):
     assert set(model.predict([x, x], verbose=0)) == {"digit", "size"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_low_precision_trains_with_finite_numbers(samples, compiled, policy):
     keras.config.set_dtype_policy(policy)
@@ -280,6 +286,7 @@ def test_outputs_have_losses_by_their_names_as_in_keras(how):
         np.testing.assert_allclose(logs[1][name], values, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_list_of_callbacks_that_keras_made_is_taken(samples, transfer):
     model = transfer()
     # XLA's steps are watched by a callback of ours.

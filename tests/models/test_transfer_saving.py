@@ -164,6 +164,7 @@ def test_it_exports_as_a_saved_model_of_the_students_prediction(
     )
 
 
+@pytest.mark.slow
 def test_the_distillers_own_test_of_saving(samples, tmp_path):
     """That of `keras.distillation`, which ends where this one goes on."""
 
@@ -206,6 +207,7 @@ def test_the_distillers_own_test_of_saving(samples, tmp_path):
     assert loaded.fit(*samples, **options).history == history
 
 
+@pytest.mark.slow
 def test_a_model_keeps_its_precision_and_with_it_its_optimizer(
     make_network, compiled, samples, tmp_path
 ):

@@ -21,6 +21,7 @@ def divergence():
     return compute
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "rho"), [("float32", None), ("float64", 2.0)]
 )

@@ -118,6 +118,7 @@ def test_running_costs_are_a_weighted_mean_of_steps(points, running, compiled):
     assert float(steps) == 3.0
 
 
+@pytest.mark.slow
 def test_a_plan_of_given_costs_is_that_of_their_points(points):
     C = _relative(costs.euclidean(*points))
     solver = Sinkhorn(500, 1e-9)

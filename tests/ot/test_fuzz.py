@@ -137,6 +137,7 @@ def test_a_solution_is_finite_and_its_marginals_are_as_reported(name, dtype):
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_row_without_mass_has_the_potential_of_a_little_mass():
     # The iteration ends as soon as the one row that has mass is right.

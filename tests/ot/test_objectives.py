@@ -53,6 +53,7 @@ def test_the_gradient_in_the_cost_is_the_plan(
     assert_allclose(gradient, P, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_gradient_in_the_weights_is_the_potential_up_to_a_constant(
     make_problem, solve, value_of, with_gradients, tight
 ):
@@ -70,6 +71,7 @@ def test_the_gradient_in_the_weights_is_the_potential_up_to_a_constant(
         assert_allclose(ten, 10.0 * one, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_gradient_in_relaxed_weights_is_the_price_of_the_violation(
     make_problem, solve, value_of, with_gradients, tight
 ):
@@ -160,6 +162,7 @@ def test_gradients_at_coincident_points_are_finite(cost, with_gradients, rng):
         assert np.all(np.isfinite(gradient))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "price",
     [1e4, *(pytest.param(x, marks=pytest.mark.slow) for x in (1e2, 1e8))],
@@ -176,6 +179,7 @@ def test_a_high_price_of_violation_leaves_the_value_in_float32(
     assert_allclose(value, balanced, rtol=1e-3 + 1.0 / price)
 
 
+@pytest.mark.slow
 def test_transport_cost_is_the_price_of_the_plan(make_problem, solve, tight):
     problem = make_problem(batch=(2,))
     solution = solve(tight, problem)

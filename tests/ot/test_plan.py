@@ -38,6 +38,7 @@ def test_the_plan_is_the_weights_times_the_density(make_problem, rng):
     assert_allclose(P, a[:, :, None] * b[:, None, :] * relative, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_marginals_are_the_sums_of_the_plan(make_problem, solve, rho):
     problem = make_problem(rho=rho, batch=(2,))
     solution = solve(Sinkhorn(3), problem)
@@ -47,6 +48,7 @@ def test_marginals_are_the_sums_of_the_plan(make_problem, solve, rho):
     assert_allclose(columns, P.sum(axis=1), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_point_of_no_mass_sends_and_receives_nothing(make_problem, solve):
     problem = make_problem(zeros=2)
     P = np.asarray(transport_plan(problem, solve(Sinkhorn(), problem)))
@@ -67,6 +69,7 @@ def test_entropy_of_an_independent_plan_is_one(make_problem, zeros):
     assert_allclose(plan_entropy(problem, nothing), 1.0, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_entropy_grows_with_epsilon_from_zero_to_one(make_problem, solve):
     problem = make_problem(batch=(6,), zeros=1)
     C, a, b = (np.stack([value[0]] * 6) for value in problem[:3])
@@ -87,6 +90,7 @@ def test_entropy_does_not_depend_on_the_total_mass(make_problem, solve):
     assert_allclose(plan_entropy(half, solution), expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 4), (4, 1)])
 def test_entropy_is_zero_where_a_side_has_one_point(make_problem, solve, n, m):
     problem = make_problem(n, m)
@@ -107,6 +111,7 @@ def test_a_blurred_plan_maps_every_point_to_the_mean(make_problem, solve, rng):
     assert_allclose(images, np.tile(mean, (6, 1)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_images_are_weighted_means_in_the_precision_of_the_cost(
     make_problem, solve, rng, dtype

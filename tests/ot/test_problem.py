@@ -45,6 +45,7 @@ def test_a_relative_problem_takes_no_gradient(make_problem, with_gradients):
     assert_allclose(gradient, 0.0, atol=0.0)
 
 
+@pytest.mark.slow
 def test_a_relative_divergence_has_the_unit_of_the_cost(clouds):
     (x, y, weights), scale = clouds, 1e3
     cost, solver = costs.squared_euclidean, Sinkhorn(5, 0.0)

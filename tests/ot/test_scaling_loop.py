@@ -73,6 +73,7 @@ def test_a_coordinate_without_weight_has_no_say(linear_map):
     assert_allclose(found[:7], expected[:7], atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epsilon", "rho"),
     [
@@ -121,6 +122,7 @@ def test_it_is_never_much_slower_where_it_cannot_help(solve, epsilon, seed):
     assert int(fast.num_iterations) <= 1.5 * int(plain.num_iterations) + 3
 
 
+@pytest.mark.slow
 def test_problems_of_a_batch_are_guessed_one_by_one(solve, make_problem):
     problem = make_problem(12, 14, epsilon=0.05, batch=(3,))
     together = solve(Sinkhorn(500, 1e-6), problem)

@@ -17,6 +17,7 @@ from keras_otreg.ot import (
 assert_allclose = np.testing.assert_allclose
 
 
+@pytest.mark.slow
 def test_the_marginal_error_is_that_of_the_marginals(
     solve, solver, rho, make_problem
 ):
@@ -38,6 +39,7 @@ def test_giving_up_early_is_visible(solve, solver, make_problem):
     assert solution.marginal_error > 0.05
 
 
+@pytest.mark.slow
 def test_stopping_early_means_converged(solve, solver, rho, make_problem):
     problem = make_problem(rho=rho, zeros=1)
     solution = solve(solver, problem)
@@ -54,6 +56,7 @@ def test_a_high_price_of_violation_costs_no_iterations(
     assert priced.num_iterations <= 2 * balanced.num_iterations
 
 
+@pytest.mark.slow
 def test_a_batch_of_problems_equals_one_by_one(solve, solver, make_problem):
     batch = (2, 3)
     problem = make_problem(batch=batch, zeros=1, rho=(None, 0.5))
@@ -70,6 +73,7 @@ def test_a_batch_of_problems_equals_one_by_one(solve, solver, make_problem):
         assert_allclose(values[index], value, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_every_problem_of_a_batch_has_its_own_iterations_and_price(
     solve, solver, make_problem
 ):
@@ -91,6 +95,7 @@ def test_every_problem_of_a_batch_has_its_own_iterations_and_price(
         assert_allclose(together.f[k], alone.f, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_one_cost_matrix_serves_a_batch_of_weights(solve, solver, make_problem):
     problem = make_problem(batch=(3,))
     shared = problem._replace(C=problem.C[0])
@@ -182,6 +187,7 @@ def test_a_python_epsilon_keeps_the_precision_of_the_cost(
     assert_allclose(regularized_cost(plain, solution), value, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_large_constant_in_a_start_costs_nothing(solve, make_problem):
     problem = make_problem()
     problem = TransportProblem(*(np.float32(x) for x in problem[:4]))
@@ -193,6 +199,7 @@ def test_a_large_constant_in_a_start_costs_nothing(solve, make_problem):
     assert again.num_iterations <= solution.num_iterations
 
 
+@pytest.mark.slow
 def test_an_easy_problem_counts_its_own_iterations_beside_a_hard_one(
     solve, rng
 ):

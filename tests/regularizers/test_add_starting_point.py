@@ -154,6 +154,7 @@ def test_a_tied_weight_of_an_excluded_layer_is_left_alone():
     assert not model.losses
 
 
+@pytest.mark.slow
 def test_the_start_does_not_follow_the_weight(make, rng, penalty):
     model = make("dense")
     add_starting_point(model, 0.3, exclude=[])

@@ -43,6 +43,7 @@ def activations(model, x):
     return np.asarray(model.get_layer("features")(x))
 
 
+@pytest.mark.slow
 def test_the_strength_does_not_depend_on_the_batch_size(bank, x):
     model = dense(FeatureSetTransport(bank, 0.3, epsilon=0.5))
     model(x)
@@ -51,6 +52,7 @@ def test_the_strength_does_not_depend_on_the_batch_size(bank, x):
     np.testing.assert_allclose(model.losses[0], once, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "factor"),
     [("3.13.1", 1), ("3.14.0.dev1", 6)],
@@ -108,6 +110,7 @@ def test_it_sits_in_a_convolution(rng, points, size):
     model.fit(x, np.zeros((5, 2)), batch_size=2, verbose=0)
 
 
+@pytest.mark.slow
 def test_it_works_in_mixed_precision(bank, x):
     regularizer = FeatureSetTransport(bank, 0.3, epsilon=0.5)
     model = dense(regularizer, dtype="mixed_float16")
@@ -120,6 +123,7 @@ def test_it_works_in_mixed_precision(bank, x):
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_the_loss_gains_strength_times_the_divergence(bank, x):
     model = dense(FeatureSetTransport(bank, 0.3, epsilon=0.5))
     model.compile("sgd", "mse")

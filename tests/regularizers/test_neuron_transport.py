@@ -196,6 +196,7 @@ def test_it_goes_on_a_whole_model(make, kind, shift, penalty, tmp_path):
     np.testing.assert_allclose(penalty(again), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "then"),
     [(StartingPoint, NeuronTransport), (NeuronTransport, StartingPoint)],

@@ -33,6 +33,7 @@ def test_a_student_from_a_file_starts_alike_in_every_trial(
         assert same_weights(hypermodel.build(hp).student, start)
 
 
+@pytest.mark.slow
 def test_the_teacher_comes_from_a_file_a_function_or_the_student(
     make_network, make_hypermodel, same_weights, hp, tmp_path
 ):

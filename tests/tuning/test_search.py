@@ -98,6 +98,7 @@ def test_a_search_ends_however_many_trials_have_failed(
     assert best is None
 
 
+@pytest.mark.slow
 def test_a_damaged_search_is_named_with_a_way_out(
     make_hypermodel, data, tmp_path
 ):

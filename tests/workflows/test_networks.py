@@ -48,6 +48,7 @@ def test_preprocessing_is_the_same_for_all_pixels(name, rng):
     )
 
 
+@pytest.mark.slow
 def test_a_network_of_keras_takes_pictures_as_they_are(rng):
     # It has few layers, and wants its channels in another order.
     build = keras.applications.VGG16

@@ -56,6 +56,7 @@ def report_data(parts, model, shape):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_its_lines_of_python_see_a_picture_as_the_run_did(
     parts, tmp_path, monkeypatch, capsys, channels

@@ -33,6 +33,7 @@ def permuted(model, order):
     return copy
 
 
+@pytest.mark.slow
 def test_a_layer_and_its_permutation_are_alike(rng):
     model = network()
     x = rng.normal(size=(20, 6)).astype("float32")

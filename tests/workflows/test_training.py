@@ -58,6 +58,7 @@ class Bar:
         return keras.callbacks.Callback()
 
 
+@pytest.mark.slow
 def test_what_is_returned_is_the_best_epoch_and_not_the_start(
     picture_files, start
 ):
