@@ -98,8 +98,10 @@ def solve_head(
     if validation is None:
         rest, held = data.divided()
     else:
-        given = validation if isinstance(validation, tuple) else (validation,)
-        rest, held = data, _Samples(body, *given[:2], head.units, several)
+        is_pair = isinstance(validation, tuple)
+        held_x, held_y = validation[:2] if is_pair else (validation, None)
+        rest = data
+        held = _Samples(body, held_x, held_y, head.units, several)
     # Each solution is the start of the next one.
     found = [
         (held.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)

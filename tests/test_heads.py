@@ -95,6 +95,8 @@ def test_weights_of_a_data_set_count_samples(samples):
         solve_head(model, *data, l2=0.1)
         kernels.append(model.layers[-1].get_weights()[0])
     np.testing.assert_allclose(*kernels, atol=1e-4)
+    solved = solve_head(model, x, y, validation=rows.batch(7))
+    assert solved.validation > 0.8
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def moments(
         index: Index of a call.
         key: Key of the tensor, which is there before the call.
     """
-    count, total, squares = 0, 0.0, 0.0
+    count, total, squares = 0, np.zeros(()), np.zeros(())
     for _, (tensors,) in passed(samples, (run, index, [key])):
         x = keras.ops.convert_to_numpy(keras.ops.cast(tensors[key], "float32"))
         x = x.reshape(-1, x.shape[-1]).astype(np.float64)
