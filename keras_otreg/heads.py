@@ -137,8 +137,7 @@ def _head_of(student):
 
 def _is_one_of_several(student, head):
     """Whether a sample has one class; else each unit is a yes or no."""
-    layers = [layer for layer in student.layers if layer is head]
-    ends = student.layers[student.layers.index(layers[0]) :]
+    ends = student.layers[student.layers.index(head) :]
     names = {
         getattr(getattr(layer, "activation", None), "__name__", "")
         for layer in ends

@@ -112,9 +112,9 @@ def _estimate(model, samples):
 
 def _score(model, validation):
     """Accuracy and minus the cross-entropy."""
-    pairs = [validation] if isinstance(validation, tuple) else validation
+    is_pair = isinstance(validation, tuple)
     right, logs = [], []
-    for x, y, *_ in pairs if isinstance(pairs, list) else batches(pairs):
+    for x, y, *_ in [validation] if is_pair else batches(validation):
         found = np.asarray(model.predict(x, verbose=0), np.float64)
         labels = keras.ops.convert_to_numpy(y).reshape(-1).astype(int)
         if found.shape[1] == 1:

@@ -12,6 +12,7 @@ from keras_otreg.compression.channels import (
     Rule,
     register,
 )
+from keras_otreg.saving import copy_own_variables
 
 L = keras.layers
 
@@ -311,11 +312,7 @@ def without_activation(layer: Any) -> Any:
     twin = type(layer).from_config(config)
     twin.build_from_config(layer.get_build_config())
     # An adapter of LoRA is merged.
-    store: dict[str, Any] = {}
-    layer.save_own_variables(store)
-    twin.load_own_variables(
-        {k: keras.ops.convert_to_numpy(v) for k, v in store.items()}
-    )
+    copy_own_variables(twin, layer)
     return twin
 
 

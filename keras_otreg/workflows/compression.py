@@ -1,6 +1,5 @@
 """Compression: a small network takes over from a large one."""
 
-import contextlib
 import os
 import pathlib
 from collections.abc import Sequence
@@ -17,12 +16,12 @@ from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.narrowing import (
     INHERITED,
     NEW,
-    RATE,
     SAMPLES,
     TRAINED,
     inherited,
     narrowed,
     size_of,
+    trained_from,
     trained_stages,
 )
 from keras_otreg.workflows.networks import network_in, picture_shape
@@ -137,9 +136,15 @@ def _train(model, data, student, method, at, weight, given):
             "method", how.title, small, lambda x: how.model(x, teacher)
         )
         results = {ALONE: alone, how.title: found}
-        with contextlib.suppress(ValueError):
+        try:
+            start = inherited(project, small, teacher, parts["train"]).model
+        except ValueError:
             # A student of other layers has nothing to inherit.
-            results |= _inherited(project, small, teacher)
+            start = None
+        if start is not None:
+            results[TRAINED] = trained_from(
+                project, "inherited-trained", TRAINED, start
+            )
         return _report_data(project, how, results, teacher, small, paths)
 
     networks = {"model": teacher, "student": small}
@@ -148,18 +153,6 @@ def _train(model, data, student, method, at, weight, given):
         *("compress", given, parts, networks, shape, work, console, identity),
         keep_statistics=False,
     )
-
-
-def _inherited(project, small, teacher):
-    """A student's stages from the weights that it inherits."""
-    files = project.trainer.parts["train"]
-    start = inherited(project, small, teacher, files)
-    rate = RATE * project.trainer.settings.learning_rate
-    return {
-        TRAINED: project.train(
-            "inherited-trained", TRAINED, start.model, learning_rate=rate
-        )
-    }
 
 
 def _narrow(model, data, size, method, at, weight, given):

@@ -70,16 +70,6 @@ def size_of(student: Any, sizes: Mapping[str, float | None]) -> Any:
     return given["width"] if "width" in given else Budget(**given)
 
 
-def pictures_of(project: Project, files: PictureFiles) -> np.ndarray:
-    """Some pictures to inherit weights on; their labels are not used."""
-    rng = np.random.default_rng(project.trainer.settings.seed)
-    rows = np.sort(rng.permutation(len(files.paths))[:SAMPLES])
-    batches = project.trainer.batches(files.take(rows))
-    return np.concatenate(
-        [keras.ops.convert_to_numpy(batch) for batch, _ in batches]
-    )
-
-
 def inherited(
     project: Project, student: Any, teacher: keras.Model, files: PictureFiles
 ) -> Trained:
@@ -97,7 +87,7 @@ def inherited(
 
     def work():
         begin = time.perf_counter()
-        samples = pictures_of(project, files)
+        _, samples = project.some(files, SAMPLES)
         seed = project.trainer.settings.seed
         if isinstance(student, keras.Model):
             found = copy_of(student)
@@ -120,28 +110,29 @@ def trained_stages(
     is_same_task: bool,
 ) -> dict[str, Trained]:
     """The stages that train a narrowed student, and its controls."""
-    rate = RATE * project.trainer.settings.learning_rate
     keras.utils.set_random_seed(project.trainer.settings.seed)
     new = keras.models.clone_model(start)
     found = {
         NEW: project.train("plain", NEW, new),
-        TRAINED: project.train(
-            "inherited-trained", TRAINED, start, learning_rate=rate
-        ),
+        TRAINED: trained_from(project, "inherited-trained", TRAINED, start),
     }
     if is_same_task:
         found[DISTILLED] = project.train(
             "distilled", DISTILLED, new, lambda x: distilled(x, teacher)
         )
     title = f"inherited, then {method.title}"
-    found[title] = project.train(
-        "method",
-        title,
-        start,
-        lambda x: method.model(x, teacher),
-        learning_rate=rate,
+    found[title] = trained_from(
+        project, "method", title, start, lambda x: method.model(x, teacher)
     )
     return found
+
+
+def trained_from(
+    project: Project, name: str, title: str, start: keras.Model, *wrap: Any
+) -> Trained:
+    """A stage that trains inherited weights, at a share of the rate."""
+    rate = RATE * project.trainer.settings.learning_rate
+    return project.train(name, title, start, *wrap, learning_rate=rate)
 
 
 def distilled(student: keras.Model, teacher: keras.Model) -> keras.Model:
@@ -164,8 +155,8 @@ def narrowed(
     both = teacher, student
     flops = [sum(r.resources.flops for r in summary_rows(x)) for x in both]
     files = [_file_size(x) for x in both]
-    pictures = pictures_of(project, project.trainer.parts["validation"])
-    times = milliseconds(both, pictures[:TIMED])
+    _, pictures = project.some(project.trainer.parts["validation"], TIMED)
+    times = milliseconds(both, pictures)
     costs = [
         ("weights", *(f"{x.count_params():,}" for x in both)),
         ("operations for a picture", *(f"{x:,}" for x in flops)),

@@ -192,18 +192,23 @@ class Project:
         same: bool,
     ) -> dict[str, Any]:
         """`neurons` on validation pictures `seen`, for a `ReportData`."""
-        files = self.trainer.parts["validation"]
+        files, pictures = self.some(self.trainer.parts["validation"], SEEN)
+        found = neurons(teacher, student, pictures, place, loss, same)
+        return {"neurons": found, "seen": files}
+
+    def some(
+        self, files: PictureFiles, most: int
+    ) -> tuple[PictureFiles, np.ndarray]:
+        """Return at most some of the files, drawn at random, and pictures."""
         rng = np.random.default_rng(self.trainer.settings.seed)
-        rows = np.sort(rng.permutation(len(files.paths))[:SEEN])
-        files = files.take(rows)
+        files = files.take(np.sort(rng.permutation(len(files.paths))[:most]))
         pictures = np.concatenate(
             [
                 keras.ops.convert_to_numpy(batch)
                 for batch, _ in self.trainer.batches(files)
             ]
         )
-        found = neurons(teacher, student, pictures, place, loss, same)
-        return {"neurons": found, "seen": files}
+        return files, pictures
 
 
 def begin(settings: Settings, *pictures: pathlib.Path) -> rich.console.Console:
