@@ -65,6 +65,7 @@ LOSSES = [
         reduction="sum",
         dtype="float64",
     ),
+    losses.ClassConditional(np.full((4, 3), 0.25)),
     losses.ClassTransport(KERNEL**2),
     losses.ClassTransport(
         KERNEL**2, 1 / 3, rho=TENTH, from_logits=(True, False), name="near"

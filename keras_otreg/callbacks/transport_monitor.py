@@ -11,8 +11,7 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.features.batches import batches
-from keras_otreg.losses import ClassTransport
-from keras_otreg.losses.base import CLASSES, NEURONS, SolvedPlan
+from keras_otreg.losses.base import CLASSES, NEURONS, ClassLoss, SolvedPlan
 from keras_otreg.models import TransferModel
 from keras_otreg.models.observation import Observer
 from keras_otreg.ot import ProximalPoint, Sinkhorn, permuted_fraction
@@ -103,8 +102,8 @@ class TransportMonitor(keras.callbacks.Callback):
         """Prepare the observation, and open the file of pictures."""
         task = self.model.source_task
         loss = None if task is None else task.transport
-        if self.class_names and isinstance(loss, ClassTransport):
-            check_class_names(self.class_names, loss.cost_matrix.shape)
+        if self.class_names and isinstance(loss, ClassLoss):
+            check_class_names(self.class_names, loss.classes)
         # A new one for each `fit`: layers may have been frozen since.
         self._observer = Observer(self.model, self.probe)
         if self.log_dir is not None:

@@ -64,6 +64,21 @@ def cost_matrix(value: Any) -> Any:
     )
 
 
+def conditional(value: Any) -> Any:
+    """Return probabilities of source classes, a column per target class."""
+    value = finite_array(value, "conditional", least_rank=2)
+    is_one = value.ndim == 2 and (value >= 0).all()
+    if is_one and np.allclose(value.sum(axis=0), 1.0, atol=1e-3):
+        return value
+    raise invalid(
+        "probabilities of shape (source classes, target classes), whose "
+        "columns sum to one",
+        f"shape {value.shape}, sums of columns from "
+        f"{value.sum(axis=0).min():.3g} to {value.sum(axis=0).max():.3g}",
+        argument="conditional",
+    )
+
+
 def class_counts(costs: Any, source: Any, target: Any) -> None:
     """Raise unless a cost matrix fits two predictions."""
     expected = source[-1], target[-1]

@@ -8,6 +8,10 @@ from keras_otreg.class_costs.from_features import (
     mkmmd,
     transport,
 )
+from keras_otreg.class_costs.from_predictions import (
+    conditional,
+    from_conditional,
+)
 from keras_otreg.class_costs.knowledge import (
     from_embeddings,
     from_names,
@@ -18,8 +22,10 @@ from keras_otreg.class_costs.scaling import normalise, sharpen
 __all__ = [
     "bures",
     "centroid",
+    "conditional",
     "cosine",
     "extract",
+    "from_conditional",
     "from_embeddings",
     "from_names",
     "mkmmd",

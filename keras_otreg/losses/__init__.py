@@ -5,6 +5,7 @@ from keras_otreg.losses.batch_spectral_shrinkage import BatchSpectralShrinkage
 from keras_otreg.losses.centered_kernel_alignment import (
     CenteredKernelAlignment,
 )
+from keras_otreg.losses.class_conditional import ClassConditional
 from keras_otreg.losses.class_transport import ClassTransport
 from keras_otreg.losses.coral import Coral
 from keras_otreg.losses.feature_map import FeatureMap
@@ -19,6 +20,7 @@ __all__ = [
     "AttentionTransfer",
     "BatchSpectralShrinkage",
     "CenteredKernelAlignment",
+    "ClassConditional",
     "ClassTransport",
     "Coral",
     "FeatureMap",

@@ -4,6 +4,7 @@ import re
 from typing import Any, NamedTuple
 
 import keras
+from keras import ops
 
 from keras_otreg import engine
 from keras_otreg.ot import TransportProblem, TransportSolution, transport_plan
@@ -141,6 +142,24 @@ class TransportLoss(ActivationLoss):
         solution = self.solver(problem)
         P = transport_plan(problem, solution)
         return self._solved_plan(P, between, solution)
+
+
+class ClassLoss(TransportLoss):
+    """A loss between predictions over two sets of classes.
+
+    `classes` are the numbers of source classes and of target classes.
+    """
+
+    classes: tuple[int, int]
+    from_logits: tuple[bool, bool]
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The reduced values of weighted samples."""
+        # Keras would turn each number of a list into a tensor.
+        y_true, y_pred = (
+            ops.convert_to_tensor(y, self.dtype) for y in (y_true, y_pred)
+        )
+        return super().__call__(y_true, y_pred, sample_weight)
 
 
 def solved_plan(

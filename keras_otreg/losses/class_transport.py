@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.losses.base import CLASSES, TransportLoss
+from keras_otreg.losses.base import CLASSES, ClassLoss
 from keras_otreg.ot import Sinkhorn
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.ot.shared_cost import (
@@ -19,7 +19,7 @@ from keras_otreg.saving import decode_array, export
 
 
 @export
-class ClassTransport(TransportLoss):
+class ClassTransport(ClassLoss):
     """Cost of transporting one prediction onto another, sample by sample.
 
     The predictions may be over different classes: the cost matrix holds the
@@ -74,6 +74,7 @@ class ClassTransport(TransportLoss):
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.cost_matrix = checks.cost_matrix(decode_array(cost_matrix))
+        self.classes = self.cost_matrix.shape
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.rho = None if rho is None else checks.positive(rho, "rho")
         self.from_logits = checks.one_or_two_flags(from_logits, "from_logits")
@@ -83,14 +84,6 @@ class ClassTransport(TransportLoss):
             "solver",
             "a `keras_otreg.ot.Sinkhorn`",
         )
-
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """The reduced values of weighted samples."""
-        # Keras would turn each number of a list into a tensor.
-        y_true, y_pred = (
-            ops.convert_to_tensor(y, self.dtype) for y in (y_true, y_pred)
-        )
-        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
         """Values of shape `(batch,)`."""

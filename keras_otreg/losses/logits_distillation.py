@@ -71,11 +71,15 @@ class LogitsDistillation(SampleLoss):
             "`keras_otreg.losses.ClassTransport`.",
         )
         both = zip((teacher, student), self.from_logits, strict=True)
-        log_p, log_q = (self._log_softened(*each) for each in both)
+        log_p, log_q = (log_softened(*each, self.temperature) for each in both)
         terms = mean_over_positions(ops.exp(log_p) * (log_p - log_q))
         return self.temperature**2 * ops.sum(terms, axis=-1)
 
-    def _log_softened(self, prediction, is_logits):
-        if not is_logits:
-            prediction = ops.log(maximum(prediction, SMALLEST_PROBABILITY))
-        return ops.log_softmax(prediction / self.temperature, axis=-1)
+
+def log_softened(
+    prediction: Any, is_logits: bool, temperature: float = 1.0
+) -> Any:
+    """Return log-probabilities of a prediction at some temperature."""
+    if not is_logits:
+        prediction = ops.log(maximum(prediction, SMALLEST_PROBABILITY))
+    return ops.log_softmax(prediction / temperature, axis=-1)

@@ -128,12 +128,13 @@ class BatchReader:
     def __init__(self, num_inputs: int, source: Any):
         self._num_inputs = num_inputs
         self._source = source
+        self._has_source_data = source is not None and source.has_data
         self._takes_either = False
 
     def read(self, inputs: Any, training: Any) -> Parts:
         """Finds the parts of the inputs of a step."""
         parts = self.parts(inputs)
-        expected = bool(training) and self._source is not None
+        expected = bool(training) and self._has_source_data
         is_free = self._source is not None and self._takes_either
         if parts.paired != expected and not is_free:
             raise _mispaired(parts.paired)

@@ -24,12 +24,8 @@ from keras_otreg.models.penalty import (
     names_in_logs,
 )
 from keras_otreg.models.saved_model import SavedModel
-from keras_otreg.models.source_task import (
-    SourceModel,
-    SourceTask,
-    SourceTerms,
-    check_source_task,
-)
+from keras_otreg.models.source_task import SourceModel, SourceTask
+from keras_otreg.models.source_terms import SourceTerms, check_source_task
 from keras_otreg.models.steps import StepFunctions, first_batch
 from keras_otreg.models.teacher import Teacher, frozen_copy
 from keras_otreg.models.terms import LossWeights, Term
@@ -62,7 +58,8 @@ class TransferModel(SavedModel):
         penalties: `Penalty` and `WeightPenalty` objects.
         source_task: A `SourceTask` that trains beside the target task. `fit`
             then takes pairs, see `keras_otreg.data.paired`; `evaluate` and
-            `predict` take target data as ever.
+            `predict` take target data as ever. A `SourceTask.frozen` needs no
+            source data, and acts as a penalty.
         on_nonfinite: What to do when a penalty, or the activations that it is
             given, hold NaN or infinity. `"raise"` stops, before anything of
             that step is kept unless it was compiled; `"rollback"` undoes a
@@ -223,7 +220,7 @@ class TransferModel(SavedModel):
             )
         weights = forward.parts.penalty_weights(target.weights)
         terms = self._penalty_terms(forward, weights, training)
-        if forward.parts.source is not None:
+        if self._source is not None and self._source.sees(forward.parts):
             terms += self._source.terms(
                 forward, source, weights, training, total
             )
@@ -236,7 +233,7 @@ class TransferModel(SavedModel):
         parts = forward.parts if forward else self._reader.parts(x)
         target, _ = parts.labels(y, sample_weight)
         logs = super().compute_metrics(x, target.y, y_pred, target.weights)
-        if self._source is not None and not parts.paired:
+        if self._source and self._source.has_data and not parts.paired:
             # Without source data there is nothing to say of the source task.
             joint = [x.name for x in self._source_metrics]
             joint += self._source.names
@@ -342,7 +339,8 @@ class TransferModel(SavedModel):
     def _call_of(self, method, args, kwargs):
         """The arguments of a method that trains or evaluates, checked."""
         call = inspect.signature(method).bind(self, *args, **kwargs)
-        if self._source and call.arguments.get("class_weight") is not None:
+        has_source = self._source is not None and self._source.has_data
+        if has_source and call.arguments.get("class_weight") is not None:
             raise checks.invalid(
                 "`class_weight=None`, because the model has a source task: a "
                 "batch holds the labels of two tasks, and Keras weights "

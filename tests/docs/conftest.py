@@ -98,6 +98,7 @@ def given(rng, monkeypatch, tmp_path, request):
     a = np.full(3, 1 / 3, "float32")
     return {
         **_networks(code),
+        "make_classifier": make_network,
         "inputs": keras.Input((8, 8, 1)),
         "shortcut": activations,
         "bank": activations,

@@ -51,11 +51,20 @@ def make(name, dtype="float64", **kwargs):
     return LOSSES[name](dtype=dtype, **kwargs)
 
 
-@pytest.mark.parametrize("name", ["class transport", *LOSSES])
+BETWEEN_CLASSES = {
+    "class transport": losses.ClassTransport(
+        1.0 - np.eye(CHANNELS), from_logits=True
+    ),
+    "class conditional": losses.ClassConditional(
+        np.eye(CHANNELS), from_logits=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*BETWEEN_CLASSES, *LOSSES])
 def test_lists_and_one_weight_for_all_are_taken(name, maps):
     layers = np.abs(maps[:, :3]) if name == "attention" else maps[:, :3, 0, 0]
-    loss = losses.ClassTransport(1.0 - np.eye(CHANNELS), from_logits=True)
-    loss = loss if name == "class transport" else make(name, None)
+    loss = BETWEEN_CLASSES.get(name) or make(name, None)
     expected = loss(*layers, np.ones(3))
     for weights in (1.0, [1.0, 1.0, 1.0]):
         value = loss(*(x.tolist() for x in layers), sample_weight=weights)

@@ -1,0 +1,230 @@
+"""The terms that a source task adds to the loss of a step."""
+
+import functools
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_otreg import checks, engine
+from keras_otreg.features.masks import with_mask_of
+from keras_otreg.features.taps import (
+    activation_specs,
+    capture,
+    input_spec,
+    output_of,
+)
+from keras_otreg.features.walk import find_layer
+from keras_otreg.losses.base import ClassLoss, solved_plan
+from keras_otreg.models.parts import Forward, Labels, Parts
+from keras_otreg.models.source_task import SourceTask
+from keras_otreg.models.terms import Term, acts
+
+
+class FunctionLoss(keras.losses.Loss):
+    """A loss function of Keras, with the weights and scaling of a loss."""
+
+    def __init__(self, function):
+        super().__init__(name=function.__name__)
+        self.function = function
+
+    def call(self, y_true, y_pred):
+        """Values of shape `(batch, ...)`."""
+        return self.function(y_true, y_pred)
+
+
+class SourceTerms:
+    """Computes the terms that a source task adds to the loss of a step."""
+
+    def __init__(self, task: SourceTask):
+        self.task = task
+        loss = keras.losses.get(task.loss)
+        is_loss = loss is None or isinstance(loss, keras.losses.Loss)
+        self.loss = loss if is_loss else FunctionLoss(loss)
+        self.metrics = [self._metric(metric) for metric in task.metrics]
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there are source samples, beside the target's in a step."""
+        return self.loss is not None
+
+    @property
+    def acts(self) -> bool:
+        """Whether the task can have any effect, or needs no samples for it."""
+        has_weight = acts(self.task.weight) or self._transports
+        return has_weight or not self.has_data
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the terms that `terms` returns, in their order."""
+        if not self.acts:
+            return []
+        names = ["target_loss"]
+        if self.has_data:
+            names.append(f"{self.task.name}_loss")
+        if self.task.transport is not None:
+            names.append(f"{self.task.name}_transport")
+        return names
+
+    @property
+    def weights(self) -> dict[str, tuple[Any, str]]:
+        """Owner and attribute of the weight of each term."""
+        name, task = self.task.name, self.task
+        found: dict[str, tuple[Any, str]] = {}
+        if self.has_data:
+            found[f"{name}_loss"] = task, "weight"
+        if task.transport is not None:
+            found[f"{name}_transport"] = task, "transport_weight"
+        return found
+
+    def sees(self, parts: Parts) -> bool:
+        """Whether the task has terms for the inputs of a step."""
+        return parts.source is not None or not self.has_data
+
+    def terms(
+        self,
+        forward: Forward,
+        source: Labels,
+        target_weights: Any,
+        training: bool,
+        target_loss: Any,
+    ) -> list[Term]:
+        """The terms of one step; updates the metrics of the source task too."""
+        parts, outputs, activations = forward
+        shared = activations[self.task.at]
+        values: list[Any] = [(target_loss, 0.0)]
+        if self.has_data:
+            rows = parts.source_rows(shared)
+            value = self._source_loss(rows, source, training)
+            values.append((value, self.task.weight))
+        if self.task.transport is not None:
+            transport, solved = self._transport(
+                parts.target_rows(shared),
+                parts.target_rows(outputs),
+                target_weights,
+                training and self._transports,
+            )
+            values.append((transport, self.task.transport_weight, solved))
+        named = zip(self.names, values, strict=True)
+        return [Term(name, *pair) for name, pair in named]
+
+    def _source_loss(self, shared, source, training):
+        """The loss of the source samples; updates the metrics."""
+        predicted, own = _called(self.task.head, shared, training)
+        value = self.loss(source.y, predicted, sample_weight=source.weights)
+        for metric in self.metrics:
+            metric.update_state(
+                source.y, predicted, sample_weight=source.weights
+            )
+        return sum(own, value)
+
+    @property
+    def _transports(self):
+        present = self.task.transport is not None
+        return present and acts(self.task.transport_weight)
+
+    def _transport(self, shared, prediction, weights, training):
+        """The transport loss between the predictions of both heads."""
+        learns = training and self.has_data
+        source_view = self.task.head(shared, training=learns)
+        if self.task.gradient_to == "source":
+            constant = ops.stop_gradient(prediction)
+            prediction = with_mask_of(prediction, constant)
+        if self.task.gradient_to == "target":
+            source_view = ops.stop_gradient(source_view)
+        loss = self.task.transport
+        value = loss(source_view, prediction, sample_weight=weights)
+        solved = functools.partial(
+            solved_plan, loss, source_view, prediction, weights
+        )
+        return value, solved
+
+    def _metric(self, metric):
+        if metric != "accuracy":
+            return metric
+        return keras.metrics.MeanMetricWrapper(
+            _accuracies, name=f"{self.task.name}_accuracy"
+        )
+
+
+def _accuracies(y_true, y_pred):
+    """Whether each prediction is right, by its shape as Keras tells kinds."""
+    y_true = ops.convert_to_tensor(y_true)
+    if y_pred.shape[-1] == 1:
+        return keras.metrics.binary_accuracy(y_true, y_pred)
+    if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
+        return keras.metrics.sparse_categorical_accuracy(y_true, y_pred)
+    return keras.metrics.categorical_accuracy(y_true, y_pred)
+
+
+def _called(layer, inputs, training):
+    """Outputs of a layer, and the losses that its call added.
+
+    They are scaled for replicas as in Keras. Those of weight regularisers come
+    last, and are among the losses of the whole model already.
+    """
+    outputs, losses = engine.call_with_losses(layer, inputs, training)
+    weights = [x for x in layer.trainable_weights if x.regularizer is not None]
+    of_call = losses[: len(losses) - len(weights)]
+    return outputs, [engine.scale_loss(ops.sum(loss)) for loss in of_call]
+
+
+def check_source_task(student: keras.Model, task: Any) -> None:
+    """Builds the source head, or raises if it cannot be tied to a student."""
+    find_layer(student, task.at)
+    inputs = input_spec(student)
+    if inputs is None:
+        if not task.head.built:
+            raise checks.invalid(
+                f"source head '{task.head.name}' to be built, because the "
+                "input shape of the student is not on record",
+                "a head without weights",
+                "Call the head once on activations of the student.",
+            )
+        return
+    specs = activation_specs(student)
+    shared = output_of(specs, task.at)
+    try:
+        predicted = task.head(keras.KerasTensor(shared.shape, shared.dtype))
+    except Exception as error:
+        raise checks.invalid(
+            f"source head '{task.head.name}' to take the activations at "
+            f"'{task.at}', of shape {tuple(shared.shape)}",
+            error,
+        ) from error
+    if isinstance(task.transport, ClassLoss):
+        prediction = student.compute_output_spec(inputs)
+        checks.single_tensor(prediction, f"{student.name} (its prediction)")
+        classes = task.transport.classes
+        checks.class_counts(classes, predicted.shape, prediction.shape)
+        _check_probabilities(student, task, inputs)
+
+
+def _check_probabilities(student, task, inputs):
+    """Raises if a head does not return probabilities for samples of noise."""
+    shapes = [(2, *x.shape[1:]) for x in keras.tree.flatten(inputs)]
+    if any(None in shape for shape in shapes):
+        return
+    rng = np.random.default_rng(0)
+    noise = keras.tree.map_structure(
+        lambda x: ops.cast(rng.normal(size=(2, *x.shape[1:])), x.dtype), inputs
+    )
+    target, found = capture(student, noise, [task.at], training=False)
+    source = task.head(found[task.at], training=False)
+    heads = (f"source head '{task.head.name}'", f"student '{student.name}'")
+    for head, values, is_logits in zip(
+        heads, (source, target), task.transport.from_logits, strict=True
+    ):
+        values = ops.convert_to_numpy(values)
+        sums = values.sum(axis=-1)
+        inside = values.min() >= -1e-6 and values.max() <= 1.0 + 1e-6
+        if not is_logits and not (inside and abs(sums - 1.0).max() <= 1e-2):
+            raise checks.invalid(
+                f"{head} to return probabilities, because its predictions are "
+                "transported with from_logits=False",
+                f"values from {values.min():.3g} to {values.max():.3g} with "
+                f"row sums near {sums.mean():.3g}",
+                "End it with a softmax, or set `from_logits` of the loss (a "
+                "pair for source and target).",
+            )
