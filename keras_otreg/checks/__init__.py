@@ -12,6 +12,7 @@ from keras_otreg.checks.networks import (
 from keras_otreg.checks.runs import same_run, undamaged
 from keras_otreg.checks.samples import (
     class_counts,
+    class_shares,
     conditional,
     cost_matrix,
     equal_channels,

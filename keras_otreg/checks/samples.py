@@ -79,6 +79,19 @@ def conditional(value: Any) -> Any:
     )
 
 
+def class_shares(value: Any, classes: int, name: str) -> Any:
+    """Return non-negative shares of so many classes, of sum one."""
+    value = finite_array(np.asarray(value, float), name, least_rank=1)
+    if value.shape == (classes,) and (value >= 0).all() and value.sum() > 0:
+        return value / value.sum()
+    raise invalid(
+        f"non-negative shares of {classes} classes, by sorted label, not all "
+        "of them zero",
+        f"{name} of shape {value.shape}, smallest value {value.min()}",
+        argument=name,
+    )
+
+
 def class_counts(costs: Any, source: Any, target: Any) -> None:
     """Raise unless a cost matrix fits two predictions."""
     expected = source[-1], target[-1]

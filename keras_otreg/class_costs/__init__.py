@@ -17,6 +17,7 @@ from keras_otreg.class_costs.knowledge import (
     from_names,
     random,
 )
+from keras_otreg.class_costs.relevance import shares
 from keras_otreg.class_costs.scaling import normalise, sharpen
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "mkmmd",
     "normalise",
     "random",
+    "shares",
     "sharpen",
     "transport",
 ]

@@ -21,7 +21,7 @@ def finite_batches(
     if isinstance(data, BATCHED):
         batches = _taken(data, batch_size, seed, name)
     else:
-        size = _size(batch_size, DEFAULT_BATCH_SIZE, "batch_size")
+        size = size_of(batch_size, DEFAULT_BATCH_SIZE, "batch_size")
         batches = _rows(data, seed, name).batch(size)
     check_labelled(batches.element_spec, name)
     return batches
@@ -33,8 +33,8 @@ def endless_batches(
     """Passes over some data without end, each in a new order."""
     if isinstance(data, BATCHED):
         return _taken(data, batch_size, seed, name).repeat()
-    size = _size(default, DEFAULT_BATCH_SIZE, "batch_size")
-    size = _size(batch_size, size, f"{name}_batch_size")
+    size = size_of(default, DEFAULT_BATCH_SIZE, "batch_size")
+    size = size_of(batch_size, size, f"{name}_batch_size")
     # Batches run on over the end of the rows: all are of one size.
     return _rows(data, seed, name).repeat().batch(size)
 
@@ -109,7 +109,8 @@ def as_tuple(batch: Any) -> tuple[Any, ...]:
     return without_lists(batch[:length])
 
 
-def _size(batch_size, default, name):
+def size_of(batch_size: int | None, default: int, name: str) -> int:
+    """Return a batch size, or the default if none is given."""
     return default if batch_size is None else checks.count(batch_size, name)
 
 

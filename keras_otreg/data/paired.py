@@ -6,13 +6,16 @@ import tensorflow as tf
 
 from keras_otreg import checks
 from keras_otreg.data.batches import (
+    DEFAULT_BATCH_SIZE,
     check_labelled,
     endless_batches,
     equal_inputs,
     finite_batches,
     side_by_side,
+    size_of,
     with_sizes_of,
 )
+from keras_otreg.data.drawn import drawn_batches
 from keras_otreg.models.parts import split
 
 
@@ -22,6 +25,7 @@ def paired(
     *,
     batch_size: int | None = None,
     source_batch_size: int | None = None,
+    source_shares: Any = None,
     seed: int = 0,
 ) -> tf.data.Dataset:
     """Pairs target data with source data for joint training.
@@ -39,6 +43,13 @@ def paired(
         batch_size: Target samples in a batch, for arrays; 32 if not given.
         source_batch_size: Source samples in a batch, for arrays, and all
             batches have as many; `batch_size` if not given.
+        source_shares: For each source class, by sorted label, the share of
+            the source samples that are of it, such as
+            `keras_otreg.class_costs.shares`; or a function that returns them
+            and is asked once in each epoch, such as
+            `keras_otreg.callbacks.SourceShares`. A class is then drawn for
+            each sample, and one of its samples, with replacement. Only for a
+            source of arrays.
         seed: Seed of the orders of arrays.
 
     Returns:
@@ -61,9 +72,14 @@ def paired(
     """
     seed = checks.count(seed, "seed", least=0)
     target = finite_batches(target, batch_size, seed, "target")
-    source = endless_batches(
-        source, source_batch_size, batch_size, seed + 1, "source"
-    )
+    if source_shares is None:
+        source = endless_batches(
+            source, source_batch_size, batch_size, seed + 1, "source"
+        )
+    else:
+        size = size_of(batch_size, DEFAULT_BATCH_SIZE, "batch_size")
+        size = size_of(source_batch_size, size, "source_batch_size")
+        source = drawn_batches(source, source_shares, size, seed + 1, "source")
     x, *others = target.element_spec
     # Unlabelled target samples are the target's own affair.
     known = (split(x).target, *others)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.class_costs import extract
+from keras_otreg.class_costs.extract import extract
 from keras_otreg.features.walk import find_layer
 
 # Temperatures to choose from; the first of equally good ones, so 1 is first.

@@ -171,7 +171,27 @@ def _of_classes(given):
     return {"loss": otreg.losses.ClassTransport(given["C"])}
 
 
+def _of_shares(given):
+    task = otreg.SourceTask(
+        keras.layers.Dense(3, activation="softmax"),
+        at="features",
+        loss="sparse_categorical_crossentropy",
+    )
+    model = otreg.TransferModel(make_network(), source_task=task)
+    both = {"target": (given["x"], given["y"])}
+    both["source"] = both["target"]
+    return {**both, "model": compiled(model)}
+
+
+def _of_features(given):
+    features = np.random.default_rng(0).normal(size=(6, 5)), given["y"]
+    names = ("source_features", "target_features")
+    return {**_of_shares(given), **dict.fromkeys(names, features)}
+
+
 SINGLE = {
+    "callbacks.SourceShares": _of_shares,
+    "class_costs.shares": _of_features,
     "callbacks.TransportMonitor": lambda given: {"model": penalised()},
     "features.capture": lambda given: {"model": nested()},
     "features.fingerprint": _of_a_penalty,

@@ -1,0 +1,75 @@
+"""Shares of source classes that are relevant to a target."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.ot import Sinkhorn, TransportProblem, transport_plan
+
+
+def shares(
+    costs: Any = None,
+    *,
+    plan: Any = None,
+    target_shares: Any = None,
+    epsilon: float = 0.1,
+    rho: float = 0.01,
+) -> np.ndarray:
+    """Mass that a transport plan between classes gives each source class.
+
+    Each target class sends its mass to the source classes that are near; what
+    these receive is not prescribed, but a price `rho` holds it near uniform.
+    Source classes that resemble no target class get little.
+
+    Args:
+        costs: Costs of shape `(source classes, target classes)`.
+        plan: A plan of that shape in place of the costs, such as the mean plan
+            of a `ClassTransport`: its row sums are the shares.
+        target_shares: Mass of each target class; equal if not given.
+        epsilon: Entropic strength in units of the mean cost: the smaller, the
+            fewer source classes share a target class.
+        rho: Price of unequal shares, in units of the mean cost: near zero they
+            are free, towards infinity uniform.
+
+    Returns:
+        Shares of shape `(source classes,)`, of sum one.
+
+    Example:
+        ```python
+        C = class_costs.mkmmd(*source_features, *target_features)
+        data = otreg.data.paired(
+            target, source, source_shares=class_costs.shares(C)
+        )
+        ```
+
+    References:
+        Ge and Yu, "Borrowing treasures from the wealthy: deep transfer
+        learning through selective joint fine-tuning" (CVPR 2017), for
+        training beside the source samples that are near.
+    """
+    if (costs is None) == (plan is None):
+        raise checks.invalid("either costs or a plan", "both, or neither")
+    if plan is None:
+        plan = _plan(costs, target_shares, epsilon, rho)
+    mass = checks.cost_matrix(np.asarray(plan, float)).sum(axis=1)
+    return mass / mass.sum()
+
+
+def _plan(costs, target_shares, epsilon, rho):
+    C = checks.cost_matrix(np.asarray(costs, float))
+    rows, columns = C.shape
+    b = np.ones(columns) if target_shares is None else target_shares
+    b = checks.class_shares(b, columns, "target_shares")
+    checks.positive(epsilon, "epsilon")
+    checks.positive(rho, "rho")
+    problem = TransportProblem(
+        C / (C.mean() or 1.0),
+        np.full(rows, 1.0 / rows),
+        b,
+        epsilon,
+        (rho, None),
+    )
+    P = transport_plan(problem, Sinkhorn()(problem))
+    return keras.ops.convert_to_numpy(P)
