@@ -70,8 +70,7 @@ def between(
             raise checks.invalid(
                 "`validation` data to choose the share by", "None"
             )
-        made = (_at(start, tuned, each, samples) for each in SHARES)
-        return max(made, key=lambda model: _score(model, validation))
+        return best_between(start, tuned, validation, samples)[1]
     checks.number(
         share,
         "share",
@@ -79,6 +78,14 @@ def between(
         valid=lambda x: 0.0 <= x <= 1.0,
     )
     return _at(start, tuned, share, samples)
+
+
+def best_between(
+    start: keras.Model, tuned: keras.Model, validation: Any, samples: Any = None
+) -> tuple[float, keras.Model]:
+    """Return the share that is best on validation data, and its network."""
+    made = ((each, _at(start, tuned, each, samples)) for each in SHARES)
+    return max(made, key=lambda one: _score(one[1], validation))
 
 
 def _at(start, tuned, share, samples):

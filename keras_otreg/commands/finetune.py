@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_otreg.commands import options
-from keras_otreg.workflows.settings import OF_WEIGHTS
+from keras_otreg.workflows.settings import NONE, OF_WEIGHTS, TITLES
 
 
 def add(commands: Any) -> None:
@@ -13,13 +13,14 @@ def add(commands: Any) -> None:
         "finetune",
         _run,
         "fine-tune a network on your pictures",
-        "Trains a new head for your classes, then all of the network, while "
-        "its neurons stay close to what they were. Compares it with plain "
-        f"fine-tuning, and keeps what is best in validation. {options.TRAINS}",
+        "Solves a new head for your classes on frozen features, trains all of "
+        "the network from there, if wanted also with a penalty, interpolates "
+        "between both, and keeps what is best in validation. "
+        f"{options.TRAINS}",
     )
     options.add(parser, "data", "DATA", options.PICTURES)
     options.add_teacher(parser)
-    options.add_method(parser, "transport")
+    options.add_method(parser, NONE, (NONE, *TITLES))
     options.add_places(
         parser,
         "a layer where the method acts, may be repeated (default: the one "
@@ -32,7 +33,8 @@ def add(commands: Any) -> None:
     )
     options.add(
         *(parser, "--tune", "N"),
-        "search the strength in N trials and keep the best one",
+        "search the strength in N trials and keep the best one; without a "
+        "method the learning rate",
         options.whole_number(0, 10**4),
         default=0,
         shown="0, no search",
@@ -44,6 +46,8 @@ def add(commands: Any) -> None:
 
 def _run(given):
     options.refuse_places(given)
+    if given.weight is not None and given.method == NONE:
+        given.refuse("argument --weight: needs a --method of that strength")
     from keras_otreg.workflows import finetune
 
     finetune(**options.arguments(given))

@@ -7,7 +7,12 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from keras_otreg.workflows.settings import OF_WEIGHTS, TITLES, Settings
+from keras_otreg.workflows.settings import (
+    NONE,
+    OF_WEIGHTS,
+    TITLES,
+    Settings,
+)
 
 PICTURES = (
     "pictures as train/<class>/, validation/<class>/ and test/<class>/, or as "
@@ -230,6 +235,8 @@ def _pair(text):
 
 def refuse_places(options: argparse.Namespace) -> None:
     """Refuse --at for a method that acts at no layer."""
+    if options.at and options.method == NONE:
+        options.refuse("argument --at: needs a --method that acts there")
     if options.at and options.method in OF_WEIGHTS:
         options.refuse(
             f"argument --at: not for --method {options.method}, which pulls "

@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_otreg.commands import options
-from keras_otreg.workflows.settings import OF_WEIGHTS
+from keras_otreg.workflows.settings import NONE, OF_WEIGHTS, TITLES
 
 
 def add(commands: Any) -> None:
@@ -12,17 +12,17 @@ def add(commands: Any) -> None:
         commands,
         "tune",
         _run,
-        "fine-tune, and search where and how strongly a method acts",
+        "fine-tune, and search the learning rate and how a method acts",
         "Fine-tunes a network as finetune does, but many times with other "
-        "settings: draws the layer, the strength and the learning rate at "
-        "random, and keeps what is best on validation pictures. Also writes "
-        f"trials.csv. {options.TRAINS}",
+        "settings: draws the learning rate and, of a method, the layer and the "
+        "strength at random, and keeps what is best on validation pictures. "
+        f"Also writes trials.csv. {options.TRAINS}",
     )
     options.add(parser, "data", "DATA", options.PICTURES, nargs="?")
     text = "the same as DATA, as in earlier versions"
     options.add(parser, "--data", "DATA", text, shown="", dest="folder")
     options.add_teacher(parser)
-    options.add_method(parser, "transport")
+    options.add_method(parser, NONE, (NONE, *TITLES))
     options.add_places(
         parser,
         "a layer where the method may act, may be repeated (default: the one "

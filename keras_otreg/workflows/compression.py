@@ -137,14 +137,16 @@ def _train(model, data, student, method, at, weight, given):
         )
         results = {ALONE: alone, how.title: found}
         try:
-            start = inherited(project, small, teacher, parts["train"]).model
+            start = inherited(project, small, teacher, parts["train"])
         except ValueError:
             # A student of other layers has nothing to inherit.
             start = None
         if start is not None:
-            results[TRAINED] = trained_from(
-                project, "inherited-trained", TRAINED, start
+            tuned = trained_from(
+                project, "inherited-trained", TRAINED, start.model
             )
+            results[TRAINED] = tuned
+            results |= project.interpolate(start, {TRAINED: tuned})
         return _report_data(project, how, results, teacher, small, paths)
 
     networks = {"model": teacher, "student": small}
@@ -177,11 +179,9 @@ def _narrow(model, data, size, method, at, weight, given):
         start = inherited(project, size, teacher, unlabelled)
         results = {INHERITED: start}
         if not is_same_task:
-            start = project.train_head(copy_of(start.model))
+            start = project.solve_head(copy_of(start.model))
             results = {HEAD_ONLY: start}
-        results |= trained_stages(
-            project, start.model, teacher, how, is_same_task
-        )
+        results |= trained_stages(project, start, teacher, how, is_same_task)
         others = _of_teacher(project.trainer, large)
         shown = {"model": model, "size": size}
         return _narrow_report(project, results, teacher, how, shown, others)

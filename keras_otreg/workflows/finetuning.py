@@ -9,7 +9,7 @@ import keras
 
 from keras_otreg.workflows.heads import features_of, place_of, with_new_head
 from keras_otreg.workflows.layers import known_layers
-from keras_otreg.workflows.methods import Method, default_place
+from keras_otreg.workflows.methods import Method, NoPenalty, default_place
 from keras_otreg.workflows.networks import (
     picture_shape,
     teacher_named,
@@ -22,14 +22,14 @@ from keras_otreg.workflows.project import (
     trained_project,
 )
 from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, ReportData, Result
-from keras_otreg.workflows.settings import Settings
+from keras_otreg.workflows.settings import NONE, Settings
 
 
 def finetune(
     data: str | os.PathLike[str],
     teacher: str | os.PathLike[str] | keras.Model = "efficientnet-lite0",
     *,
-    method: str = "transport",
+    method: str = NONE,
     at: Sequence[str] = (),
     weight: float | None = None,
     trials: int = 0,
@@ -37,21 +37,25 @@ def finetune(
 ) -> Result:
     """Fine-tune a network on a folder of pictures.
 
-    Trains a new head, then all of the network without a penalty, then all of
-    it under the penalty, and keeps what is best in validation. Called again
-    with the same folder, it trains only what is missing.
+    Solves a new head on frozen features, trains all of the network from
+    there, also under a penalty if there is a `method`, interpolates between
+    the solved head and the better training, and keeps what is best in
+    validation. Called again with the same folder, it trains only what is
+    missing.
 
     Args:
         data: A folder of pictures, as of `keras_otreg.data.picture_parts`.
         teacher: The network to start from: `"efficientnet-lite0"`, the path of
             a `.keras` file, a name of `keras.applications`, or a model.
-        method: `"transport"`, or another `--method` of `keras-otreg finetune`.
+        method: `"none"`, `"transport"`, or another `--method` of
+            `keras-otreg finetune`.
         at: Paths of the layers where it acts; the one before the head if none
             is given.
         weight: Its strength; the middle of what a search draws from if not
             given.
-        trials: Trainings under the penalty with strengths drawn at random;
-            0 for one with `weight`.
+        trials: Trainings under the penalty with strengths drawn at random, or
+            without one with learning rates drawn at random; 0 for one with
+            `weight`.
         **settings: Those of `Settings`: `out`, `shots`, `image_size`,
             `epochs`, `patience`, `batch_size`, `learning_rate`, `seed` and
             `quiet`.
@@ -82,16 +86,16 @@ def tune(
     data: str | os.PathLike[str],
     teacher: str | os.PathLike[str] | keras.Model = "efficientnet-lite0",
     *,
-    method: str = "transport",
+    method: str = NONE,
     at: Sequence[str] = (),
     everywhere: bool = False,
     trials: int = 20,
     **settings: Any,
 ) -> Result:
-    """Search where and how strongly a penalty should act.
+    """Search the learning rate, and where and how strongly a penalty acts.
 
-    It is `finetune` with trials that also draw the layer and the learning
-    rate; returns and raises are the same.
+    It is `finetune` with trials that draw the learning rate and, of a penalty,
+    the layer and the strength; returns and raises are the same.
 
     Args:
         data: As for `finetune`.
@@ -139,18 +143,23 @@ def _fine_tuned(
     student = with_new_head(network, features, classes, settings.seed)
     at = at or [default_place(student, method, place_of(network))]
     places = known_layers(student, at, title, features)
-    how = Method(method, {x: x for x in places}, weight)
+    where = {x: x for x in places}
+    is_plain = method == NONE
+    how = NoPenalty(where) if is_plain else Method(method, where, weight)
     how.check(student)
 
     def work(project):
-        head = project.train_head(student)
-        plain = project.train("plain", PLAIN, head.model)
+        head = project.solve_head(student)
+        tuned = {PLAIN: project.train("plain", PLAIN, head.model)}
         values: dict[str, Any] = {}
         if trials:
             found, values = project.search(how, head.model, trials, **draw)
-        else:
-            found = project.train("method", how.title, head.model, how.model)
-        results = {HEAD_ONLY: head, PLAIN: plain, how.title: found}
+            tuned[how.title] = found
+        elif not is_plain:
+            tuned[how.title] = project.train(
+                "method", how.title, head.model, how.model
+            )
+        results = {HEAD_ONLY: head, **tuned, **project.interpolate(head, tuned)}
         return _report_data(
             project, how, results, values, title, folder, trials
         )
@@ -181,14 +190,17 @@ def _report_data(
     train = project.trainer.parts["train"]
     shown = {
         "teacher": title,
-        "method": method.title,
+        "method": method.name,
         **method.settings(values),
         "trials": trials or "none: the defaults",
     }
     if "learning_rate" in values:
         shown["learning rate of the trial"] = values["learning_rate"]
+    pair = method.title, PLAIN
+    if method.title not in results:
+        pair = PLAIN, HEAD_ONLY
     return project.report(
-        *(results, method.title, PLAIN, shown),
+        *(results, *pair, shown),
         title=f"Fine-tuned: {folder.resolve().name}",
         lead=f"{title}, fine-tuned on {len(train.paths)} pictures of "
         f"{len(train.class_names)} classes.",

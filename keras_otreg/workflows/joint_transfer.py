@@ -89,14 +89,13 @@ def joint(
     }
 
     def work(project):
-        head = project.train_head(student)
+        head = project.solve_head(student)
         plain = project.train("plain", PLAIN, head.model)
-        networks = student, head.model
-        found = project.stage(
-            *("joint", JOINT),
-            lambda: _train(project, *networks, features, others, weights),
-        )
-        results = {HEAD_ONLY: head, PLAIN: plain, JOINT: found}
+        how = student, head.model, features, others, weights
+        found = project.stage("joint", JOINT, lambda: _train(project, *how))
+        tuned = {PLAIN: plain, JOINT: found}
+        results = {HEAD_ONLY: head, **tuned}
+        results |= project.interpolate(head, tuned)
         shown = {"teacher": title_of(teacher), "source": folders[1]}
         shown |= {k.replace("_", " "): v for k, v in weights.items()}
         return _report_data(project, folders[0], results, shown, others)

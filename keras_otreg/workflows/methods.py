@@ -17,7 +17,7 @@ from keras_otreg.tuning import (
     strength_space,
 )
 from keras_otreg.workflows.heads import head_of
-from keras_otreg.workflows.settings import TITLES
+from keras_otreg.workflows.settings import NONE, TITLES
 
 # Distances of weights by the names of their methods.
 DISTANCES = {"l2-sp": "l2", "neuron-transport": "transport"}
@@ -88,8 +88,7 @@ class Method:
         rng = random.Random(seed)
         values: dict[str, Any] = {}
         if rate:
-            low, high = map(math.log, RATES)
-            values["learning_rate"] = math.exp(rng.uniform(low, high))
+            values["learning_rate"] = _rate(rng)
         if not self._is_of_weights:
             places = [*self.places]
             at = [rng.choice(places)] if one_place else places
@@ -119,6 +118,42 @@ class Method:
             weight=one.weight,
             name=self.name,
         )
+
+
+class NoPenalty(Method):
+    """Plain fine-tuning, whose trials differ in the learning rate alone."""
+
+    def __init__(self, places: Mapping[str, str]):
+        self.name, self.title = NONE, "plain fine-tuning, best rate"
+        self.places = dict(places)
+
+    def model(
+        self,
+        student: keras.Model,
+        teacher: keras.Model | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> keras.Model:
+        """Return the student itself."""
+        return student
+
+    def settings(self, values: Mapping[str, Any] | None = None) -> dict:
+        """There are none."""
+        return {}
+
+    def draw(
+        self, seed: int, *, one_place: bool = False, rate: bool = False
+    ) -> dict[str, Any]:
+        """Draw the learning rate of a trial."""
+        return {"learning_rate": _rate(random.Random(seed))}
+
+    def loss(self, values: Mapping[str, Any] | None = None) -> Any:
+        """There is none."""
+        return None
+
+
+def _rate(rng):
+    low, high = map(math.log, RATES)
+    return math.exp(rng.uniform(low, high))
 
 
 def default_place(model: keras.Model, method: str, features: str) -> str:

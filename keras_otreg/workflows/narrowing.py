@@ -104,27 +104,30 @@ def inherited(
 
 def trained_stages(
     project: Project,
-    start: keras.Model,
+    start: Trained,
     teacher: keras.Model,
     method: Method,
     is_same_task: bool,
 ) -> dict[str, Trained]:
     """The stages that train a narrowed student, and its controls."""
     keras.utils.set_random_seed(project.trainer.settings.seed)
-    new = keras.models.clone_model(start)
-    found = {
-        NEW: project.train("plain", NEW, new),
-        TRAINED: trained_from(project, "inherited-trained", TRAINED, start),
-    }
+    new = keras.models.clone_model(start.model)
+    found = {NEW: project.train("plain", NEW, new)}
     if is_same_task:
         found[DISTILLED] = project.train(
             "distilled", DISTILLED, new, lambda x: distilled(x, teacher)
         )
     title = f"inherited, then {method.title}"
-    found[title] = trained_from(
-        project, "method", title, start, lambda x: method.model(x, teacher)
-    )
-    return found
+    tuned = {
+        TRAINED: trained_from(
+            project, "inherited-trained", TRAINED, start.model
+        ),
+        title: trained_from(
+            *(project, "method", title, start.model),
+            lambda x: method.model(x, teacher),
+        ),
+    }
+    return found | tuned | project.interpolate(start, tuned)
 
 
 def trained_from(

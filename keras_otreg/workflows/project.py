@@ -20,6 +20,7 @@ from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.neurons import neurons
 from keras_otreg.workflows.report import check_report, report_page
 from keras_otreg.workflows.results import (
+    BETWEEN,
     HEAD_ONLY,
     HISTORY,
     MODEL,
@@ -74,13 +75,24 @@ class Project:
         labels = self.trainer.parts["validation"].labels
         return score(trained.predictions["validation"], labels)
 
-    def train_head(self, student: keras.Model) -> Trained:
-        """The stage that trains a new head."""
+    def solve_head(self, student: keras.Model) -> Trained:
+        """The stage that solves a new head."""
+        return self.stage(
+            "head", HEAD_ONLY, lambda: self.trainer.solve_head(student)
+        )
 
-        def work():
-            return self.trainer.train_head(HEAD_ONLY, student)
-
-        return self.stage("head", HEAD_ONLY, work)
+    def interpolate(
+        self, start: Trained, tuned: Mapping[str, Trained]
+    ) -> dict[str, Trained]:
+        """The last stage: between a start and the best of what it became."""
+        best = tuned[self.best(tuned)].model
+        # After more trials another network may be the best.
+        name = f"between-{fingerprint(best)[:12]}"
+        found = self.stage(
+            *(name, BETWEEN),
+            lambda: self.trainer.interpolate(start.model, best),
+        )
+        return {BETWEEN: found}
 
     def train(
         self,

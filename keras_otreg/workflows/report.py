@@ -22,6 +22,7 @@ from keras_otreg.workflows.results import (
     choice,
     comparison,
     confusion,
+    ended,
     examples,
 )
 
@@ -51,6 +52,8 @@ OPTION = re.compile(r"(--[a-z-]+(?: \d+)?)")
 FILTERS = {
     "percent": lambda share: f"{100.0 * share:.1f}\u202f%",
     "options": lambda text: _with_options(text),
+    "gain": lambda gain: "" if gain is None else f"{100.0 * gain:+.1f}",
+    "ended": ended,
     "pythonic": repr,
     "duration": lambda x: f"{x:.0f} s" if x < 100.0 else f"{x / 60.0:.0f} min",
 }
@@ -138,8 +141,8 @@ def _most_confused(counts, names):
 
 
 def _curves(data):
-    # The head alone is trained in other epochs.
-    shown = {k: data.results[k].history for k in (data.plain, data.method)}
+    histories = {k: data.results[k].history for k in (data.plain, data.method)}
+    shown = {k: x for k, x in histories.items() if x}
     steps = np.arange(1, max(map(len, shown.values())) + 1)
     figures = []
     for title, key in (

@@ -118,7 +118,8 @@ def examples(
 
 
 # Titles of networks.
-HEAD_ONLY, PLAIN = "new head only", "plain fine-tuning"
+HEAD_ONLY, PLAIN = "solved head", "plain fine-tuning"
+BETWEEN = "interpolated weights"
 MODEL, HISTORY, REPORT = "model.keras", "history.csv", "report.html"
 CLASSES, TRIALS = "classes.json", "trials.csv"
 
@@ -132,8 +133,9 @@ class Result:
         chosen: Its title in `rows`.
         class_names: In the order of its outputs.
         rows: A row for each network: its `title`, its accuracies on the
-            `validation` and `test` pictures, its `best` epoch, of how many
-            `epochs`, and the `seconds` that it took.
+            `validation` and `test` pictures, its `gain` in validation over
+            the first one, its `best` epoch, of how many `epochs`, or the
+            `share` of interpolated weights, and the `seconds` that it took.
         summary: Which network was chosen, and how the method compares.
         folder: Holds `model.keras`, `classes.json`, `history.csv` and
             `report.html`.
@@ -213,19 +215,26 @@ class ReportData:
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each network."""
+        first = next(iter(self.results))
+        before, _ = self.score(first, "validation")
         rows = [
             {
                 "title": title,
-                "validation": self.score(title, "validation")[0],
+                "validation": (reached := self.score(title, "validation")[0]),
+                "gain": None if title == first else reached - before,
                 "test": self.score(title, "test")[0],
                 "best": trained.best,
                 "epochs": len(trained.history),
+                "share": trained.share,
                 "seconds": trained.seconds,
                 "chosen": title == self.chosen,
             }
             for title, trained in self.results.items()
         ]
-        return [{"title": k, **v} for k, v in self.others.items()] + rows
+        others = [
+            {"title": k, "gain": None, **v} for k, v in self.others.items()
+        ]
+        return others + rows
 
 
 def choice(data: ReportData) -> str:
@@ -236,7 +245,9 @@ def choice(data: ReportData) -> str:
         for title in data.results
         if title != data.chosen
     }
+    nothing = "Training of all layers brought nothing: "
     found = (
+        f"{nothing if data.results[data.chosen].is_start else ''}"
         f"model.keras is the network of {data.chosen!r}, the best on the "
         f"{len(data.parts['validation'].paths)} validation pictures: accuracy "
         f"{best:.3f}"
@@ -280,6 +291,9 @@ def comparison(found: McNemar, method: str, plain: str) -> str:
 
 def advice(data: ReportData) -> str | None:
     """Sentence about the one thing to try next, if there is one."""
+    result = data.results[data.chosen]
+    if result.is_start:
+        return None
     if data.chosen == data.plain and data.narrowed is not None:
         return (
             f"In validation {data.plain} is ahead of {data.method}: try a "
@@ -292,15 +306,17 @@ def advice(data: ReportData) -> str | None:
             f"In validation {data.plain} is ahead of {data.method}: try a "
             f"smaller {weight}{search}."
         )
-    if data.chosen != data.method:
-        return (
-            "No training of all layers is better in validation than "
-            f"{data.chosen}: try a smaller --learning-rate, or more pictures."
-        )
-    result = data.results[data.method]
-    if result.best == len(result.history):
+    if result.history and result.best == len(result.history):
         return "The last epoch was the best one: try more --epochs."
     return None
+
+
+def ended(row: Mapping[str, Any]) -> str:
+    """Where a training ended: its best epoch, or the share."""
+    if row["epochs"]:
+        return f"{row['best']} of {row['epochs']}"
+    share = row.get("share")
+    return "" if share is None else f"share {share:g}"
 
 
 def summarised(
@@ -308,14 +324,15 @@ def summarised(
 ) -> Result:
     """Print a table, the summary and where the files are; return the result."""
     table = rich.table.Table(
-        "", "validation", "test", "best epoch", title="Accuracy"
+        "", "validation", "test", "best epoch", title="Accuracy (gain)"
     )
     for row in data.rows():
+        gain = "" if row["gain"] is None else f" ({row['gain']:+.3f})"
         table.add_row(
             f"{row['title']} = {MODEL}" if row["chosen"] else row["title"],
-            f"{row['validation']:.3f}",
+            f"{row['validation']:.3f}{gain}",
             f"{row['test']:.3f}",
-            f"{row['best']} of {row['epochs']}" if row["epochs"] else "",
+            ended(row),
             style="bold" if row["chosen"] else None,
         )
     console.print(table)

@@ -19,6 +19,8 @@ TITLES = {
     "attention": "attention transfer",
     "bss": "BSS",
 }
+# Plain fine-tuning, by its name in commands.
+NONE = "none"
 # Those that pull weights to their start, and act at no layer.
 OF_WEIGHTS = ("l2-sp", "neuron-transport")
 # Defaults of a command that are not those of `Settings`.

@@ -22,8 +22,9 @@ class Trained:
     """A network that a stage has trained, a plain Keras model.
 
     `history` has the logs of each epoch; the weights are those of the `best`
-    one, from 1. `predictions` are the probabilities of `"validation"` and
-    `"test"`, of shape `(pictures, classes)`.
+    one, from 1. Of a network that was not trained in epochs there is none.
+    `predictions` are the probabilities of `"validation"` and `"test"`, of
+    shape `(pictures, classes)`. `share` is that of interpolated weights.
     """
 
     model: keras.Model
@@ -31,6 +32,12 @@ class Trained:
     best: int
     seconds: float
     predictions: Mapping[str, np.ndarray]
+    share: float | None = None
+
+    @property
+    def is_start(self) -> bool:
+        """Whether a training begins here, and none has ended here."""
+        return not self.history and self.share is None
 
 
 class Run:
@@ -67,7 +74,8 @@ class Run:
         with whole(self._path(name, "npz")) as unfinished:
             arrays: Any = trained.predictions
             np.savez_compressed(unfinished, **arrays)
-        facts = {k: getattr(trained, k) for k in ("history", "best", "seconds")}
+        names = "history", "best", "seconds", "share"
+        facts = {k: getattr(trained, k) for k in names}
         # The last file is the mark that the stage is finished.
         with whole(self._path(name, "json")) as unfinished:
             unfinished.write_text(json.dumps(facts, indent=1), "utf-8")

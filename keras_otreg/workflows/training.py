@@ -7,9 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_otreg import heads
 from keras_otreg.data import PictureFiles, read_pictures
+from keras_otreg.interpolation import best_between
 from keras_otreg.models.teacher import copy_of
-from keras_otreg.workflows.heads import head_of
 from keras_otreg.workflows.networks import without_batch_statistics
 from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import Trained
@@ -17,7 +18,6 @@ from keras_otreg.workflows.stages import Trained
 LOSS = "sparse_categorical_crossentropy"
 # Of the task alone: `val_loss` contains penalties.
 CROSSENTROPY = "crossentropy"
-HEAD_EPOCHS, HEAD_RATE = 100, 3e-3
 
 
 class Trainer:
@@ -108,29 +108,31 @@ class Trainer:
             found, history, best.epoch, seconds, self.predictions(found)
         )
 
-    def train_head(self, title: str, student: keras.Model) -> Trained:
-        """Train the last layer of a network; the rest is not changed.
+    def solve_head(self, student: keras.Model) -> Trained:
+        """Solve the last layer of a network; the rest is not changed.
 
         The layers below run once for each picture and its mirror image.
         """
         begin = time.perf_counter()
-        keras.utils.set_random_seed(self.settings.seed)
-        head = head_of(student)
-        body = keras.Model(student.input, head.input)
-        data = _features(body, self.fixed["train"])
-        validation = _features(body, self.fixed["validation"], mirrored=False)
-        alone = keras.Sequential([keras.Input(data[0].shape[1:])])
-        alone.add(type(head).from_config(head.get_config()))
-        alone.set_weights(head.get_weights())
-        compile_for(alone, HEAD_RATE)
-        best = BestEpoch(alone, HEAD_EPOCHS // 5)
-        watch = self._bar.watch(title, HEAD_EPOCHS)
-        history = _fit(alone, data, validation, HEAD_EPOCHS, [best, watch])
-        head.set_weights(alone.get_weights())
-        seconds = time.perf_counter() - begin
-        return Trained(
-            student, history, best.epoch, seconds, self.predictions(student)
+        pictures = self.fixed["train"]
+        mirrored = pictures.map(lambda x, y: (x[:, :, ::-1], y))
+        heads.solve_head(
+            student,
+            pictures.concatenate(mirrored),
+            validation=self.fixed["validation"],
         )
+        return self._made(student, begin)
+
+    def interpolate(self, start: keras.Model, tuned: keras.Model) -> Trained:
+        """Return the best network between two in validation."""
+        begin = time.perf_counter()
+        share, found = best_between(start, tuned, self.fixed["validation"])
+        return self._made(found, begin, share)
+
+    def _made(self, model, begin, *share):
+        """A network that no epochs have trained."""
+        seconds = time.perf_counter() - begin
+        return Trained(model, [], 0, seconds, self.predictions(model), *share)
 
 
 class BestEpoch(keras.callbacks.Callback):
@@ -183,29 +185,16 @@ def _fit(
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> list[dict[str, float]]:
     """Trains; returns the logs of each epoch."""
-    x, y = data if isinstance(data, tuple) else (data, None)
     found = model.fit(
-        x,
-        y,
+        data,
         validation_data=validation,
         epochs=epochs,
         callbacks=[*callbacks],
         # A data set has its own order.
-        shuffle=y is not None,
+        shuffle=False,
         verbose=0,
     ).history
     return [
         {"epoch": k + 1, **{name: float(found[name][k]) for name in found}}
         for k in range(len(found["val_accuracy"]))
     ]
-
-
-def _features(body, batches, mirrored=True):
-    """Inputs of the last layer for some pictures, and their labels."""
-    found, labels = [], []
-    for pictures, y in batches:
-        pictures = keras.ops.convert_to_numpy(pictures)
-        sides = (pictures, pictures[:, :, ::-1])[: 1 + mirrored]
-        found += [body.predict_on_batch(side) for side in sides]
-        labels += [keras.ops.convert_to_numpy(y)] * len(sides)
-    return np.concatenate(found), np.concatenate(labels)

@@ -12,6 +12,9 @@ SIZE = 8
 LEVELS = {"dark & <b>": 40, "light": 200}
 
 
+METHOD = "--method", "transport"
+
+
 def draw(folder, levels, count, rng):
     """Pictures of some levels of grey, in a folder for each."""
     for label, level in levels.items():
@@ -72,7 +75,7 @@ def student(shared):
 def finished(shared):
     """The output folder of a `finetune` of two epochs, once for all tests."""
     out = shared / "finished"
-    arguments = ["finetune", shared / "data", "--quiet", "--epochs", 2]
+    arguments = ["finetune", shared / "data", "--quiet", *METHOD, "--epochs", 2]
     arguments += ["--teacher", shared / "teacher.keras", "--out", out]
     assert command_line.main([str(x) for x in arguments]) == 0
     return out

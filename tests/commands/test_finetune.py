@@ -19,7 +19,7 @@ def finetune(run, folder, teacher, tmp_path):
             "finetune",
             folder,
             *("--teacher", teacher, "--out", tmp_path / out),
-            *("--epochs", 2, *arguments),
+            *("--epochs", 2, "--method", "transport", *arguments),
         )
 
     return call
@@ -37,13 +37,13 @@ def test_it_writes_a_plain_model_that_is_as_good_as_it_says(
     assert not any("keras_otreg" in type(x).__module__ for x in model.layers)
     code, shown, _ = finetune()
     assert code == 0
-    assert shown.count("finished before") == 3
-    row = re.search(r"│ (.+) = model.keras +│ [\d.]+ +│ ([\d.]+)", shown)
+    assert shown.count("finished before") == 4
+    row = re.search(r"│ (.+) = model.keras +│ [-+\d. ()]+│ ([\d.]+)", shown)
     assert f"model.keras is the network of '{row[1]}'" in shown
     assert f"Accuracy {row[2]}" in run("evaluate", out, folder)[1]
     with (out / "history.csv").open(newline="") as file:
         stages = {row["stage"] for row in csv.DictReader(file)}
-    assert stages == {"new head only", "plain fine-tuning", "transport"}
+    assert stages == {"plain fine-tuning", "transport"}
     _check_report((out / "report.html").read_text("utf-8"), row[1])
 
 
@@ -101,11 +101,12 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
 
 
 @pytest.mark.slow
-def test_a_plain_folder_of_classes_is_split(run, folder, teacher, tmp_path):
+def test_a_plain_folder_of_classes_is_split_and_needs_no_penalty(
+    run, folder, teacher, tmp_path
+):
     code, shown, error = run(
         *("finetune", folder / "train", "--teacher", teacher, "--epochs", 1),
-        *("--out", tmp_path / "out", "--method", "cka", "--at", "maps"),
-        "--quiet",
+        *("--out", tmp_path / "out", "--quiet"),
     )
     assert (code, shown, error) == (0, "", "")
     assert all((tmp_path / "out" / name).exists() for name in FILES)
@@ -128,11 +129,21 @@ def test_what_cannot_be_is_said_in_one_line(finetune, arguments, words):
     assert words in error
 
 
-def test_a_layer_for_a_method_that_knows_none_is_refused(finetune, capsys):
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--method", "l2-sp", "--at", "maps"], "not for --method l2-sp"),
+        (["--method", "none", "--at", "maps"], "--at: needs a --method"),
+        (["--method", "none", "--weight", "1"], "--weight: needs a --method"),
+    ],
+)
+def test_options_of_no_use_to_the_method_are_refused(
+    finetune, capsys, arguments, words
+):
     with pytest.raises(SystemExit) as error:
-        finetune("--method", "l2-sp", "--at", "maps")
+        finetune(*arguments)
     assert error.value.code == 2
-    assert "not for --method l2-sp" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
 
 
 def test_a_teacher_that_has_diverged_is_refused_at_once(

@@ -26,7 +26,7 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     assert "Plan between the classes" in page
     # It has no such options.
     assert not re.search(r"(?<!-)(--weight|--tune)", page)
-    assert run(*arguments)[1].count("finished before") == 3
+    assert run(*arguments)[1].count("finished before") == 4
     (tmp_path / "out" / "stages" / "class_plan.npy").write_bytes(b"half")
     code, _, message = run(*arguments)
     assert code == 1

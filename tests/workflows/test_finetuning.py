@@ -28,7 +28,10 @@ def test_the_result_is_the_network_in_the_file_and_its_rows(
     shown = capsys.readouterr().out
     assert " ".join(result.summary.split()) in " ".join(shown.split())
     titles = [row["title"] for row in result.rows]
-    assert titles == ["new head only", "plain fine-tuning", "hints"]
+    assert titles == [
+        *("solved head", "plain fine-tuning", "hints"),
+        "interpolated weights",
+    ]
     (chosen,) = (row for row in result.rows if row["chosen"])
     assert chosen["title"] == result.chosen
     best = max(row["validation"] for row in result.rows)

@@ -4,7 +4,7 @@ import pytest
 from keras_otreg.workflows.results import ReportData, advice, choice
 from keras_otreg.workflows.stages import Trained
 
-HEAD, PLAIN, METHOD = "new head only", "plain fine-tuning", "transport"
+HEAD, PLAIN, METHOD = "solved head", "plain fine-tuning", "transport"
 
 
 def trained(probability, best=1, epochs=2):
@@ -20,7 +20,7 @@ def data(picture_files):
 
     def make(chosen, results=None, **options):
         results = results or {
-            HEAD: trained(0.2),
+            HEAD: trained(0.2, epochs=0),
             PLAIN: trained(0.7),
             METHOD: trained(0.9),
         }
@@ -37,7 +37,7 @@ def test_the_network_in_the_file_is_named_with_the_reason(data):
     told = choice(data(METHOD))
     assert "model.keras is the network of 'transport'" in told
     assert "3 validation pictures: accuracy 1.000" in told
-    assert "new head only 0.000" in told
+    assert "solved head 0.000" in told
     assert "the lower cross-entropy decides: it has 0.105" in told
     assert "plain fine-tuning has 0.357" in told
 
@@ -46,19 +46,28 @@ def test_the_network_in_the_file_is_named_with_the_reason(data):
 @pytest.mark.parametrize("best", [1, 2])
 def test_one_outcome_has_one_advice(data, chosen, best):
     results = {
-        HEAD: trained(0.2),
+        HEAD: trained(0.2, epochs=0),
         PLAIN: trained(0.7),
         METHOD: trained(0.9, best),
     }
     told = advice(data(chosen, results)) or ""
-    kinds = ("smaller --weight", "smaller --learning-rate", "more --epochs")
-    expected = {HEAD: kinds[1], PLAIN: kinds[0]}.get(chosen)
+    kinds = ("smaller --weight", "more --epochs")
+    expected = {PLAIN: kinds[0]}.get(chosen)
     if chosen == METHOD:
-        expected = kinds[2] if best == 2 else None
+        expected = kinds[1] if best == 2 else None
     assert [kind for kind in kinds if kind in told] == (
         [expected] if expected else []
     )
     assert "larger" not in told
+
+
+def test_a_training_that_brought_nothing_is_said_to_first(data):
+    told = choice(data(HEAD))
+    assert told.startswith("Training of all layers brought nothing: ")
+    assert "solved head" in told
+    assert not choice(data(PLAIN)).startswith("Training")
+    gains = [row["gain"] for row in data(METHOD).rows()]
+    assert gains == [None, 1.0, 1.0]
 
 
 def test_only_options_that_a_command_has_are_advised(data):

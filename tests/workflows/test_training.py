@@ -74,3 +74,21 @@ def test_what_is_returned_is_the_best_epoch_and_not_the_start(
         np.testing.assert_array_equal(one, other)
     assert np.abs(found.model.get_weights()[0] - before[0]).max() > 0.0
     assert found.predictions["test"].shape == (3, 2)
+
+
+def test_the_head_is_solved_and_the_rest_stays(picture_files, start):
+    parts = dict.fromkeys(("train", "validation", "test"), picture_files)
+    trainer = Trainer(parts, (4, 4, 3), SETTINGS, Bar())
+    before = start.get_weights()
+    solved = trainer.solve_head(start)
+    assert solved.is_start
+    right = solved.predictions["test"].argmax(axis=1) == picture_files.labels
+    assert right.all()
+    for one, other in zip(start.get_weights()[:-2], before, strict=False):
+        np.testing.assert_array_equal(one, other)
+    # Half-way to a network that is always wrong it is still right.
+    wrong = keras.models.clone_model(start)
+    wrong.set_weights([*before[:-1], 50 * before[-1][::-1]])
+    found = trainer.interpolate(start, wrong)
+    assert found.share < 1.0
+    assert not found.is_start
