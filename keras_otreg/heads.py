@@ -16,6 +16,8 @@ TOLERANCE, ENOUGH_TO_CHOOSE = 1e-9, 1e-5
 MOST_ITERATIONS = 5000
 # Of the samples, held out if there are no validation data.
 HELD_OUT = 5
+# Of a cross-validation.
+FOLDS = 10
 VALIDATION = "validation"
 LAST = (
     keras.layers.Activation,
@@ -92,7 +94,7 @@ def solve_head(
     head = _head_of(student)
     several = _is_one_of_several(student, head)
     body = keras.Model(student.inputs, head.input)
-    data = _Samples(body, x, y, head.units, several)
+    data = _read(body, x, y, head.units, several)
     if l2 != VALIDATION:
         return _set(head, data, float(l2) / data.scale**2, None)
     if validation is None:
@@ -101,7 +103,7 @@ def solve_head(
         is_pair = isinstance(validation, tuple)
         held_x, held_y = validation[:2] if is_pair else (validation, None)
         rest = data
-        held = _Samples(body, held_x, held_y, head.units, several)
+        held = _read(body, held_x, held_y, head.units, several)
     # Each solution is the start of the next one.
     found = [
         (held.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)
@@ -109,6 +111,42 @@ def solve_head(
     ]
     (accuracy, _), strength = max(found, key=lambda one: one[0])
     return _set(head, data, strength, accuracy)
+
+
+def held_out_logits(
+    student: keras.Model, x: Any, y: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of labelled samples, of heads that were not trained on them.
+
+    Each tenth of the samples gets the logits of a head that is solved on the
+    others, at the strength at which the head of the network would be a
+    solution. Samples that are the only one of their class are left out.
+
+    Args:
+        student: A trained classifier, as of `solve_head`.
+        x: Inputs.
+        y: Labels.
+
+    Returns:
+        Logits and targets of shape `(samples, classes)`.
+
+    Raises:
+        ValueError: If there is no such head, or labels do not fit it.
+        ImportError: If SciPy is not installed.
+    """
+    head = _head_of(student)
+    several = _is_one_of_several(student, head)
+    body = keras.Model(student.inputs, head.input)
+    data = _read(body, x, y, head.units, several)
+    values = head.get_weights()
+    bias = values[1] if head.use_bias else np.zeros(head.units)
+    l2 = data.strength_of(np.concatenate([values[0], [bias]], dtype=np.float64))
+    logits = np.zeros(data.y.shape)
+    for rest, held, rows in data.folds(FOLDS):
+        logits[rows] = held.logits(rest.solved(l2, ENOUGH_TO_CHOOSE)[0])
+    alone = data.y.sum(axis=0) < 2.0
+    known = data.y @ alone == 0.0
+    return logits[known], data.y[known]
 
 
 def _set(head, data, l2, accuracy):
@@ -145,34 +183,45 @@ def _is_one_of_several(student, head):
     return "sigmoid" not in names and head.units > 1
 
 
-class _Samples:
-    """Features of samples, scaled by one number, with targets and weights."""
+def _read(body, x, y, units, several):
+    """The `Samples` that a head sees of some inputs."""
+    pairs = [(x, y)] if y is not None else batches(x)
+    features, targets, weights = [], [], []
+    for batch in pairs:
+        if not isinstance(batch, tuple) or len(batch) < 2:
+            raise checks.invalid("batches (x, y)", f"{type(batch)}")
+        found = keras.ops.convert_to_numpy(body.predict(batch[0], verbose=0))
+        labels = keras.ops.convert_to_numpy(batch[1])
+        weight = batch[2] if len(batch) > 2 else None
+        features.append(found)
+        targets.append(targets_of(labels, units, several))
+        weights.append(
+            np.ones(len(found))
+            if weight is None
+            else keras.ops.convert_to_numpy(weight).reshape(-1)
+        )
+    return Samples(*map(np.concatenate, (features, targets, weights)), several)
 
-    def __init__(self, body, x, y, units, several):
-        pairs = [(x, y)] if y is not None else batches(x)
-        features, targets, weights = [], [], []
-        for batch in pairs:
-            if not isinstance(batch, tuple) or len(batch) < 2:
-                raise checks.invalid("batches (x, y)", f"{type(batch)}")
-            found = keras.ops.convert_to_numpy(
-                body.predict(batch[0], verbose=0)
-            )
-            labels = keras.ops.convert_to_numpy(batch[1])
-            weight = batch[2] if len(batch) > 2 else None
-            features.append(found.astype(np.float64))
-            targets.append(_targets(labels, units, several))
-            weights.append(
-                np.ones(len(found))
-                if weight is None
-                else keras.ops.convert_to_numpy(weight).reshape(-1)
-            )
+
+class Samples:
+    """Features of samples, scaled by one number, with targets and weights.
+
+    Args:
+        features: Features of shape `(n, d)`.
+        targets: Rows of targets, of shape `(n, units)`.
+        weights: Weights of shape `(n,)`, of any sum.
+        several: Whether a sample has one class of several.
+        scale: The number; the deviation of the features if not given.
+    """
+
+    def __init__(self, features, targets, weights, several=True, scale=None):
+        features = features.astype(np.float64)
         self.several = several
-        features = np.concatenate(features)
-        self.scale = max(float(features.std()), 1e-12)
+        self.scale = scale or max(float(features.std()), 1e-12)
         self.x = features / self.scale
-        self.y = np.concatenate(targets)
-        self.weights = np.concatenate(weights).astype(np.float64)
-        self.weights /= max(self.weights.sum(), 1e-12)
+        self.y = targets
+        self.weights = weights.astype(np.float64)
+        self.weights = self.weights / max(self.weights.sum(), 1e-12)
 
     def divided(self):
         """All but every fifth sample of each class, and those."""
@@ -181,12 +230,29 @@ class _Samples:
         held[order[HELD_OUT // 2 :: HELD_OUT]] = True
         return self._part(~held), self._part(held)
 
+    def folds(self, count):
+        """All but a part of the samples, that part, and its rows."""
+        order = np.argsort(self.y.argmax(axis=1), kind="stable")
+        for k in range(min(count, len(order))):
+            held = np.zeros(len(order), bool)
+            held[order[k::count]] = True
+            yield self._part(~held), self._part(held), held
+
+    def strength_of(self, weights):
+        """The strength of the penalty that holds weights in balance."""
+        kernel = weights[:-1] * self.scale
+        slope = self._cross_entropy(self.logits(weights))[1]
+        balance = -(kernel * (self.x.T @ slope)).sum() / np.square(kernel).sum()
+        return float(np.clip(balance, STRENGTHS[0], STRENGTHS[-1]))
+
     def _part(self, rows):
-        part = object.__new__(_Samples)
-        part.several, part.scale = self.several, self.scale
-        part.x, part.y = self.x[rows], self.y[rows]
-        part.weights = self.weights[rows] / max(self.weights[rows].sum(), 1e-12)
-        return part
+        return Samples(
+            self.x[rows] * self.scale,
+            self.y[rows],
+            self.weights[rows],
+            self.several,
+            self.scale,
+        )
 
     @functools.cached_property
     def _reduced(self):
@@ -238,9 +304,13 @@ class _Samples:
         latest = getattr(self, "_latest", None)
         return np.zeros((count + 1) * units) if latest is None else latest
 
+    def logits(self, weights):
+        """Logits of some weights."""
+        return self.x * self.scale @ weights[:-1] + weights[-1]
+
     def score(self, weights):
         """Accuracy and minus the cross-entropy of some weights."""
-        logits = self.x * self.scale @ weights[:-1] + weights[-1]
+        logits = self.logits(weights)
         if self.several:
             right = logits.argmax(axis=1) == self.y.argmax(axis=1)
         else:
@@ -263,8 +333,18 @@ class _Samples:
         return value, weights * (np.exp(logits - softplus) - self.y)
 
 
-def _targets(labels, units, several):
-    """A row of targets for each sample."""
+def targets_of(labels: Any, units: int, several: bool = True) -> np.ndarray:
+    """Return a row of targets for each sample.
+
+    Args:
+        labels: Numbers of classes, if a sample has one of `several`, or rows.
+        units: The length of a row.
+        several: Whether a sample has one class of several.
+
+    Raises:
+        ValueError: If labels are neither.
+    """
+    labels = np.asarray(keras.ops.convert_to_numpy(labels))
     labels = labels.reshape(len(labels), -1)
     if several and labels.shape[1] == 1:
         classes = labels[:, 0].astype(int)

@@ -8,7 +8,7 @@ import numpy as np
 from keras_otreg import checks
 from keras_otreg.compression.graph import Graph
 from keras_otreg.compression.running import Run, Samples, moments
-from keras_otreg.features.batches import batches
+from keras_otreg.features.batches import predictions
 from keras_otreg.models.teacher import copy_of
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -119,14 +119,10 @@ def _estimate(model, samples):
 
 def _score(model, validation):
     """Accuracy and minus the cross-entropy."""
-    is_pair = isinstance(validation, tuple)
-    right, logs = [], []
-    for x, y, *_ in [validation] if is_pair else batches(validation):
-        found = np.asarray(model.predict(x, verbose=0), np.float64)
-        labels = keras.ops.convert_to_numpy(y).reshape(-1).astype(int)
-        if found.shape[1] == 1:
-            found = np.concatenate([1.0 - found, found], axis=1)
-        right.append(found.argmax(axis=1) == labels)
-        chosen = found[np.arange(len(labels)), labels]
-        logs.append(np.log(np.maximum(chosen, 1e-12)))
-    return np.concatenate(right).mean(), np.concatenate(logs).mean()
+    found, labels = predictions(model, validation)
+    labels = labels.reshape(-1).astype(int)
+    if found.shape[1] == 1:
+        found = np.concatenate([1.0 - found, found], axis=1)
+    chosen = found[np.arange(len(labels)), labels]
+    right = found.argmax(axis=1) == labels
+    return right.mean(), np.log(np.maximum(chosen, 1e-12)).mean()

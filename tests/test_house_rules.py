@@ -34,6 +34,8 @@ FLOORS = {
     "models": 6,
     "compression": 7,
     "heads": 7,
+    "calibration": 7,
+    "labelling": 7,
     "interpolation": 8,
     "data": 7,
     "callbacks": 7,

@@ -4,6 +4,7 @@ from keras_otreg.data import builders
 from keras_otreg.data.digits import mnist5k, optdigits
 from keras_otreg.data.efficientnet_lite0 import efficientnet_lite0
 from keras_otreg.data.few_shot import Labelled, few_shot
+from keras_otreg.data.labels import with_labels
 from keras_otreg.data.letters import letters
 from keras_otreg.data.load import Splits, load
 from keras_otreg.data.paired import paired
@@ -36,6 +37,7 @@ __all__ = [
     "picture_parts",
     "read_pictures",
     "textures",
+    "with_labels",
     "with_teacher",
     "with_unlabelled",
 ]

@@ -39,6 +39,11 @@ def endless_batches(
     return _rows(data, seed, name).repeat().batch(size)
 
 
+def ordered_batches(data: Any, name: str) -> tf.data.Dataset:
+    """One pass over data in batches, in their order."""
+    return _taken(data, None, None, name)
+
+
 def check_labelled(spec: Any, name: str) -> None:
     """Raise unless a data set has batches of samples with labels."""
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
@@ -143,7 +148,8 @@ def _from_py_dataset(data, seed):
         return as_tuple(data[int(index)])
 
     def generate():
-        yield from map(batch, rng.permutation(len(data)))
+        rows = range(len(data)) if seed is None else rng.permutation(len(data))
+        yield from map(batch, rows)
 
     def spec(array):
         array = np.asarray(array)

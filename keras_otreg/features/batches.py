@@ -1,9 +1,10 @@
-"""Batches of any kind of data set."""
+"""Batches of any kind of data set, and what a model predicts for them."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 
 def batches(dataset: Any) -> Iterator[Any]:
@@ -11,3 +12,18 @@ def batches(dataset: Any) -> Iterator[Any]:
     if isinstance(dataset, keras.utils.PyDataset):
         return (dataset[k] for k in range(len(dataset)))
     return iter(dataset)
+
+
+def predictions(model: Any, data: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a model predicts for labelled samples, and their labels.
+
+    Args:
+        model: A model of one output.
+        data: A pair `(x, y)`, or batches of such pairs.
+    """
+    pairs = [data] if isinstance(data, tuple) else batches(data)
+    found, labels = [], []
+    for x, y, *_ in pairs:
+        found.append(np.asarray(model.predict(x, verbose=0), np.float64))
+        labels.append(np.asarray(keras.ops.convert_to_numpy(y)))
+    return np.concatenate(found), np.concatenate(labels)

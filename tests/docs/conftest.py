@@ -189,9 +189,16 @@ def _of_features(given):
     return {**_of_shares(given), **dict.fromkeys(names, features)}
 
 
+def _of_labels(given):
+    more = {"x_more": given["x"], "x_valid": given["x"], "y_valid": given["y"]}
+    return {"model": make_network(), **more}
+
+
 SINGLE = {
     "callbacks.SourceShares": _of_shares,
     "class_costs.shares": _of_features,
+    "callbacks.SelfTraining": _of_labels,
+    "labelling.transported_labels": _of_labels,
     "callbacks.TransportMonitor": lambda given: {"model": penalised()},
     "features.capture": lambda given: {"model": nested()},
     "features.fingerprint": _of_a_penalty,

@@ -17,8 +17,16 @@ import tensorflow as tf
 import keras_otreg as otreg
 
 ROOT = pathlib.Path(otreg.__file__).parents[1]
-ROOMS = ("callbacks", "class_costs", "data", "features", "layers", "losses")
-ROOMS += ("models", "ot", "ot.costs", "plots", "regularizers", "tuning")
+ROOMS = ("callbacks", "class_costs", "data", "features", "labelling", "layers")
+ROOMS += (
+    "losses",
+    "models",
+    "ot",
+    "ot.costs",
+    "plots",
+    "regularizers",
+    "tuning",
+)
 DOWNLOADED = ("data.load",)
 # Of a search: enough to see that an example runs.
 TRIALS = 2

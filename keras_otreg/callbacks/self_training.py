@@ -1,0 +1,118 @@
+"""Rounds of labelling and training."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.features.batches import predictions
+from keras_otreg.heads import targets_of
+from keras_otreg.labelling import Labelling, transported_labels
+
+
+class SelfTraining(keras.callbacks.Callback, Labelling):
+    """Labels unlabelled samples anew in several rounds of a training.
+
+    The epochs of `fit` are divided into rounds. Before each, the model labels
+    the unlabelled samples by `keras_otreg.labelling.transported_labels`, and
+    the data of `keras_otreg.data.with_labels` use these labels from then on.
+    The labelled samples keep their labels. Begin with a model that is trained
+    on these, for instance by `keras_otreg.solve_head`.
+
+    Args:
+        x_unlabelled: The samples, as for `transported_labels`.
+        rounds: How often they are labelled.
+        shares: Shares of the classes, as for `transported_labels`.
+        sure: Share of the samples that are trained on, in the first and in
+            the last round; or one number for all.
+        labelled: The labelled samples `(x, y)`, to choose a temperature on.
+        validation: A pair `(x, y)` or a data set. The model ends with the
+            weights of the round that is best on it by accuracy, the last one
+            of equals, or with those before the training if all are worse.
+            It also chooses the temperature.
+        class_names: Names of the classes, for `shares` with names.
+
+    Attributes:
+        labels: The latest `TransportedLabels`; `None` before training.
+        scores: Accuracy on the validation data before each round and at the
+            end.
+
+    Raises:
+        ValueError: If an argument is out of range. In `fit`, as
+            `transported_labels` does.
+
+    Example:
+        ```python
+        rounds = SelfTraining(x_more, rounds=2, validation=(x_valid, y_valid))
+        data = otreg.data.with_labels((x, y), (x_more, rounds))
+        model.compile("adam", "categorical_crossentropy")
+        model.fit(data, epochs=4, callbacks=[rounds])
+        ```
+    """
+
+    def __init__(
+        self,
+        x_unlabelled: Any,
+        rounds: int = 3,
+        *,
+        shares: Any = "model",
+        sure: float | tuple[float, float] = 0.3,
+        labelled: Any = None,
+        validation: Any = None,
+        class_names: Sequence[str] | None = None,
+    ):
+        keras.callbacks.Callback.__init__(self)
+        Labelling.__init__(self)
+        self._x = x_unlabelled
+        self._rounds = checks.count(rounds, "rounds")
+        self._sure = sure if isinstance(sure, tuple) else (sure, sure)
+        self._validation = validation
+        self._settings = {
+            "shares": shares,
+            "labelled": labelled,
+            "validation": validation,
+            "class_names": class_names,
+        }
+        self.scores: list[float] = []
+        self._best: list[np.ndarray] = []
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Divide the epochs into rounds."""
+        epochs = self.params["epochs"]
+        rounds = min(self._rounds, epochs)
+        shares = np.linspace(*self._sure, rounds)
+        self._sure_at = {
+            -(-k * epochs // rounds): float(share)
+            for k, share in enumerate(shares)
+        }
+        self.scores, self.labels = [], None
+
+    def on_epoch_begin(
+        self, epoch: int, logs: Mapping[str, float] | None = None
+    ) -> None:
+        """Label the samples, if a round begins."""
+        if epoch in self._sure_at or self.labels is None:
+            self._keep_best()
+            self.labels = transported_labels(
+                self.model,
+                self._x,
+                sure=self._sure_at.get(epoch, self._sure[1]),
+                **self._settings,
+            )
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Restore the weights that are best in validation."""
+        self._keep_best()
+        if self._best:
+            self.model.set_weights(self._best)
+
+    def _keep_best(self):
+        if self._validation is None:
+            return
+        p, y = predictions(self.model, self._validation)
+        right = p.argmax(axis=1) == targets_of(y, p.shape[1]).argmax(axis=1)
+        if right.mean() >= max(self.scores, default=0.0):
+            self._best = self.model.get_weights()
+        self.scores.append(float(right.mean()))

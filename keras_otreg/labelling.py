@@ -1,0 +1,357 @@
+"""Labels of unlabelled samples, by transport between samples and classes."""
+
+import dataclasses
+import warnings
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.calibration import (
+    TINY,
+    at_temperature,
+    best_temperature,
+    softmax,
+)
+from keras_otreg.features.batches import batches, predictions
+from keras_otreg.heads import held_out_logits, targets_of
+from keras_otreg.models import TransferModel
+from keras_otreg.ot import Sinkhorn, TransportProblem
+
+__all__ = ["TransportedLabels", "from_probabilities", "transported_labels"]
+
+# Shares of the classes that are not given as numbers.
+MODEL, LABELLED, UNIFORM = "model", "labelled", "uniform"
+AUTO = "auto"
+# Price of a violation of shares that are not known, in nats.
+RELAXED = 0.5
+# Rounds of the estimate of shares, and how far each moves it.
+ROUNDS, DAMPING = 3, 0.5
+SOLVER = Sinkhorn(max_iterations=1000, tolerance=1e-4)
+# Shares and probabilities may miss a sum of one by this much.
+ROUNDING = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class TransportedLabels:
+    """Soft labels of unlabelled samples, and how much each is to count.
+
+    Attributes:
+        probabilities: Labels of shape `(n, classes)`: the rows of the plan,
+            each divided by its sum.
+        sample_weight: 1 for the samples with the surest labels, 0 for the
+            others, of shape `(n,)`.
+        shares: Shares of the classes that the plan was made with, of shape
+            `(classes,)`.
+        temperature: By which the logits of the model were divided.
+        checksums: Of the samples, in order, if they came in batches.
+    """
+
+    probabilities: np.ndarray
+    sample_weight: np.ndarray
+    shares: np.ndarray
+    temperature: float = 1.0
+    checksums: np.ndarray | None = None
+
+    @property
+    def plan(self) -> np.ndarray:
+        """The transport plan of shape `(n, classes)`; rows sum to `1 / n`."""
+        return self.probabilities / len(self.probabilities)
+
+
+class Labelling:
+    """Owner of labels that may be replaced while a data set reads them.
+
+    Attributes:
+        labels: The `TransportedLabels`; `None` until they are made.
+    """
+
+    def __init__(self, labels: TransportedLabels | None = None):
+        self.labels = labels
+
+
+def transported_labels(
+    model: keras.Model,
+    x_unlabelled: Any,
+    *,
+    shares: Any = MODEL,
+    sure: float = 0.3,
+    labelled: Any = None,
+    validation: Any = None,
+    class_names: Sequence[str] | None = None,
+    epsilon: float = 0.5,
+    rho: float | str | None = AUTO,
+    batch_size: int = 32,
+) -> TransportedLabels:
+    """Label unlabelled samples by transport between samples and classes.
+
+    Each sample has the same mass, and each class its share of the samples.
+    Moving a sample to a class costs minus the logarithm of the probability
+    that the model gives to it. The plan agrees with the model where that is
+    sure, and with the shares on the whole.
+
+    Args:
+        model: A trained classifier that returns probabilities.
+        x_unlabelled: Inputs, or a `tf.data.Dataset` or `keras.utils.PyDataset`
+            of batches of them; what comes behind `x` in a batch is left out.
+        shares: Shares of the classes among these samples: an array of shape
+            `(classes,)`, or a mapping from class names or numbers; `"model"`
+            to estimate them from its predictions; `"labelled"` for those of
+            the labelled samples, which must then be a random draw; or
+            `"uniform"`.
+        sure: Share of the samples, those with the surest labels, that get
+            weight 1. One for which all classes are equally probable gets none.
+        labelled: The labelled samples, as `(x, y)`. The temperature of the
+            predictions is chosen on them by cross-validation of the head, if
+            there is no validation.
+        validation: A pair `(x, y)` or a data set to choose the temperature on.
+            Without either of the two it is 1.
+        class_names: Names of the classes, for a mapping with names.
+        epsilon: Entropic strength of the plan, in nats.
+        rho: Price in nats of violating the shares, at least 0; `None` to meet
+            them exactly; `"auto"` for `None` if they are numbers, and else 0.5.
+        batch_size: Samples in a batch of an array.
+
+    Returns:
+        The `TransportedLabels`.
+
+    Raises:
+        ValueError: If there are no samples, the model does not return
+            probabilities of two or more classes, the shares do not fit, or
+            an argument is out of range.
+        ImportError: If the temperature is chosen by cross-validation and SciPy
+            is not installed.
+
+    Example:
+        ```python
+        labels = transported_labels(model, x_more, labelled=(x, y))
+        data = otreg.data.with_labels((x, y), (x_more, labels))
+        model.compile("adam", "categorical_crossentropy")
+        model.fit(data, epochs=3)
+        ```
+
+    References:
+        Tai, Bailis and Valiant, "Sinkhorn label allocation" (ICML 2021), arXiv
+        2102.08622. Guo et al., "On calibration of modern neural networks"
+        (ICML 2017), arXiv 1706.04599.
+    """
+    found, checksums = _predicted(model, x_unlabelled, batch_size)
+    found = _probabilities(found)
+    temperature = 1.0
+    if validation is not None:
+        p, y = predictions(model, validation)
+        temperature = best_temperature(np.log(np.maximum(p, TINY)), y)
+    elif labelled is not None:
+        inner = model.student if isinstance(model, TransferModel) else model
+        temperature = best_temperature(*held_out_logits(inner, *labelled[:2]))
+    made = from_probabilities(
+        at_temperature(found, temperature),
+        shares=shares,
+        sure=sure,
+        y=None if labelled is None else labelled[1],
+        class_names=class_names,
+        epsilon=epsilon,
+        rho=rho,
+    )
+    return dataclasses.replace(
+        made, temperature=temperature, checksums=checksums
+    )
+
+
+def from_probabilities(
+    probabilities: Any,
+    *,
+    shares: Any = MODEL,
+    sure: float = 0.3,
+    y: Any = None,
+    class_names: Sequence[str] | None = None,
+    epsilon: float = 0.5,
+    rho: float | str | None = AUTO,
+) -> TransportedLabels:
+    """Label samples of known probabilities, as `transported_labels` does.
+
+    Args:
+        probabilities: Calibrated probabilities of shape `(n, classes)`, of any
+            model.
+        shares: As for `transported_labels`.
+        sure: As for `transported_labels`.
+        y: Labels of the labelled samples, for the shares `"labelled"`.
+        class_names: As for `transported_labels`.
+        epsilon: As for `transported_labels`.
+        rho: As for `transported_labels`. With 0, `epsilon=1` and uniform
+            shares, the labels are the probabilities: pseudo-labels.
+
+    Returns:
+        The `TransportedLabels`.
+
+    Raises:
+        ValueError: If these are no probabilities, the shares do not fit, or
+            an argument is out of range.
+
+    Example:
+        ```python
+        p = np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5]])
+        labels = from_probabilities(p, shares=[1 / 3, 2 / 3])
+        ```
+    """
+    checks.number(
+        sure,
+        "sure",
+        expected="a share above 0 and at most 1",
+        valid=lambda x: 0.0 < x <= 1.0,
+    )
+    checks.positive(epsilon, "epsilon")
+    p = _probabilities(probabilities)
+    is_known = not isinstance(shares, str)
+    if rho == AUTO:
+        rho = None if is_known else RELAXED
+    elif rho is not None:
+        checks.non_negative(rho, "rho")
+    if rho is None and len(p) < p.shape[1]:
+        warnings.warn(
+            f"There are fewer samples ({len(p)}) than classes ({p.shape[1]}): "
+            f"the shares are met in the mean alone, with rho={RELAXED}.",
+            stacklevel=2,
+        )
+        rho = RELAXED
+    C = -np.log(np.maximum(p, TINY)).astype("float32")
+    if is_known:
+        b = known_shares(shares, p.shape[1], class_names)
+    else:
+        b = _named_shares(shares, p, y)
+    init = None
+    for _ in range(0 if is_known or shares != MODEL else ROUNDS):
+        logits, init = _solved(C, b, epsilon, rho, init)
+        b = (1.0 - DAMPING) * b + DAMPING * softmax(logits).mean(axis=0)
+    logits, _ = _solved(C, b, epsilon, rho, init)
+    weights = _weights(p, logits, sure)
+    return TransportedLabels(softmax(logits), weights, b)
+
+
+def known_shares(
+    shares: Any, classes: int, class_names: Sequence[str] | None = None
+) -> np.ndarray:
+    """Return the shares of all classes, given as an array or a mapping.
+
+    Raises:
+        ValueError: If they are not of these classes, or do not sum to one.
+    """
+    if isinstance(shares, Mapping):
+        names = range(classes) if class_names is None else class_names
+        if set(shares) != set(names) or len(names) != classes:
+            raise checks.invalid(
+                f"a share of each of the {classes} classes, {[*names]}",
+                f"shares of {[*shares]}",
+                "Write 0 for a class that is not there, and pass `class_names` "
+                "for a mapping from names.",
+                argument="shares",
+            )
+        shares = [shares[name] for name in names]
+    found = np.asarray(shares, "float64")
+    is_share = found.shape == (classes,) and (found >= 0.0).all()
+    if not is_share or abs(found.sum() - 1.0) > ROUNDING:
+        raise checks.invalid(
+            f"{classes} shares of at least 0 that sum to 1",
+            f"shape {found.shape}, sum {found.sum():.4g}",
+            "Divide numbers of samples by their sum.",
+            argument="shares",
+        )
+    return found / found.sum()
+
+
+def _named_shares(name, p, y):
+    """The shares of a name, before they are estimated."""
+    checks.one_of(name, (MODEL, LABELLED, UNIFORM), "shares")
+    if name == MODEL:
+        return p.mean(axis=0)
+    classes = p.shape[1]
+    if name == UNIFORM:
+        return np.full(classes, 1.0 / classes)
+    if y is None:
+        raise checks.invalid(
+            "labels of the labelled samples, for the shares 'labelled'", "None"
+        )
+    counts = targets_of(y, classes).sum(axis=0)
+    # None is zero: a small draw may have missed a class.
+    return (counts + 1.0) / (counts.sum() + classes)
+
+
+def _solved(C, b, epsilon, rho, init):
+    """Logits of the rows of a plan, and potentials to start the next from."""
+    g = np.zeros(len(b), C.dtype)
+    # Without a price each row is free of the others.
+    if rho != 0.0:
+        a = np.full(len(C), 1.0 / len(C), C.dtype)
+        weights = b.astype(C.dtype)
+        problem = TransportProblem(C, a, weights, float(epsilon), (None, rho))
+        init = SOLVER(problem, init)
+        g = keras.ops.convert_to_numpy(init.g)
+    log_b = np.log(np.maximum(b, TINY))
+    return ((g - C) / epsilon + log_b).astype(C.dtype), init
+
+
+def _weights(p, logits, sure):
+    """1 for the share of samples with the surest labels."""
+    first = logits.argmax(axis=1)[:, None]
+    top = np.take_along_axis(logits, first, axis=1)
+    others = logits.copy()
+    np.put_along_axis(others, first, -np.inf, axis=1)
+    # Log odds, where probabilities would be rounded to 1.
+    most = others.max(axis=1, keepdims=True)
+    rest = np.exp(others - most).sum(axis=1)
+    doubt = (most - top)[:, 0] + np.log(rest)
+    # A plan has to label also a sample of which nothing is known.
+    is_known = p.max(axis=1) > (1.0 + ROUNDING) / p.shape[1]
+    highest = np.sort(doubt)[int(np.ceil(sure * len(p))) - 1]
+    # All of equal samples: their order must not matter.
+    return ((doubt <= highest) & is_known).astype("float32")
+
+
+def _probabilities(values):
+    """Raises unless an array holds probabilities of samples."""
+    p = checks.finite_array(np.asarray(values), "probabilities", least_rank=2)
+    is_share = p.ndim == 2 and p.shape[1] > 1 and (p >= 0.0).all()
+    if is_share and np.allclose(p.sum(axis=1), 1.0, atol=ROUNDING):
+        return p
+    raise checks.invalid(
+        "probabilities of shape (samples, classes), of two or more classes, "
+        "whose rows sum to 1",
+        f"shape {p.shape}, values from {p.min():.3g} to {p.max():.3g}",
+        "Put a softmax behind logits, and two units in place of a sigmoid.",
+        argument="probabilities",
+    )
+
+
+def _predicted(model, x, batch_size):
+    """Predictions of all samples, and checksums of those in batches."""
+    if hasattr(x, "shape") or isinstance(x, (list, tuple, dict)):
+        _check_some(len(keras.tree.flatten(x)[0]))
+        return model.predict(x, batch_size=batch_size, verbose="auto"), None
+    endless = getattr(x, "cardinality", int)() == -1
+    checks.finite_passes(bool(endless), "each sample is labelled once")
+    known = hasattr(x, "__len__") and getattr(x, "cardinality", int)() >= 0
+    bar = keras.utils.Progbar(len(x) if known else None)
+    found, sums = [], []
+    for batch in batches(x):
+        inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
+        p = model.predict_on_batch(inputs)
+        found.append(keras.ops.convert_to_numpy(p))
+        leaves = keras.tree.flatten(inputs)
+        columns = map(keras.ops.convert_to_numpy, leaves)
+        sums += [checksum(row) for row in zip(*columns, strict=True)]
+        bar.add(1)
+    _check_some(len(found))
+    return np.concatenate(found), np.array(sums, "uint32")
+
+
+def _check_some(count):
+    if not count:
+        raise checks.invalid("at least one unlabelled sample", "none")
+
+
+def checksum(leaves: Sequence[np.ndarray]) -> int:
+    """Return a checksum of the inputs of a sample."""
+    return zlib.crc32(b"".join(x.tobytes() for x in leaves))
