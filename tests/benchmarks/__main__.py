@@ -75,11 +75,16 @@ def soak_parts(options):
     }
 
 
-def pruning_parts(options):
-    """Narrow networks of this library and of Torch-Pruning."""
-    import pruning
+def narrowing_parts(options):
+    """Narrow networks beside Torch-Pruning's, and on photographs."""
+    import narrowing
 
-    return {"peer": lambda: pruning.peer(options.quick)}
+    parts = {"torch-pruning": lambda: narrowing.peer(options.quick)}
+    if options.data is not None:
+        parts["photographs"] = lambda: narrowing.photographs(
+            options.data, options.quick
+        )
+    return parts
 
 
 def write_page(kind, results, options):
@@ -93,13 +98,15 @@ def write_page(kind, results, options):
         import soak
 
         about = ["## Long trainings", soak.ABOUT]
-    elif kind == "pruning":
-        import pruning
+    elif kind == "narrowing":
+        import narrowing
         import torch_pruning
 
+        version = torch_pruning.__version__
         about = [
-            "## Beside Torch-Pruning",
-            pruning.ABOUT.format(version=torch_pruning.__version__, seeds=5),
+            "## Narrow networks, measured",
+            narrowing.ABOUT.format(version=version, seeds=5),
+            narrowing.PHOTOGRAPHS.format(seeds=3),
         ]
     else:
         about = ["## Speed", SPEED, *drawn(results, options.page)]
@@ -140,7 +147,7 @@ KINDS = {
     "speed": speed_parts,
     "scaling": scaling_parts,
     "soak": soak_parts,
-    "pruning": pruning_parts,
+    "narrowing": narrowing_parts,
 }
 
 
@@ -167,6 +174,9 @@ def parser():
         kind.add_argument(
             "--only", action="append", metavar="PART", help="may be repeated"
         )
+    kinds.choices["narrowing"].add_argument(
+        "--data", type=pathlib.Path, help="folder of pictures, in parts"
+    )
     scaling, soak = kinds.choices["scaling"], kinds.choices["soak"]
     scaling.add_argument("--gigabits", type=float, default=100.0)
     scaling.add_argument("--microseconds", type=float, default=10.0)
