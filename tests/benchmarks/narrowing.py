@@ -27,15 +27,16 @@ class; of the learning rates 1e-4 and 1e-3, each takes the one that is better \
 on 500 other digits. Test accuracy, mean and standard error over {seeds} seeds \
 of teacher, draw and training."""
 PHOTOGRAPHS = """\
-EfficientNet-Lite0, pretrained on ImageNet, at 128 x 128 pixels, is narrowed to \
-half of its operations on 300 unlabelled pictures of the folder. A head is \
+EfficientNet-Lite0, pretrained on ImageNet, at 128 x 128 pixels, is narrowed \
+to half of its operations on 300 unlabelled pictures of the folder. A head is \
 solved on 20 labelled pictures per class, on frozen features ("solved head"). \
-Then the network is fine-tuned on them for 100 steps ("fine-tuned"), or on them \
-and on the 300 unlabelled pictures, with the teacher's outputs as targets \
-(`LogitsDistillation`, "with the teacher"); the learning rate is the one of \
-1e-4 and 3e-4 that is better in validation. Batch normalisation keeps its \
-statistics. Test accuracy, mean and standard error over {seeds} draws; \
-milliseconds for a picture are medians, both networks in turn in one run."""
+Then the network is fine-tuned for 100 steps on the labelled pictures \
+("fine-tuned"), or on these and the unlabelled ones, with the outputs of the \
+teacher as targets (`LogitsDistillation`, "with the teacher"); of the learning \
+rates 1e-4 and 3e-4, and of no training, each takes the best in validation. \
+Batch normalisation keeps its statistics. Test accuracy, mean and standard \
+error over {seeds} draws; milliseconds for a picture are medians, both \
+networks in turn in one run."""
 SHARES = (0.5, 0.25)
 RATES = (1e-4, 1e-3)
 
