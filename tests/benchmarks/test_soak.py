@@ -50,7 +50,7 @@ def test_a_process_is_looked_at():
     assert before.threads >= 1
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("plain", "anew"), [(False, False), (False, True), (True, True)]
 )

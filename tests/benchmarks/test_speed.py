@@ -33,7 +33,7 @@ def test_whoever_solves_a_problem_finds_its_best_value(solver):
     assert worse.value < found.value
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_many_small_problems_are_judged_whoever_solves_them():
     small = speed.small_problems(3, 12)
     best = best_value(small)
@@ -44,7 +44,7 @@ def test_many_small_problems_are_judged_whoever_solves_them():
         np.testing.assert_allclose(found.value, best, rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_growth_and_profile_tell_their_errors_beside_the_time():
     for measured in (speed.growth([16, 32], 1), speed.profile([32], 1)):
         for found in (x.values for x in measured if isinstance(x, Row)):

@@ -29,10 +29,25 @@ FAMILIES = {
     "VGG16": (32, 0.26),
     "Xception": (71, 0.26),
 }
+# Each has layers that the others lack.
+IN_CI = (
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "MobileNetV3Small",
+    "NASNetMobile",
+    "ResNet50V2",
+)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            x, marks=pytest.mark.slow if x in IN_CI else pytest.mark.release
+        )
+        for x in FAMILIES
+    ],
+)
 def test_half_the_width_costs_what_was_promised(name, tmp_path):
     size, share = FAMILIES[name]
     make = getattr(keras.applications, name)

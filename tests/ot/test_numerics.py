@@ -220,7 +220,7 @@ def everything(one_graph, value_and_gradients):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("epsilon", [1.0, 0.1, 1e-2, 1e-3])
+@pytest.mark.parametrize("epsilon", [0.1, 1e-3])
 @pytest.mark.parametrize(
     "solver", [Sinkhorn(), ProximalPoint()], ids=["sinkhorn", "proximal_point"]
 )
