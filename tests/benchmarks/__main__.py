@@ -87,6 +87,13 @@ def narrowing_parts(options):
     return parts
 
 
+def joint_parts(options):
+    """Ways to train beside source data of other classes."""
+    import joint
+
+    return joint.parts(options)
+
+
 def write_page(kind, results, options):
     """Writes the section of a page, and what is drawn for it."""
     if kind == "scaling":
@@ -98,6 +105,10 @@ def write_page(kind, results, options):
         import soak
 
         about = ["## Long trainings", soak.ABOUT]
+    elif kind == "joint":
+        import joint
+
+        about = ["## Measured", joint.ABOUT.format(draws=joint.DRAWS)]
     elif kind == "narrowing":
         import narrowing
         import torch_pruning
@@ -148,6 +159,7 @@ KINDS = {
     "scaling": scaling_parts,
     "soak": soak_parts,
     "narrowing": narrowing_parts,
+    "joint": joint_parts,
 }
 
 
@@ -174,9 +186,10 @@ def parser():
         kind.add_argument(
             "--only", action="append", metavar="PART", help="may be repeated"
         )
-    kinds.choices["narrowing"].add_argument(
-        "--data", type=pathlib.Path, help="folder of pictures, in parts"
-    )
+    for name in ("narrowing", "joint"):
+        kinds.choices[name].add_argument(
+            "--data", type=pathlib.Path, help="folder of pictures, in parts"
+        )
     scaling, soak = kinds.choices["scaling"], kinds.choices["soak"]
     scaling.add_argument("--gigabits", type=float, default=100.0)
     scaling.add_argument("--microseconds", type=float, default=10.0)
