@@ -26,7 +26,8 @@ WIDE, NARROW = "same network", "a quarter as wide"
 SCRATCH, PLAIN = "from scratch", "plain fine-tuning"
 TRANSPORT, ALIGNMENT = "transport", "alignment everywhere"
 JOINT = "digits and letters"
-ALONE, SHOWN = "target alone", "JTLN, MK-MMD"
+ALONE, CONSECUTIVE = "target alone", "source, then target"
+SHOWN = "JTLN, MK-MMD"
 # What each student is compared with: learning without a penalty.
 BASELINES = {WIDE: PLAIN, NARROW: SCRATCH, JOINT: ALONE}
 SOURCE_BATCH = 64
@@ -84,7 +85,7 @@ class JointMethod:
     """
 
     name: str
-    costs: Callable[[Labelled, int], Any] | None
+    costs: Callable[[Labelled, int], Any] | None = None
     strengths: tuple[float, ...] = ()
     is_built_on_labels: bool = True
 
@@ -98,27 +99,30 @@ class JointMethod:
         if self.costs is not None:
             costs = class_costs.normalise(self.costs(few, seed))
             transport = ClassTransport(costs)
-        classes = problem.teacher.output_shape[-1]
+        trained = problem.teacher.layers[-1]
+        head = keras.layers.Dense(trained.units, activation="softmax")
         source_task = SourceTask(
-            keras.layers.Dense(classes, activation="softmax"),
+            head,
             at="features",
             loss="sparse_categorical_crossentropy",
             transport=transport,
         )
         model = TransferModel(student, source_task=source_task)
+        if problem.pretrained:
+            head.set_weights(trained.get_weights())
         return trainee(model, student, problem.settings)
 
 
 def joint_rows(
     source_network: keras.Model, task: Task, settings: Settings
 ) -> list[Row]:
-    """The rows of the paper's table, and a control."""
+    """The rows of the paper's table, others from its start, and controls."""
     alone = _problem(source_network, networks.wide, task, settings)
     batches = functools.partial(_pairs, task.source)
-    alone = dataclasses.replace(alone, batches=batches)
+    alone = dataclasses.replace(alone, batches=batches, solved=True)
     after = dataclasses.replace(alone, pretrained=True)
 
-    def from_features(cost, few, seed):
+    def costs(few, seed):
         every_third = Labelled(task.source.x[::3], task.source.y[::3])
         found = [
             class_costs.extract(
@@ -126,24 +130,33 @@ def joint_rows(
             )
             for data in (every_third, few)
         ]
-        return cost(*found[0], *found[1])
+        return class_costs.mkmmd(*found[0], *found[1])
 
     def at_random(few, seed):
         classes = source_network.output_shape[-1]
         return class_costs.random(classes, len(np.unique(few.y)), seed)
 
-    costs = {
-        "joint, no transport": None,
-        SHOWN: functools.partial(from_features, class_costs.mkmmd),
-        "JTLN, transport": functools.partial(
-            from_features, class_costs.transport
-        ),
-        "JTLN, random": at_random,
-    }
+    def with_shares(shares):
+        return dataclasses.replace(
+            after, batches=functools.partial(_pairs, task.source, shares=shares)
+        )
+
+    def near(few, seed):
+        return class_costs.shares(costs(few, seed))
+
+    def permuted(few, seed):
+        return np.random.default_rng(seed).permutation(near(few, seed))
+
+    near_letters = with_shares(near), with_shares(permuted)
     return [
         Row(JOINT, alone, Method(ALONE, "plain")),
-        Row(JOINT, after, Method("source, then target", "plain")),
-        *(Row(JOINT, alone, JointMethod(*each)) for each in costs.items()),
+        Row(JOINT, after, Method(CONSECUTIVE, "plain")),
+        Row(JOINT, alone, JointMethod("joint")),
+        Row(JOINT, after, JointMethod("source, then joint")),
+        Row(JOINT, after, JointMethod(SHOWN, costs)),
+        Row(JOINT, after, JointMethod("JTLN, random", at_random)),
+        Row(JOINT, near_letters[0], JointMethod("shares of the plan")),
+        Row(JOINT, near_letters[1], JointMethod("random shares")),
     ]
 
 
@@ -160,7 +173,7 @@ def _problem(teacher, network, task, settings):
     )
 
 
-def _pairs(source, few, others, seed, usable):
+def _pairs(source, few, others, seed, usable, shares=None):
     """Batches of the few target samples beside the source."""
     if not usable:
         return None
@@ -169,6 +182,7 @@ def _pairs(source, few, others, seed, usable):
         tuple(source),
         batch_size=len(few.y),
         source_batch_size=SOURCE_BATCH,
+        source_shares=None if shares is None else shares(few, seed),
         seed=seed,
     )
     return pairs.repeat()

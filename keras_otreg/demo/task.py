@@ -40,8 +40,8 @@ def joint(settings: Settings) -> Settings:
         settings,
         per_class=5,
         source_epochs=6,
-        steps=600,
-        points=6,
+        steps=150,
+        points=5,
         strengths=(),
     )
 

@@ -32,6 +32,7 @@ class Problem:
         batches: Makes the batches of a training from the few labelled
             samples, the others of the pool, a seed, and whether the method
             can use more than those; `None` for all samples in each step.
+        solved: Whether the head starts as solved on the few labelled samples.
         unlabelled: How many samples of the pool weights are inherited on;
             the labelled ones alone if 0.
     """
@@ -48,6 +49,7 @@ class Problem:
         [Labelled, Labelled, int, bool], tf.data.Dataset | None
     ] = lambda *_: None
     unlabelled: int = 0
+    solved: bool = False
 
     def start(self) -> list[np.ndarray]:
         """Weights to start from, for the seed set before."""

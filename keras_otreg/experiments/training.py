@@ -12,6 +12,7 @@ from keras import ops
 from keras_otreg.data import Labelled, few_shot
 from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
+from keras_otreg.heads import solve_head
 from keras_otreg.models import TransferModel
 
 
@@ -141,6 +142,10 @@ class Trainings:
         learner = self._latest[1]
         keras.utils.set_random_seed(seed)
         start = problem.start()
+        if problem.solved:
+            learner.student.set_weights(start)
+            solve_head(learner.student, *problem.samples(few))
+            start = learner.student.get_weights()
         usable = isinstance(learner.model, TransferModel)
         batches = problem.batches(few, others, seed, usable)
         if is_new and self._warm:

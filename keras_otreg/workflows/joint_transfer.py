@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -29,8 +30,11 @@ from keras_otreg.workflows.stages import AGAIN, STAGES
 from keras_otreg.workflows.training import LOSS
 
 JOINT = "joint transfer"
+PLAN, COSTS = "class_plan.npy", "class_costs.npy"
 # Pictures of each class that the costs between classes are computed from.
 MOST = 50
+# Source classes that a report names.
+NAMED = 10
 
 
 def joint(
@@ -139,13 +143,11 @@ def _train(project: Project, student, start, features, source, weights):
 
     data = paired(trainer.shuffled(), trainer.shuffled(source))
     trained = trainer.train(JOINT, start, wrap, data=data)
-    with whole(_plan_file(project)) as unfinished:
-        np.save(unfinished, _plan(models[0], trainer.fixed["validation"]))
+    plan = _plan(models[0], trainer.fixed["validation"])
+    for name, array in {PLAN: plan, COSTS: costs}.items():
+        with whole(project.run.folder / STAGES / name) as unfinished:
+            np.save(unfinished, array)
     return trained
-
-
-def _plan_file(project):
-    return project.run.folder / STAGES / "class_plan.npy"
 
 
 def _plan(model, batches):
@@ -167,18 +169,38 @@ def _report_data(
     project: Project, folder, results, shown, source
 ) -> ReportData:
     train = project.trainer.parts["train"]
-    path = _plan_file(project)
-    mark = path.with_name("joint.json")
+    folder_of_stages = project.run.folder / STAGES
+    mark = folder_of_stages / "joint.json"
     with checks.undamaged(mark, AGAIN.format(mark)):
-        plan = np.load(path)
+        plan, costs = (np.load(folder_of_stages / x) for x in (PLAN, COSTS))
+    names = source.class_names, train.class_names
     return project.report(
         *(results, JOINT, PLAIN, shown),
         title=f"Joint transfer: {folder.resolve().name}",
         lead=f"{shown['teacher']}, fine-tuned on {len(train.paths)} pictures "
         f"of {len(train.class_names)} classes, beside {len(source.paths)} "
         f"pictures of {len(source.class_names)} other classes.",
-        class_plan=plots.class_plan(
-            plan, source.class_names, train.class_names
-        ),
+        class_plan=plots.class_plan(plan, *names),
+        near_classes=near_classes(costs, *names),
         strengths=("--transport-weight", "--source-weight"),
     )
+
+
+def near_classes(
+    costs: np.ndarray, source: Sequence[str], target: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The source classes that are nearest to the target, most of all first.
+
+    Each has its `source` name, its `share` of the mass that a plan sends from
+    the target classes, and the `target` class that it is nearest to.
+    """
+    shares = class_costs.shares(costs)
+    order = np.argsort(-shares, kind="stable")[:NAMED]
+    return [
+        {
+            "source": source[row],
+            "share": float(shares[row]),
+            "target": target[int(np.argmin(costs[row]))],
+        }
+        for row in order
+    ]

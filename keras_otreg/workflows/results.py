@@ -170,6 +170,7 @@ class ReportData:
     has the layers and the costs of a student made of the teacher; `others` has
     accuracies of networks that were not trained here. `strengths` are the
     options of the command for the strength, `search` one that searches it.
+    `near_classes` are the source classes nearest to the target.
     """
 
     title: str
@@ -183,6 +184,7 @@ class ReportData:
     neurons: Neurons | None = None
     seen: PictureFiles | None = None
     class_plan: Any = None
+    near_classes: Sequence[Mapping[str, Any]] = ()
     narrowed: Any = None
     others: Mapping[str, Mapping[str, Any]] = dataclasses.field(
         default_factory=dict

@@ -21,27 +21,27 @@ ABOUT = """\
 *Grocery*: photographs of 15 kinds of fruit and vegetables, with 5 or 10 \
 labels each, beside all photographs of 15 other kinds (of the sorted names, \
 every second is a target). The network is EfficientNet-Lite0 with ImageNet's \
-weights at 128 x 128; its last convolution and the heads are trained, the rest \
-is frozen. *Digits*: 5 labels of each of MNIST's digits beside printed \
+weights at 128 x 128; its last convolution and the heads are trained, the \
+rest is frozen. *Digits*: 5 labels of each of MNIST's digits beside printed \
 letters, with the small network of the demo, all of it trained, from scratch \
 in "target only" and "joint".
 
 "Source" is the network after training on the source. In the other rows JTLN, \
 the frozen head and shares start from ImageNet's weights on photographs, and \
-from the network trained on letters on digits. All heads, of the target and of \
-the source, start as solved by `solve_head`, all methods have the same steps, \
-rate and draws, and nothing was chosen by a reported result. Costs are scaled to a \
-largest value of 1; "words" compares the words and groups of three letters of \
-the names, "last words" whether the last words are the same, "glyphs" printed \
-digits and letters. The frozen head is ImageNet's, or that of the letters, and \
-moves the shared layers (`gradient_to="source"`). Shares are those of \
-`class_costs.shares` with its defaults. Unlabelled samples are the other \
-training samples of the target.
+from the network trained on letters on digits. All heads, of the target and \
+of the source, start as solved by `solve_head`, all methods have the same \
+steps, rate and draws, and nothing was chosen by a reported result. Costs are \
+scaled to a largest value of 1; "words" compares the words and groups of \
+three letters of the names, "last words" whether the last words are the same, \
+"glyphs" printed digits and letters. The frozen head is ImageNet's, or that \
+of the letters, and moves the shared layers (`gradient_to="source"`). Shares \
+are those of `class_costs.shares` with its defaults. Unlabelled samples are \
+the other training samples of the target.
 
 Test accuracy, mean and standard deviation over {draws} draws; gains are \
-paired, with 95 % intervals. *Consecutive* is "source, then target"; *control* \
-is the same method with a random cost, relation or order of shares, or in \
-the last table the method as it is."""
+paired, with 95 % intervals. *Consecutive* is "source, then target"; \
+*control* is the same method with a random cost, relation or order of shares, \
+or in the last table the method as it is."""
 CELLS, LOSS = "cells.csv", "sparse_categorical_crossentropy"
 DRAWS, BATCH, AT = 8, 32, "features"
 ALONE, CONSECUTIVE, JOINT = "target only", "source, then target", "joint"

@@ -24,6 +24,7 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     np.testing.assert_allclose(plan.sum(), 1.0, rtol=1e-3)
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "Plan between the classes" in page
+    assert "Source classes near the target" in page
     # It has no such options.
     assert not re.search(r"(?<!-)(--weight|--tune)", page)
     assert run(*arguments)[1].count("finished before") == 4

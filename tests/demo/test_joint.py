@@ -16,10 +16,12 @@ FILES = ["class_plan.png", "joint.keras", "learning_curves.png", "table.csv"]
 METHODS = [
     "target alone",
     "source, then target",
-    "joint, no transport",
+    "joint",
+    "source, then joint",
     "JTLN, MK-MMD",
-    "JTLN, transport",
     "JTLN, random",
+    "shares of the plan",
+    "random shares",
 ]
 
 

@@ -91,6 +91,24 @@ def test_a_start_is_the_teacher_under_a_head_of_the_seed(problem):
     np.testing.assert_array_equal(fresh.start()[-2], first[-2])
 
 
+def test_a_solved_start_classifies_the_labelled_samples(problem):
+    frozen = dataclasses.replace(SMALL, learning_rate=0.0, per_class=2)
+    problem = dataclasses.replace(problem, solved=True, settings=frozen)
+    few, _ = few_shot(*problem.pool, 2, 3)
+    learner, _ = Trainings(problem).train(
+        Method("plain", "plain"), None, 3, few
+    )
+    found = learner.student.predict_on_batch(few.x).argmax(axis=1)
+    assert np.mean(found == few.y) > 0.5
+    body = len(problem.teacher.get_weights()) - 2
+    for own, known in zip(
+        learner.student.get_weights()[:body],
+        problem.teacher.get_weights(),
+        strict=False,
+    ):
+        np.testing.assert_array_equal(own, known)
+
+
 def test_a_student_is_a_quarter_as_wide():
     wide, narrow = networks.wide(SMALL), networks.narrow(SMALL)
     assert wide.get_layer("features").units == SMALL.units
