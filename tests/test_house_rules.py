@@ -36,7 +36,7 @@ FLOORS = {
     "heads": 7,
     "calibration": 7,
     "labelling": 7,
-    "interpolation": 8,
+    "interpolation": 7,
     "data": 7,
     "callbacks": 7,
     "plots": 7,

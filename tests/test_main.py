@@ -92,9 +92,18 @@ def test_what_a_benchmark_cannot_use_is_named_in_one_line(
 
 def test_a_part_of_the_pictures_that_is_missing_is_named(tmp_path, capsys):
     (tmp_path / "data" / "train").mkdir(parents=True)
-    arguments = ["--out", str(tmp_path), "--data", str(tmp_path / "data")]
-    assert command_line.main(["benchmark", "accuracy", *arguments]) == 1
-    assert "no folder validation" in capsys.readouterr().err
+    tasks = tmp_path / "tasks.yaml"
+    tasks.write_text(
+        "protocol: {shown: plain}\n"
+        "tasks: {photos: {kind: folder, labels: 1}}\n"
+        "methods: {plain: {uses: plain}}"
+    )
+    arguments = ["--out", tmp_path / "out", "--data", tmp_path / "data"]
+    command = ["benchmark", "accuracy", "--tasks", tasks, *arguments]
+    assert command_line.main([*map(str, command)]) == 1
+    message = capsys.readouterr().err
+    assert "no folder" in message
+    assert "validation" in message
 
 
 def test_the_tasks_that_come_with_it_are_named_where_others_are_not_read(

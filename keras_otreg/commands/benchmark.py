@@ -44,8 +44,9 @@ def _add_accuracy(kinds):
     )
     options.add(
         *(parser, "--data", "FOLDER"),
-        "pictures as train/<class>/, validation/<class>/, test/<class>/; "
-        "without it, tasks on pictures are skipped",
+        "a folder with clothing-small/ and grocery/, each with "
+        "train/<class>/, validation/<class>/ and test/<class>/; tasks on "
+        "pictures that are not there are skipped",
         shown="",
     )
     text = "folder for the results"
@@ -59,7 +60,6 @@ def _add_accuracy(kinds):
 
 def _run(given):
     from keras_otreg.benchmark import accuracy
-    from keras_otreg.benchmark.accuracy.problems import PARTS
     from keras_otreg.workflows.stages import output_folder
 
     if given.page is None:
@@ -77,9 +77,8 @@ def _run(given):
     if given.page is not None:
         accuracy.write_page(comparison, given.out, given.page)
         return
-    for part in PARTS if given.data is not None else ():
-        if not (given.data / part).is_dir():
-            raise OSError(f"cannot read --data {given.data}: no folder {part}")
+    if given.data is not None and not given.data.is_dir():
+        raise OSError(f"cannot read --data {given.data}: no folder")
     accuracy.run(comparison, given.out, given.data, options.screen(given))
 
 

@@ -19,8 +19,12 @@ from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
 from keras_otreg.experiments.training import Trainee, trainee
 from keras_otreg.losses import ClassTransport
-from keras_otreg.models import Penalty, SourceTask, TransferModel
-from keras_otreg.regularizers import add_starting_point
+from keras_otreg.models import (
+    Penalty,
+    SourceTask,
+    TransferModel,
+    WeightPenalty,
+)
 
 WIDE, NARROW = "same network", "a quarter as wide"
 SCRATCH, PLAIN = "from scratch", "plain fine-tuning"
@@ -48,7 +52,7 @@ def digit_rows(
     wide = _problem(teacher, networks.wide, task, settings)
     narrow = _problem(teacher, networks.narrow, task, settings)
     taught = dataclasses.replace(wide, pretrained=True)
-    pull = _default(add_starting_point, "strength")
+    pull = _default(WeightPenalty, "weight")
     penalty = functools.partial(
         Method,
         uses="penalties",
@@ -60,7 +64,7 @@ def digit_rows(
         Row(WIDE, wide, Method(SCRATCH, "plain")),
         Row(WIDE, taught, Method(PLAIN, "plain")),
         Row(WIDE, taught, Method("frozen features", "frozen")),
-        Row(WIDE, taught, Method("L2-SP", "starting_point", pulls)),
+        Row(WIDE, taught, Method("L2-SP", "l2", pulls)),
         Row(WIDE, taught, penalty(TRANSPORT)),
         *(
             Row(WIDE, taught, penalty(f"{x} plan", arguments={"plan": x}))

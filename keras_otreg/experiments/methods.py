@@ -16,22 +16,25 @@ from keras_otreg.experiments.problem import (
     Problem,
     frozen_but_for_head,
 )
-from keras_otreg.experiments.training import Trainee, train, trainee
-from keras_otreg.features import channel_weights
-from keras_otreg.models import Penalty, TransferModel
-from keras_otreg.models.teacher import copy_of
-from keras_otreg.regularizers import (
-    NeuronTransport,
-    StartingPoint,
-    add_starting_point,
+from keras_otreg.experiments.training import (
+    BETWEEN,
+    END,
+    START,
+    Trainee,
+    train,
+    trainee,
 )
+from keras_otreg.features import channel_weights
+from keras_otreg.models import Penalty, TransferModel, WeightPenalty
 
 # Values of `solver` in a file, for the losses that take one.
 SOLVERS = {"Sinkhorn": ot.Sinkhorn, "ProximalPoint": ot.ProximalPoint}
-# Learners that have nothing to choose.
-WITHOUT_STRENGTH = ("plain", "frozen")
+# Learners without a strength.
+WITHOUT_STRENGTH = ("plain", "frozen", "rates", "lora", "norms")
 # What a method can ask of a task.
-NEEDS = ("same network", "same classes", "small network")
+NEEDS = ("same network", "same classes", "small network", "norms")
+# Of a kernel's change by LoRA; share of the body's learning rate.
+RANK, BODY = 4, 0.1
 PLACES = ("penultimate", "stages", "everywhere", "head")
 
 
@@ -41,7 +44,8 @@ class Method:
 
     `uses` is one of the `LEARNERS`. A strength is chosen among `strengths`.
     The loss of this library, with its arguments, acts at one of `PLACES`.
-    The task must offer what the method `needs`, among `NEEDS`.
+    The task must offer what the method `needs`, among `NEEDS`. It `ends` after
+    training, at the start, or between both, where it is best in validation.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Method:
     at: str = "penultimate"
     needs: tuple[str, ...] = ()
     quick: bool = True
+    ends: str = END
 
     def __post_init__(self):
         strengths = f"{self.name}: strengths"
@@ -64,6 +69,8 @@ class Method:
         for need in self.needs:
             checks.one_of(need, NEEDS, f"{self.name}: needs")
         checks.flag(self.quick, f"{self.name}: quick")
+        ends = f"{self.name}: ends"
+        checks.one_of(self.ends, (END, START, BETWEEN), ends)
 
     @property
     def is_built_on_labels(self) -> bool:
@@ -80,10 +87,16 @@ class Method:
         # Adapters start alike in all trainings.
         keras.utils.set_random_seed(0)
         student = problem.student()
-        if self.uses == "inherit":
-            return _inherit(self, problem, strength, few, student)
+        own = list(student.weights)
         model = LEARNERS[self.uses](self, problem, strength, few, student)
-        return trainee(model, student, problem.settings)
+        more: dict[str, Any] = {"ends": self.ends}
+        if self.uses == "rates":
+            more["body"] = BODY
+        if self.uses == "inherit":
+            more |= {"start": student.get_weights(), "scales_rate": True}
+        if self.uses == "norms":
+            student, own = model, list(model.weights)
+        return trainee(model, student, problem.settings, own, **more)
 
 
 def penalties(
@@ -114,14 +127,42 @@ def _frozen(method, problem, strength, few, student):
     return frozen_but_for_head(student)
 
 
-def _head_decay(method, problem, strength, few, student):
-    student.get_layer(HEAD).kernel.regularizer = keras.regularizers.L2(strength)
+def _lora(method, problem, strength, few, student):
+    """Low-rank changes of dense and convolutional layers, and the head."""
+    kinds = keras.layers.Dense, keras.layers.Conv2D
+    for layer in student.layers[:-1]:
+        layer.trainable = isinstance(layer, kinds)
+        if layer.trainable:
+            layer.enable_lora(RANK)
     return student
 
 
-def _starting_point(kind, method, problem, strength, few, student):
-    student.set_weights(problem.start())
-    return add_starting_point(student, strength, [HEAD], regularizer=kind)
+def _norms(method, problem, strength, few, student):
+    """Scales and offsets of batch normalisation in inference, and the head."""
+    kind = keras.layers.BatchNormalization
+
+    def cloned(layer):
+        is_norm = isinstance(layer, kind)
+        own = _InferenceNormalization if is_norm else type(layer)
+        return own.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(student, clone_function=cloned)
+    for layer in copy.layers[:-1]:
+        layer.trainable = isinstance(layer, kind)
+    return copy
+
+
+class _InferenceNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation by the moving statistics, also in training."""
+
+    def call(self, inputs, training=None, mask=None):
+        return super().call(inputs, training=False, mask=mask)
+
+
+def _weights(distance, method, problem, strength, few, student):
+    """L2-SP, or transport between neurons."""
+    penalty = WeightPenalty(distance, exclude=HEAD, weight=strength)
+    return TransferModel(student, problem.teacher, [penalty])
 
 
 def _penalties(method, problem, strength, few, student):
@@ -140,9 +181,13 @@ def _penalties(method, problem, strength, few, student):
 def _delta(method, problem, strength, few, student):
     """Feature maps weighted by attention on the labelled samples."""
     tuned = problem.student()
+    start = problem.start(few)
     few = problem.samples(few)
-    learning = trainee(frozen_but_for_head(tuned), tuned, problem.settings)
-    train(learning, problem.start(), few, few, problem.settings)
+    if problem.solved:
+        tuned.set_weights(start)
+    else:
+        learning = trainee(frozen_but_for_head(tuned), tuned, problem.settings)
+        train(learning, start, few, few, problem.settings)
     terms = []
     for at, teacher_at in problem.places[method.at]:
         attention = channel_weights(tuned, at, [(few.x, few.y)])
@@ -152,7 +197,7 @@ def _delta(method, problem, strength, few, student):
 
 
 def _inherit(method, problem, strength, few, student):
-    """A student that starts with inherited weights, at a share of the rate."""
+    """A student that starts with inherited weights."""
     pairs = dict(problem.places["everywhere"])
     if student.output_shape == problem.teacher.output_shape:
         pairs |= dict(problem.places["head"])
@@ -166,32 +211,18 @@ def _inherit(method, problem, strength, few, student):
         verbose=False,
         **method.arguments,
     )
-    weights = student.get_weights()
-    return trainee(student, student, problem.settings, weights, strength)
-
-
-def _distiller(method, problem, strength, few, student):
-    (pair,) = problem.places["penultimate"]
-    # It asks for a teacher of as many classes, and freezes it.
-    teacher = copy_of(student)
-    teacher.set_weights(problem.start())
-    return keras.distillation.Distiller(
-        teacher,
-        student,
-        keras.distillation.FeatureDistillation("mse", *reversed(pair)),
-        # The share of the task: the total is the usual one over 1 + strength.
-        student_loss_weight=1.0 / (1.0 + strength),
-    )
+    return student
 
 
 LEARNERS: dict[str, Callable[..., Any]] = {
     "inherit": _inherit,
     "plain": _plain,
     "frozen": _frozen,
-    "head_decay": _head_decay,
-    "starting_point": functools.partial(_starting_point, StartingPoint),
-    "neuron_transport": functools.partial(_starting_point, NeuronTransport),
+    "rates": _plain,
+    "lora": _lora,
+    "norms": _norms,
+    "l2": functools.partial(_weights, "l2"),
+    "neuron_transport": functools.partial(_weights, "transport"),
     "penalties": _penalties,
     "delta": _delta,
-    "distiller": _distiller,
 }

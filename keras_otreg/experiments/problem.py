@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_otreg.data import Labelled
+from keras_otreg.data import Labelled, few_shot
 from keras_otreg.experiments.settings import Settings
+from keras_otreg.heads import solve_head
 
 # A student's layer and the teacher's layer that it is compared with.
 Pair = tuple[str, str]
@@ -32,9 +33,11 @@ class Problem:
         batches: Makes the batches of a training from the few labelled
             samples, the others of the pool, a seed, and whether the method
             can use more than those; `None` for all samples in each step.
-        solved: Whether the head starts as solved on the few labelled samples.
         unlabelled: How many samples of the pool weights are inherited on;
             the labelled ones alone if 0.
+        solved: Whether the head of a start is solved on the labelled samples,
+            or has random weights.
+        ratio: How many times more labels the first class has than the last.
     """
 
     teacher: keras.Model
@@ -50,14 +53,33 @@ class Problem:
     ] = lambda *_: None
     unlabelled: int = 0
     solved: bool = False
+    ratio: float = 1.0
 
-    def start(self) -> list[np.ndarray]:
-        """Weights to start from, for the seed set before."""
-        new = self.student().get_weights()
-        if not self.pretrained:
+    def draw(self, seed: int) -> tuple[Labelled, Labelled]:
+        """The few labelled samples of a seed, and the others of the pool."""
+        few, others = few_shot(*self.pool, self.settings.per_class, seed)
+        return unequal(few, self.ratio), others
+
+    def start(self, few: Labelled | None = None) -> list[np.ndarray]:
+        """Weights to start from, for the seed set before.
+
+        The head is solved on the few labelled samples if there are any.
+        """
+        student = self.student()
+        new = student.get_weights()
+        if self.pretrained:
+            head = len(new) - 2
+            new = [*self.teacher.get_weights()[:head], *new[head:]]
+        if not self.solved or few is None:
             return new
-        head = len(new) - 2
-        return [*self.teacher.get_weights()[:head], *new[head:]]
+        student.set_weights(new)
+        sides = few.x.ndim - self.test.x.ndim
+        x, y = few.x, few.y
+        if sides:
+            # Of a picture also its mirror image.
+            x, y = x.reshape(-1, *x.shape[2:]), np.repeat(y, x.shape[1])
+        solve_head(student, x, y, validation=self.validation)
+        return student.get_weights()
 
     def inputs(self, few: Labelled) -> np.ndarray:
         """Inputs to inherit weights on."""
@@ -73,6 +95,22 @@ class Problem:
         rank = len(self.test.x.shape)
         # Of a picture and its mirror image, the picture.
         return few if few.x.ndim == rank else Labelled(few.x[:, 0], few.y)
+
+
+def unequal(data: Labelled, ratio: float) -> Labelled:
+    """Leave out samples, so that the first class has `ratio` times the last.
+
+    Class `c` of `C` keeps the share `ratio ** (-c / (C - 1))` of its samples,
+    the first ones, and at least one.
+    """
+    if ratio == 1.0:
+        return data
+    counts = np.bincount(data.y)
+    shares = ratio ** -np.linspace(0.0, 1.0, len(counts))
+    most = np.maximum(1, np.round(counts * shares)).astype(int)
+    rows = [np.flatnonzero(data.y == c)[:k] for c, k in enumerate(most)]
+    rows = np.sort(np.concatenate(rows))
+    return Labelled(*(x[rows] for x in data))
 
 
 def frozen_but_for_head(model: keras.Model) -> keras.Model:

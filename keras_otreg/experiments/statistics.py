@@ -36,6 +36,68 @@ def chosen(
 
 
 @dataclasses.dataclass(frozen=True)
+class Axis:
+    """A positive value to search: where to begin, and the first step."""
+
+    middle: float
+    factor: float
+
+    def value(self, steps: float) -> float:
+        """The value some steps away, of two digits."""
+        return float(f"{self.middle * self.factor**steps:.1e}")
+
+
+def searched(
+    axes: Sequence[Axis],
+    validation: Callable[[tuple[float, ...]], float],
+    budget: int,
+) -> tuple[tuple[float, ...], bool]:
+    """Search the best values, on logarithmic scales without ends.
+
+    From the middle of all axes it goes one step up or down one of them as
+    long as that is better, then takes half a step.
+
+    Args:
+        axes: One or more.
+        validation: Returns how good some values are.
+        budget: How often it is asked; below 2 the middle is the answer.
+
+    Returns:
+        The best values, and whether there were worse ones on both sides of
+        them on each axis.
+    """
+    found: dict[tuple[float, ...], float] = {}
+
+    def ask(point):
+        found[point] = round(validation(values(point)), DECIMALS - 1)
+
+    def values(point):
+        return tuple(map(Axis.value, axes, point))
+
+    best, step = (0.0,) * len(axes), 1.0
+    if budget > 1:
+        ask(best)
+    while 0 < len(found) < budget:
+        near = [x for x in _around(best, step) if x not in found]
+        if not near:
+            step /= 2.0
+            continue
+        ask(near[0])
+        if found[near[0]] > found[best]:
+            best = near[0]
+    seen = zip(*found, strict=True) if found else ()
+    sides = zip(seen, best, strict=False)
+    return values(best), all(min(x) < b < max(x) for x, b in sides)
+
+
+def _around(point, step):
+    for axis in range(len(point)):
+        for sign in (1.0, -1.0):
+            moved = point[axis] + sign * step
+            yield (*point[:axis], moved, *point[axis + 1 :])
+
+
+@dataclasses.dataclass(frozen=True)
 class Interval:
     """A mean and the ends of its 95 % confidence interval."""
 

@@ -9,33 +9,67 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_otreg.data import Labelled, few_shot
-from keras_otreg.experiments.problem import Problem
+from keras_otreg.data import Labelled
+from keras_otreg.experiments.problem import HEAD, Problem
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.heads import solve_head
+from keras_otreg.interpolation import SHARES
 from keras_otreg.models import TransferModel
+
+# Where a method ends: after training, or without it, or between both.
+END, START, BETWEEN = "end", "start", "between"
 
 
 @dataclasses.dataclass(frozen=True)
 class Trainee:
     """A compiled model, and the plain network in it that learns.
 
-    `fresh` has the variables beside the student's weights that a training
-    changes, with their values before any step: those of the optimizer and of
-    adapters, and the state of penalties. `start` has the student's weights to
-    start from, if they are not those of the problem.
+    `own` are the student's weights, without those of LoRA. `fresh` has the
+    other variables that a training changes, with their values before any
+    step: those of the optimizer and of adapters, and the state of penalties.
+    `optimizers` have their shares of the learning rate. `start` has the
+    student's weights to start from, if they are not those of the problem.
+    The training `ends` at its end, at the start, or between both where it is
+    best in validation. The strength is a share of the rate, or of penalties.
     """
 
     model: keras.Model
     student: keras.Model
+    own: list[keras.Variable]
     fresh: list[tuple[keras.Variable, np.ndarray]]
+    optimizers: list[tuple[keras.optimizers.Optimizer, float]]
     start: list[np.ndarray] | None = None
+    ends: str = END
+    scales_rate: bool = False
 
-    def restart(self, weights: list[np.ndarray]) -> None:
-        """Reset the student to some weights, with a new optimizer."""
-        self.student.set_weights(weights if self.start is None else self.start)
+    def restart(
+        self,
+        weights: list[np.ndarray],
+        rate: float | None = None,
+        strength: float | None = None,
+    ) -> None:
+        """Reset the student to some weights, with a new optimizer.
+
+        The learning rate and the strength of penalties are set if given.
+        """
+        self.set_weights(weights if self.start is None else self.start)
         for variable, value in self.fresh:
             variable.assign(value)
+        if strength is not None and self.scales_rate:
+            rate = None if rate is None else rate * strength
+        for optimizer, share in self.optimizers if rate is not None else ():
+            optimizer.learning_rate = share * rate
+        if strength is not None:
+            for penalty in getattr(self.model, "penalties", ()):
+                penalty.weight = strength
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        """Give the student some weights; those of LoRA stay."""
+        for variable, value in zip(self.own, weights, strict=True):
+            variable.assign(value)
+
+    def weights(self) -> list[np.ndarray]:
+        """The weights of the student, without those of LoRA."""
+        return [ops.convert_to_numpy(variable) for variable in self.own]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,30 +77,48 @@ class Outcome:
     """Accuracies during a training, `(points,)`, and its time alone."""
 
     curve: np.ndarray
-    seconds: float
+    seconds: float = 0.0
 
 
 def trainee(
     model: keras.Model,
     student: keras.Model,
     settings: Settings,
-    start: list[np.ndarray] | None = None,
-    rate: float = 1.0,
+    own: list[keras.Variable] | None = None,
+    *,
+    body: float = 1.0,
+    **more: Any,
 ) -> Trainee:
-    """Compile a model around a student, with a share of the learning rate."""
+    """Compile a model around a student.
+
+    The layers below the head have the share `body` of the learning rate;
+    `more` has other fields of the `Trainee`.
+    """
+    adams = [keras.optimizers.Adam(settings.learning_rate) for _ in range(2)]
+    optimizers = [(adams[0], 1.0)]
+    optimizer = adams[0]
+    if body != 1.0:
+        optimizers.append((adams[1], body))
+        heads = {f"(.*/)?{HEAD}/.*": adams[0]}
+        optimizer = keras.optimizers.MultiOptimizer(
+            keras.optimizers.OptimizerMap(adams[1], heads)
+        )
     model.compile(
-        keras.optimizers.Adam(rate * settings.learning_rate),
+        optimizer,
         "sparse_categorical_crossentropy",
         steps_per_execution=settings.steps_per_point,
     )
     model.optimizer.build(model.trainable_variables)
-    own = {id(weight) for weight in student.weights}
-    others = [x for x in model.variables if id(x) not in own]
+    own = list(student.weights) if own is None else own
+    known = {id(weight) for weight in own}
+    others = [x for x in model.variables if id(x) not in known]
+    # With LoRA the frozen kernels are variables of the student alone.
+    others += [x for x in student.weights if id(x) not in known]
     fresh = [
         (variable, ops.convert_to_numpy(variable))
         for variable in (*model.optimizer.variables, *others)
     ]
-    return Trainee(model, student, fresh, start)
+    return Trainee(model, student, own, fresh, optimizers, **more)
 
 
 def train(
@@ -76,13 +128,15 @@ def train(
     test: Labelled,
     settings: Settings,
     batches: tf.data.Dataset | None = None,
+    **restart: float | None,
 ) -> Outcome:
     """Train on a few samples, and measure the accuracy on others at each point.
 
     All samples are in each step, unless there are `batches`. The student
-    begins with the weights `start`, and stays as it ended.
+    begins with the weights `start`, and stays as it ended; `restart` has the
+    `rate` and the `strength` of `Trainee.restart`.
     """
-    learner.restart(start)
+    learner.restart(start, **restart)
     if batches is None:
         batches = tf.data.Dataset.from_tensors(tuple(few)).repeat()
     curve, seconds = [], 0.0
@@ -101,8 +155,18 @@ def train(
 
 def accuracy(model: keras.Model, data: Labelled) -> float:
     """Share of samples whose most probable class is their label."""
-    probabilities = model.predict_on_batch(data.x)
-    return float(np.mean(probabilities.argmax(axis=-1) == data.y))
+    return float(np.mean(_is_right(model, data)))
+
+
+def balanced_accuracy(model: keras.Model, data: Labelled) -> float:
+    """Mean over the classes of the accuracy on each of them."""
+    is_right = _is_right(model, data)
+    classes = np.unique(data.y)
+    return float(np.mean([is_right[data.y == c].mean() for c in classes]))
+
+
+def _is_right(model, data):
+    return model.predict_on_batch(data.x).argmax(axis=-1) == data.y
 
 
 class Trainings:
@@ -116,6 +180,7 @@ class Trainings:
         self.problem = problem
         self._warm = warm
         self._latest: tuple[Any, Trainee] | None = None
+        self._starts: dict[int, list[np.ndarray]] = {}
 
     def train(
         self,
@@ -123,16 +188,18 @@ class Trainings:
         strength: float | None,
         seed: int,
         data: Labelled | None,
+        rate: float | None = None,
     ) -> tuple[Trainee, Outcome]:
         """Train on a draw of labels, from weights of the same seed.
 
         The method has a `name`, a `learner` and `is_built_on_labels`. The
-        accuracy is measured on the data; on the rest of the pool if `None`.
+        accuracy is measured on the data; on the rest of the pool if
+        `None`. The learning rate is that of the settings if not given.
         """
         problem = self.problem
         settings = problem.settings
-        few, others = few_shot(*problem.pool, settings.per_class, seed)
-        name = method.name, strength, method.is_built_on_labels and seed
+        few, others = problem.draw(seed)
+        name = method.name, method.is_built_on_labels and seed
         is_new = self._latest is None or self._latest[0] != name
         if is_new:
             # Two of them need not fit into memory.
@@ -140,12 +207,7 @@ class Trainings:
             made = method.learner(problem, strength, few, seed)
             self._latest = name, made
         learner = self._latest[1]
-        keras.utils.set_random_seed(seed)
-        start = problem.start()
-        if problem.solved:
-            learner.student.set_weights(start)
-            solve_head(learner.student, *problem.samples(few))
-            start = learner.student.get_weights()
+        start = self._start(seed, few)
         usable = isinstance(learner.model, TransferModel)
         batches = problem.batches(few, others, seed, usable)
         if is_new and self._warm:
@@ -154,4 +216,34 @@ class Trainings:
             )
             train(learner, start, few, few, short, batches)
         data = others if data is None else data
-        return learner, train(learner, start, few, data, settings, batches)
+        if learner.ends == START:
+            learner.restart(start)
+            return learner, Outcome(np.array([accuracy(learner.student, data)]))
+        rate = settings.learning_rate if rate is None else rate
+        how = {"rate": rate, "strength": strength}
+        outcome = train(learner, start, few, data, settings, batches, **how)
+        if learner.ends == BETWEEN:
+            self._interpolate(learner, start)
+            last = accuracy(learner.student, data)
+            outcome = Outcome(np.array([last]), outcome.seconds)
+        return learner, outcome
+
+    def _start(self, seed, few):
+        """Weights of a seed; those with a solved head are kept."""
+        keras.utils.set_random_seed(seed)
+        if not self.problem.solved:
+            return self.problem.start()
+        if seed not in self._starts:
+            self._starts[seed] = self.problem.start(few)
+            keras.utils.set_random_seed(seed)
+        return self._starts[seed]
+
+    def _interpolate(self, learner, start):
+        """Set the weights between start and end that are best in validation."""
+        pairs = [*zip(start, learner.weights(), strict=True)]
+
+        def score(share):
+            learner.set_weights([x + share * (y - x) for x, y in pairs])
+            return accuracy(learner.student, self.problem.validation)
+
+        score(max(SHARES, key=score))

@@ -12,13 +12,13 @@ from keras_otreg.experiments import networks
 from keras_otreg.experiments.settings import Settings
 
 TOY = """
-protocol: {seeds: 2, draws: 1, shown: uniform plan}
+protocol: {seeds: 2, draws: 1, shown: uniform plan, trials: 3}
 tasks:
   toy: {labels: 1, steps: 2, quick: true}
-  narrow: {labels: 1, steps: 2, student: narrow}
+  narrow: {labels: 1, steps: 2, student: narrow, start: random}
 methods:
   plain: {uses: plain}
-  frozen: {uses: frozen, needs: [same network]}
+  head only: {uses: plain, ends: start, needs: [same network]}
   uniform plan: &transport
     uses: penalties
     loss: RepresentationTransport

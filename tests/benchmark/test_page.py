@@ -20,6 +20,7 @@ def results(toy, tmp_path):
             "report",
             seed,
             next(iter(method.strengths), None),
+            None,
             quick.key(task, method),
             0.5,
             0.125 * number + 0.0625 * seed,

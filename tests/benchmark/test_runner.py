@@ -25,9 +25,9 @@ def counted(monkeypatch):
     """Counts trainings."""
     done = []
 
-    def train(*arguments):
+    def train(*arguments, **options):
         done.append(arguments)
-        return trained(*arguments)
+        return trained(*arguments, **options)
 
     trained = training.train
     monkeypatch.setattr(training, "train", train)
@@ -124,7 +124,9 @@ def test_the_table_has_a_row_for_each_method_and_names_its_files(
         assert (tmp_path / name).exists()
 
 
-CELL = Cell("task", "method", "report", 0, None, "key", 0.5, 0.25, seconds=1.5)
+CELL = Cell(
+    *("task", "method", "report", 0, None, 1e-3, "key", 0.5, 0.25, 0.125, 1.5)
+)
 
 
 def test_cells_come_back_from_the_disk_as_they_were(tmp_path):
@@ -133,8 +135,11 @@ def test_cells_come_back_from_the_disk_as_they_were(tmp_path):
     assert read_cells(tmp_path / "cells.csv") == [CELL, other]
 
 
-GOOD = "task,method,report,0,,key,0.5,0.25,1.5\r\n"
-TITLES = "task,method,phase,seed,strength,key,validation,test,seconds\r\n"
+GOOD = "task,method,report,0,,0.001,key,0.5,0.25,0.125,1.5\r\n"
+TITLES = (
+    "task,method,phase,seed,strength,rate,key,validation,test,balanced,"
+    "seconds\r\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +187,33 @@ def test_more_labels_than_there_are_is_said_after_the_table(
     assert [name for _, name in measured] == ["plain", "uniform plan"]
 
 
+@pytest.mark.slow
+def test_rates_and_strengths_are_searched_in_as_many_trials(
+    toy, tmp_path, console
+):
+    toy = accuracy.only(toy, "toy")
+    accuracy.run(toy, tmp_path, None, console)
+    cells = read_cells(tmp_path / "cells.csv")
+    assert len(cells) == toy.trainings(toy.tasks[0])
+    trials = [x for x in cells if x.phase == "trial"]
+    counts = {x: [y.method for y in trials].count(x) for x in ("plain",)}
+    for method in ("uniform plan", "identity plan"):
+        tried = [x for x in trials if x.method == method]
+        assert len(tried) == counts["plain"] == toy.protocol.trials
+        assert len({(x.rate, x.strength) for x in tried}) == len(tried)
+        best = max(tried, key=lambda x: x.validation)
+        (rate,) = {
+            x.rate for x in cells if x.method == method and x.phase == "report"
+        }
+        assert rate == best.rate
+    (head,) = {x.rate for x in cells if x.method == "head only"}
+    assert head is None
+    assert all(x.balanced is not None for x in cells if x.phase == "report")
+
+
 def test_columns_of_earlier_versions_are_passed_over(tmp_path):
     path = tmp_path / "cells.csv"
-    titles = TITLES.replace(",seconds", ",entropy,seconds")
+    titles = TITLES.replace(",balanced", ",entropy,balanced")
     path.write_text(titles + GOOD.replace("0.25", "0.25,0.5"))
     assert read_cells(path) == [CELL]
 
@@ -198,13 +227,15 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path):
 
 
 def test_results_of_other_pictures_are_refused(toy, tmp_path, console):
-    folder, none = tmp_path / "out", accuracy.only(toy, "narrow")
-    none = dataclasses.replace(none, tasks=[])
+    folder, photos = tmp_path / "out", FolderTask("photos", labels=1)
+    none = dataclasses.replace(toy, tasks=(photos,), methods=())
     folder.mkdir()
     for name in ("here", "there"):
         path = tmp_path / name / "train" / "hat" / f"{name}.png"
         path.parent.mkdir(parents=True)
         path.write_bytes(b"1")
+        for part in ("validation", "test"):
+            (tmp_path / name / part).mkdir()
     for _ in range(2):
         accuracy.run(none, folder, tmp_path / "here", console)
     about = json.loads((folder / "run.json").read_text())
@@ -227,6 +258,6 @@ def test_a_damaged_account_of_the_results_is_named(
 
 
 def test_a_cell_is_as_it_is_read_again(tmp_path):
-    cell = Cell("a", "b", "trial", 0, 1 / 3, "key", 200 / 341, seconds=1 / 7)
+    cell = Cell("a", "b", "trial", 0, 1 / 3, 1 / 9, "key", 200 / 341)
     write_cells([cell], tmp_path / "cells.csv")
     assert read_cells(tmp_path / "cells.csv") == [cell]

@@ -10,7 +10,7 @@ from keras_otreg.experiments import networks
 from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.experiments.statistics import chosen
+from keras_otreg.experiments.statistics import Axis, chosen, searched
 from keras_otreg.experiments.training import Trainings, train, trainee
 from keras_otreg.losses import Hint, RepresentationTransport
 from keras_otreg.models import Penalty, TransferModel
@@ -130,3 +130,33 @@ def test_of_equally_good_strengths_the_first_is_chosen():
     assert chosen([*right], range(2), validation) == 1.0
     assert chosen([10.0], range(2), None) == 10.0
     assert chosen([], range(2), None) is None
+
+
+AXES = Axis(1e-3, 10.0), Axis(1.0, 10.0)
+
+
+def test_a_search_leaves_its_start_until_the_best_is_inside():
+    asked = []
+
+    def validation(values):
+        asked.append(values)
+        # Best at 1e-4 and 1000: far from the middle.
+        distances = np.abs(np.log10(values) - [-4.0, 3.0])
+        return 1.0 - 0.1 * distances.sum()
+
+    found, inside = searched(AXES, validation, 20)
+    assert found == (1e-4, 1e3)
+    assert inside
+    assert len(asked) == len(set(asked)) == 20
+    found, inside = searched(AXES, validation, 5)
+    assert not inside
+
+
+def test_a_search_goes_between_its_steps_and_is_fair_to_one_value():
+    def validation(values):
+        return 1.0 - 0.1 * abs(np.log10(values[0]) + 3.5)
+
+    found, inside = searched(AXES[:1], validation, 8)
+    assert found == (3.2e-4,)
+    assert inside
+    assert searched(AXES, None, 1) == ((1e-3, 1.0), True)

@@ -12,14 +12,17 @@ from keras_otreg.files import write_csv
 
 CELLS = "cells.csv"
 TRIAL, REPORT = "trial", "report"
-NUMBERS = ("strength", "validation", "test", "seconds")
+NUMBERS = ("strength", "rate", "validation", "test", "balanced", "seconds")
+CHOSEN = ("strength", "rate")
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One training: a `TRIAL` to choose a strength by, or one to `REPORT`.
+    """One training: a `TRIAL` to choose settings by, or one to `REPORT`.
 
-    `key` is `Comparison.key`; a trial has no accuracy on test data.
+    The settings are a strength and a learning rate, if the method has them.
+    `key` is `Comparison.key`; a trial has no accuracy on test data, and no
+    `balanced` one, which is the mean over classes.
     """
 
     task: str
@@ -27,21 +30,23 @@ class Cell:
     phase: str
     seed: int
     strength: float | None
+    rate: float | None
     key: str
     validation: float
     test: float | None = None
+    balanced: float | None = None
     seconds: float = 0.0
 
     def __post_init__(self):
         # As in the file: what is read again leads to the same choice.
-        for name in NUMBERS[1:]:
+        for name in set(NUMBERS) - set(CHOSEN):
             if value := getattr(self, name):
                 object.__setattr__(self, name, round(value, DECIMALS))
 
     @property
     def identity(self) -> tuple:
         """Key of the cell, unique in a table."""
-        return dataclasses.astuple(self)[:6]
+        return dataclasses.astuple(self)[:7]
 
 
 FIELDS = [field.name for field in dataclasses.fields(Cell)]

@@ -3,13 +3,20 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.experiments.methods import NEEDS, Method
+from keras_otreg.experiments.statistics import Axis, chosen, searched
+from keras_otreg.experiments.training import START
 
+# Where students start: the teacher under a solved head, or random weights.
+SOLVED, RANDOM = "solved", "random"
+# Learning rates are searched from here, by these steps; strengths by powers.
+RATE, STEP, POWER = 10**-3.5, 10**0.5, 10.0
 # Data, and how many classes each has.
 SOURCES = {"mnist5k": 10, "optdigits": 10, "letters": 52}
 STUDENTS = {
@@ -23,12 +30,17 @@ STUDENTS = {
 class Entry:
     """A task: its name, and the settings of each training.
 
-    There are some `labels` of each class. Fewer `seeds` and `draws` than
+    There are some `labels` of each class; of the last class `ratio` times
+    fewer, of those between in steps, as also in the test data. Students with
+    the teacher's weights `start` with a solved head, unless it is to be
+    random; then the learning rate is given. Fewer `seeds` and `draws` than
     those of the protocol may be set, and names of `methods` instead of all.
     """
 
     name: str
     labels: int
+    start: str = SOLVED
+    ratio: float = 1.0
     steps: int = 150
     learning_rate: float = 1e-3
     seeds: int | None = None
@@ -40,12 +52,24 @@ class Entry:
         checks.count(self.labels, f"{self.name}: labels")
         checks.count(self.steps, f"{self.name}: steps")
         checks.positive(self.learning_rate, f"{self.name}: learning_rate")
+        checks.one_of(self.start, (SOLVED, RANDOM), f"{self.name}: start")
+        checks.positive(self.ratio, f"{self.name}: ratio")
         for field in ("seeds", "draws"):
             if getattr(self, field) is not None:
                 checks.count(getattr(self, field), f"{self.name}: {field}")
         methods = f"{self.name}: methods"
         checks.instance_of(self.methods, tuple, methods, "a list of names")
         checks.flag(self.quick, f"{self.name}: quick")
+
+    @property
+    def drawn(self) -> str:
+        """Description of the labels."""
+        if self.ratio == 1.0:
+            return f"{self.labels} labels a class"
+        return (
+            f"{self.labels} labels of the first class and {self.ratio:g} times "
+            "fewer of the last, as also in the test data"
+        )
 
     def check_labels(self, y: np.ndarray) -> None:
         """Raise if a class has fewer samples than are to be labelled."""
@@ -97,6 +121,13 @@ class SmallTask(Entry):
                 )
         if self.unlabelled:
             checks.count(self.unlabelled, f"{self.name}: unlabelled")
+        if self.student != "same" and self.start == SOLVED:
+            raise checks.invalid(
+                "`start: random` where the student has new weights, on whose "
+                "features no head is worth solving",
+                f"student: {self.student}",
+                argument=self.name,
+            )
 
     @property
     def offers(self) -> tuple[str, ...]:
@@ -106,7 +137,7 @@ class SmallTask(Entry):
             self.source_classes == self.target_classes
         )
         is_same = self.student == "same"
-        offered = (is_same, same_classes, not is_same)
+        offered = (is_same, same_classes, not is_same, False)
         return tuple(x for x, has in zip(NEEDS, offered, strict=True) if has)
 
     @property
@@ -126,7 +157,7 @@ class SmallTask(Entry):
             "and so of those that strengths are chosen on."
         )
         return (
-            f"From {source} to {target}, {self.labels} labels a class"
+            f"From {source} to {target}, {self.drawn}"
             f"{more if self.unlabelled else ''}. The student is {student}; "
             f"{self.steps} steps on all labelled samples."
             f"{seen if source == target else ''}"
@@ -135,12 +166,13 @@ class SmallTask(Entry):
 
 @dataclasses.dataclass(frozen=True)
 class FolderTask(Entry):
-    """A transfer from ImageNet to a folder of pictures.
+    """A transfer from ImageNet to pictures in a `folder` of those of --data.
 
     The lower stages up to the layer `frozen_to`, if given, are frozen, and
     run once for each picture and its mirror image.
     """
 
+    folder: str = ""
     image_size: int = 128
     batch_size: int = 32
     frozen_to: str | None = None
@@ -155,7 +187,7 @@ class FolderTask(Entry):
     @property
     def offers(self) -> tuple[str, ...]:
         """Members of `NEEDS` that the task offers."""
-        return ("same network",)
+        return ("same network", "norms")
 
     @property
     def about(self) -> str:
@@ -168,7 +200,7 @@ class FolderTask(Entry):
             )
         return (
             "From ImageNet, by EfficientNet-Lite0, to pictures of "
-            f"{self.image_size} pixels, {self.labels} labels a class. "
+            f"{self.folder} at {self.image_size} pixels, {self.drawn}. "
             f"{regime}; batch normalisation stays in inference mode; "
             f"{self.steps} steps of {self.batch_size} pictures."
         )
@@ -179,8 +211,9 @@ class Protocol:
     """Protocol by which each method is measured.
 
     Others are compared with the methods `baseline` and `shown`, on `seeds`
-    draws of labels and of new weights, of which `seed` is the first. Each
-    strength is tried on other `draws` of labels.
+    draws of labels and of new weights, of which `seed` is the first. The
+    learning rate and the strength of each method are the best of as many
+    `trials`, each on other `draws` of labels.
     """
 
     baseline: str = "plain"
@@ -188,6 +221,15 @@ class Protocol:
     seeds: int = 5
     seed: int = 0
     draws: int = 3
+    trials: int = 7
+
+
+class Choice(NamedTuple):
+    """What was chosen by trials, and whether it is `inside` of what was."""
+
+    strength: float | None
+    rate: float | None
+    inside: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,21 +258,62 @@ class Comparison:
         first = self.protocol.seed + 10_000
         return range(first, first + (task.draws or self.protocol.draws))
 
+    def choice(
+        self,
+        task: Entry,
+        method: Method,
+        validation: Callable[[int, float | None, float | None], float],
+    ) -> Choice:
+        """Choose the strength and the learning rate of a method.
+
+        `validation` returns the accuracy of a trial, by its seed, its
+        strength and its rate. Where students have new weights, all strengths
+        are tried at the learning rate of the task.
+        """
+        seeds = self.choosing_seeds(task)
+        grid = method.strengths
+        if task.start == RANDOM:
+            strength = chosen(grid, seeds, lambda *x: validation(*x, None))
+            inside = len(grid) < 2 or strength not in (grid[0], grid[-1])
+            return Choice(strength, None, inside)
+        if method.ends == START:
+            return Choice(None, None, True)
+        axes = [Axis(RATE, STEP)]
+        if grid:
+            factor = grid[1] / grid[0] if len(grid) > 1 else POWER
+            axes.append(Axis(grid[len(grid) // 2], factor))
+
+        def mean(values):
+            rate, *more = values
+            strength = more[0] if more else None
+            return np.mean([validation(x, strength, rate) for x in seeds])
+
+        (rate, *more), inside = searched(axes, mean, self.protocol.trials)
+        return Choice(more[0] if more else None, rate, inside)
+
     def trainings(self, task: Entry) -> int:
         """Number of trainings of a task."""
-        draws = len(self.choosing_seeds(task))
-        counts = [len(x.strengths) for x in self.methods_of(task)]
-        trials = draws * sum(count for count in counts if count > 1)
-        return len(self.reported_seeds(task)) * len(counts) + trials
+        count = 0
+        for method in self.methods_of(task):
+            trials = self.protocol.trials * (method.ends != START)
+            if task.start == RANDOM:
+                trials = len(method.strengths)
+            trials *= trials > 1
+            count += trials * len(self.choosing_seeds(task))
+            count += len(self.reported_seeds(task))
+        return count
 
     def key(self, task: Entry, method: Method) -> str:
-        """Digest of the settings of a training."""
+        """Digest of the settings of a training that are not defaults."""
+        ignored = ("seeds", "draws", "methods", "strengths", "quick")
         settings = [
-            {k: v for k, v in vars(x).items() if k not in ignored}
-            for x, ignored in (
-                (task, ("seeds", "draws", "methods", "quick")),
-                (method, ("strengths", "quick")),
-            )
+            {
+                field.name: getattr(x, field.name)
+                for field in dataclasses.fields(x)
+                if field.name not in ignored
+                and getattr(x, field.name) not in (field.default, {})
+            }
+            for x in (task, method)
         ]
         text = json.dumps(
             [settings, self.protocol.seed], sort_keys=True, default=str
@@ -241,7 +324,8 @@ class Comparison:
 def quick(comparison: Comparison) -> Comparison:
     """A part of a comparison that takes minutes: fewer and shorter runs.
 
-    Nothing is chosen: each method has the middle one of its strengths. Both
+    Nothing is chosen: each method has the middle one of its strengths, and
+    the learning rate that a search begins with. Both
     methods that others are compared with are part of any.
     """
     if not any(task.quick for task in comparison.tasks):
@@ -250,7 +334,7 @@ def quick(comparison: Comparison) -> Comparison:
             "none",
             "Add it to the task that is done soonest",
         )
-    protocol = comparison.protocol
+    protocol = dataclasses.replace(comparison.protocol, trials=1)
     needed = (protocol.baseline, protocol.shown)
     tasks = tuple(
         dataclasses.replace(task, steps=min(task.steps, 40), seeds=2, draws=1)

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_otreg.benchmark.accuracy.comparison import (
+    SOLVED,
     Entry,
     FolderTask,
     SmallTask,
@@ -25,7 +26,7 @@ from keras_otreg.data import (
     with_unlabelled,
 )
 from keras_otreg.experiments import networks
-from keras_otreg.experiments.problem import HEAD, Problem
+from keras_otreg.experiments.problem import HEAD, Problem, unequal
 from keras_otreg.experiments.settings import Settings
 from keras_otreg.experiments.source import trained_source
 from keras_otreg.files import whole
@@ -78,12 +79,17 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         pretrained=entry.student == "same",
         pool=pool,
         validation=validation,
-        test=test,
+        test=unequal(test, entry.ratio),
         places=networks.places(stages),
         batches=functools.partial(_with_unlabelled, entry.unlabelled),
         unlabelled=UNLABELLED if entry.unlabelled else 0,
         settings=settings,
+        **_start(entry),
     )
+
+
+def _start(entry):
+    return {"solved": entry.start == SOLVED, "ratio": entry.ratio}
 
 
 @functools.cache
@@ -160,7 +166,7 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
         pretrained=True,
         pool=pool,
         validation=Labelled(validation.x[:, 0], validation.y),
-        test=Labelled(test.x[:, 0], test.y),
+        test=unequal(Labelled(test.x[:, 0], test.y), entry.ratio),
         places={
             "penultimate": [penultimate],
             "stages": stages,
@@ -169,6 +175,7 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
         },
         batches=functools.partial(_mirrored, settings.steps, entry.batch_size),
         settings=settings,
+        **_start(entry),
     )
 
 

@@ -147,6 +147,7 @@ def _checked(comparison):
     protocol = comparison.protocol
     checks.count(protocol.seeds, "protocol: seeds")
     checks.count(protocol.draws, "protocol: draws")
+    checks.count(protocol.trials, "protocol: trials")
     checks.number(
         protocol.seed,
         "protocol: seed",

@@ -10,26 +10,31 @@ import numpy as np
 
 from keras_otreg import checks, plots
 from keras_otreg.benchmark.accuracy.cells import CELLS, REPORT, TRIAL, Cells
-from keras_otreg.benchmark.accuracy.comparison import Comparison
+from keras_otreg.benchmark.accuracy.comparison import Choice, Comparison
 from keras_otreg.benchmark.record import (
     markdown_table,
     origin,
     read_about,
     write_section,
 )
-from keras_otreg.experiments.statistics import Interval, chosen, interval
+from keras_otreg.experiments.statistics import Interval, interval
 from keras_otreg.files import whole, written
 
 RUN, TABLE, PICTURE = "run.json", "table.md", "gains.png"
 PAGE_PICTURE = pathlib.PurePosixPath("img/accuracy.png")
 PROTOCOL = """\
 Each method sees the same labels, initial weights and number of steps for a \
-seed. Its strength is the best of {trials} by the accuracy on validation \
-data, over {draws} other draws of labels; the test data are looked at once, \
-with that strength. Brackets hold the 95 % bootstrap interval of the mean \
-paired difference over the seeds: from five it comes out too narrow, and \
-fewer have none. A table lists all methods that were tried on a task. A star \
-marks a strength that is the smallest or the largest of those tried."""
+seed. A student with the teacher's weights starts with the head solved on the \
+labelled samples; its learning rate and, of a method that has one, its \
+strength are the best of {trials} trials on validation data and on other draws \
+of labels: from 0.00032 and the \
+middle of the strengths, one step up or down as long as that is better, then \
+half a step. A student with new weights has the learning rate of the task, and \
+the best strength of a list. The test data are looked at once. Brackets hold \
+the 95 % bootstrap interval of the mean paired difference over the seeds: from \
+five it comes out too narrow, and fewer have none. A table lists all methods \
+that were tried on a task. A star marks what was not tried on both sides: it \
+may be better still further on."""
 RANKED = (
     "A rank goes from 0, the best method on a task, to 1, the worst, and is "
     "averaged over the tasks where a method can be used: compare those of "
@@ -40,17 +45,19 @@ RANKED = (
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """A method on a task, with the strength that was chosen.
+    """A method on a task, with the settings that were chosen.
 
     `validation` is the mean accuracy of the reported trainings; `tests` are
-    their test accuracies, of shape `(seeds,)`.
+    their test accuracies, of shape `(seeds,)`, and `balanced` their means over
+    classes.
     """
 
     task: str
     method: str
-    strength: float | None
+    choice: Choice
     validation: float
     tests: np.ndarray
+    balanced: np.ndarray | None = None
 
     @property
     def test(self) -> float:
@@ -84,27 +91,29 @@ def summaries(comparison: Comparison, cells: Cells) -> list[Summary]:
 def _summary(comparison, task, method, cells):
     """The summary of a method on a task; `None` if a cell is missing."""
     key = comparison.key(task, method)
-    seeds = comparison.choosing_seeds(task)
 
-    def find(phase, seed, strength):
-        return cells.find(task.name, method.name, phase, seed, strength, key)
+    def find(phase, *values):
+        found = cells.find(task.name, method.name, phase, *values, key)
+        if found is None:
+            raise LookupError
+        return found
 
-    grid = method.strengths if len(method.strengths) > 1 else ()
-    if not all(find(TRIAL, seed, x) for seed in seeds for x in grid):
+    try:
+        choice = comparison.choice(
+            task, method, lambda *each: find(TRIAL, *each).validation
+        )
+        seeds = comparison.reported_seeds(task)
+        group = [find(REPORT, x, choice.strength, choice.rate) for x in seeds]
+    except LookupError:
         return None
-    strength = chosen(
-        method.strengths, seeds, lambda *each: find(TRIAL, *each).validation
-    )
-    seeds = comparison.reported_seeds(task)
-    group = [find(REPORT, seed, strength) for seed in seeds]
-    if None in group:
-        return None
+    balanced = [cell.balanced for cell in group]
     return Summary(
         task.name,
         method.name,
-        strength,
+        choice,
         float(np.mean([cell.validation for cell in group])),
         np.array([cell.test for cell in group]),
+        None if None in balanced else np.array(balanced),
     )
 
 
@@ -181,13 +190,12 @@ def write_page(
     image.parent.mkdir(parents=True, exist_ok=True)
     written(image, _picture(comparison, found).savefig)
     protocol = comparison.protocol
-    trials = max(len(x.strengths) for x in comparison.methods)
     write_section(
         page,
         "accuracy",
         [
             "## Accuracy",
-            PROTOCOL.format(trials=trials, draws=protocol.draws),
+            PROTOCOL.format(trials=protocol.trials),
             *_about(folder / RUN),
             f"![Differences from {protocol.baseline}]({PAGE_PICTURE})",
             *as_markdown(comparison, found, "###"),
@@ -212,7 +220,6 @@ def as_markdown(
 ) -> list[str]:
     """Paragraphs: a table for each task, and one of the ranks."""
     protocol = comparison.protocol
-    grids = {x.name: x.strengths for x in comparison.methods}
     others = {
         name: differences(found, name)
         for name in dict.fromkeys((protocol.baseline, protocol.shown))
@@ -221,8 +228,10 @@ def as_markdown(
     for task in comparison.tasks:
         group = [x for x in found if x.task == task.name]
         if group:
-            table = _task_table(group, grids, others)
-            parts += [f"{level} {task.name}", task.about, table]
+            table = _task_table(group, task.ratio != 1.0, others)
+            draws = len(comparison.choosing_seeds(task))
+            about = f"{task.about} A trial is over {draws} draws of labels."
+            parts += [f"{level} {task.name}", about, table]
         else:
             missing.append(task.name)
     parts.append(f"{level} All tasks")
@@ -231,29 +240,25 @@ def as_markdown(
     return [*parts, RANKED, _rank_table(found, others)]
 
 
-def _task_table(group, grids, others):
+def _task_table(group, unequal, others):
     """A row for each method of a task, best on the test data first."""
-    rows = [
-        (
-            x.method,
-            _strength(x.strength, grids.get(x.method, ())),
-            f"{x.validation:.3f}",
-            f"{x.test:.3f} ± {x.deviation:.3f}",
-            *(gains.get((x.task, x.method), "") for gains in others.values()),
-        )
-        for x in sorted(group, key=lambda x: -x.test)
-    ]
-    header = ("method", "strength", "validation", "test")
-    return markdown_table(
-        header + tuple(f"test minus {x}" for x in others), rows
-    )
-
-
-def _strength(strength, grid):
-    if strength is None:
-        return ""
-    is_end = len(grid) > 1 and strength in (grid[0], grid[-1])
-    return f"{strength:g}{'*' * is_end}"
+    has_rates = any(x.choice.rate is not None for x in group)
+    rows = []
+    for x in sorted(group, key=lambda x: -x.test):
+        strength, rate, inside = x.choice
+        row = [x.method, "" if strength is None else f"{strength:g}"]
+        row += ["" if rate is None else f"{rate:g}"] * has_rates
+        if not inside:
+            row[1 + has_rates] += "*"
+        row += [f"{x.validation:.3f}", f"{x.test:.3f} ± {x.deviation:.3f}"]
+        if unequal:
+            means = "" if x.balanced is None else f"{x.balanced.mean():.3f}"
+            row.append(means)
+        row += [gains.get((x.task, x.method), "") for gains in others.values()]
+        rows.append(row)
+    header = ["method", "strength", *["rate"] * has_rates, "validation", "test"]
+    header += ["test, balanced"] * unequal
+    return markdown_table(header + [f"test minus {x}" for x in others], rows)
 
 
 def _rank_table(found, others):

@@ -20,6 +20,7 @@ from keras_otreg.benchmark.accuracy.comparison import (
     FolderTask,
 )
 from keras_otreg.benchmark.accuracy.problems import (
+    PARTS,
     digest_of,
     folder_problem,
     small_problem,
@@ -27,8 +28,11 @@ from keras_otreg.benchmark.accuracy.problems import (
 from keras_otreg.benchmark.record import read_about, write_about
 from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.progress import progress
-from keras_otreg.experiments.statistics import chosen
-from keras_otreg.experiments.training import Trainings, accuracy
+from keras_otreg.experiments.training import (
+    Trainings,
+    accuracy,
+    balanced_accuracy,
+)
 
 PICTURES = "digest of the pictures"
 NO_DATA = "its pictures are yours to give: --data FOLDER"
@@ -46,14 +50,15 @@ def run(
         ValueError: If the results so far are those of other pictures; or if a
             task cannot be done, once the others are.
     """
-    _settle(folder, data)
+    _settle(comparison, folder, data)
     cells = Cells(folder / CELLS)
     skipped, failed = {}, []
     total = sum(map(comparison.trainings, comparison.tasks))
     with progress(console, total) as bar:
         for task in comparison.tasks:
-            if isinstance(task, FolderTask) and data is None:
-                skipped[task.name] = NO_DATA
+            if isinstance(task, FolderTask) and not has_pictures(task, data):
+                where = f" with {task.folder}/train" if task.folder else ""
+                skipped[task.name] = NO_DATA + where
                 continue
             try:
                 trainings = _trainings(comparison, task, folder, data)
@@ -72,13 +77,27 @@ def run(
         raise failed[0]
 
 
-def _settle(folder, data):
+def has_pictures(task: FolderTask, data: pathlib.Path | None) -> bool:
+    """Whether the folder of --data has the pictures of a task.
+
+    Raises:
+        OSError: If it has only some of the parts.
+    """
+    parts = [data / task.folder / x for x in PARTS] if data else []
+    missing = [str(x) for x in parts if not x.is_dir()]
+    if 0 < len(missing) < len(PARTS):
+        raise OSError(f"cannot read --data {data}: no folder {missing[0]}")
+    return bool(parts) and not missing
+
+
+def _settle(comparison, folder, data):
     """Write a record of the run, and refuse results of other pictures."""
     path = folder / report.RUN
     known = read_about(path) if path.exists() else {}
-    if data is not None:
-        found = {PICTURES: digest_of(data)}
-        if PICTURES in known:
+    names = [x.folder for x in comparison.tasks if isinstance(x, FolderTask)]
+    for name in dict.fromkeys(names) if data is not None else ():
+        found = {f"{PICTURES} {name}".strip(): digest_of(data / name)}
+        if found.keys() <= known.keys():
             checks.same_run(known, found, folder)
         known.update(found)
     write_about(path, **known)
@@ -91,7 +110,7 @@ def _trainings(comparison, task, folder, data):
     @functools.cache
     def trainings():
         if isinstance(task, FolderTask):
-            return Trainings(folder_problem(task, seed, data))
+            return Trainings(folder_problem(task, seed, data / task.folder))
         return Trainings(small_problem(task, seed, folder))
 
     return trainings
@@ -105,34 +124,33 @@ def measure(
     trainings: Callable[[], Trainings],
     advance: Callable[[], None],
 ) -> None:
-    """Choose a strength on validation data, and report on test data.
+    """Choose settings on validation data, and report on test data.
 
     Cells that are there are not measured again: `trainings` prepares the task
     when it is first called. `advance` is called for each cell.
     """
     key = comparison.key(task, method)
 
-    def measured(phase, seed, strength):
-        identity = task.name, method.name, phase, seed, strength, key
+    def measured(phase, seed, strength, rate):
+        identity = task.name, method.name, phase, seed, strength, rate, key
         cell = cells.find(*identity)
         if cell is None:
             problem = trainings().problem
             trainee, outcome = trainings().train(
-                method, strength, seed, problem.validation
+                method, strength, seed, problem.validation, rate
             )
-            test = None
+            tests = None, None
             if phase == REPORT:
-                test = accuracy(trainee.student, problem.test)
+                both = accuracy, balanced_accuracy
+                tests = [x(trainee.student, problem.test) for x in both]
             validation = float(outcome.curve[-1])
-            cell = Cell(*identity, validation, test, outcome.seconds)
+            cell = Cell(*identity, validation, *tests, outcome.seconds)
             cells.add(cell)
         advance()
         return cell
 
-    strength = chosen(
-        method.strengths,
-        comparison.choosing_seeds(task),
-        lambda *each: measured(TRIAL, *each).validation,
+    choice = comparison.choice(
+        task, method, lambda *each: measured(TRIAL, *each).validation
     )
     for seed in comparison.reported_seeds(task):
-        measured(REPORT, seed, strength)
+        measured(REPORT, seed, choice.strength, choice.rate)
