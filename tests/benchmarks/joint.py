@@ -130,10 +130,14 @@ PIECES = {
     "gradient to the target": {"gradient_to": "target"},
     "relaxed marginals": {"rho": 0.5},
     "epsilon 0.02": {"epsilon": 0.02},
-    "epsilon 0.5": {"epsilon": 0.5},
     "sharpened cost": {"kappa": 5.0},
     "weight 0 half-way": {"falls": True},
     "cost computed again half-way": {"refresh": True},
+}
+PIECES_OF_FROZEN = {
+    "gradient to the target": {"gradient_to": "target"},
+    "gradient to both": {"gradient_to": "both"},
+    "weight 3": {"weight": 3.0},
 }
 
 
@@ -148,16 +152,14 @@ def pieces_of(task: Task) -> list[Method]:
         )
         for name, options in PIECES.items()
     ]
-    for relation in ("plan", "conditional"):
-        reference = frozen(relation, tied)
-        found.append(reference._replace(control=""))
-        found += [
-            frozen(relation, tied, gradient_to=to)._replace(
-                name=f"{reference.name}, gradient to {to}",
-                control=reference.name,
-            )
-            for to in ("target", "both")
-        ]
+    reference = frozen("plan", tied)
+    found.append(reference._replace(control=""))
+    found += [
+        frozen("plan", tied, **options)._replace(
+            name=f"{reference.name}, {name}", control=reference.name
+        )
+        for name, options in PIECES_OF_FROZEN.items()
+    ]
     return found
 
 
