@@ -147,8 +147,8 @@ for name, model in models.items():
     print(f"{name:>24}: {score.get('accuracy'):.3f}")
 
 # %% [markdown]
-# This is one draw of fifty labels: to start from the letters is what counts,
-# and the other rows differ by no more than draws do. [The
+# This is one draw of fifty labels and a short training: rows that are close
+# may change places with another draw. [The
 # measurements](../docs/pages/joint_transfer.md) have eight draws, photographs
 # too, and the controls: a random cost, random shares, a random relation.
 #
