@@ -26,6 +26,18 @@ def add(commands: Any) -> None:
     options.add(parser, "--source-weight", "W", text, number, 1.0)
     text = "strength of the transport between the heads"
     options.add(parser, "--transport-weight", "W", text, number, 1.0)
+    text = "all source pictures alike, or classes near the target more often"
+    options.add(
+        *(
+            parser,
+            "--source-shares",
+            "WHICH",
+            f"all or plan: {text}",
+            str,
+            "all",
+        ),
+        choices=("all", "plan"),
+    )
     options.add_settings(parser, "joint")
     options.add_common(parser)
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_otreg import checks, class_costs, losses, plots
-from keras_otreg.data import paired, picture_parts
+from keras_otreg.data import PictureFiles, paired, picture_parts
 from keras_otreg.files import whole
 from keras_otreg.models import SourceTask, TransferModel
 from keras_otreg.workflows.heads import features_of, with_new_head
@@ -30,6 +30,7 @@ from keras_otreg.workflows.stages import AGAIN, STAGES
 from keras_otreg.workflows.training import LOSS
 
 JOINT = "joint transfer"
+ALL, SHARES = "all", ("all", "plan")
 PLAN, COSTS = "class_plan.npy", "class_costs.npy"
 # Pictures of each class that the costs between classes are computed from.
 MOST = 50
@@ -44,6 +45,7 @@ def joint(
     *,
     source_weight: float = 1.0,
     transport_weight: float = 1.0,
+    source_shares: str = ALL,
     **settings: Any,
 ) -> Result:
     """Fine-tune on pictures alone and beside others, and keep the better one.
@@ -54,6 +56,9 @@ def joint(
         teacher: As for `finetune`.
         source_weight: Of the source task.
         transport_weight: Of the transport between the two heads.
+        source_shares: `"all"` for all source pictures alike, or `"plan"` for
+            classes drawn by `keras_otreg.class_costs.shares`: those near the
+            target more often.
         **settings: Those of `Settings`: `out`, `shots` of the target,
             `image_size`, `epochs`, `patience`, `batch_size`, `learning_rate`,
             `seed` and `quiet`.
@@ -90,6 +95,7 @@ def joint(
     weights = {
         "source_weight": source_weight,
         "transport_weight": transport_weight,
+        "source_shares": checks.one_of(source_shares, SHARES, "source_shares"),
     }
 
     def work(project):
@@ -141,6 +147,8 @@ def _train(project: Project, student, start, features, source, weights):
         models.append(TransferModel(student, source_task=task))
         return models[0]
 
+    if weights["source_shares"] != ALL:
+        source = drawn_by_shares(source, costs, trainer.settings.seed)
     data = paired(trainer.shuffled(), trainer.shuffled(source))
     trained = trainer.train(JOINT, start, wrap, data=data)
     plan = _plan(models[0], trainer.fixed["validation"])
@@ -184,6 +192,17 @@ def _report_data(
         near_classes=near_classes(costs, *names),
         strengths=("--transport-weight", "--source-weight"),
     )
+
+
+def drawn_by_shares(
+    files: PictureFiles, costs: np.ndarray, seed: int
+) -> PictureFiles:
+    """As many pictures, of classes drawn by how near they are to the target."""
+    labels = np.unique(files.labels, return_inverse=True)[1]
+    widths = (class_costs.shares(costs) / np.bincount(labels))[labels]
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(len(labels), len(labels), p=widths / widths.sum())
+    return files.take(np.sort(rows))
 
 
 def near_classes(
