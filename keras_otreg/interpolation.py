@@ -77,33 +77,40 @@ def between(
         expected="a number from 0 to 1, or 'validation'",
         valid=lambda x: 0.0 <= x <= 1.0,
     )
-    return _at(start, tuned, share, samples)
+    model = copy_of(tuned)
+    _set(model, start, tuned, share, samples)
+    return model
 
 
 def best_between(
     start: keras.Model, tuned: keras.Model, validation: Any, samples: Any = None
 ) -> tuple[float, keras.Model]:
     """Return the share that is best on validation data, and its network."""
-    made = ((each, _at(start, tuned, each, samples)) for each in SHARES)
-    return max(made, key=lambda one: _score(one[1], validation))
-
-
-def _at(start, tuned, share, samples):
     model = copy_of(tuned)
+
+    def score(share):
+        _set(model, start, tuned, share, samples)
+        return _score(model, validation)
+
+    share = max(SHARES, key=score)
+    _set(model, start, tuned, share, samples)
+    return share, model
+
+
+def _set(model, start, tuned, share, samples):
+    """Give a copy of the tuned network the weights between both."""
     for own, first, last in zip(
         model.weights, start.weights, tuned.weights, strict=True
     ):
+        if not keras.backend.is_float_dtype(own.dtype):
+            continue
         first, last = map(keras.ops.convert_to_numpy, (first, last))
-        is_number = keras.backend.standardize_dtype(own.dtype).startswith(
-            ("float", "bfloat")
-        )
-        if share == 0.0 and is_number:
-            own.assign(first)
-        elif share < 1.0 and is_number:
+        if share in (0.0, 1.0):
+            own.assign(last if share else first)
+        else:
             own.assign(first + share * (last - first))
     if samples is not None:
         _estimate(model, Samples(samples, model))
-    return model
 
 
 def _estimate(model, samples):

@@ -261,7 +261,7 @@ def choice(data: ReportData) -> str:
     tied = [
         f"{title} has {-loss:.3f}"
         for title, (reached, loss) in scores.items()
-        if reached == best
+        if reached == best and loss != least
     ]
     if tied:
         found += (

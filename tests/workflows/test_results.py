@@ -40,6 +40,8 @@ def test_the_network_in_the_file_is_named_with_the_reason(data):
     assert "solved head 0.000" in told
     assert "the lower cross-entropy decides: it has 0.105" in told
     assert "plain fine-tuning has 0.357" in told
+    same = {HEAD: trained(0.2), METHOD: trained(0.9), PLAIN: trained(0.9)}
+    assert "decides" not in choice(data(METHOD, same))
 
 
 @pytest.mark.parametrize("chosen", [HEAD, PLAIN, METHOD])

@@ -230,7 +230,10 @@ def as_markdown(
         if group:
             table = _task_table(group, task.ratio != 1.0, others)
             draws = len(comparison.choosing_seeds(task))
-            about = f"{task.about} A trial is over {draws} draws of labels."
+            plural = "s" * (draws > 1)
+            about = (
+                f"{task.about} A trial is over {draws} draw{plural} of labels."
+            )
             parts += [f"{level} {task.name}", about, table]
         else:
             missing.append(task.name)
