@@ -91,19 +91,24 @@ def solve_head(
     """
     if l2 != VALIDATION:
         checks.non_negative(l2, "l2")
-    head = _head_of(student)
-    several = _is_one_of_several(student, head)
-    body = keras.Model(student.inputs, head.input)
-    data = _read(body, x, y, head.units, several)
+    head, body, several = parts_of(student)
+    data = read(body, (x, y), head.units, several)
+    held = None
+    if l2 == VALIDATION and validation is not None:
+        held = read(body, validation, head.units, several)
+    return solve(head, data, l2, held)
+
+
+def solve(
+    head: keras.layers.Dense,
+    data: "Samples",
+    l2: float | str,
+    held: "Samples | None",
+) -> SolvedHead:
+    """Solve a head on features, as `solve_head` does; `held` choose `l2`."""
     if l2 != VALIDATION:
         return _set(head, data, float(l2) / data.scale**2, None)
-    if validation is None:
-        rest, held = data.divided()
-    else:
-        is_pair = isinstance(validation, tuple)
-        held_x, held_y = validation[:2] if is_pair else (validation, None)
-        rest = data
-        held = _read(body, held_x, held_y, head.units, several)
+    rest, held = data.divided() if held is None else (data, held)
     # Each solution is the start of the next one.
     found = [
         (held.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)
@@ -134,19 +139,16 @@ def held_out_logits(
         ValueError: If there is no such head, or labels do not fit it.
         ImportError: If SciPy is not installed.
     """
-    head = _head_of(student)
-    several = _is_one_of_several(student, head)
-    body = keras.Model(student.inputs, head.input)
-    data = _read(body, x, y, head.units, several)
+    head, body, several = parts_of(student)
+    data = read(body, (x, y), head.units, several)
+    return data.held_out(data.strength_of(weights_of(head)))
+
+
+def weights_of(head: keras.layers.Dense) -> np.ndarray:
+    """Return the kernel of a head, and the bias as its last row."""
     values = head.get_weights()
     bias = values[1] if head.use_bias else np.zeros(head.units)
-    l2 = data.strength_of(np.concatenate([values[0], [bias]], dtype=np.float64))
-    logits = np.zeros(data.y.shape)
-    for rest, held, rows in data.folds(FOLDS):
-        logits[rows] = held.logits(rest.solved(l2, ENOUGH_TO_CHOOSE)[0])
-    alone = data.y.sum(axis=0) < 2.0
-    known = data.y @ alone == 0.0
-    return logits[known], data.y[known]
+    return np.concatenate([values[0], [bias]], dtype=np.float64)
 
 
 def _set(head, data, l2, accuracy):
@@ -156,6 +158,19 @@ def _set(head, data, l2, accuracy):
         head.bias.assign(weights[-1])
     scale = data.scale**2
     return SolvedHead(l2 * scale, loss, gradient, accuracy)
+
+
+def parts_of(
+    student: keras.Model,
+) -> tuple[keras.layers.Dense, keras.Model, bool]:
+    """Return the head, the network below, and if a sample has one class only.
+
+    Raises:
+        ValueError: If there is no such head.
+    """
+    head = _head_of(student)
+    body = keras.Model(student.inputs, head.input)
+    return head, body, _is_one_of_several(student, head)
 
 
 def _head_of(student):
@@ -183,8 +198,12 @@ def _is_one_of_several(student, head):
     return "sigmoid" not in names and head.units > 1
 
 
-def _read(body, x, y, units, several):
-    """The `Samples` that a head sees of some inputs."""
+def read(body: keras.Model, data: Any, units: int, several: bool) -> "Samples":
+    """Return the `Samples` that a head of so many units sees of some data.
+
+    The data are a pair `(x, y)`, or a data set in place of `x`.
+    """
+    x, y = data[:2] if isinstance(data, tuple) else (data, None)
     pairs = [(x, y)] if y is not None else batches(x)
     features, targets, weights = [], [], []
     for batch in pairs:
@@ -200,7 +219,12 @@ def _read(body, x, y, units, several):
             if weight is None
             else keras.ops.convert_to_numpy(weight).reshape(-1)
         )
-    return Samples(*map(np.concatenate, (features, targets, weights)), several)
+    return Samples(
+        np.concatenate(features),
+        np.concatenate(targets),
+        np.concatenate(weights),
+        several,
+    )
 
 
 class Samples:
@@ -230,13 +254,18 @@ class Samples:
         held[order[HELD_OUT // 2 :: HELD_OUT]] = True
         return self._part(~held), self._part(held)
 
-    def folds(self, count):
-        """All but a part of the samples, that part, and its rows."""
+    def held_out(self, l2):
+        """Logits and targets of samples, by heads that are solved on others."""
         order = np.argsort(self.y.argmax(axis=1), kind="stable")
-        for k in range(min(count, len(order))):
+        logits = np.zeros(self.y.shape)
+        for k in range(min(FOLDS, len(order))):
             held = np.zeros(len(order), bool)
-            held[order[k::count]] = True
-            yield self._part(~held), self._part(held), held
+            held[order[k::FOLDS]] = True
+            found = self._part(~held).solved(l2, ENOUGH_TO_CHOOSE)[0]
+            logits[held] = self._part(held).logits(found)
+        alone = self.y.sum(axis=0) < 2.0
+        known = self.y @ alone == 0.0
+        return logits[known], self.y[known]
 
     def strength_of(self, weights):
         """The strength of the penalty that holds weights in balance."""

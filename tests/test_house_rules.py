@@ -34,7 +34,6 @@ FLOORS = {
     "models": 6,
     "compression": 7,
     "heads": 7,
-    "calibration": 7,
     "labelling": 7,
     "interpolation": 7,
     "data": 7,

@@ -9,7 +9,12 @@ import numpy as np
 from keras_otreg import checks
 from keras_otreg.features.batches import predictions
 from keras_otreg.heads import targets_of
-from keras_otreg.labelling import Labelling, transported_labels
+from keras_otreg.labelling.labels import (
+    Labelling,
+    check_some_weight,
+    transported_labels,
+)
+from keras_otreg.labelling.rounds import sure_shares
 
 
 class SelfTraining(keras.callbacks.Callback, Labelling):
@@ -25,13 +30,12 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
         x_unlabelled: The samples, as for `transported_labels`.
         rounds: How often they are labelled.
         shares: Shares of the classes, as for `transported_labels`.
-        sure: Share of the samples that are trained on, in the first and in
-            the last round; or one number for all.
-        labelled: The labelled samples `(x, y)`, to choose a temperature on.
+        sure: As for `keras_otreg.labelling.solve_head_in_rounds`.
+        labelled: As for `transported_labels`.
         validation: A pair `(x, y)` or a data set. The model ends with the
             weights of the round that is best on it by accuracy, the last one
             of equals, or with those before the training if all are worse.
-            It also chooses the temperature.
+        temperature: As for `transported_labels`; it is chosen once.
         class_names: Names of the classes, for `shares` with names.
 
     Attributes:
@@ -57,17 +61,18 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
         x_unlabelled: Any,
         rounds: int = 3,
         *,
-        shares: Any = "model",
-        sure: float | tuple[float, float] = 0.3,
+        shares: Any = "uniform",
+        sure: float | tuple[float, float] = (0.3, 1.0),
         labelled: Any = None,
         validation: Any = None,
+        temperature: float | str = 1.0,
         class_names: Sequence[str] | None = None,
     ):
         keras.callbacks.Callback.__init__(self)
         Labelling.__init__(self)
         self._x = x_unlabelled
         self._rounds = checks.count(rounds, "rounds")
-        self._sure = sure if isinstance(sure, tuple) else (sure, sure)
+        self._sure = sure
         self._validation = validation
         self._settings = {
             "shares": shares,
@@ -76,16 +81,16 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
             "class_names": class_names,
         }
         self.scores: list[float] = []
+        self._temperature: float | str = temperature
         self._best: list[np.ndarray] = []
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Divide the epochs into rounds."""
         epochs = self.params["epochs"]
         rounds = min(self._rounds, epochs)
-        shares = np.linspace(*self._sure, rounds)
+        shares = sure_shares(self._sure, rounds)
         self._sure_at = {
-            -(-k * epochs // rounds): float(share)
-            for k, share in enumerate(shares)
+            -(-k * epochs // rounds): share for k, share in enumerate(shares)
         }
         self.scores, self.labels = [], None
 
@@ -98,9 +103,14 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
             self.labels = transported_labels(
                 self.model,
                 self._x,
-                sure=self._sure_at.get(epoch, self._sure[1]),
+                sure=self._sure_at.get(epoch, max(self._sure_at.values())),
+                temperature=self._temperature,
+                verbose=False,
                 **self._settings,
             )
+            check_some_weight(self.labels)
+            # Later the model has learnt from its own labels.
+            self._temperature = self.labels.temperature
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Restore the weights that are best in validation."""

@@ -40,6 +40,17 @@ def add(commands: Any) -> None:
         shown="0, no search",
         dest="trials",
     )
+    options.add(
+        *(parser, "--unlabelled", "FOLDER"),
+        "pictures without labels, which the head learns from too",
+    )
+    options.add(
+        *(parser, "--shares", "SHARES"),
+        "shares of the classes among them: a CSV file of rows class,share; "
+        "labelled, as among the training pictures; model; or uniform",
+        str,
+        "uniform",
+    )
     options.add_settings(parser, "finetune")
     options.add_common(parser)
 
@@ -48,6 +59,8 @@ def _run(given):
     options.refuse_places(given)
     if given.weight is not None and given.method == NONE:
         given.refuse("argument --weight: needs a --method of that strength")
+    if given.shares != "uniform" and given.unlabelled is None:
+        given.refuse("argument --shares: needs --unlabelled pictures")
     from keras_otreg.workflows import finetune
 
     finetune(**options.arguments(given))

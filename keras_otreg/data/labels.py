@@ -18,9 +18,10 @@ from keras_otreg.data.batches import (
     with_sizes_of,
 )
 from keras_otreg.heads import targets_of
-from keras_otreg.labelling import (
+from keras_otreg.labelling.labels import (
     Labelling,
     TransportedLabels,
+    check_some_weight,
     checksum,
 )
 
@@ -41,8 +42,10 @@ def with_labels(
 
     Half of each batch is labelled, the other half are samples with a weight
     above 0. One epoch is one pass over the latter; the labelled samples repeat,
-    in a new order each time. All labels are rows of probabilities, so that the
-    loss is a `"categorical_crossentropy"`, and validation labels one-hot.
+    in a new order each time. With a `SelfTraining` and arrays it has as many
+    batches as a pass over all unlabelled samples. All labels are rows of
+    probabilities, so that the loss is a `"categorical_crossentropy"`, and
+    validation labels one-hot.
 
     Args:
         labelled: `(x, y)` or `(x, y, sample_weight)` arrays, a batched
@@ -70,7 +73,7 @@ def with_labels(
         ```python
         labels = otreg.labelling.transported_labels(model, x_more)
         data = otreg.data.with_labels((x, y), (x_more, labels))
-        model.compile("adam", "categorical_crossentropy", ["accuracy"])
+        model.compile("adam", "categorical_crossentropy")
         model.fit(data, epochs=3)
         ```
     """
@@ -115,13 +118,8 @@ def _pair(unlabelled):
 def _classes(labelled, labels):
     """The number of classes, as the labels of either kind tell it."""
     if labels is not None:
-        if labels.sample_weight.any():
-            return labels.probabilities.shape[1]
-        raise checks.invalid(
-            "labels of which one at least has a weight",
-            "weights that are all 0",
-            "The model knows nothing of these samples: train it first.",
-        )
+        check_some_weight(labels)
+        return labels.probabilities.shape[1]
     if isinstance(labelled, BATCHED):
         labelled = next(iter(ordered_batches(labelled, NAMES[0])))
     y = np.asarray(labelled[1])
@@ -185,8 +183,24 @@ def _labelled_rows(x, labelling, classes, size, seed):
         weight.set_shape(())
         return x, y, weight
 
-    rows = rows.enumerate().map(with_row)
-    return rows.filter(lambda x, y, weight: weight > 0.0).batch(size)
+    # Keras fixes the length of an epoch: it must not depend on the round.
+    is_live = labelling.labels is None and not isinstance(x, BATCHED)
+    passes = rows.repeat() if is_live else rows
+    found = passes.enumerate().map(with_row)
+    found = found.filter(lambda x, y, weight: weight > 0.0).batch(size)
+    if is_live:
+        return _of_length(found, len(rows), size)
+    if labelling.labels is None:
+        return found
+    count = int((labelling.labels.sample_weight > 0.0).sum())
+    return _of_length(found, count, size)
+
+
+def _of_length(batches, count, size):
+    """As many batches as so many samples make."""
+    steps = -(-count // size)
+    length = tf.data.experimental.assert_cardinality(steps)
+    return batches.take(steps).apply(length)
 
 
 def _check_count(count, labels):

@@ -77,7 +77,7 @@ def predict(
         ```
     """
     network, classes = _loaded(model)
-    paths = _pictures_of(pictures)
+    paths = pictures_of(pictures)
     files = PictureFiles(paths, np.zeros(len(paths), "int32"), classes.names)
     probabilities = _probabilities(network, classes, files)
     return [
@@ -238,9 +238,9 @@ def _prediction(names, row):
     }
 
 
-def _pictures_of(named):
+def pictures_of(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     """Files that can be read as pictures, those of folders among them."""
-    named = [pathlib.Path(x) for x in named]
+    named = [pathlib.Path(x) for x in paths]
     missing = [str(x) for x in named if not x.exists()]
     if missing:
         raise OSError(f"no pictures {', '.join(missing)}")

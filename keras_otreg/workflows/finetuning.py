@@ -1,5 +1,6 @@
 """Fine-tuning of a network on one's own pictures."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_otreg.labelling.labels import UNIFORM
 from keras_otreg.workflows.heads import features_of, place_of, with_new_head
 from keras_otreg.workflows.layers import known_layers
 from keras_otreg.workflows.methods import Method, NoPenalty, default_place
@@ -21,8 +23,15 @@ from keras_otreg.workflows.project import (
     few_pictures,
     trained_project,
 )
-from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, ReportData, Result
+from keras_otreg.workflows.results import (
+    HEAD_ONLY,
+    LABELS,
+    PLAIN,
+    ReportData,
+    Result,
+)
 from keras_otreg.workflows.settings import NONE, Settings
+from keras_otreg.workflows.unlabelled import Unlabelled, shown
 
 
 def finetune(
@@ -33,6 +42,8 @@ def finetune(
     at: Sequence[str] = (),
     weight: float | None = None,
     trials: int = 0,
+    unlabelled: str | os.PathLike[str] | None = None,
+    shares: Any = UNIFORM,
     **settings: Any,
 ) -> Result:
     """Fine-tune a network on a folder of pictures.
@@ -56,6 +67,12 @@ def finetune(
         trials: Trainings under the penalty with strengths drawn at random, or
             without one with learning rates drawn at random; 0 for one with
             `weight`.
+        unlabelled: A folder with pictures without labels. The head is solved
+            on them too, by `keras_otreg.labelling.solve_head_in_rounds`, and
+            all of the network trained from the better of the two heads.
+        shares: Shares of the classes among these: `"uniform"`, `"labelled"`,
+            `"model"`, a mapping from names of classes, or a CSV file with a
+            class and its share in each row.
         **settings: Those of `Settings`: `out`, `shots`, `image_size`,
             `epochs`, `patience`, `batch_size`, `learning_rate`, `seed` and
             `quiet`.
@@ -78,7 +95,9 @@ def finetune(
     """
     given = Settings.of("finetune", settings)
     return _fine_tuned(
-        "finetune", data, teacher, given, method, at, weight, trials, {}
+        *("finetune", data, teacher, given, method, at, weight, trials, {}),
+        unlabelled=unlabelled,
+        shares=shares,
     )
 
 
@@ -131,6 +150,8 @@ def _fine_tuned(
     weight: float | None,
     trials: int,
     draw: Mapping[str, bool],
+    unlabelled: str | os.PathLike[str] | None = None,
+    shares: Any = UNIFORM,
 ) -> Result:
     """Fine-tune; `draw` has the arguments of `Method.draw`."""
     folder, title = pathlib.Path(data), title_of(teacher)
@@ -139,30 +160,26 @@ def _fine_tuned(
     shape = picture_shape(network, settings.image_size)
     parts = few_pictures(folder, settings)
     features = features_of(network)
-    classes = len(parts["train"].class_names)
-    student = with_new_head(network, features, classes, settings.seed)
+    names = parts["train"].class_names
+    student = with_new_head(network, features, len(names), settings.seed)
     at = at or [default_place(student, method, place_of(network))]
     places = known_layers(student, at, title, features)
     where = {x: x for x in places}
-    is_plain = method == NONE
-    how = NoPenalty(where) if is_plain else Method(method, where, weight)
+    plain = method == NONE
+    how = NoPenalty(where) if plain else Method(method, where, weight)
     how.check(student)
+    more = None
+    if unlabelled is not None:
+        more = Unlabelled.of(unlabelled, shares, names)
 
     def work(project):
-        head = project.solve_head(student)
-        tuned = {PLAIN: project.train("plain", PLAIN, head.model)}
-        values: dict[str, Any] = {}
-        if trials:
-            found, values = project.search(how, head.model, trials, **draw)
-            tuned[how.title] = found
-        elif not is_plain:
-            tuned[how.title] = project.train(
-                "method", how.title, head.model, how.model
-            )
-        results = {HEAD_ONLY: head, **tuned, **project.interpolate(head, tuned)}
-        return _report_data(
+        results, values = _trained(project, student, how, more, trials, draw)
+        data = _report_data(
             project, how, results, values, title, folder, trials
         )
+        if more is None:
+            return data
+        return dataclasses.replace(data, labels=shown(results[LABELS], more))
 
     return trained_project(
         command,
@@ -172,8 +189,30 @@ def _fine_tuned(
         shape,
         work,
         console,
-        {"method": method, "at": places, "weight": weight, **draw},
+        {
+            **{"method": method, "at": places, "weight": weight, **draw},
+            **({} if more is None else {"shares": more.shares}),
+        },
+        digests=None if more is None else {"unlabelled": more.files},
     )
+
+
+def _trained(project, student, how, more, trials, draw):
+    """All networks by their titles, and the values of the best trial."""
+    heads = {HEAD_ONLY: project.solve_head(student)}
+    if more is not None:
+        heads[LABELS] = project.label(heads[HEAD_ONLY], more)
+    head = heads[project.best(heads)]
+    tuned = {PLAIN: project.train("plain", PLAIN, head.model)}
+    values: dict[str, Any] = {}
+    if trials:
+        found, values = project.search(how, head.model, trials, **draw)
+        tuned[how.title] = found
+    elif how.name != NONE:
+        tuned[how.title] = project.train(
+            "method", how.title, head.model, how.model
+        )
+    return {**heads, **tuned, **project.interpolate(head, tuned)}, values
 
 
 def _report_data(
@@ -182,25 +221,25 @@ def _report_data(
     chosen = project.best(results)
     neurons = {}
     # With its head alone trained, a network has the teacher's neurons.
-    if chosen != HEAD_ONLY:
+    if chosen not in (HEAD_ONLY, LABELS):
         at = values.get("at", next(iter(method.places))).split(" + ")[0]
         networks = results[HEAD_ONLY].model, results[chosen].model
         loss = method.loss(values)
         neurons = project.neurons(*networks, (at, at), loss, same=True)
     train = project.trainer.parts["train"]
-    shown = {
+    told = {
         "teacher": title,
         "method": method.name,
         **method.settings(values),
         "trials": trials or "none: the defaults",
     }
     if "learning_rate" in values:
-        shown["learning rate of the trial"] = values["learning_rate"]
+        told["learning rate of the trial"] = values["learning_rate"]
     pair = method.title, PLAIN
     if method.title not in results:
         pair = PLAIN, HEAD_ONLY
     return project.report(
-        *(results, *pair, shown),
+        *(results, *pair, told),
         title=f"Fine-tuned: {folder.resolve().name}",
         lead=f"{title}, fine-tuned on {len(train.paths)} pictures of "
         f"{len(train.class_names)} classes.",

@@ -15,6 +15,7 @@ from keras_otreg.data.splits import check_draw
 from keras_otreg.experiments.progress import Progress, console_for, progress
 from keras_otreg.features import fingerprint
 from keras_otreg.files import whole
+from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.class_names import Classes, save_classifier
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.neurons import neurons
@@ -23,6 +24,7 @@ from keras_otreg.workflows.results import (
     BETWEEN,
     HEAD_ONLY,
     HISTORY,
+    LABELS,
     MODEL,
     REPORT,
     TRIALS,
@@ -39,6 +41,7 @@ from keras_otreg.workflows.stages import (
     write_table,
 )
 from keras_otreg.workflows.training import Trainer
+from keras_otreg.workflows.unlabelled import Unlabelled
 
 # Pictures on which neurons are compared.
 SEEN = 256
@@ -79,6 +82,14 @@ class Project:
         """The stage that solves a new head."""
         return self.stage(
             "head", HEAD_ONLY, lambda: self.trainer.solve_head(student)
+        )
+
+    def label(self, start: Trained, given: Unlabelled) -> Trained:
+        """The stage that solves the head on unlabelled pictures too."""
+        return self.stage(
+            "labels",
+            LABELS,
+            lambda: self.trainer.solve_in_rounds(copy_of(start.model), given),
         )
 
     def interpolate(

@@ -98,6 +98,7 @@ def _context(data: ReportData, shape: tuple[int, int, int]) -> dict[str, Any]:
         "num_test": compared.count,
         "curves": _curves(data),
         "neurons": _neurons(data),
+        "labels": _labels(data.labels),
         "class_plan": _figure(data.class_plan, "plan between the classes"),
         **on_test_pictures(data.predictions, data.parts["test"]),
     }
@@ -116,6 +117,24 @@ def on_test_pictures(
         "wrong": _examples(predictions, files, correct=False),
         "right": _examples(predictions, files, correct=True),
     }
+
+
+def _labels(found):
+    """What a report shows of unlabelled pictures."""
+    if found is None:
+        return None
+    faces = {
+        kind: [
+            {
+                **one,
+                "picture": thumbnail(one["path"]),
+                "file": pathlib.Path(one["path"]).name,
+            }
+            for one in found[kind]
+        ]
+        for kind in ("sure", "unsure")
+    }
+    return {**found, **faces}
 
 
 def _versions():

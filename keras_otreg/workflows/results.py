@@ -119,6 +119,8 @@ def examples(
 
 # Titles of networks.
 HEAD_ONLY, PLAIN = "solved head", "plain fine-tuning"
+# Of a head that was solved on pictures without labels too.
+LABELS = "head with transported labels"
 BETWEEN = "interpolated weights"
 MODEL, HISTORY, REPORT = "model.keras", "history.csv", "report.html"
 CLASSES, TRIALS = "classes.json", "trials.csv"
@@ -167,7 +169,8 @@ class ReportData:
     that which it is compared with (`plain`), and the one that is best in
     validation (`chosen`), which is `model.keras`. `neurons` compares those of
     the teacher and of the chosen network on the pictures `seen`; `narrowed`
-    has the layers and the costs of a student made of the teacher; `others` has
+    has the layers and the costs of a student made of the teacher; `labels`
+    are what `unlabelled.shown` returns; `others` has
     accuracies of networks that were not trained here. `strengths` are the
     options of the command for the strength, `search` one that searches it.
     `near_classes` are the source classes nearest to the target.
@@ -185,6 +188,7 @@ class ReportData:
     seen: PictureFiles | None = None
     class_plan: Any = None
     near_classes: Sequence[Mapping[str, Any]] = ()
+    labels: Any = None
     narrowed: Any = None
     others: Mapping[str, Mapping[str, Any]] = dataclasses.field(
         default_factory=dict
@@ -195,7 +199,7 @@ class ReportData:
     @property
     def is_head_only(self) -> bool:
         """Whether only the head of the chosen network was trained."""
-        return self.chosen == HEAD_ONLY
+        return self.chosen in (HEAD_ONLY, LABELS)
 
     @property
     def predictions(self) -> np.ndarray:

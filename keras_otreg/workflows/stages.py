@@ -24,14 +24,15 @@ class Trained:
     `history` has the logs of each epoch; the weights are those of the `best`
     one, from 1. Of a network that was not trained in epochs there is none.
     `predictions` are the probabilities of `"validation"` and `"test"`, of
-    shape `(pictures, classes)`. `share` is that of interpolated weights.
+    shape `(pictures, classes)`; beside them may be those of other pictures.
+    `share` is that of interpolated weights.
     """
 
     model: keras.Model
     history: list[dict[str, float]]
     best: int
     seconds: float
-    predictions: Mapping[str, np.ndarray]
+    predictions: dict[str, np.ndarray]
     share: float | None = None
 
     @property

@@ -10,10 +10,17 @@ import numpy as np
 from keras_otreg import heads
 from keras_otreg.data import PictureFiles, read_pictures
 from keras_otreg.interpolation import best_between
+from keras_otreg.labelling import solve_head_in_rounds
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.networks import without_batch_statistics
 from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import Trained
+from keras_otreg.workflows.unlabelled import (
+    PROBABILITIES,
+    SHARES,
+    WEIGHTS,
+    Unlabelled,
+)
 
 LOSS = "sparse_categorical_crossentropy"
 # Of the task alone: `val_loss` contains penalties.
@@ -114,14 +121,43 @@ class Trainer:
         The layers below run once for each picture and its mirror image.
         """
         begin = time.perf_counter()
-        pictures = self.fixed["train"]
-        mirrored = pictures.map(lambda x, y: (x[:, :, ::-1], y))
         heads.solve_head(
             student,
-            pictures.concatenate(mirrored),
+            self._with_mirrored(),
             validation=self.fixed["validation"],
         )
         return self._made(student, begin)
+
+    def solve_in_rounds(
+        self, student: keras.Model, given: Unlabelled
+    ) -> Trained:
+        """Solve the last layer on labelled and unlabelled pictures.
+
+        The labels are kept beside the predictions.
+        """
+        begin = time.perf_counter()
+        labels = solve_head_in_rounds(
+            student,
+            self._with_mirrored(),
+            self.batches(given.files),
+            shares=given.shares,
+            validation=self.fixed["validation"],
+        ).labels
+        made = self._made(student, begin)
+        made.predictions.update(
+            {
+                PROBABILITIES: labels.probabilities,
+                WEIGHTS: labels.sample_weight,
+                SHARES: labels.shares,
+            }
+        )
+        return made
+
+    def _with_mirrored(self):
+        """Training pictures, and then their mirror images."""
+        pictures = self.fixed["train"]
+        mirrored = pictures.map(lambda x, y: (x[:, :, ::-1], y))
+        return pictures.concatenate(mirrored)
 
     def interpolate(self, start: keras.Model, tuned: keras.Model) -> Trained:
         """Return the best network between two in validation."""

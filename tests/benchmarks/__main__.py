@@ -94,6 +94,16 @@ def joint_parts(options):
     return joint.parts(options)
 
 
+def labelling_parts(options):
+    """Heads that learn from unlabelled pictures too."""
+    import labelling
+
+    folders = options.data or []
+    return {
+        "heads": lambda: labelling.measure(folders, options.out, options.quick)
+    }
+
+
 def write_page(kind, results, options):
     """Writes the section of a page, and what is drawn for it."""
     if kind == "scaling":
@@ -118,6 +128,13 @@ def write_page(kind, results, options):
             "## Narrow networks, measured",
             narrowing.ABOUT.format(version=version, seeds=5),
             narrowing.PHOTOGRAPHS.format(seeds=3),
+        ]
+    elif kind == "labelling":
+        import labelling
+
+        about = [
+            "## Measured",
+            labelling.ABOUT.format(draws=labelling.DRAWS),
         ]
     else:
         about = ["## Speed", SPEED, *drawn(results, options.page)]
@@ -160,6 +177,7 @@ KINDS = {
     "soak": soak_parts,
     "narrowing": narrowing_parts,
     "joint": joint_parts,
+    "labelling": labelling_parts,
 }
 
 
@@ -190,6 +208,12 @@ def parser():
         kinds.choices[name].add_argument(
             "--data", type=pathlib.Path, help="folder of pictures, in parts"
         )
+    kinds.choices["labelling"].add_argument(
+        "--data",
+        action="append",
+        metavar="FOLDER",
+        help="of pictures in train, validation and test; may be repeated",
+    )
     scaling, soak = kinds.choices["scaling"], kinds.choices["soak"]
     scaling.add_argument("--gigabits", type=float, default=100.0)
     scaling.add_argument("--microseconds", type=float, default=10.0)

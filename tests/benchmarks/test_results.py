@@ -95,6 +95,7 @@ def test_without_results_there_is_no_page(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "page"),
     [
+        ("labelling", "results_labels.md"),
         ("speed", "results_speed.md"),
         ("soak", "results_long_trainings.md"),
         ("scaling", "scaling_out.md"),

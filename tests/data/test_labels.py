@@ -100,6 +100,8 @@ def test_self_training_labels_in_rounds_and_keeps_what_is_best(samples):
         more, rounds=2, sure=(0.2, 1.0), validation=(more, told)
     )
     data = with_labels((x, y), (more, rounds), batch_size=8)
+    # A pass over all, however many have a weight.
+    assert len(data) == 8
     seen = []
     watch = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda *_: seen.append(rounds.labels)

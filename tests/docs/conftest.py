@@ -198,6 +198,7 @@ SINGLE = {
     "callbacks.SourceShares": _of_shares,
     "class_costs.shares": _of_features,
     "callbacks.SelfTraining": _of_labels,
+    "labelling.solve_head_in_rounds": _of_labels,
     "labelling.transported_labels": _of_labels,
     "callbacks.TransportMonitor": lambda given: {"model": penalised()},
     "features.capture": lambda given: {"model": nested()},

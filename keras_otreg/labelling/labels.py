@@ -10,21 +10,20 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.calibration import (
+from keras_otreg.features.batches import batches, predictions
+from keras_otreg.heads import VALIDATION, held_out_logits, targets_of
+from keras_otreg.labelling.calibration import (
     TINY,
     at_temperature,
     best_temperature,
     softmax,
 )
-from keras_otreg.features.batches import batches, predictions
-from keras_otreg.heads import held_out_logits, targets_of
 from keras_otreg.models import TransferModel
 from keras_otreg.ot import Sinkhorn, TransportProblem
 
-__all__ = ["TransportedLabels", "from_probabilities", "transported_labels"]
-
 # Shares of the classes that are not given as numbers.
 MODEL, LABELLED, UNIFORM = "model", "labelled", "uniform"
+NAMED = (MODEL, LABELLED, UNIFORM)
 AUTO = "auto"
 # Price of a violation of shares that are not known, in nats.
 RELAXED = 0.5
@@ -77,14 +76,16 @@ def transported_labels(
     model: keras.Model,
     x_unlabelled: Any,
     *,
-    shares: Any = MODEL,
+    shares: Any = UNIFORM,
     sure: float = 0.3,
     labelled: Any = None,
     validation: Any = None,
     class_names: Sequence[str] | None = None,
+    temperature: float | str = 1.0,
     epsilon: float = 0.5,
     rho: float | str | None = AUTO,
     batch_size: int = 32,
+    verbose: bool = True,
 ) -> TransportedLabels:
     """Label unlabelled samples by transport between samples and classes.
 
@@ -98,22 +99,22 @@ def transported_labels(
         x_unlabelled: Inputs, or a `tf.data.Dataset` or `keras.utils.PyDataset`
             of batches of them; what comes behind `x` in a batch is left out.
         shares: Shares of the classes among these samples: an array of shape
-            `(classes,)`, or a mapping from class names or numbers; `"model"`
-            to estimate them from its predictions; `"labelled"` for those of
-            the labelled samples, which must then be a random draw; or
-            `"uniform"`.
+            `(classes,)`, or a mapping from class names or numbers; `"uniform"`;
+            `"labelled"` for those of the labelled samples, if these are a
+            random draw; or `"model"` to estimate them from its predictions.
         sure: Share of the samples, those with the surest labels, that get
             weight 1. One for which all classes are equally probable gets none.
-        labelled: The labelled samples, as `(x, y)`. The temperature of the
-            predictions is chosen on them by cross-validation of the head, if
-            there is no validation.
-        validation: A pair `(x, y)` or a data set to choose the temperature on.
-            Without either of the two it is 1.
+        labelled: The labelled samples, as `(x, y)`, where they are asked for.
+        validation: A pair `(x, y)` or a data set, likewise.
         class_names: Names of the classes, for a mapping with names.
+        temperature: By which the logits are divided; `"validation"` for the
+            one that suits the validation data best, or `"labelled"` for that
+            of the labelled samples by cross-validation of the head.
         epsilon: Entropic strength of the plan, in nats.
         rho: Price in nats of violating the shares, at least 0; `None` to meet
             them exactly; `"auto"` for `None` if they are numbers, and else 0.5.
         batch_size: Samples in a batch of an array.
+        verbose: Whether to show progress.
 
     Returns:
         The `TransportedLabels`.
@@ -127,7 +128,7 @@ def transported_labels(
 
     Example:
         ```python
-        labels = transported_labels(model, x_more, labelled=(x, y))
+        labels = transported_labels(model, x_more)
         data = otreg.data.with_labels((x, y), (x_more, labels))
         model.compile("adam", "categorical_crossentropy")
         model.fit(data, epochs=3)
@@ -138,17 +139,11 @@ def transported_labels(
         2102.08622. Guo et al., "On calibration of modern neural networks"
         (ICML 2017), arXiv 1706.04599.
     """
-    found, checksums = _predicted(model, x_unlabelled, batch_size)
+    found, checksums = predicted(model, x_unlabelled, batch_size, verbose)
     found = _probabilities(found)
-    temperature = 1.0
-    if validation is not None:
-        p, y = predictions(model, validation)
-        temperature = best_temperature(np.log(np.maximum(p, TINY)), y)
-    elif labelled is not None:
-        inner = model.student if isinstance(model, TransferModel) else model
-        temperature = best_temperature(*held_out_logits(inner, *labelled[:2]))
+    divisor = _temperature(temperature, model, labelled, validation)
     made = from_probabilities(
-        at_temperature(found, temperature),
+        at_temperature(found, divisor),
         shares=shares,
         sure=sure,
         y=None if labelled is None else labelled[1],
@@ -156,15 +151,13 @@ def transported_labels(
         epsilon=epsilon,
         rho=rho,
     )
-    return dataclasses.replace(
-        made, temperature=temperature, checksums=checksums
-    )
+    return dataclasses.replace(made, temperature=divisor, checksums=checksums)
 
 
 def from_probabilities(
     probabilities: Any,
     *,
-    shares: Any = MODEL,
+    shares: Any = UNIFORM,
     sure: float = 0.3,
     y: Any = None,
     class_names: Sequence[str] | None = None,
@@ -264,7 +257,7 @@ def known_shares(
 
 def _named_shares(name, p, y):
     """The shares of a name, before they are estimated."""
-    checks.one_of(name, (MODEL, LABELLED, UNIFORM), "shares")
+    checks.one_of(name, NAMED, "shares")
     if name == MODEL:
         return p.mean(axis=0)
     classes = p.shape[1]
@@ -325,15 +318,39 @@ def _probabilities(values):
     )
 
 
-def _predicted(model, x, batch_size):
-    """Predictions of all samples, and checksums of those in batches."""
+def _temperature(value, model, labelled, validation):
+    if not isinstance(value, str):
+        return checks.positive(value, "temperature")
+    checks.one_of(value, (VALIDATION, LABELLED), "temperature")
+    data = {VALIDATION: validation, LABELLED: labelled}[value]
+    if data is None:
+        raise checks.invalid(
+            f"{value} samples, for the temperature '{value}'", "None"
+        )
+    if value == VALIDATION:
+        p, y = predictions(model, data)
+        return best_temperature(np.log(np.maximum(p, TINY)), y)
+    inner = model.student if isinstance(model, TransferModel) else model
+    return best_temperature(*held_out_logits(inner, *data[:2]))
+
+
+def predicted(
+    model: keras.Model, x: Any, batch_size: int = 32, verbose: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Predictions of all samples, and checksums of those in batches.
+
+    Raises:
+        ValueError: If there are no samples, or no end of them.
+    """
     if hasattr(x, "shape") or isinstance(x, (list, tuple, dict)):
         _check_some(len(keras.tree.flatten(x)[0]))
-        return model.predict(x, batch_size=batch_size, verbose="auto"), None
+        return model.predict(
+            x, batch_size=batch_size, verbose=int(verbose)
+        ), None
     endless = getattr(x, "cardinality", int)() == -1
     checks.finite_passes(bool(endless), "each sample is labelled once")
     known = hasattr(x, "__len__") and getattr(x, "cardinality", int)() >= 0
-    bar = keras.utils.Progbar(len(x) if known else None)
+    bar = keras.utils.Progbar(len(x) if known else None, verbose=int(verbose))
     found, sums = [], []
     for batch in batches(x):
         inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
@@ -350,6 +367,16 @@ def _predicted(model, x, batch_size):
 def _check_some(count):
     if not count:
         raise checks.invalid("at least one unlabelled sample", "none")
+
+
+def check_some_weight(labels: TransportedLabels) -> None:
+    """Raise if no sample has a weight."""
+    if not labels.sample_weight.any():
+        raise checks.invalid(
+            "labels of which one at least has a weight",
+            "weights that are all 0",
+            "The model knows nothing of these samples: train it first.",
+        )
 
 
 def checksum(leaves: Sequence[np.ndarray]) -> int:

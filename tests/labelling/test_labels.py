@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from keras_otreg import solve_head
-from keras_otreg.calibration import best_temperature
 from keras_otreg.heads import held_out_logits
-from keras_otreg.labelling import from_probabilities, transported_labels
+from keras_otreg.labelling.calibration import best_temperature
+from keras_otreg.labelling.labels import from_probabilities, transported_labels
 
 layers = keras.layers
 
@@ -127,7 +127,9 @@ def test_the_temperature_undoes_that_of_the_logits(rng):
     assert 2.7 < best_temperature(3.0 * logits, y) < 3.3
     model = classifier(5, 5)
     model.layers[-1].set_weights([3.0 * np.eye(5), np.zeros(5)])
-    found = transported_labels(model, logits[:40], validation=(logits, y))
+    found = transported_labels(
+        model, logits[:40], validation=(logits, y), temperature="validation"
+    )
     assert 2.7 < found.temperature < 3.3
     expected = softmax(3.0 * logits[:40] / found.temperature)
     expected = from_probabilities(expected)
@@ -175,7 +177,7 @@ def test_with_fewer_samples_than_classes_shares_are_relaxed(p):
         ({"shares": [0.5, 0.5]}, "5 shares"),
         ({"shares": {"a": 0.5, "x": 0.5}, "class_names": "abcde"}, "'x'"),
         ({"shares": "known"}, "'labelled', 'model', 'uniform'"),
-        ({"shares": "labelled"}, "labels of the labelled"),
+        ({"shares": "labelled", "y": None}, "labels of the labelled"),
         ({"sure": 0.0}, "share above 0"),
         ({"probabilities": np.log(np.full((4, 5), 0.2))}, "Put a softmax"),
         ({"probabilities": np.full((4, 5), np.nan)}, "not finite"),
@@ -188,6 +190,14 @@ def test_what_is_no_labelling_is_refused(p, change, message):
         from_probabilities(**{"probabilities": p, **change})
 
 
+def test_a_temperature_needs_its_samples(p):
+    for name in ("validation", "labelled"):
+        with pytest.raises(ValueError, match=f"{name} samples"):
+            transported_labels(
+                classifier(6, 5), np.ones((4, 6)), temperature=name
+            )
+
+
 def test_no_samples_and_logits_of_a_model_are_refused():
     with pytest.raises(ValueError, match="at least one unlabelled sample"):
         transported_labels(classifier(6, 3), np.zeros((0, 6)))
@@ -197,12 +207,8 @@ def test_no_samples_and_logits_of_a_model_are_refused():
 
 @pytest.mark.slow
 @pytest.mark.compiled
-def test_many_samples_of_many_classes_take_seconds(rng):
-    import time
-
+def test_many_samples_of_many_classes_have_their_shares(rng):
     p = softmax(3.0 * rng.normal(size=(20_000, 1_000)).astype("float32"))
     shares = rng.dirichlet(np.full(1_000, 2.0))
-    begin = time.perf_counter()
     found = from_probabilities(p, shares=shares)
-    assert time.perf_counter() - begin < 10.0
     assert np.abs(found.plan.sum(axis=0) - shares).sum() < 1e-3

@@ -1,0 +1,152 @@
+"""A head that is solved on labelled samples and on others, in rounds."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_otreg import checks, heads
+from keras_otreg.labelling.calibration import softmax
+from keras_otreg.labelling.labels import (
+    UNIFORM,
+    TransportedLabels,
+    from_probabilities,
+    predicted,
+)
+
+
+class SolvedRounds(NamedTuple):
+    """The labels of the last round, and what each round has reached.
+
+    Attributes:
+        labels: The `TransportedLabels` of the last round.
+        scores: Accuracy on the validation data before and after each round;
+            empty without them.
+    """
+
+    labels: TransportedLabels
+    scores: list[float]
+
+
+def solve_head_in_rounds(
+    student: keras.Model,
+    labelled: Any,
+    x_unlabelled: Any,
+    *,
+    rounds: int = 3,
+    shares: Any = UNIFORM,
+    sure: float | tuple[float, float] = (0.3, 1.0),
+    l2: float | str = heads.VALIDATION,
+    validation: Any = None,
+    class_names: Sequence[str] | None = None,
+) -> SolvedRounds:
+    """Solve the head of a classifier on labelled and unlabelled samples.
+
+    First it is `keras_otreg.solve_head`. In each round the unlabelled samples
+    then get labels as by `transported_labels`, and the head is solved on both,
+    whose total weights are equal. The layers below run once: this takes
+    seconds. The labelled samples keep their labels.
+
+    Args:
+        student: As for `solve_head`, with a softmax or logits for one class of
+            several. Its kernel and bias are set.
+        labelled: A pair `(x, y)`, or a data set of such batches.
+        x_unlabelled: As for `transported_labels`.
+        rounds: How often the unlabelled samples are labelled.
+        shares: As for `transported_labels`.
+        sure: Share of the samples with the surest labels that count, in the
+            first and in the last round; or one number for all.
+        l2: As for `solve_head`; the same in all rounds.
+        validation: As for `solve_head`. The head ends as in the round that is
+            best on it by accuracy, the last one of equals, or as it was before
+            the rounds.
+        class_names: As for `transported_labels`.
+
+    Returns:
+        The `SolvedRounds`.
+
+    Raises:
+        ValueError: As `solve_head` and `transported_labels` do, or if a sample
+            may have several classes.
+        ImportError: If SciPy is not installed.
+
+    Example:
+        ```python
+        found = solve_head_in_rounds(model, (x, y), x_more, rounds=2)
+        found.labels.shares
+        ```
+
+    References:
+        See `transported_labels`.
+    """
+    rounds = checks.count(rounds, "rounds")
+    head, body, several = heads.parts_of(student)
+    if not several:
+        raise checks.invalid(
+            "a network that predicts one class of several",
+            "one with a sigmoid",
+            "Put a softmax of two units or more at its end.",
+            argument="student",
+        )
+    data = heads.read(body, labelled, head.units, several)
+    held = None
+    if validation is not None:
+        held = heads.read(body, validation, head.units, several)
+    features, checksums = predicted(body, x_unlabelled)
+    solved = heads.solve(head, data, l2, held)
+    best = _Best(head, held)
+    for share in sure_shares(sure, rounds):
+        found = np.concatenate([features, np.ones((len(features), 1))], axis=1)
+        p = softmax(found @ heads.weights_of(head))
+        labels = from_probabilities(
+            p,
+            shares=shares,
+            sure=share,
+            y=data.y,
+            class_names=class_names,
+        )
+        heads.solve(head, _both(data, features, labels), solved.l2, None)
+        best.look()
+    best.restore()
+    labels = dataclasses.replace(labels, checksums=checksums)
+    return SolvedRounds(labels, best.scores)
+
+
+def sure_shares(sure: float | tuple[float, float], rounds: int) -> list[float]:
+    """Share of the samples that counts in each round, growing evenly."""
+    first, last = sure if isinstance(sure, tuple) else (sure, sure)
+    return [float(x) for x in np.linspace(first, last, rounds)]
+
+
+def _both(data, features, labels):
+    """Labelled samples, and others of the same total weight."""
+    rows = labels.sample_weight > 0.0
+    total = max(float(labels.sample_weight.sum()), 1e-12)
+    return heads.Samples(
+        np.concatenate([data.x * data.scale, features[rows]]),
+        np.concatenate([data.y, labels.probabilities[rows]]),
+        np.concatenate([data.weights, labels.sample_weight[rows] / total]),
+    )
+
+
+class _Best:
+    """The weights of a head that are best on samples held out, if there are."""
+
+    def __init__(self, head, held):
+        self.scores = []
+        self._head, self._held = head, held
+        self.look()
+
+    def look(self):
+        if self._held is None:
+            return
+        reached = self._held.score(heads.weights_of(self._head))[0]
+        if reached >= max(self.scores, default=0.0):
+            self._weights = self._head.get_weights()
+        self.scores.append(reached)
+
+    def restore(self):
+        if self._held is not None:
+            self._head.set_weights(self._weights)

@@ -1,0 +1,106 @@
+"""Pictures without labels in a command, and the labels that they get."""
+
+import csv
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.data import PictureFiles
+from keras_otreg.labelling.labels import NAMED, known_shares
+from keras_otreg.workflows.classification import pictures_of
+from keras_otreg.workflows.stages import Trained
+
+# Names of arrays that a stage keeps beside its predictions.
+PROBABILITIES, WEIGHTS, SHARES = "labels", "label weights", "label shares"
+# The first row that a file of shares may have.
+HEADER = ["class", "share"]
+# Pictures that a report shows as sure, and as unsure.
+SHOWN = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Unlabelled:
+    """Pictures without labels, and the shares of classes among them.
+
+    `shares` are a name, such as `"labelled"`, or a number for each class.
+    """
+
+    files: PictureFiles
+    shares: Any
+
+    @classmethod
+    def of(
+        cls,
+        folder: str | os.PathLike[str],
+        shares: Any,
+        class_names: Sequence[str],
+    ) -> "Unlabelled":
+        """Find the pictures in a folder, at any depth, and read the shares.
+
+        Raises:
+            OSError: If the folder or the file of shares is not there.
+            ValueError: If there are no pictures, or the shares do not fit.
+        """
+        paths = pictures_of([folder])
+        labels = np.zeros(len(paths), "int32")
+        files = PictureFiles(paths, labels, list(class_names))
+        if shares in NAMED:
+            return cls(files, shares)
+        if not isinstance(shares, Mapping):
+            shares = _read(pathlib.Path(shares))
+        found = known_shares(shares, len(class_names), class_names)
+        return cls(files, found.tolist())
+
+
+def _read(path):
+    """The shares in a CSV file with a class and its share in each row."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.reader(file) if row]
+    try:
+        if rows and rows[0] == HEADER:
+            rows = rows[1:]
+        return {name: float(share) for name, share in rows}
+    except ValueError as error:
+        raise checks.invalid(
+            f"rows of a class and its share in '{path}'", str(error)
+        ) from error
+
+
+def shown(trained: Trained, given: Unlabelled) -> dict[str, Any]:
+    """What a report tells about labels."""
+    kept = trained.predictions
+    labels, weights = kept[PROBABILITIES], kept[WEIGHTS]
+    sureness = labels.max(axis=1)
+    order = np.argsort(-sureness, kind="stable")
+    is_known = not isinstance(given.shares, str)
+    known = given.shares if is_known else [None] * labels.shape[1]
+    names = given.files.class_names
+    return {
+        "count": len(weights),
+        "labelled": int((weights > 0.0).sum()),
+        "shares": [
+            {"name": name, "known": own, "estimated": float(share)}
+            for name, own, share in zip(
+                names, known, labels.mean(axis=0), strict=True
+            )
+        ],
+        "is_known": is_known,
+        "sure": _examples(given.files, labels, order[:SHOWN]),
+        "unsure": _examples(given.files, labels, order[::-1][:SHOWN]),
+    }
+
+
+def _examples(files, labels, rows):
+    return [
+        {
+            "path": files.paths[row],
+            "class": files.class_names[int(labels[row].argmax())],
+            "probability": float(labels[row].max()),
+        }
+        for row in rows
+    ]
