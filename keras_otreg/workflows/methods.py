@@ -22,7 +22,7 @@ from keras_otreg.workflows.settings import NONE, TITLES
 # Distances of weights by the names of their methods.
 DISTANCES = {"l2-sp": "l2", "neuron-transport": "transport"}
 # Learning rates that a search draws from.
-RATES = (1e-4, 3e-3)
+RATES = (3e-5, 3e-3)
 # Arguments of a loss that a report lists.
 SHOWN = ("epsilon", "cost")
 

@@ -25,7 +25,9 @@ NONE = "none"
 OF_WEIGHTS = ("l2-sp", "neuron-transport")
 # Defaults of a command that are not those of `Settings`.
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "tune": {"epochs": 5},
+    # From a solved head, smaller rates are better than from a random one.
+    "finetune": {"learning_rate": 1e-4},
+    "tune": {"epochs": 5, "learning_rate": 1e-4},
     "compress": {"epochs": 60, "patience": 20, "learning_rate": 1e-3},
 }
 
@@ -35,8 +37,9 @@ class Settings:
     """Settings of `finetune`, `tune`, `compress` and `joint`.
 
     The functions take them by name, such as `finetune(data, epochs=10)`. In
-    `tune` the default of `epochs` is 5; in `compress` there are 60 epochs, a
-    patience of 20, and a learning rate of 0.001.
+    `finetune` and `tune` the default of `learning_rate` is 0.0001, and in
+    `tune` that of `epochs` is 5; in `compress` there are 60 epochs, a patience
+    of 20, and a learning rate of 0.001.
 
     Attributes:
         out: The output folder, which is made if need be; `"otreg-finetune"`,
