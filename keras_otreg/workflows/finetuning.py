@@ -177,9 +177,11 @@ def _fine_tuned(
         data = _report_data(
             project, how, results, values, title, folder, trials
         )
-        if more is None:
-            return data
-        return dataclasses.replace(data, labels=shown(results[LABELS], more))
+        if more is not None:
+            found = shown(results[LABELS], more)
+            return dataclasses.replace(data, labels=found)
+        has_option = command == "finetune"
+        return dataclasses.replace(data, more="--unlabelled" * has_option)
 
     return trained_project(
         command,

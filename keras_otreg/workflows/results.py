@@ -173,6 +173,7 @@ class ReportData:
     are what `unlabelled.shown` returns; `others` has
     accuracies of networks that were not trained here. `strengths` are the
     options of the command for the strength, `search` one that searches it.
+    `more` is an option for more samples that was not used.
     `near_classes` are the source classes nearest to the target.
     """
 
@@ -195,6 +196,7 @@ class ReportData:
     )
     strengths: Sequence[str] = ("--weight",)
     search: str | None = None
+    more: str = ""
 
     @property
     def is_head_only(self) -> bool:
@@ -299,7 +301,8 @@ def advice(data: ReportData) -> str | None:
     """Sentence about the one thing to try next, if there is one."""
     result = data.results[data.chosen]
     if result.is_start:
-        return None
+        told = f"If there are pictures without labels, try {data.more}."
+        return told if data.more else None
     if data.chosen == data.plain and data.narrowed is not None:
         return (
             f"In validation {data.plain} is ahead of {data.method}: try a "

@@ -68,6 +68,8 @@ def test_a_training_that_brought_nothing_is_said_to_first(data):
     assert told.startswith("Training of all layers brought nothing: ")
     assert "solved head" in told
     assert not choice(data(PLAIN)).startswith("Training")
+    assert advice(data(HEAD)) is None
+    assert "--unlabelled" in advice(data(HEAD, more="--unlabelled"))
     gains = [row["gain"] for row in data(METHOD).rows()]
     assert gains == [None, 1.0, 1.0]
 
