@@ -32,7 +32,9 @@ Test accuracy, mean over {draws} draws, and the gain over the head alone with \
 its paired 95 % bootstrap interval. `unequal`: the unlabelled pictures are \
 drawn so that the most frequent class has ten times as many as the rarest, in \
 another order in each draw. `random`: the labelled pictures are a random draw \
-with at least one of each class."""
+with at least one of each class. `30 to 100 %`: the share of the labels that \
+count grows from round to round; else it is the same. A `virtual class` takes \
+the mass that is least sure (P2OT)."""
 SIZE, COMPONENTS, MOST, ROUNDS = 128, 256, 1500, 3
 DRAWS = 8
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
