@@ -118,7 +118,7 @@ def write_page(kind, results, options):
     elif kind == "joint":
         import joint
 
-        about = ["## Measured", joint.ABOUT.format(draws=joint.DRAWS)]
+        about = ["## Measured", joint.about()]
     elif kind == "narrowing":
         import narrowing
         import torch_pruning

@@ -38,12 +38,13 @@ of the letters, and moves the shared layers (`gradient_to="source"`). Shares \
 are those of `class_costs.shares` with its defaults. Unlabelled samples are \
 the other training samples of the target.
 
-Test accuracy, mean and standard deviation over {draws} draws; gains are \
-paired, with 95 % intervals. *Consecutive* is "source, then target"; \
-*control* is the same method with a random cost, relation or order of shares, \
-or in the last table the method as it is."""
+Test accuracy, mean and standard deviation over {draws} draws, of the pieces \
+over {few}; gains are paired, with 95 % intervals. *Consecutive* is "source, \
+then target"; *control* is the same method with a random cost, relation or \
+order of shares, or in the last table the method as it is."""
 CELLS, LOSS = "cells.csv", "sparse_categorical_crossentropy"
-DRAWS, BATCH, AT = 8, 32, "features"
+DRAWS, DRAWS_OF_PIECES = 8, 5
+BATCH, AT = 32, "features"
 ALONE, CONSECUTIVE, JOINT = "target only", "source, then target", "joint"
 WEIGHT, TOWARDS = 1.0, "source"
 START, SOURCE = "start", "source"
@@ -402,38 +403,35 @@ class Cells:
                 [*key, f"{value:.5f}", f"{seconds:.1f}"]
             )
 
-    def of(self, task, method):
-        """Accuracies of a method by draw."""
-        return {
-            d: v
-            for (t, m, d), v in self.found.items()
-            if (t, m) == (task, method)
-        }
+    def of(self, task, method, draws):
+        """Accuracies of a method by draw, of the first so many draws."""
+        keys = [(task, method, draw) for draw in range(draws)]
+        return {key[2]: self.found[key] for key in keys if key in self.found}
 
 
-def measured(options, title, task, methods_of, heading):
+def measured(options, title, task, methods_of, heading, draws=DRAWS):
     """Train what is missing, draw by draw; return the rows of the table."""
     cells, bench = Cells(options.out), Bench(task())
     methods = methods_of(bench.task)
-    for seed in range(2 if options.quick else DRAWS):
+    for seed in range(2 if options.quick else draws):
         for method in methods:
             key = title, method.name, seed
             if key not in cells.found:
                 begin = time.perf_counter()
                 value = bench.accuracy(method, seed)
                 cells.add(key, value, time.perf_counter() - begin)
-    return table(title, heading, methods, cells)
+    return table(title, heading, methods, cells, draws)
 
 
-def table(title, heading, methods, cells):
+def table(title, heading, methods, cells, draws):
     """A row for each method, with paired gains."""
     for method in methods:
-        own = cells.of(title, method.name)
+        own = cells.of(title, method.name, draws)
         values = np.array([*own.values()])
         columns = {"accuracy": f"{values.mean():.3f} ± {values.std():.3f}"}
         others = {"target only": ALONE, "consecutive": CONSECUTIVE}
         for name, other in {**others, "control": method.control}.items():
-            columns[f"over {name}"] = gain(own, cells.of(title, other))
+            columns[f"over {name}"] = gain(own, cells.of(title, other, draws))
         yield row(heading, method=method.name, **columns)
 
 
@@ -443,6 +441,11 @@ def gain(own, other):
     if not both or own == other:
         return ""
     return str(interval(np.array([own[d] - other[d] for d in both])))
+
+
+def about():
+    """What the tables show."""
+    return ABOUT.format(draws=DRAWS, few=DRAWS_OF_PIECES)
 
 
 def parts(options):
@@ -457,7 +460,7 @@ def parts(options):
             )
             tasks[f"grocery-{shots}"] = title, task, methods_of, title
     heading = "pieces of the method, digits"
-    tasks["pieces"] = DIGITS, digits, pieces_of, heading
+    tasks["pieces"] = DIGITS, digits, pieces_of, heading, DRAWS_OF_PIECES
     return {
         name: functools.partial(measured, options, *each)
         for name, each in tasks.items()
