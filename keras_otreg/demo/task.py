@@ -40,7 +40,7 @@ def joint(settings: Settings) -> Settings:
         settings,
         per_class=5,
         source_epochs=6,
-        steps=150,
+        steps=100,
         points=5,
         strengths=(),
     )

@@ -99,6 +99,7 @@ def test_without_results_there_is_no_page(tmp_path):
         ("speed", "results_speed.md"),
         ("soak", "results_long_trainings.md"),
         ("scaling", "scaling_out.md"),
+        ("joint", "joint_transfer.md"),
     ],
 )
 def test_the_pages_say_what_the_tables_in_the_repository_say(
