@@ -40,8 +40,9 @@ the other training samples of the target.
 
 Test accuracy, mean and standard deviation over {draws} draws, of the pieces \
 over {few}; gains are paired, with 95 % intervals. *Consecutive* is "source, \
-then target"; *control* is the same method with a random cost, relation or \
-order of shares, or in the last table the method as it is."""
+then target"; *control* is the same method with a random cost or order of \
+shares, for both kinds of frozen head the conditional with its source classes \
+in random order, and in the last table the method as it is."""
 CELLS, LOSS = "cells.csv", "sparse_categorical_crossentropy"
 DRAWS, DRAWS_OF_PIECES = 8, 5
 BATCH, AT = 32, "features"

@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import re
 import shutil
 
 import pytest
@@ -110,6 +111,15 @@ def test_the_pages_say_what_the_tables_in_the_repository_say(
     out = DOCS / "results" / kind
     command.main([kind, "--out", str(out), "--page", str(anew)])
     assert anew.read_text() == (DOCS / "pages" / page).read_text()
+
+
+def test_the_words_on_joint_transfer_have_the_numbers_of_its_tables():
+    text = (DOCS / "pages" / "joint_transfer.md").read_text()
+    words, tables = text.split("<!-- joint: written by")
+    numbers = re.findall(r"[+-]0\.\d{3}(?: \[.*?\])?", words)
+    assert len(numbers) > 5
+    for number in numbers:
+        assert number in tables, number
 
 
 def test_a_part_that_is_not_known_is_refused(tmp_path, command, capsys):
