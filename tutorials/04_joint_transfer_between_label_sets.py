@@ -128,9 +128,7 @@ def joint(transport=None, source_shares=None):
 
 
 digits = batches(few)
-frozen = otreg.SourceTask.frozen(
-    on_letters, "features", tuple(few), gradient_to="source"
-)
+frozen = otreg.SourceTask.frozen(on_letters, "features", tuple(few))
 transport = otreg.losses.ClassTransport(C)
 models = {
     "digits alone": trained(student(), digits),

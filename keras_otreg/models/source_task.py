@@ -110,10 +110,10 @@ class SourceTask(Configurable):
         at: str,
         data: Any,
         *,
-        relation: str = "plan",
+        relation: str = "conditional",
         temperature: float | None = None,
         weight: Any = 1.0,
-        gradient_to: str = "target",
+        gradient_to: str = "source",
         epsilon: float = 0.1,
         from_logits: bool = False,
         name: str = "source",
@@ -130,16 +130,17 @@ class SourceTask(Configurable):
                 logits. It is copied.
             at: Path of the last layer that the student shares with it.
             data: Labelled target samples: arrays `(x, y)`, or batches of them.
-            relation: `"plan"` for `ClassTransport` with the costs
-                `class_costs.from_conditional`, or `"conditional"` for
-                `ClassConditional`, as in Co-Tuning.
+            relation: `"conditional"` for `ClassConditional`, as in Co-Tuning,
+                or `"plan"` for `ClassTransport` with the costs
+                `class_costs.from_conditional`.
             temperature: By which the head's logits are divided. If not given,
                 the one at which its predictions tell the labels of samples
                 best, each left out in turn.
             weight: The `transport_weight`.
             gradient_to: Which classifier the term moves. `"source"` moves
                 the shared layers such that the frozen head sees what the
-                target head says.
+                target head says; `"target"` pulls the target head towards
+                the coarser view of the frozen one.
             epsilon: As of `ClassTransport`.
             from_logits: Whether the student returns logits.
             name: Prefix of what is logged, as in `source_transport`.

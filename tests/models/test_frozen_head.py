@@ -177,7 +177,7 @@ def test_a_task_needs_a_loss_or_a_transport():
 def test_batches_are_taken_as_arrays_are(data):
     batches = tf.data.Dataset.from_tensor_slices(data).batch(7)
     found, expected = (
-        otreg.SourceTask.frozen(network(7), "features", x).transport.cost_matrix
+        otreg.SourceTask.frozen(network(7), "features", x).transport.conditional
         for x in (batches, data)
     )
     np.testing.assert_allclose(found, expected, rtol=1e-4)
