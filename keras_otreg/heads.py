@@ -104,10 +104,11 @@ def solve(
     data: "Samples",
     l2: float | str,
     held: "Samples | None",
+    tolerance: float = TOLERANCE,
 ) -> SolvedHead:
     """Solve a head on features, as `solve_head` does; `held` choose `l2`."""
     if l2 != VALIDATION:
-        return _set(head, data, float(l2) / data.scale**2, None)
+        return _set(head, data, float(l2) / data.scale**2, None, tolerance)
     rest, held = data.divided() if held is None else (data, held)
     # Each solution is the start of the next one.
     found = [
@@ -115,7 +116,7 @@ def solve(
         for s in reversed(STRENGTHS)
     ]
     (accuracy, _), strength = max(found, key=lambda one: one[0])
-    return _set(head, data, strength, accuracy)
+    return _set(head, data, strength, accuracy, tolerance)
 
 
 def held_out_logits(
@@ -151,8 +152,8 @@ def weights_of(head: keras.layers.Dense) -> np.ndarray:
     return np.concatenate([values[0], [bias]], dtype=np.float64)
 
 
-def _set(head, data, l2, accuracy):
-    weights, loss, gradient = data.solved(l2)
+def _set(head, data, l2, accuracy, tolerance):
+    weights, loss, gradient = data.solved(l2, tolerance)
     head.kernel.assign(weights[:-1])
     if head.use_bias:
         head.bias.assign(weights[-1])

@@ -107,7 +107,9 @@ def solve_head_in_rounds(
             y=data.y,
             class_names=class_names,
         )
-        heads.solve(head, _both(data, features, labels), solved.l2, None)
+        both = _both(data, features, labels)
+        # Labels are not more exact than that.
+        heads.solve(head, both, solved.l2, None, heads.ENOUGH_TO_CHOOSE)
         best.look()
     best.restore()
     labels = dataclasses.replace(labels, checksums=checksums)
