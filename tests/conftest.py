@@ -23,8 +23,13 @@ PROGRAMS = (
 )
 
 
-def pytest_configure():
-    """Makes float64 and NumPy's assertions work as they do on TensorFlow."""
+def pytest_configure(config):
+    """Makes float64 and NumPy's assertions work as they do on TensorFlow.
+
+    A warning fails a test of the default suite on TensorFlow alone.
+    """
+    if BACKEND != "tensorflow" or "not slow" not in config.option.markexpr:
+        config.addinivalue_line("filterwarnings", "default")
     if BACKEND == "jax":
         import jax
 

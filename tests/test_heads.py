@@ -46,6 +46,7 @@ def test_two_classes_may_be_told_by_one_unit_or_two(samples, units, activation):
     assert (told == y).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_several_labels_are_solved_one_by_one(samples):
     x = samples[0]
     y = (x[:, :3] > 0).astype(int)
@@ -62,6 +63,7 @@ def test_several_labels_are_solved_one_by_one(samples):
     )
 
 
+@pytest.mark.slow
 def test_separable_samples_stay_finite_and_the_body_stays(samples):
     x, y = samples[0], (samples[0][:, 0] > 0).astype(int)
     body = keras.Sequential(
@@ -80,6 +82,7 @@ def test_separable_samples_stay_finite_and_the_body_stays(samples):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_weights_of_a_data_set_count_samples(samples):
     import tensorflow as tf

@@ -48,6 +48,7 @@ def test_statistics_are_those_of_the_samples(rng):
     np.testing.assert_allclose(norm.moving_variance, inner.var(0), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_best_share_in_validation_is_chosen(rng):
     x = rng.normal(size=(80, 4)).astype("float32")
     ends = network(1), network(2)

@@ -170,6 +170,7 @@ def test_debugging_shows_where_it_went_wrong(capsys):
     assert message.splitlines()[-1] == "keras-otreg: error: no such thing"
 
 
+@pytest.mark.filterwarnings("default")
 def test_a_warning_is_one_line(capsys):
     def work():
         warnings.warn("left out:\none picture", stacklevel=1)

@@ -205,6 +205,7 @@ def test_costs_are_found_by_name(name):
     assert ot.costs.get("tests>doubled") is doubled
 
 
+@pytest.mark.slow
 def test_a_loss_that_comes_back_computes_the_same(rng):
     teacher, student = rng.normal(size=(2, 5, 3, 4)).astype("float32")
     # A plan that is given takes no solver, of which each compiles its own.

@@ -62,6 +62,7 @@ def test_options_are_read_without_keras(start, option):
     assert ended.returncode == (2 if option == "nonsense" else 0)
 
 
+@pytest.mark.slow
 def test_the_long_import_is_announced_unless_silence_is_wanted(start):
     keras = "raise SystemExit(5)\n"
     loud = start(keras, "-m", "keras_otreg", "demo")

@@ -84,6 +84,7 @@ def test_the_upper_stages_on_cached_outputs_are_the_whole_network(folder):
     )
 
 
+@pytest.mark.slow
 def test_a_student_starts_as_its_teacher_and_keeps_the_statistics(folder):
     photos = problem(folder, "block6_out")
     student = photos.student()
@@ -129,6 +130,7 @@ def test_a_part_that_lacks_a_class_keeps_the_labels_of_the_others(
     assert photos.validation.x.mean() > 100.0
 
 
+@pytest.mark.slow
 def test_stages_are_those_that_are_trained(folder):
     upper = problem(folder, "block6_out").places
     assert [at for at, _ in upper["stages"]] == ["block7_out", "top"]

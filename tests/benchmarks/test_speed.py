@@ -107,6 +107,7 @@ def test_caches_that_cores_share_count_once(tmp_path):
     assert floor.cache(tmp_path) == floor.cache(tmp_path / "no") == floor.CACHE
 
 
+@pytest.mark.slow
 def test_bare_products_are_the_same_however_they_are_made():
     works = floor.matmul_pairs(noise(20, 0.1), 3)
     first, *others = (work() for work in works.values())

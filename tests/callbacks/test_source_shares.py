@@ -1,11 +1,13 @@
 import keras
 import numpy as np
+import pytest
 
 import keras_otreg as otreg
 
 LOSS = "sparse_categorical_crossentropy"
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_shares_are_those_of_the_features_when_an_epoch_begins(rng):
     centres = 3.0 * rng.normal(size=(4, 6)).astype("float32")
     source_y, target_y = np.arange(40) % 4, np.arange(20) % 2

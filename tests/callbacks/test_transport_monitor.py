@@ -148,6 +148,7 @@ def test_a_model_that_was_saved_is_watched_too(make_model, data, tmp_path):
         assert_allclose(first[name], second[name], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_plan_is_logged_and_kept(make_model, data, look):
     penalties = [
         otreg.Penalty(
@@ -267,6 +268,7 @@ def test_in_half_precision_no_gradient_vanishes(data, compiled):
     assert 0.0 < logs["coral_gradient_share"][0] < 1e-3
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused_before_training(
     joint_model, pairs, data, look
 ):

@@ -81,6 +81,7 @@ def test_mkmmd_is_the_difference_of_mean_kernels(clouds):
     np.testing.assert_allclose(found[1, 0], expected, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_transport_tends_to_the_cost_of_the_best_plan(clouds):
     source, source_labels, target, target_labels = clouds
     solver_settings = {"epsilon": 0.005}

@@ -167,6 +167,7 @@ def test_a_folder_that_is_not_there_is_named(run, teacher, tmp_path):
     assert "nowhere" in error
 
 
+@pytest.mark.slow
 def test_missing_packages_are_named_with_their_remedy(finetune, monkeypatch):
     import sys
 

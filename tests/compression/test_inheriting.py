@@ -6,6 +6,8 @@ from keras import layers
 from keras_otreg.compression import inherit, narrow
 from keras_otreg.compression.affine import without_activation
 
+pytestmark = pytest.mark.filterwarnings("ignore:Expected at least as many rows")
+
 
 def predictions(model, x):
     return np.asarray(model(x))
@@ -22,6 +24,7 @@ def test_a_student_of_the_same_width_is_its_teacher(residual, settled, images):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_copies_of_neurons_are_removed_without_a_loss(settled, images):
     def network(factor):
         x = inputs = keras.Input((8, 8, 3))
@@ -74,6 +77,7 @@ def test_permuting_the_neurons_of_the_teacher_changes_nothing(settled, images):
     np.testing.assert_allclose(*found, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_least_squares_beats_weights_that_are_only_chosen(
     residual, settled, images
 ):
@@ -89,6 +93,7 @@ def test_least_squares_beats_weights_that_are_only_chosen(
     assert error() < target.var()
 
 
+@pytest.mark.slow
 def test_batches_of_a_data_set_give_the_weights_of_arrays(
     residual, settled, images
 ):
@@ -103,6 +108,7 @@ def test_batches_of_a_data_set_give_the_weights_of_arrays(
         np.testing.assert_allclose(one, other, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_a_student_of_another_architecture_inherits_named_layers(
     settled, images
 ):
@@ -135,6 +141,7 @@ def test_a_student_of_another_architecture_inherits_named_layers(
     )
 
 
+@pytest.mark.slow
 def test_the_table_warns_of_layers_that_explain_little(settled, images, capsys):
     inputs = keras.Input((8, 8, 3))
     x = layers.Dense(64, activation="relu", name="a")(layers.Flatten()(inputs))
@@ -200,6 +207,7 @@ def dense_pair(settled):
     return settled(keras.Model(inputs, layers.Dense(3, name="b")(x)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["adapter", "quantised"])
 def test_layers_with_adapters_or_quantised_keep_their_function(settled, kind):
     teacher = dense_pair(settled)
@@ -216,6 +224,7 @@ def test_layers_with_adapters_or_quantised_keep_their_function(settled, kind):
     )
 
 
+@pytest.mark.slow
 def test_channels_in_groups_stay_and_are_taken(settled, images):
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(12, 3, activation="relu", name="a")(inputs)

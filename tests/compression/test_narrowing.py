@@ -6,6 +6,8 @@ from keras import layers
 from keras_otreg.compression import Budget, channels, narrow
 from keras_otreg.compression.summary import summary_rows
 
+pytestmark = pytest.mark.filterwarnings("ignore:Expected at least as many rows")
+
 
 def widths(model):
     return {row.path: row.width for row in summary_rows(model)}
@@ -31,6 +33,7 @@ def test_layers_to_keep_and_new_classes(residual):
     assert (found["dense"], found["head"], found["stem"]) == (10, 7, 4)
 
 
+@pytest.mark.slow
 def test_networks_in_a_network_are_narrowed_and_saved(
     settled, images, tmp_path
 ):

@@ -51,6 +51,7 @@ def test_it_knows_what_is_on_a_photo(network, name, labels):
 
 # Computed by the network the weights were published with: the package
 # efficientnet-lite-pytorch 0.1.0, with TensorFlow's padding at any size.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "probabilities"),
     [
@@ -75,6 +76,7 @@ def test_it_computes_what_the_original_computes(side, probabilities):
     )
 
 
+@pytest.mark.slow
 def test_maps_shrink_from_stage_to_stage():
     network = efficientnet_lite0((SIDE, SIDE, 3), weights=None)
     sides = (64, 32, 16, 8, 8, 4, 4)

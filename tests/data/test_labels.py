@@ -23,6 +23,7 @@ def samples(rng):
     return x[:6], np.arange(6) % 3, x[6:]
 
 
+@pytest.mark.slow
 def test_half_of_a_batch_is_labelled_and_the_others_have_a_weight(
     samples, labels
 ):
@@ -41,6 +42,7 @@ def test_half_of_a_batch_is_labelled_and_the_others_have_a_weight(
     np.testing.assert_array_equal(np.sort(targets[own], axis=1)[:, :2], 0.0)
 
 
+@pytest.mark.slow
 def test_mass_and_weights_of_samples_count(samples, labels):
     x, y, more = samples
     data = with_labels(
@@ -51,6 +53,7 @@ def test_mass_and_weights_of_samples_count(samples, labels):
     np.testing.assert_array_equal(weight, np.where(own, 2.0, 0.5))
 
 
+@pytest.mark.slow
 def test_batches_are_joined_like_arrays(samples, labels):
     x, y, more = samples
     one_hot = keras.ops.one_hot(y, 3)
@@ -73,6 +76,7 @@ def model_of(labels):
     return made
 
 
+@pytest.mark.slow
 def test_batches_in_another_order_than_their_labels_are_noticed(
     samples, labels
 ):
@@ -87,6 +91,7 @@ def test_batches_in_another_order_than_their_labels_are_noticed(
         list(with_labels((x, y), (mixed, made)))
 
 
+@pytest.mark.slow
 def test_self_training_labels_in_rounds_and_keeps_what_is_best(samples):
     x, y, more = samples
     keras.utils.set_random_seed(1)
@@ -127,6 +132,7 @@ def test_a_training_without_its_self_training_is_noticed(samples):
         model.fit(data, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

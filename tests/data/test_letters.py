@@ -25,10 +25,12 @@ def test_letters_look_like_mnist(drawn):
     assert np.all((ink > 0.01) & (ink < 0.5))
 
 
+@pytest.mark.slow
 def test_no_two_letters_are_the_same_picture(drawn):
     assert len(np.unique(drawn.x, axis=0)) == len(drawn.x)
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_letters(drawn):
     np.testing.assert_array_equal(drawn.x, letters(copies=1).x)
     assert not np.array_equal(drawn.x, letters(copies=1, seed=1).x)

@@ -290,6 +290,7 @@ class Unweighted(keras.utils.PyDataset):
         return [np.full((4, 3), index, "float32"), np.arange(4) % 2, None]
 
 
+@pytest.mark.slow
 def test_weights_that_are_none_are_no_weights(labelled, others):
     batched = tf.data.Dataset.from_tensor_slices(labelled).batch(4)
     for data in (

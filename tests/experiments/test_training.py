@@ -57,6 +57,7 @@ def test_a_restarted_training_repeats_itself_exactly(problem):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_one_learner_is_trained_on_all_draws_and_only_its_head_if_frozen(
     problem,
 ):
@@ -91,6 +92,7 @@ def test_a_start_is_the_teacher_under_a_head_of_the_seed(problem):
     np.testing.assert_array_equal(fresh.start()[-2], first[-2])
 
 
+@pytest.mark.slow
 def test_a_solved_start_classifies_the_labelled_samples(problem):
     frozen = dataclasses.replace(SMALL, learning_rate=0.0, per_class=2)
     problem = dataclasses.replace(problem, solved=True, settings=frozen)

@@ -141,6 +141,7 @@ def test_threads_trace_graphs_of_one_model_at_once(functional, one_graph):
         np.testing.assert_allclose(found, np.tanh(data @ kernel), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_saves_and_trains_after_a_capture(functional, x, tmp_path):
     capture(functional, x, ["hidden", "head"])
     functional.save(tmp_path / "model.keras")

@@ -151,6 +151,7 @@ def test_several_inputs_and_a_dictionary_of_outputs(rng):
     )
 
 
+@pytest.mark.slow
 def test_a_recurrent_layer_can_be_captured(rng, one_graph):
     inputs = keras.Input((5, 3))
     hidden = layers.LSTM(4, name="lstm", return_sequences=True)(inputs)

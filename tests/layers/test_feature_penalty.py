@@ -25,6 +25,7 @@ def test_it_adds_weight_times_the_loss(
     np.testing.assert_allclose(model.losses, [weight * value], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [
@@ -72,6 +73,7 @@ def test_no_gradient_goes_to_the_teacher(make_loss, data, as_pair):
     assert np.abs(to_student).max() > 0.0
 
 
+@pytest.mark.slow
 def test_a_pair_is_the_same_as_two_arguments(make_loss, data):
     a, b = keras.Input((6,)), keras.Input((4,))
     penalty = FeaturePenalty(make_loss())
@@ -105,6 +107,7 @@ def test_features_keep_their_own_dtype(make_loss, rng, dtype):
     )
 
 
+@pytest.mark.slow
 def test_a_mask_goes_on_to_the_layers_behind(make_loss, rng):
     tokens = np.array([[1, 2, 0, 0], [3, 1, 1, 0], [4, 2, 2, 1]])
     inputs = keras.Input((4,), dtype="int32")

@@ -92,6 +92,7 @@ def test_a_loss_and_its_gradient_are_finite(name):
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cka", "attention", "alignment"])
 def test_what_does_not_depend_on_size_does_not_at_any_size(name, rng):
     x, y = rng.normal(size=(2, 5, 2, 3)).astype("float32")

@@ -71,6 +71,7 @@ def test_lists_and_one_weight_for_all_are_taken(name, maps):
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @every_loss
 def test_weights_count_samples(name, maps, rng):
     loss = make(name)

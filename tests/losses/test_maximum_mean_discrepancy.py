@@ -70,6 +70,7 @@ def test_the_gradient_is_that_of_a_constant_bandwidth(rng, value_and_gradient):
     )
 
 
+@pytest.mark.slow
 def test_the_unbiased_estimate_is_near_zero_between_samples_of_one_law(rng):
     loss = MaximumMeanDiscrepancy(True, dtype="float64")
     values = [float(loss(*rng.normal(size=(2, 8, 3)))) for _ in range(40)]

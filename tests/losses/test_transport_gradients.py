@@ -59,6 +59,7 @@ def test_a_factor_scales_the_gradient(pair, value_and_gradient):
     np.testing.assert_allclose(tenfold, 10.0 * once, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_teacher_is_a_set_like_the_other(pair, smooth, value_and_gradients):
     features = pair(5, 6)
     run = value_and_gradients(smooth())
@@ -126,6 +127,7 @@ def test_it_starts_from_rest_at_the_teacher(pair, value_and_gradient, plan):
         assert np.abs(gradient).max() < 1e-2
 
 
+@pytest.mark.slow
 def test_following_the_gradient_brings_the_student_to_the_teacher(
     pair, compiled, value_and_gradient
 ):

@@ -44,6 +44,7 @@ def test_eager_graph_and_xla_agree(pair, compiled, cost, plan):
         np.testing.assert_allclose(run(teacher, student), eager, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
@@ -69,6 +70,7 @@ def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_maps_may_be_of_unknown_size(pair, compiled):
     import tensorflow as tf
@@ -87,6 +89,7 @@ def test_maps_may_be_of_unknown_size(pair, compiled):
     )
 
 
+@pytest.mark.slow
 def test_unequal_maps_are_pooled_to_the_smaller(pair, smooth):
     (teacher, _), (_, student) = pair(4, 4, (4, 6)), pair(5, 5, (2, 3))
     loss = smooth(spatial="keep")

@@ -41,12 +41,14 @@ def test_weights_and_batch_size_are_those_of_repeated_samples(
     np.testing.assert_allclose(loss(*maps, 3.0), value, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_plan_is_that_of_repeated_samples(smooth, pair):
     maps, loss = pair(4, 6), smooth()
     repeated = [np.repeat(x, WEIGHTS.astype(int), axis=0) for x in maps]
     np.testing.assert_allclose(loss(*maps, WEIGHTS), loss(*repeated), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_sample_of_weight_zero_gets_no_gradient(pair, value_and_gradient):
     teacher, student = pair(5, 6)
     loss = losses.RepresentationTransport(epsilon=0.3)

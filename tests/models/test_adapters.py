@@ -27,6 +27,7 @@ def features(network, x):
     return np.asarray(backbone(x, training=False))
 
 
+@pytest.mark.slow
 def test_the_penalty_is_the_distance_through_the_adapter(make, samples):
     model = make()
     x = samples[0]
@@ -99,6 +100,7 @@ def test_it_is_saved_and_training_goes_on_after_loading(
         np.testing.assert_allclose(resumed[name], values, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_its_weights_are_among_those_of_the_wrapper(make, samples, tmp_path):
     model, other = make(), make()
     model.fit(*samples, verbose=0)
@@ -118,6 +120,7 @@ def test_there_is_none_between_layers_of_equal_width(make, samples):
     assert len(model.weights) == len(model.student.weights)
 
 
+@pytest.mark.slow
 def test_two_hints_have_an_adapter_each(make_network, compiled, samples):
     loss = otreg.losses.Hint()
     penalties = [
@@ -153,6 +156,7 @@ def test_at_weight_zero_it_is_not_trained_and_changes_nothing(
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.slow
 def test_predict_does_not_run_it(make, samples):
     model, calls = make(), []
     adapter = model.adapters["hint"]
@@ -164,6 +168,7 @@ def test_predict_does_not_run_it(make, samples):
     assert calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_student_of_mixed_precision_has_a_precise_adapter(
     make, samples, policy
@@ -179,6 +184,7 @@ def test_a_student_of_mixed_precision_has_a_precise_adapter(
     assert np.isfinite(history["hint"]).all()
 
 
+@pytest.mark.slow
 def test_maps_are_adapted_channel_by_channel(rng):
     def network(width):
         inputs = keras.Input((6, 6, 2))

@@ -51,6 +51,7 @@ def test_weights_cut_off_anywhere_are_an_error(
     model.load_weights(path)
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_found_in_weights(
     model, samples, everything, tmp_path
 ):
@@ -150,6 +151,7 @@ def test_an_interrupted_save_leaves_the_earlier_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_a_disk_without_room_is_told_of_before_hdf5_finds_out(
     model, tmp_path, monkeypatch
 ):
@@ -164,6 +166,7 @@ def test_a_disk_without_room_is_told_of_before_hdf5_finds_out(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_other_random_layers_are_named(model, make_network, compiled, tmp_path):
     path = tmp_path / "model.weights.h5"
     model.save_weights(path)
@@ -175,6 +178,7 @@ def test_other_random_layers_are_named(model, make_network, compiled, tmp_path):
         compiled(other).load_weights(path)
 
 
+@pytest.mark.slow
 def test_weights_in_shards_come_back(model, samples, everything, tmp_path):
     before = everything(model)
     model.save_weights(tmp_path / "m.weights.json", max_shard_size=1e-6)
@@ -184,6 +188,7 @@ def test_weights_in_shards_come_back(model, samples, everything, tmp_path):
     assert_equal(everything(model), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
 def test_a_file_is_replaced_only_if_it_may_be(
     model, tmp_path, monkeypatch, name
@@ -200,6 +205,7 @@ def test_a_file_is_replaced_only_if_it_may_be(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_a_second_backup_stands_in_for_a_damaged_one(model, samples, tmp_path):
     folder = tmp_path / "backup"
 
@@ -218,6 +224,7 @@ def test_a_second_backup_stands_in_for_a_damaged_one(model, samples, tmp_path):
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_room_is_made_for_the_state_of_the_optimizer_too(
     make_network, compiled, tmp_path, monkeypatch
 ):

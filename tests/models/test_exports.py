@@ -76,6 +76,7 @@ def test_everything_that_is_exported_predicts_without_this_package(
             np.testing.assert_allclose(found[name], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_teacher_is_not_exported(model, samples, tmp_path):
     model.export(tmp_path / "wrapper", verbose=False)
@@ -91,6 +92,7 @@ def test_the_teacher_is_not_exported(model, samples, tmp_path):
     assert 4 * model.teacher.count_params() > others + 8000
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_student_is_exported_to_onnx(model, samples, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -121,6 +123,7 @@ def test_a_loaded_model_is_exported_though_it_was_never_called(tmp_path):
     np.testing.assert_allclose(served(tokens), student(tokens))
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_loaded_source_model_is_exported_though_it_was_never_called(tmp_path):
     inputs = keras.Input((4,))

@@ -6,6 +6,9 @@ import tensorflow as tf
 import keras_otreg as otreg
 from keras_otreg.models.frozen_head import calibrated_head, fitted_temperature
 
+pytestmark = pytest.mark.filterwarnings("ignore:Gradients do not exist")
+
+
 LOSS = "sparse_categorical_crossentropy"
 
 
@@ -63,6 +66,7 @@ def test_the_fitted_temperature_is_the_one_that_logits_were_divided_by(rng):
     assert fitted_temperature(np.zeros((9, 5)), np.arange(9) % 3) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("relation", ["plan", "conditional"])
 def test_the_total_is_that_of_the_target_and_the_weighted_term(data, relation):
     model = joint(data, relation=relation, weight=0.3)
@@ -125,6 +129,7 @@ def test_it_saves_reloads_and_goes_on(data, relation, tmp_path):
         np.testing.assert_allclose(resumed[name], values, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_unlabelled_samples_are_guided_too(data, rng):
     more = rng.normal(size=(40, 8)).astype("float32")
     mixed = otreg.data.with_unlabelled(data, more, batch_size=10)

@@ -157,6 +157,7 @@ def test_evaluating_raises_too(steps, data):
         train(model, fine, validation_data=data, validation_batch_size=BATCH)
 
 
+@pytest.mark.slow
 def test_single_steps_raise_too(data):
     model = make(teacher=np.nan, on_nonfinite="rollback")
     bad = [array[BAD * BATCH :] for array in data]
@@ -168,12 +169,14 @@ def test_single_steps_raise_too(data):
     assert np.isfinite(model.train_on_batch(*(x[:BATCH] for x in data))).all()
 
 
+@pytest.mark.slow
 def test_a_value_that_overflows_is_told_from_activations_that_do(data):
     model = make(teacher=1e30)
     with pytest.raises(FloatingPointError, match="its value alone"):
         train(model, data)
 
 
+@pytest.mark.slow
 def test_inputs_are_named_though_the_network_may_hide_them(data):
     inputs = keras.Input((3,))
     hidden = keras.layers.Dense(4, "relu", name="features")(inputs)
@@ -189,6 +192,7 @@ def test_inputs_are_named_though_the_network_may_hide_them(data):
     assert all(np.isfinite(x).all() for x in state(model))
 
 
+@pytest.mark.slow
 def test_a_name_is_that_of_the_penalty_that_failed(data):
     penalties = [
         otreg.Penalty(otreg.losses.FeatureMap(), at="hidden", name="fine"),
@@ -291,6 +295,7 @@ def test_skipping_leaves_memories_and_adapters_finite(data):
                     assert np.isfinite(value).all(), variable.path
 
 
+@pytest.mark.slow
 def test_skipped_steps_are_counted_in_evaluation_too(data):
     model = make(teacher=np.nan, on_nonfinite="skip")
     logs = model.evaluate(*data, batch_size=BATCH, verbose=0, return_dict=True)
@@ -302,6 +307,7 @@ def test_skipped_steps_are_counted_in_evaluation_too(data):
     np.testing.assert_allclose(logs["maps"], fine["maps"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_propagating_passes_it_on(data):
     history = train(make(teacher=np.nan, on_nonfinite="propagate"), data)
     assert set(history) == {"loss", "maps"}
@@ -322,6 +328,7 @@ def test_the_answer_is_saved(data, tmp_path):
         make(on_nonfinite="ignore")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() == "jax", reason="JAX takes them for no class"
 )
@@ -335,6 +342,7 @@ def test_labels_out_of_range_are_told_of(steps, data):
     assert all(np.isfinite(x).all() for x in state(model))
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.skipif(TORCH, reason="Keras hands the data to PyTorch first")
 def test_data_without_batches_are_told_of(data):
     model = make()

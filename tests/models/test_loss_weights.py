@@ -6,6 +6,9 @@ import pytest
 
 import keras_otreg as otreg
 
+pytestmark = pytest.mark.filterwarnings("ignore:Gradients do not exist")
+
+
 BACKEND = keras.backend.backend()
 STEPS = {"graph": {"run_eagerly": False}, "eager": {"run_eagerly": True}}
 if BACKEND != "torch":
@@ -49,6 +52,7 @@ def set_in(epoch_or_batch, penalty, values):
     return keras.callbacks.LambdaCallback(**{epoch_or_batch: set_weight})
 
 
+@pytest.mark.slow
 @in_every_step
 def test_a_number_set_before_an_epoch_or_a_step_acts_in_it(steps):
     model = make(steps, one=1.0, other=2.0)
@@ -72,6 +76,7 @@ def test_a_number_set_before_an_epoch_or_a_step_acts_in_it(steps):
         assert step(x, return_dict=True)["loss"] == pytest.approx(14.0)
 
 
+@pytest.mark.slow
 @in_every_step
 def test_a_weight_goes_to_zero_and_back(steps):
     model = make(steps, one=0.0, other=2.0)

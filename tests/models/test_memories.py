@@ -65,6 +65,7 @@ def test_training_updates_it_and_nothing_else_does(model, data):
         assert np.abs(new - old).max() > 0
 
 
+@pytest.mark.slow
 def test_it_is_not_trained_and_not_in_the_student(model):
     model = model(momentum=0.9)
     (memory,) = model.memories.values()

@@ -62,6 +62,7 @@ def test_a_file_without_the_teacher_is_small_and_goes_on(
     assert "teacher" in dir(model)
 
 
+@pytest.mark.slow
 def test_a_file_with_the_teacher_needs_none(model, samples, tmp_path):
     model.save(tmp_path / "all.keras")
     loaded = otreg.load_model(tmp_path / "all.keras")
@@ -118,6 +119,8 @@ def test_a_model_without_a_teacher_is_saved_in_either_way(
         model.save(tmp_path / "small.keras", include_teacher="no")
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
 def test_weights_bring_their_teacher_along(
     model, teacher, make_network, compiled, tmp_path
 ):
@@ -158,6 +161,7 @@ def test_what_was_compiled_goes_on_with_the_teacher_of_the_weights(
     assert second.fit(*samples, **options).history == history
 
 
+@pytest.mark.filterwarnings("default")
 def test_an_equal_teacher_stays_where_it_is(model, teacher, tmp_path):
     model.save_weights(tmp_path / "all.weights.h5")
     model.load_weights(tmp_path / "all.weights.h5")
@@ -231,6 +235,8 @@ def test_a_config_alone_has_new_weights_and_a_file_brings_the_old(
         assert other.teacher is not model.teacher
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
 def test_skipping_mismatches_does_not_skip_the_teacher(
     model, teacher, compiled, make_network, tmp_path
 ):

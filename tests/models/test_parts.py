@@ -69,6 +69,7 @@ def logs_of(model, x, *labels, **kwargs):
     return {name: values[0] for name, values in history.history.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_beside_unlabelled_samples_the_task_is_that_of_plain_keras(
     make_model, data, weighted
@@ -80,6 +81,7 @@ def test_beside_unlabelled_samples_the_task_is_that_of_plain_keras(
     assert {name: found[name] for name in plain} == plain
 
 
+@pytest.mark.slow
 def test_beside_unlabelled_samples_classes_are_weighted_as_in_plain_keras(data):
     x, more, y, _ = data
     weights = {0: 1.0, 1: 5.0, 2: 0.0}
@@ -96,6 +98,8 @@ def test_beside_unlabelled_samples_classes_are_weighted_as_in_plain_keras(data):
     assert logs[0] == logs[1]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
 @pytest.mark.parametrize("acts", [False, True])
 def test_beside_source_samples_the_task_is_that_of_plain_keras(
     make_model, data, acts
@@ -116,6 +120,8 @@ def test_beside_source_samples_the_task_is_that_of_plain_keras(
     assert {name: found[name] for name in plain} == plain
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Layer .* mask attached")
 def test_a_source_head_trains_on_the_mask_that_it_predicts_with(
     make_model, data
 ):
@@ -134,6 +140,7 @@ def test_a_source_head_trains_on_the_mask_that_it_predicts_with(
     assert found["source_loss"] == pytest.approx(float(loss), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_nonfinite", ["raise", "skip", "propagate"])
 def test_a_penalty_sees_the_mask_whatever_is_beside_its_samples(
     make_model, data, on_nonfinite
@@ -150,6 +157,7 @@ def test_a_penalty_sees_the_mask_whatever_is_beside_its_samples(
     assert found == pytest.approx(alone, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient_to", ["both", "source", "target"])
 def test_the_transport_term_leaves_masked_steps_out(
     make_model, data, gradient_to

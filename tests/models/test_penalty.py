@@ -63,6 +63,7 @@ def logged_names(penalties):
     return names - {"loss", "incidents"}, model
 
 
+@pytest.mark.slow
 def test_penalties_of_one_loss_are_told_apart_by_their_layers():
     penalties = [
         otreg.Penalty(Coral(), at="stage"),

@@ -35,6 +35,7 @@ def assert_goes_on(model, name, recorded):
     assert int(model.optimizer.iterations) == steps + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_whole_file_goes_on(name, recorded):
     model = keras.saving.load_model(FOLDER / f"{name}.keras")

@@ -150,6 +150,7 @@ def test_evaluate_and_predict_take_plain_target_data(pairs, target):
     assert model.predict(target[0], verbose=0).shape == (20, 3)
 
 
+@pytest.mark.slow
 def test_sample_weights_come_in_pairs(pairs):
     def weighted(x, y):
         ones, zeros = tf.ones(tf.shape(y[0])), tf.zeros(tf.shape(y[1]))
@@ -171,6 +172,7 @@ def test_it_composes_with_penalties(pairs):
     assert np.isfinite(logs["loss"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_one_forward_pass_over_both_batches(pairs):
     calls = []
@@ -313,6 +315,7 @@ def test_metrics_are_checked_where_they_are_given():
             source_task(metrics=wrong)
 
 
+@pytest.mark.slow
 def test_two_values_cannot_be_logged_under_one_name(pairs):
     loss = "sparse_categorical_crossentropy"
     ours, theirs = (

@@ -145,6 +145,7 @@ def test_a_teacher_that_cannot_be_compiled_is_not():
     assert with_itself.supports_jit
 
 
+@pytest.mark.slow
 def test_a_step_that_a_user_has_set_stays_set(fitted):
     model, x, y = fitted
     steps, own = [], model.train_step

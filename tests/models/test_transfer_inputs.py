@@ -256,6 +256,7 @@ def two_headed(wrapped):
     return otreg.TransferModel(student, penalties=[penalty])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [

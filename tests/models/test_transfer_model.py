@@ -50,6 +50,7 @@ def test_total_is_task_plus_weighted_penalties(
     np.testing.assert_allclose(logs["loss"], total, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() == "jax",
     reason="a step on JAX keeps nothing that the teacher writes",
@@ -67,6 +68,7 @@ def test_one_forward_pass_of_each_network_a_step(
     assert [y - x for x, y in zip(before, after, strict=True)] == [6, 6]
 
 
+@pytest.mark.slow
 def test_predict_runs_neither_teacher_nor_solver(
     make_network, samples, compiled, penalty, counter_class
 ):
@@ -89,6 +91,7 @@ def test_predict_returns_the_students_prediction(
     )
 
 
+@pytest.mark.slow
 def test_evaluate_twice_gives_equal_numbers_and_changes_no_variable(
     make_network, samples, compiled, penalty, states
 ):
@@ -137,6 +140,7 @@ def test_weight_zero_equals_plain_fine_tuning_to_the_last_bit(
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_penalty_of_weight_zero_is_still_logged(
     make_network, samples, compiled
 ):
@@ -146,6 +150,7 @@ def test_a_penalty_of_weight_zero_is_still_logged(
     assert logs["representation_transport"][-1] > 0.0
 
 
+@pytest.mark.slow
 def test_without_penalties_it_is_plain_training(
     make_network, samples, compiled
 ):
@@ -215,6 +220,7 @@ def test_the_penalty_keeps_the_student_closer_to_its_teacher(
     assert distances[1] < 0.7 * distances[0]
 
 
+@pytest.mark.slow
 def test_the_students_own_regularisers_count_and_the_teachers_do_not(
     samples, compiled
 ):
@@ -239,6 +245,7 @@ def test_the_students_own_regularisers_count_and_the_teachers_do_not(
     )
 
 
+@pytest.mark.slow
 def test_a_schedule_follows_the_steps_of_the_optimizer(
     make_network, samples, compiled
 ):
@@ -257,6 +264,7 @@ def test_a_schedule_follows_the_steps_of_the_optimizer(
     assert np.all(total[4:] > total[:4].max() + 1.0)
 
 
+@pytest.mark.slow
 def test_penalties_alone_can_be_trained(make_network, samples, penalty):
     teacher = make_network(name="teacher")
     student = make_network()

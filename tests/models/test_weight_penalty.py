@@ -156,6 +156,7 @@ def test_frozen_weights_count_from_when_they_are_unfrozen(x, y):
     assert logged(model, x, y)["l2_sp"] == 0.5 * 6 * 5
 
 
+@pytest.mark.slow
 def test_its_weight_may_change_from_step_to_step(x, y):
     penalty = WeightPenalty(weight=0.0, name="pull")
     model, plain = wrapped(penalty), network()

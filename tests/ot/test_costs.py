@@ -92,6 +92,7 @@ def test_slopes_are_those_of_finite_differences(cost, rng, assert_slope):
     assert_slope(total, [x, y], directions)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_the_gradient_between_coincident_points_is_zero_however_it_is_compiled(
     cost, value_and_gradients, one_graph

@@ -59,6 +59,7 @@ def test_a_large_epsilon_leaves_the_distance_of_the_means(divergence, rng):
     assert_allclose(S, np.sum(shift**2), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "epsilon", [1.0, pytest.param(0.1, marks=pytest.mark.slow)]
 )
@@ -78,6 +79,7 @@ def test_two_points_too_far_apart_have_their_closed_form(divergence, epsilon):
     assert_allclose(S, expected, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_batch_of_divergences_equals_one_by_one(divergence, rng):
     x, y = rng.normal(size=(2, 5, 2)), rng.normal(size=(2, 4, 2))
     epsilon, solver = np.array([0.3, 3.0]), Sinkhorn(6, 0.0)

@@ -99,6 +99,7 @@ def _relative(C):
     return C / np.mean(C)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "compiled", [False, pytest.param(True, marks=pytest.mark.compiled)]
 )
@@ -156,6 +157,7 @@ def test_costs_of_nothing_but_zeros_have_no_part_in_the_mean(points, running):
     assert_allclose(running[0], _relative(costs.euclidean(x, y)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_last_potentials_are_a_start(points):
     solver = Sinkhorn(1, 0.0)
     full = fixed_plan.planner(costs.euclidean, EPSILON, Sinkhorn(900, 1e-9))

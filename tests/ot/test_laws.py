@@ -13,6 +13,7 @@ from keras_otreg.ot import (
 assert_allclose = np.testing.assert_allclose
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [1e-3, 1.0, 1e3])
 def test_one_point_to_one_point_costs_its_cost(solve, solver, epsilon):
     problem = TransportProblem(np.array([[2.5]]), [1.0], [1.0], epsilon)
@@ -82,6 +83,7 @@ def test_permuting_points_permutes_the_plan_and_nothing_else(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.1, 1000.0])
 @pytest.mark.parametrize("relaxed", [False, True])
 def test_scaling_cost_and_strength_scales_the_value(
@@ -110,6 +112,7 @@ def test_a_constant_added_to_the_cost_is_added_to_the_value(
     assert_allclose(transport_plan(shifted, two), P, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_splitting_the_mass_of_a_point_changes_nothing(
     solve, solver, rho, make_problem
 ):
@@ -137,6 +140,7 @@ def test_the_dual_value_is_the_textbook_primal_at_the_optimum(
     assert_allclose(value, primal(problem, P), rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_an_infinite_price_of_violation_restores_the_marginals(
     solve, solver, make_problem
 ):

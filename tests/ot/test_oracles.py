@@ -20,6 +20,7 @@ SHARP = [0.01, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.1, 4e-3))]
 BLURRED = [0.3, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.05, 2.0))]
 
 
+@pytest.mark.slow
 def test_small_epsilon_solves_the_assignment(solve, solver, make_problem):
     problem = make_problem(6, 6, epsilon=5e-3)
     uniform = np.full(6, 1 / 6)
@@ -33,6 +34,7 @@ def test_small_epsilon_solves_the_assignment(solve, solver, make_problem):
     assert_allclose(transport_cost(problem, solution), cost, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", SHARP)
 @pytest.mark.parametrize("zeros", [0, 2])
 def test_the_cost_exceeds_linear_programming_by_at_most_the_entropy(
@@ -48,6 +50,7 @@ def test_the_cost_exceeds_linear_programming_by_at_most_the_entropy(
     assert excess <= slack - epsilon * np.sum(mass * np.log(mass))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [0.3, 1.0, 5.0])
 def test_gaussians_on_the_line_have_their_closed_form(solve, solver, epsilon):
     (s1, s2), shift, s = (1.0, 0.5), 1.5, epsilon / 2
@@ -83,6 +86,7 @@ def test_balanced_plans_and_values_are_those_of_pot(
     assert_allclose(value, primal(problem, expected), rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", BLURRED[:2])
 @pytest.mark.parametrize(
     "rho", [0.2, 5.0, (0.2, 5.0), (None, 0.5), (0.5, None)]
@@ -108,6 +112,7 @@ def test_relaxed_plans_and_values_are_those_of_pot(
     assert_allclose(value, primal(problem, expected), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_relaxed_transport_between_unequal_masses_is_that_of_pot(
     solve, solver, make_problem, primal
 ):

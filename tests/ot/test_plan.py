@@ -82,6 +82,7 @@ def test_entropy_grows_with_epsilon_from_zero_to_one(make_problem, solve):
     assert entropies[-1] > 0.99
 
 
+@pytest.mark.slow
 def test_entropy_does_not_depend_on_the_total_mass(make_problem, solve):
     problem = make_problem()
     solution = solve(Sinkhorn(), problem)
@@ -126,6 +127,7 @@ def test_images_are_weighted_means_in_the_precision_of_the_cost(
     assert_allclose(images, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_point_of_no_mass_maps_where_a_little_mass_would(
     make_problem, solve, tight_sinkhorn, rng
 ):

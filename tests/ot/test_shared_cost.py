@@ -47,6 +47,7 @@ def _relaxed_primal(problem, k, P):
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("safe", "zeros"), [(True, 0), (False, 2)])
 def test_balanced_values_are_those_of_sinkhorn(
     shared, values_of, with_gradients, solve, tight_sinkhorn, safe, zeros

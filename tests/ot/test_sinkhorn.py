@@ -37,6 +37,7 @@ def textbook():
     return iterate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epsilon", "rho"),
     [(0.1, None), (2e-3, None), (0.1, (None, 0.5)), (0.1, (0.5, None))],
@@ -53,6 +54,7 @@ def test_its_iterations_are_those_of_the_textbook(
     assert_allclose(solution.g, g, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_start_sets_the_first_iteration(solve, make_problem, textbook):
     problem = make_problem()
     once = Sinkhorn(1, tolerance=0.0)
@@ -64,6 +66,7 @@ def test_a_start_sets_the_first_iteration(solve, make_problem, textbook):
     assert_allclose(thrice.g - constant, g, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_it_stops_as_soon_as_the_tolerance_is_met(solve, make_problem):
     problem, tolerance = make_problem(), 1e-6
     solution = solve(Sinkhorn(500, tolerance), problem)
@@ -73,6 +76,7 @@ def test_it_stops_as_soon_as_the_tolerance_is_met(solve, make_problem):
     assert before.marginal_error > tolerance
 
 
+@pytest.mark.slow
 def test_the_columns_are_exact_when_it_gives_up(solve, make_problem):
     problem = make_problem(epsilon=0.01)
     rows, columns = marginals(problem, solve(Sinkhorn(3, 0.0), problem))
@@ -80,6 +84,7 @@ def test_the_columns_are_exact_when_it_gives_up(solve, make_problem):
     assert np.max(np.abs(rows - problem.a)) > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epsilon", "rho"),
     [(1e-4, None), (1e-3, 300.0)],
@@ -100,6 +105,7 @@ def test_points_of_no_mass_upset_nothing_in_float32(
     )
 
 
+@pytest.mark.slow
 def test_a_far_point_of_no_mass_has_finite_potentials(solve):
     # In the kernel of the other points its row overflows.
     C = np.array(
@@ -113,6 +119,7 @@ def test_a_far_point_of_no_mass_has_finite_potentials(solve):
     assert np.isfinite(regularized_cost(problem, solution))
 
 
+@pytest.mark.slow
 def test_stopping_early_means_converged_for_tiny_weights(solve):
     C = np.array([[47.0, 138.0, 5.0, 221.0], [38.0, 187.0, 191.0, 13.0]])
     a, b = np.array([1.0, 1e-20]), np.full(4, 0.25)
@@ -122,6 +129,7 @@ def test_stopping_early_means_converged_for_tiny_weights(solve):
     assert solution.marginal_error < 2e-3
 
 
+@pytest.mark.slow
 def test_small_epsilon_in_float32_gives_the_plan_of_float64(
     solve, make_problem
 ):

@@ -32,6 +32,7 @@ def test_the_marginal_error_is_that_of_the_marginals(
     assert_allclose(solution.marginal_error, expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_giving_up_early_is_visible(solve, solver, make_problem):
     problem = make_problem(epsilon=0.01)
     solution = solve(dataclasses.replace(solver, max_iterations=1), problem)
@@ -47,6 +48,7 @@ def test_stopping_early_means_converged(solve, solver, rho, make_problem):
     assert solution.marginal_error <= 2.0 * solver.tolerance
 
 
+@pytest.mark.slow
 def test_a_high_price_of_violation_costs_no_iterations(
     solve, solver, make_problem
 ):
@@ -127,6 +129,7 @@ def test_a_warm_start_may_be_numpy_arrays_of_any_precision(
     assert keras.backend.standardize_dtype(solution.f.dtype) == "float32"
 
 
+@pytest.mark.slow
 def test_a_nan_cost_ends_the_solver_and_shows(solve, solver, make_problem):
     problem = make_problem(batch=(2,))
     alone = TransportProblem(problem.C[1], problem.a[1], problem.b[1], 0.1)
@@ -155,6 +158,7 @@ def test_eager_graph_and_xla_agree(
             assert_allclose(one, two, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_no_gradient_passes_through_a_solver(
     solver, make_problem, with_gradients
 ):

@@ -19,6 +19,7 @@ def test_rows_are_target_classes_whose_shares_sum_to_one(rng):
     assert colorbar.get_ylabel() == "share of the target class"
 
 
+@pytest.mark.slow
 def test_source_classes_stand_with_the_target_class_they_go_to():
     plan = np.eye(3)[[2, 0, 1]]
     axes = class_plan(plan, list("ABC"), list("012")).axes[0]

@@ -58,6 +58,7 @@ def test_a_model_that_makes_its_own_layers_warns_that_it_will_not_save(make):
         add_starting_point(make("subclassed"), 0.3)
 
 
+@pytest.mark.slow
 def test_the_gradient_pulls_back_to_the_start(make, shift):
     model = make("nested")
     add_starting_point(model, 0.5)

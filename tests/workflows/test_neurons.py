@@ -62,6 +62,7 @@ def test_silent_neurons_are_neither_kept_nor_moved(pictures):
     assert not found.moved.any()
 
 
+@pytest.mark.slow
 def test_in_another_network_no_neuron_is_its_own(pictures):
     found = seen(np.ones((4, 2)), pictures, CenteredKernelAlignment(), False)
     assert found.plan.shape == (4, 2)
@@ -89,6 +90,7 @@ def test_an_unchanged_network_has_re_assigned_nothing(pictures, epsilon):
     np.testing.assert_array_equal(found.partners, range(4))
 
 
+@pytest.mark.slow
 def test_training_that_changes_little_re_assigns_nothing(pictures):
     kernel = np.eye(4) + 0.05 * np.roll(np.eye(4), 1, axis=0)
     assert seen(kernel, pictures).kept.all()

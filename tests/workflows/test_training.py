@@ -76,6 +76,7 @@ def test_what_is_returned_is_the_best_epoch_and_not_the_start(
     assert found.predictions["test"].shape == (3, 2)
 
 
+@pytest.mark.slow
 def test_the_head_is_solved_and_the_rest_stays(picture_files, start):
     parts = dict.fromkeys(("train", "validation", "test"), picture_files)
     trainer = Trainer(parts, (4, 4, 3), SETTINGS, Bar())
