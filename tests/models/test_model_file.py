@@ -107,6 +107,7 @@ def test_a_copy_of_the_start_can_be_given_again(
         otreg.load_model(tmp_path / "small.keras", model.student)
 
 
+@pytest.mark.filterwarnings("default")
 def test_a_model_without_a_teacher_is_saved_in_either_way(
     make_network, compiled, samples, tmp_path
 ):

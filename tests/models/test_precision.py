@@ -58,6 +58,9 @@ def all_losses():
         *(otreg.Penalty(loss, at="maps") for loss in maps),
         otreg.Penalty(losses.LogitsDistillation(), at="head"),
         otreg.Penalty(classes, at="head"),
+        otreg.Penalty(
+            losses.ClassConditional(np.eye(3), from_logits=True), at="head"
+        ),
     ]
 
 
