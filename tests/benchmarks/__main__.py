@@ -126,8 +126,8 @@ def write_page(kind, results, options):
         version = torch_pruning.__version__
         about = [
             "## Narrow networks, measured",
-            narrowing.ABOUT.format(version=version, seeds=5),
-            narrowing.PHOTOGRAPHS.format(seeds=3),
+            narrowing.ABOUT.format(version=version, seeds=narrowing.SEEDS),
+            narrowing.PHOTOGRAPHS.format(seeds=narrowing.DRAWS),
         ]
     elif kind == "labelling":
         import labelling
