@@ -105,8 +105,13 @@ def solve(
     l2: float | str,
     held: "Samples | None",
     tolerance: float = TOLERANCE,
+    by_loss: bool = False,
 ) -> SolvedHead:
-    """Solve a head on features, as `solve_head` does; `held` choose `l2`."""
+    """Solve a head on features, as `solve_head` does; `held` choose `l2`.
+
+    With `by_loss` they choose it by cross-entropy, not by accuracy: the
+    probabilities are then calibrated.
+    """
     if l2 != VALIDATION:
         return _set(head, data, float(l2) / data.scale**2, None, tolerance)
     rest, held = data.divided() if held is None else (data, held)
@@ -115,7 +120,8 @@ def solve(
         (held.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)
         for s in reversed(STRENGTHS)
     ]
-    (accuracy, _), strength = max(found, key=lambda one: one[0])
+    first = 1 if by_loss else 0
+    (accuracy, _), strength = max(found, key=lambda x: (x[0][first], x[0]))
     return _set(head, data, strength, accuracy, tolerance)
 
 

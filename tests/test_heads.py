@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg import solve_head
+from keras_otreg import heads, solve_head
 
 layers = keras.layers
 
@@ -32,6 +32,23 @@ def test_it_is_the_solution_of_scikit_learn(samples, count):
     # That of scikit-learn is known up to a constant.
     gap = bias - expected.intercept_
     np.testing.assert_allclose(gap, gap.mean(), atol=1e-3)
+
+
+def test_a_strength_may_be_chosen_by_the_cross_entropy(samples):
+    x, y = samples
+    model = classifier(3, "softmax")
+    head, body, several = heads.parts_of(model)
+    data, held = (
+        heads.read(body, part, 3, several)
+        for part in ((x[:20], y[:20]), (x[20:], y[20:]))
+    )
+    chosen = heads.solve(head, data, "validation", held, by_loss=True)
+    losses = {
+        strength: -held.score(data.solved(strength)[0])[1]
+        for strength in heads.STRENGTHS
+    }
+    least = min(losses, key=losses.get)
+    assert chosen.l2 == pytest.approx(least * data.scale**2)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def solve_head_in_rounds(
         shares: As for `transported_labels`.
         sure: Share of the samples with the surest labels that count, in the
             first and in the last round; or one number for all.
-        l2: As for `solve_head`; the same in all rounds.
+        l2: As for `solve_head`, the same in all rounds; `"validation"` chooses
+            by cross-entropy, as the labels need calibrated probabilities.
         validation: As for `solve_head`. The head ends as in the round that is
             best on it by accuracy, the last one of equals, or as it was before
             the rounds.
@@ -95,7 +96,7 @@ def solve_head_in_rounds(
     if validation is not None:
         held = heads.read(body, validation, head.units, several)
     features, checksums = predicted(body, x_unlabelled)
-    solved = heads.solve(head, data, l2, held)
+    solved = heads.solve(head, data, l2, held, by_loss=True)
     best = _Best(head, held)
     for share in sure_shares(sure, rounds):
         found = np.concatenate([features, np.ones((len(features), 1))], axis=1)

@@ -30,7 +30,9 @@ in "target only" and "joint".
 the frozen head and shares start from ImageNet's weights on photographs, and \
 from the network trained on letters on digits. All heads, of the target and \
 of the source, start as solved by `solve_head`, all methods have the same \
-steps, rate and draws, and nothing was chosen by a reported result. Costs are \
+steps, rate and draws. The numbers of steps and the strength and direction of \
+the frozen head were settled in trial runs, some of them on draws that are \
+reported here. Costs are \
 scaled to a largest value of 1; "words" compares the words and groups of \
 three letters of the names, "last words" whether the last words are the same, \
 "glyphs" printed digits and letters. The frozen head is ImageNet's, or that \
