@@ -121,14 +121,12 @@ def write_page(kind, results, options):
         about = ["## Measured", joint.about()]
     elif kind == "narrowing":
         import narrowing
-        import torch_pruning
 
-        version = torch_pruning.__version__
-        about = [
-            "## Narrow networks, measured",
-            narrowing.ABOUT.format(version=version, seeds=narrowing.SEEDS),
-            narrowing.PHOTOGRAPHS.format(seeds=narrowing.DRAWS),
-        ]
+        about = ["## Measured"]
+        if "torch-pruning" in results.parts:
+            about.append(narrowing.ABOUT.format(seeds=narrowing.SEEDS))
+        if "photographs" in results.parts:
+            about.append(narrowing.PHOTOGRAPHS.format(seeds=narrowing.DRAWS))
     elif kind == "labelling":
         import labelling
 

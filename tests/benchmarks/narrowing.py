@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 import torch
-import torch_pruning
 from results import row
 from torch import nn
 
@@ -20,7 +19,7 @@ from keras_otreg.workflows.narrowing import milliseconds
 ABOUT = """\
 A network with a residual stream and depthwise convolutions, trained on 4,000 \
 digits (mnist5k), is narrowed to a share of all its widths: by `otreg.narrow` \
-with 500 unlabelled digits, and by Torch-Pruning {version} (DepGraph, \
+with 500 unlabelled digits, and by Torch-Pruning 1.6.0 (DepGraph, \
 `GroupMagnitudeImportance`, its default). Both results have the same widths, \
 and so the same operations. Then both are trained alike on 10 labels per \
 class; of the learning rates 1e-4 and 1e-3, each takes the one that is better \
@@ -147,6 +146,8 @@ def to_keras(module, model):
 
 def pruned(teacher, share):
     """The teacher as Torch-Pruning narrows it."""
+    import torch_pruning
+
     module = to_torch(teacher)
     example = torch.zeros(1, 1, 28, 28)
     torch_pruning.pruner.MetaPruner(
