@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.features.batches import predictions
@@ -14,7 +13,7 @@ from keras_otreg.labelling.labels import (
     check_some_weight,
     transported_labels,
 )
-from keras_otreg.labelling.rounds import sure_shares
+from keras_otreg.labelling.rounds import BestWeights, sure_shares
 
 
 class SelfTraining(keras.callbacks.Callback, Labelling):
@@ -80,9 +79,8 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
             "validation": validation,
             "class_names": class_names,
         }
-        self.scores: list[float] = []
+        self._best = BestWeights(None)
         self._temperature: float | str = temperature
-        self._best: list[np.ndarray] = []
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Divide the epochs into rounds."""
@@ -92,7 +90,7 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
         self._sure_at = {
             -(-k * epochs // rounds): share for k, share in enumerate(shares)
         }
-        self.scores, self.labels = [], None
+        self._best, self.labels = BestWeights(self.model), None
 
     def on_epoch_begin(
         self, epoch: int, logs: Mapping[str, float] | None = None
@@ -115,14 +113,16 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Restore the weights that are best in validation."""
         self._keep_best()
-        if self._best:
-            self.model.set_weights(self._best)
+        self._best.restore()
+
+    @property
+    def scores(self) -> list[float]:
+        """Accuracy on the validation data, before each round and at the end."""
+        return self._best.scores
 
     def _keep_best(self):
         if self._validation is None:
             return
         p, y = predictions(self.model, self._validation)
         right = p.argmax(axis=1) == targets_of(y, p.shape[1]).argmax(axis=1)
-        if right.mean() >= max(self.scores, default=0.0):
-            self._best = self.model.get_weights()
-        self.scores.append(float(right.mean()))
+        self._best.look(right.mean())

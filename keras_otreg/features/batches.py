@@ -27,3 +27,9 @@ def predictions(model: Any, data: Any) -> tuple[np.ndarray, np.ndarray]:
         found.append(np.asarray(model.predict(x, verbose=0), np.float64))
         labels.append(np.asarray(keras.ops.convert_to_numpy(y)))
     return np.concatenate(found), np.concatenate(labels)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities of logits of shape `(n, classes)`."""
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)

@@ -4,18 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_otreg.features.batches import softmax
 from keras_otreg.heads import targets_of
 
 # Probabilities below it are taken for it.
 TINY = 1e-30
 # The largest temperature; the smallest is its inverse.
 HOTTEST = 20.0
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities of logits of shape `(n, classes)`."""
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
 
 
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:

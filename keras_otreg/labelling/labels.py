@@ -10,13 +10,12 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.features.batches import batches, predictions
+from keras_otreg.features.batches import batches, predictions, softmax
 from keras_otreg.heads import VALIDATION, held_out_logits, targets_of
 from keras_otreg.labelling.calibration import (
     TINY,
     at_temperature,
     best_temperature,
-    softmax,
 )
 from keras_otreg.models import TransferModel
 from keras_otreg.ot import Sinkhorn, TransportProblem

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_otreg import checks, heads
-from keras_otreg.labelling.calibration import softmax
+from keras_otreg.features.batches import softmax
 from keras_otreg.labelling.labels import (
     UNIFORM,
     TransportedLabels,
@@ -97,7 +97,8 @@ def solve_head_in_rounds(
         held = heads.read(body, validation, head.units, several)
     features, checksums = predicted(body, x_unlabelled)
     solved = heads.solve(head, data, l2, held, by_loss=True)
-    best = _Best(head, held)
+    best = BestWeights(head)
+    best.look(_accuracy(head, held))
     for share in sure_shares(sure, rounds):
         found = np.concatenate([features, np.ones((len(features), 1))], axis=1)
         p = softmax(found @ heads.weights_of(head))
@@ -111,7 +112,7 @@ def solve_head_in_rounds(
         both = _both(data, features, labels)
         # Labels are not more exact than that.
         heads.solve(head, both, solved.l2, None, heads.ENOUGH_TO_CHOOSE)
-        best.look()
+        best.look(_accuracy(head, held))
     best.restore()
     labels = dataclasses.replace(labels, checksums=checksums)
     return SolvedRounds(labels, best.scores)
@@ -134,22 +135,36 @@ def _both(data, features, labels):
     )
 
 
-class _Best:
-    """The weights of a head that are best on samples held out, if there are."""
+def _accuracy(head, held):
+    """Accuracy of a head on samples held out; `None` if there are none."""
+    if held is None:
+        return None
+    return held.score(heads.weights_of(head))[0]
 
-    def __init__(self, head, held):
-        self.scores = []
-        self._head, self._held = head, held
-        self.look()
 
-    def look(self):
-        if self._held is None:
+class BestWeights:
+    """The weights of a layer or network that were best in validation.
+
+    Args:
+        network: What has `get_weights` and `set_weights`.
+
+    Attributes:
+        scores: Accuracy at each look; empty without validation data.
+    """
+
+    def __init__(self, network: Any):
+        self.scores: list[float] = []
+        self._network = network
+
+    def look(self, reached: float | None) -> None:
+        """Keep the weights if no score was higher; `None` is no score."""
+        if reached is None:
             return
-        reached = self._held.score(heads.weights_of(self._head))[0]
         if reached >= max(self.scores, default=0.0):
-            self._weights = self._head.get_weights()
-        self.scores.append(reached)
+            self._weights = self._network.get_weights()
+        self.scores.append(float(reached))
 
-    def restore(self):
-        if self._held is not None:
-            self._head.set_weights(self._weights)
+    def restore(self) -> None:
+        """Set the weights that were best, if there are scores."""
+        if self.scores:
+            self._network.set_weights(self._weights)

@@ -100,7 +100,7 @@ class ClassTransport(ClassLoss):
         """The problem in units of the mean cost, and what it was scaled by."""
         source, target = map(ops.convert_to_tensor, (source, target))
         shapes = [tuple(y.shape) for y in (source, target)]
-        checks.class_counts(self.cost_matrix.shape, *shapes)
+        checks.class_counts(self.classes, *shapes)
         both = zip((source, target), self.from_logits, strict=True)
         a, b = (self._distribution(y, is_logits) for y, is_logits in both)
         # Costs that are all zero have no scale, and need none.

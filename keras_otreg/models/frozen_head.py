@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.class_costs.extract import extract
+from keras_otreg.features.batches import softmax
 from keras_otreg.features.walk import find_layer
 
 # Temperatures to choose from; the first of equally good ones, so 1 is first.
@@ -52,7 +53,7 @@ def calibrated_head(
         temperature = fitted_temperature(found, labels)
     checks.positive(temperature, "temperature")
     last.set_weights([w / temperature for w in last.get_weights()])
-    probabilities = softmax(found / temperature)
+    probabilities = softmax((found / temperature).astype(np.float64))
     return CalibratedHead(head, is_logits, temperature, probabilities, labels)
 
 
@@ -63,16 +64,10 @@ def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     predictions of all other samples of each class.
     """
     scores = [
-        round(_likelihood(softmax(logits / t), labels), 9) for t in TEMPERATURES
+        round(_likelihood(softmax((logits / t).astype(np.float64)), labels), 9)
+        for t in TEMPERATURES
     ]
     return TEMPERATURES[int(np.argmax(scores))]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of shape `(samples, classes)`."""
-    logits = logits.astype(np.float64)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _likelihood(probabilities, labels):

@@ -11,13 +11,13 @@ from results import row
 from keras_otreg.data import efficientnet_lite0, picture_parts, read_pictures
 from keras_otreg.data.few_shot import few_shot
 from keras_otreg.experiments.statistics import interval
+from keras_otreg.features.batches import softmax
 from keras_otreg.files import whole
 from keras_otreg.heads import Samples, targets_of
 from keras_otreg.labelling import from_probabilities
 from keras_otreg.labelling.calibration import (
     at_temperature,
     best_temperature,
-    softmax,
 )
 
 ABOUT = """\
