@@ -21,25 +21,19 @@ L = keras.layers
 class Mixes(Rule):
     """Rule for layers whose neurons are weighted sums of all channels.
 
-    This one is for kernels of shape `(inputs, units)`.
-
-    Attributes:
-        size: Name of the constructor's argument that is the number of
-            neurons.
+    This one is for kernels of shape `(inputs, units)`; `size` is the name of
+    the constructor's argument that is the number of neurons.
     """
 
     size: str = "units"
-
-    mixes = True
 
     def trace(self, call, layouts, shapes, groups):
         """A group of its own."""
         if reason := self.obstacle(call.layer, shapes[call.inputs[0]]):
             return Rule(reason).trace(call, layouts, shapes, groups)
+        joint = activation_of(call.layer) in NORMALISING
+        why = f"'{call.path}' normalises over its neurons" if joint else ""
         width = shapes[call.outputs[0]][-1]
-        why = ""
-        if activation_of(call.layer) in NORMALISING:
-            why = f"'{call.path}' normalises over its neurons"
         return [(groups.add(width, [call.path], why),)]
 
     def obstacle(self, layer: Any, shape: Any) -> str:
@@ -61,13 +55,9 @@ class Mixes(Rule):
         kernel = keras.ops.convert_to_numpy(layer.kernel)
         return kernel.reshape(-1, *kernel.shape[-2:])
 
-    def kernel_positions(self, layer: Any) -> int:
-        """Number of positions of the kernel."""
-        return int(np.prod(getattr(layer, "kernel_size", ())))
-
-    def first_half(self, layer: Any) -> int:
-        """Weights of the depthwise half for each input."""
-        return 0
+    def weights_each(self, layer: Any) -> tuple[int, int]:
+        """Number of weights of each pair of neurons, and of each input."""
+        return int(np.prod(getattr(layer, "kernel_size", ()))), 0
 
     def assign(self, layer: Any, kernel: np.ndarray) -> None:
         """Set the kernel, given as `kernel` returns it."""
@@ -87,7 +77,6 @@ class Mixes(Rule):
         return chosen(numpy(x), where)
 
 
-@dataclasses.dataclass(frozen=True)
 class MixesByEquation(Mixes):
     """Rule for `EinsumDense`, where it equals a `Dense`."""
 
@@ -120,7 +109,7 @@ class Convolves(Mixes):
 
     def obstacle(self, layer, shape):
         """Reason if channels are in groups."""
-        if layer.groups > 1:
+        if getattr(layer, "groups", 1) > 1:
             return "it convolves its channels in groups"
         return super().obstacle(layer, shape)
 
@@ -130,15 +119,8 @@ class Convolves(Mixes):
         return np.concatenate(found, axis=-1)
 
 
-@dataclasses.dataclass(frozen=True)
 class ConvolvesTransposed(Convolves):
     """Rule for transposed convolutions: kernels `(..., neurons, inputs)`."""
-
-    def obstacle(self, layer, shape):
-        """Reason if channels are in groups."""
-        if getattr(layer, "groups", 1) > 1:
-            return "it convolves its channels in groups"
-        return Mixes.obstacle(self, layer, shape)
 
     def kernel(self, layer):
         """The kernel with its last two axes in the usual order."""
@@ -154,7 +136,6 @@ class ConvolvesTransposed(Convolves):
         return chosen(numpy(spread(x)), where)
 
 
-@dataclasses.dataclass(frozen=True)
 class ConvolvesSeparately(Convolves):
     """Rule for separable convolutions: depthwise, then pointwise."""
 
@@ -162,7 +143,7 @@ class ConvolvesSeparately(Convolves):
         """Reason if each channel becomes several."""
         if layer.depth_multiplier != 1:
             return "it makes several channels of each"
-        return Mixes.obstacle(self, layer, shape)
+        return super().obstacle(layer, shape)
 
     def kernel(self, layer):
         """The pointwise kernel."""
@@ -174,13 +155,9 @@ class ConvolvesSeparately(Convolves):
         shape = layer.pointwise_kernel.shape
         layer.pointwise_kernel.assign(kernel.reshape(shape))
 
-    def kernel_positions(self, layer):
-        """Number of positions of the pointwise kernel."""
-        return 1
-
-    def first_half(self, layer):
-        """A kernel for each channel."""
-        return int(np.prod(layer.kernel_size))
+    def weights_each(self, layer):
+        """One of the pointwise kernel, and those of the depthwise one."""
+        return 1, int(np.prod(layer.kernel_size))
 
     def take_first_half(self, layer: Any, teacher: Any, kept: Any) -> None:
         """Give a layer the teacher's kernels of the channels that stay."""
@@ -195,7 +172,6 @@ class ConvolvesSeparately(Convolves):
         return sum(x * w for x, w in zip(found, weights, strict=True))
 
 
-@dataclasses.dataclass(frozen=True)
 class ConvolvesEach(Passes):
     """Rule for depthwise convolutions."""
 
@@ -220,18 +196,13 @@ class ConvolvesEach(Passes):
         layer.kernel.assign(kernel.reshape(layer.kernel.shape))
 
     def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
-        """Inputs that the kernel is multiplied with.
-
-        Returns:
-            Shape `(batch, positions in `where`, channels, kernel positions)`.
-        """
+        """Inputs, of shape `(batch, positions, channels, kernel positions)`."""
         return np.stack(list(patches(layer, numpy(x), where)), axis=-1)
 
 
 def numpy(x: Any) -> np.ndarray:
-    """A tensor as an array of at least float32."""
-    x = keras.ops.convert_to_numpy(keras.ops.cast(x, "float32"))
-    return np.asarray(x)
+    """A tensor as a float32 array."""
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")))
 
 
 def chosen(x: np.ndarray, where: Any) -> np.ndarray:
@@ -240,16 +211,9 @@ def chosen(x: np.ndarray, where: Any) -> np.ndarray:
 
 
 def patches(layer: Any, x: np.ndarray, where: Any):
-    """Inputs that each position of a convolution's kernel is multiplied with.
+    """Yield the inputs that each position of a kernel is multiplied with.
 
-    Args:
-        layer: A convolution of any rank, channels last.
-        x: Its input, of shape `(batch, ..., channels)`.
-        where: Indices of positions of the output.
-
-    Yields:
-        For each position of the kernel, an array of shape
-        `(batch, positions in `where`, channels)`.
+    They are of shape `(batch, positions in `where`, channels)`.
     """
     pads, sizes = [], []
     axes = zip(
@@ -261,17 +225,13 @@ def patches(layer: Any, x: np.ndarray, where: Any):
     )
     for size, kernel, stride, dilation in axes:
         reach = (kernel - 1) * dilation + 1
-        if layer.padding == "valid":
-            sizes.append((size - reach) // stride + 1)
-            pads.append((0, 0))
-            continue
-        sizes.append(-(-size // stride))
-        total = max((sizes[-1] - 1) * stride + reach - size, 0)
-        before = total if layer.padding == "causal" else total // 2
-        if layer.padding == "causal":
-            sizes[-1] = (size + reach - 1 - reach) // stride + 1
-            before = total = reach - 1
-        pads.append((before, total - before))
+        padding = {"valid": 0, "causal": reach - 1}.get(layer.padding)
+        if padding is None:
+            steps = -(-size // stride) - 1
+            padding = max(steps * stride + reach - size, 0)
+        before = padding if layer.padding == "causal" else padding // 2
+        pads.append((before, padding - before))
+        sizes.append((size + padding - reach) // stride + 1)
     x = np.pad(x, [(0, 0), *pads, (0, 0)])
     for offset in np.ndindex(*layer.kernel_size):
         window = tuple(

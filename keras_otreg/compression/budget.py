@@ -1,11 +1,10 @@
 """Widths that fit a budget and cost the least accuracy."""
 
 import dataclasses
-import numbers
-from typing import Any
 
 import numpy as np
 
+from keras_otreg import checks
 from keras_otreg.compression.channels import Traced
 from keras_otreg.compression.choose import pivoted
 from keras_otreg.compression.resources import ResourceModel
@@ -40,23 +39,19 @@ class Budget:
     share: float | None = None
 
     def __post_init__(self):
-        given = [
-            (name, value)
-            for name, value in dataclasses.asdict(self).items()
-            if value is not None
-        ]
-        for name, value in given:
-            is_number = isinstance(value, numbers.Real)
-            if not is_number or isinstance(value, bool) or not value > 0:
-                raise ValueError(
-                    f"Invalid value for argument `{name}`. Expected a share "
-                    "above 0, of at most 1, or a number above 1. Received: "
-                    f"{value!r}"
-                )
+        fields = dataclasses.asdict(self).items()
+        given = {name: value for name, value in fields if value is not None}
+        for name, value in given.items():
+            checks.number(
+                value,
+                name,
+                expected="a share above 0, of at most 1, or a number above 1",
+                valid=lambda x: x > 0.0,
+            )
         if len(given) != 1 or (self.share or 0.0) > 1.0:
             raise ValueError(
                 "Expected one of `parameters`, `flops` and `share`, the last "
-                f"of at most 1. Received: {dict(given)}"
+                f"of at most 1. Received: {given}"
             )
 
     def widths(
@@ -70,7 +65,7 @@ class Budget:
 
         Args:
             traced: The network.
-            widths: Numbers of neurons to begin with.
+            widths: Numbers of neurons of each group to begin with.
             free: The groups that may be narrowed.
             grams: Covariances between their neurons; `None` to narrow all
                 alike.
@@ -97,46 +92,37 @@ class Budget:
             k: pivoted(grams[k], len(grams[k]))[1] for k in free if k in grams
         }
         while not _fits(resources(widths), limits):
-            widths = self._narrower(resources, widths, lost, limits)
+            widths = _narrower(resources, widths, lost, limits)
         return widths
 
     def _limits(self, full):
-        parameters = self.share if self.parameters is None else self.parameters
-        flops = self.share if self.flops is None else self.flops
-        asked = (parameters, flops)
-        return [
-            None
-            if value is None
-            else value * whole
-            if value <= 1
-            else float(value)
-            for value, whole in zip(asked, full, strict=True)
-        ]
-
-    @staticmethod
-    def _narrower(resources, widths, lost, limits):
-        """The widths after the cheapest step."""
-        now, best, found = resources(widths), np.inf, None
-        for group, curve in lost.items():
-            size = widths[group]
-            step = min(max(1, round(STEP * (len(curve) - 1))), size - 1)
-            if not step:
-                continue
-            new = {**widths, group: size - step}
-            saved = sum(
-                (a - b) / limit
-                for a, b, limit in zip(now, resources(new), limits, strict=True)
-                if limit is not None
-            )
-            rate = (curve[size - step] - curve[size]) / max(saved, 1e-12)
-            if rate < best:
-                best, found = rate, new
-        return found
+        """Most parameters and operations; endless where nothing is asked."""
+        limits = []
+        for own, whole in zip((self.parameters, self.flops), full, strict=True):
+            value = own or self.share or np.inf
+            limits.append(value * whole if value <= 1 else float(value))
+        return limits
 
 
-def _fits(resources: Any, limits: Any) -> bool:
-    pairs = zip(resources, limits, strict=True)
-    return all(limit is None or value <= limit for value, limit in pairs)
+def _narrower(resources, widths, lost, limits):
+    """The widths after the cheapest step."""
+    now, best, found = resources(widths), np.inf, None
+    for group, curve in lost.items():
+        size = widths[group]
+        step = min(max(1, round(STEP * (len(curve) - 1))), size - 1)
+        if not step:
+            continue
+        new = {**widths, group: size - step}
+        pairs = zip(now, resources(new), limits, strict=True)
+        saved = sum((a - b) / limit for a, b, limit in pairs)
+        rate = (curve[size - step] - curve[size]) / max(saved, 1e-12)
+        if rate < best:
+            best, found = rate, new
+    return found
+
+
+def _fits(resources, limits):
+    return all(a <= limit for a, limit in zip(resources, limits, strict=True))
 
 
 def _alike(resources, widths, free, limits):

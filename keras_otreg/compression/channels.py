@@ -13,11 +13,88 @@ import keras
 import numpy as np
 
 from keras_otreg.compression.graph import Call, Graph
-from keras_otreg.compression.groups import Groups, Layout
 from keras_otreg.saving import copy_own_variables
 
+L = keras.layers
 # Activations that see all channels at once.
 NORMALISING = ("softmax", "log_softmax", "sparsemax", "glu")
+Layout = tuple[int, ...]
+
+
+@dataclasses.dataclass
+class Group:
+    """Neurons that are kept or removed together.
+
+    `owners` are the paths of the layers that compute them; `why` is the reason
+    why they all have to stay, empty if they need not.
+    """
+
+    size: int
+    owners: list[str]
+    why: str = ""
+
+
+class Groups:
+    """The groups of a network, merged as layers are found to tie them."""
+
+    def __init__(self):
+        self._groups: list[Group] = []
+        self._parents: list[int] = []
+
+    def add(self, size: int, owners: list[str], why: str = "") -> int:
+        """Add a group and return its number."""
+        self._groups.append(Group(size, owners, why))
+        self._parents.append(len(self._parents))
+        return len(self._parents) - 1
+
+    def root(self, number: int) -> int:
+        """The number of the group that a group was merged into."""
+        while self._parents[number] != number:
+            number = self._parents[number]
+        return number
+
+    def __getitem__(self, number: int) -> Group:
+        return self._groups[self.root(number)]
+
+    def roots(self) -> list[int]:
+        """The numbers of all groups that are left."""
+        return [k for k, parent in enumerate(self._parents) if k == parent]
+
+    def merge(self, first: int, second: int) -> None:
+        """Merge two groups of one size."""
+        first, second = self.root(first), self.root(second)
+        if first == second:
+            return
+        kept, other = self._groups[first], self._groups[second]
+        kept.owners = list(dict.fromkeys(kept.owners + other.owners))
+        kept.why = kept.why or other.why
+        self._parents[second] = first
+
+    def keep(self, layout: Layout, why: str) -> None:
+        """Keep the width of all groups of a layout."""
+        for number in layout:
+            self[number].why = self[number].why or why
+
+    def width(self, layout: Layout) -> int:
+        """Length of the axis that a layout describes."""
+        return sum(self[number].size for number in layout)
+
+    def tie(self, layouts: list[Layout], why: str) -> Layout:
+        """Merge the layouts of tensors that are combined channel by channel.
+
+        Those of width 1 are broadcast; `why` is the reason to give if the
+        others cannot be narrowed together.
+        """
+        wide = [x for x in layouts if self.width(x) != 1] or layouts[:1]
+        sizes = {tuple(self[k].size for k in layout) for layout in wide}
+        if len(sizes) > 1:
+            for layout in layouts:
+                self.keep(layout, why)
+        else:
+            for layout in wide[1:]:
+                for pair in zip(wide[0], layout, strict=True):
+                    self.merge(*pair)
+        return wide[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +106,6 @@ class Rule:
     """
 
     why: str = "nothing is known of how it treats channels"
-
-    # Whether it computes new neurons from all that it takes.
-    mixes = False
 
     def trace(
         self, call: Call, layouts: list[Layout], shapes: Any, groups: Groups
@@ -64,9 +138,8 @@ class Rule:
             kept: Positions on the last axis of its input that stay.
             out: The same of its output.
         """
-        if [x.shape for x in layer.weights] == [
-            x.shape for x in teacher.weights
-        ]:
+        shapes = [[x.shape for x in own.weights] for own in (layer, teacher)]
+        if shapes[0] == shapes[1]:
             copy_own_variables(layer, teacher)
             return
         for own, original in zip(layer.weights, teacher.weights, strict=True):
@@ -122,7 +195,8 @@ class Reshapes(Rule):
         """The layout, repeated for positions that become channels."""
         before, after = (shapes[k[0]] for k in (call.inputs, call.outputs))
         width = groups.width(layouts[0])
-        if after[-1] == width and self._keeps_last_axis(call, before):
+        permuted = getattr(call.layer, "dims", (len(before) - 1,))
+        if after[-1] == width and permuted[-1] == len(before) - 1:
             return layouts[:1]
         inner = before[1:-1]
         flat = len(after) == 2 and None not in inner
@@ -134,12 +208,6 @@ class Reshapes(Rule):
         """The last axis of the target shape is that of the channels."""
         if "target_shape" in config:
             config["target_shape"] = [*config["target_shape"][:-1], widths[0]]
-
-    @staticmethod
-    def _keeps_last_axis(call, before):
-        if isinstance(call.layer, keras.layers.Permute):
-            return call.layer.dims[-1] == len(before) - 1
-        return True
 
 
 _RULES: dict[Any, Rule] = {}
@@ -178,13 +246,10 @@ def rule_of(layer: Any) -> Rule:
     for kind in type(layer).__mro__:
         if kind in _RULES:
             return _RULES[kind]
-    return _OPERATIONS.get(_operation(layer), Rule())
-
-
-def _operation(layer):
-    """Name of a `keras.ops` function in a graph; of a layer, none."""
+    # A `keras.ops` function in a graph.
     is_layer = isinstance(layer, keras.Layer)
-    return "" if is_layer else type(layer).__name__
+    name = "" if is_layer else type(layer).__name__
+    return _OPERATIONS.get(name, Rule())
 
 
 class ElementWise(Rule):
@@ -218,13 +283,7 @@ _OPERATIONS = {
 
 @dataclasses.dataclass
 class Traced:
-    """A network with the groups of its channels.
-
-    Attributes:
-        graph: Its calls.
-        groups: Its groups.
-        layouts: Layout of every tensor, by key.
-    """
+    """A network with the groups of its channels, and each tensor's layout."""
 
     graph: Graph
     groups: Groups
@@ -232,11 +291,7 @@ class Traced:
 
     @classmethod
     def of(cls, model: keras.Model) -> "Traced":
-        """Trace the channels of a network.
-
-        Args:
-            model: A built Functional or Sequential network.
-        """
+        """Trace the channels of a Functional or Sequential network."""
         graph, groups = Graph.of(model), Groups()
         layouts: dict[int, Layout] = {}
         for key in graph.inputs:
@@ -265,54 +320,41 @@ class Traced:
         }
         return cls(graph, groups, roots)
 
+    def outputs(self) -> set[int]:
+        """The groups of the network's outputs."""
+        return {k for key in self.graph.outputs for k in self.layouts[key]}
 
-L = keras.layers
+
 _NORMALISES = Rule("it normalises over its channels")
-for _kind in (
-    L.Activation,
-    L.ActivityRegularization,
-    L.AlphaDropout,
-    L.AveragePooling1D,
-    L.AveragePooling2D,
-    L.AveragePooling3D,
-    L.BatchNormalization,
-    L.Cropping1D,
-    L.Cropping2D,
-    L.Cropping3D,
-    L.Dropout,
-    L.ELU,
-    L.GaussianDropout,
-    L.GaussianNoise,
-    L.GlobalAveragePooling1D,
-    L.GlobalAveragePooling2D,
-    L.GlobalAveragePooling3D,
-    L.GlobalMaxPooling1D,
-    L.GlobalMaxPooling2D,
-    L.GlobalMaxPooling3D,
-    L.Identity,
-    L.LeakyReLU,
-    L.Masking,
-    L.MaxPooling1D,
-    L.MaxPooling2D,
-    L.MaxPooling3D,
-    L.PReLU,
-    L.ReLU,
-    L.Rescaling,
-    L.SpatialDropout1D,
-    L.SpatialDropout2D,
-    L.SpatialDropout3D,
-    L.UpSampling1D,
-    L.UpSampling2D,
-    L.UpSampling3D,
-    L.ZeroPadding1D,
-    L.ZeroPadding2D,
-    L.ZeroPadding3D,
+_OF_EACH_RANK = (
+    *("AveragePooling", "Cropping", "GlobalAveragePooling", "GlobalMaxPooling"),
+    *("MaxPooling", "SpatialDropout", "UpSampling", "ZeroPadding"),
+)
+for _rule, _names in (
+    (
+        Passes(),
+        (
+            *(
+                "Activation",
+                "ActivityRegularization",
+                "AlphaDropout",
+                "Dropout",
+            ),
+            *("BatchNormalization", "ELU", "GaussianDropout", "GaussianNoise"),
+            *("Identity", "LeakyReLU", "Masking", "PReLU", "ReLU", "Rescaling"),
+            *(f"{name}{rank}D" for name in _OF_EACH_RANK for rank in (1, 2, 3)),
+        ),
+    ),
+    (
+        Ties(),
+        ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),
+    ),
+    (Stacks(), ("Concatenate",)),
+    (Reshapes(), ("Flatten", "Permute", "Reshape")),
+    (
+        _NORMALISES,
+        ("GroupNormalization", "LayerNormalization", "UnitNormalization"),
+    ),
 ):
-    register(_kind, Passes())
-for _kind in (L.Add, L.Average, L.Maximum, L.Minimum, L.Multiply, L.Subtract):
-    register(_kind, Ties())
-for _kind in (L.Flatten, L.Permute, L.Reshape):
-    register(_kind, Reshapes())
-for _kind in (L.GroupNormalization, L.LayerNormalization, L.UnitNormalization):
-    register(_kind, _NORMALISES)
-register(L.Concatenate, Stacks())
+    for _name in _names:
+        register(getattr(L, _name), _rule)

@@ -1,8 +1,14 @@
-"""Choice of the neurons of a group that stay."""
+"""Choice of the neurons of a group that stay.
+
+Each takes their covariances `(n, n)` and how many stay, and returns their
+indices in ascending order.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
+
+from keras_otreg.features.batches import softmax
 
 EPSILON = 0.05
 MAX_ROUNDS = 20
@@ -15,14 +21,6 @@ def transport(gram: np.ndarray, count: int, rng: np.random.Generator):
     and the cost between two is one minus their squared correlation. The mass
     of the target is free: a semi-relaxed transport problem, whose support is
     found by alternating between the plan and the medoids, from a greedy start.
-
-    Args:
-        gram: Covariances between neurons, of shape `(n, n)`.
-        count: How many neurons stay.
-        rng: Not used.
-
-    Returns:
-        Indices of neurons, in ascending order.
     """
     mass, costs = _mass(gram), squared_sines(gram)
     kept = _farthest(mass, costs, count)
@@ -71,31 +69,12 @@ CHOICES: dict[str, Callable[..., np.ndarray]] = {
 
 
 def semi_relaxed_plan(costs: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """The entropic plan whose second marginal is free.
-
-    Args:
-        costs: Shape `(n, k)`.
-        mass: Mass of the rows, of shape `(n,)`.
-
-    Returns:
-        The plan, of shape `(n, k)`; its rows sum to `mass`.
-    """
-    logits = -costs / EPSILON
-    logits -= logits.max(axis=1, keepdims=True)
-    shares = np.exp(logits)
-    return mass[:, None] * shares / shares.sum(axis=1, keepdims=True)
+    """The entropic plan `(n, k)` whose rows sum to `mass` alone."""
+    return mass[:, None] * softmax(-costs / EPSILON)
 
 
 def plan_onto(gram: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """The plan that moves all neurons onto those that stay.
-
-    Args:
-        gram: Covariances between neurons, of shape `(n, n)`.
-        kept: Which of them stay, of shape `(k,)`.
-
-    Returns:
-        The plan, of shape `(n, k)`, whose entries sum to 1.
-    """
+    """The plan `(n, k)`, of sum 1, from all neurons onto those that stay."""
     return semi_relaxed_plan(squared_sines(gram)[:, kept], _mass(gram))
 
 
@@ -111,10 +90,6 @@ def squared_sines(gram: np.ndarray) -> np.ndarray:
 
 def pivoted(gram: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Greedy choice by a Cholesky factorisation with pivots.
-
-    Args:
-        gram: Covariances, of shape `(n, n)`.
-        count: How many steps to take.
 
     Returns:
         The neurons in the order in which they are chosen, and the variance

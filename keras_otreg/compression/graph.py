@@ -16,13 +16,8 @@ class Tensor(NamedTuple):
 class Call(NamedTuple):
     """One call of a layer or an operation.
 
-    Attributes:
-        path: Path of the layer, such as `"backbone/block3_conv"`.
-        layer: The `keras.Operation`.
-        inputs: Keys of the tensors that it takes, in order.
-        outputs: Keys of the tensors that it returns, in order.
-        args: Positional arguments, with a `Tensor` for each tensor.
-        kwargs: Keyword arguments, alike.
+    `inputs` and `outputs` are keys of tensors, in order; in `args` and
+    `kwargs` a `Tensor` stands for each.
     """
 
     path: str
@@ -33,14 +28,7 @@ class Call(NamedTuple):
     kwargs: Any
 
     def __call__(self, values: Mapping[int, Any]) -> dict[int, Any]:
-        """Run the call.
-
-        Args:
-            values: The tensors of `inputs`, by key.
-
-        Returns:
-            The tensors of `outputs`, by key.
-        """
+        """Return the tensors of `outputs`, given those of `inputs`."""
         args, kwargs = _filled((self.args, self.kwargs), values)
         found = keras.tree.flatten(self.layer(*args, **kwargs))
         return dict(zip(self.outputs, found, strict=True))
@@ -51,14 +39,9 @@ class Graph:
     """All calls of a Functional or Sequential network, in the order of a run.
 
     The graph is read from `get_config`, the form in which Keras saves a
-    network; nested networks are replaced by their own calls.
-
-    Attributes:
-        calls: The calls.
-        inputs: Keys of the network's inputs.
-        outputs: Keys of the network's outputs.
-        shapes: Shape of every tensor, with `None` for the batch, by key.
-        entries: The tensor that each `InputLayer` passes on, by its path.
+    network; nested networks are replaced by their own calls. `inputs` and
+    `outputs` are keys of tensors; `entries` those that an `InputLayer` passes
+    on, by its path.
     """
 
     calls: list[Call]
@@ -69,14 +52,7 @@ class Graph:
 
     @classmethod
     def of(cls, model: keras.Model) -> "Graph":
-        """Read the graph of a network.
-
-        Args:
-            model: A built Functional or Sequential network.
-
-        Raises:
-            ValueError: If the network is of another kind or not built.
-        """
+        """Read the graph of a network; raise if it has none."""
         if not has_graph(model):
             raise ValueError(
                 "Expected a built Functional or Sequential network, whose "
@@ -140,10 +116,8 @@ class Graph:
         if node is not None:
             keys = dict(zip(node.sources, inputs, strict=True))
             args, kwargs = _tensors((node.args, node.kwargs), keys)
-        specs = {
-            key: keras.KerasTensor(self.shapes[key], node_dtype(layer))
-            for key in inputs
-        }
+        dtype = getattr(layer, "input_dtype", None) or keras.config.floatx()
+        specs = {k: keras.KerasTensor(self.shapes[k], dtype) for k in inputs}
         filled, named = _filled((args, kwargs), specs)
         found = keras.tree.flatten(layer.compute_output_spec(*filled, **named))
         outputs = tuple(self._new(x.shape) for x in found)
@@ -156,11 +130,6 @@ def has_graph(layer: Any) -> bool:
     if isinstance(layer, keras.Sequential):
         return layer.built and bool(layer.layers)
     return isinstance(layer, keras.Model) and hasattr(layer, "operations")
-
-
-def node_dtype(layer: Any) -> str:
-    """The dtype of the inputs of a symbolic call."""
-    return getattr(layer, "input_dtype", None) or keras.config.floatx()
 
 
 class _Node(NamedTuple):
@@ -177,7 +146,7 @@ def _nodes(config) -> Iterator[_Node]:
     for layer in config["layers"]:
         for position, node in enumerate(layer["inbound_nodes"]):
             args, kwargs = node["args"], node["kwargs"]
-            sources = tuple(dict.fromkeys(_sources((args, kwargs))))
+            sources = tuple(_sources((args, kwargs)))
             yield _Node(layer["name"], position, sources, args, kwargs)
 
 
@@ -190,49 +159,60 @@ def _histories(structure) -> list[tuple[str, int, int]]:
     return [leaf for x in structure for leaf in _histories(x)]
 
 
-def _is_tensor(value) -> bool:
-    return (
+def _mapped(value, change: Callable[[Any], Any]) -> Any:
+    """A structure, parts of which are what `change` returns unless `None`."""
+    if (found := change(value)) is not None:
+        return found
+    if isinstance(value, dict):
+        return {k: _mapped(x, change) for k, x in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_mapped(x, change) for x in value)
+    return value
+
+
+def _history(value) -> tuple[str, int, int] | None:
+    """Layer, node and position of a described tensor; `None` of others."""
+    if (
         isinstance(value, dict)
         and value.get("class_name") == "__keras_tensor__"
-    )
+    ):
+        return tuple(value["config"]["keras_history"])
+    return None
 
 
-def _sources(value) -> Iterator[tuple[str, int, int]]:
-    if _is_tensor(value):
-        yield tuple(value["config"]["keras_history"])
-    elif isinstance(value, dict):
-        for x in value.values():
-            yield from _sources(x)
-    elif isinstance(value, list | tuple):
-        for x in value:
-            yield from _sources(x)
+def _sources(value) -> list[tuple[str, int, int]]:
+    found: dict[tuple[str, int, int], None] = {}
+
+    def look(x):
+        if history := _history(x):
+            found[history] = None
+        return history
+
+    _mapped(value, look)
+    return list(found)
 
 
 def _tensors(value, keys) -> Any:
     """Arguments with a `Tensor` for each described one, constants as such."""
-    if _is_tensor(value):
-        return Tensor(keys[tuple(value["config"]["keras_history"])])
-    if isinstance(value, dict) and "class_name" in value:
-        if any(True for _ in _sources(value)):
-            # A tuple that holds tensors.
-            return tuple(_tensors(value["config"]["value"], keys))
-        return keras.saving.deserialize_keras_object(value)
-    if isinstance(value, dict):
-        return {k: _tensors(x, keys) for k, x in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_tensors(x, keys) for x in value)
-    return value
+
+    def made(x):
+        if history := _history(x):
+            return Tensor(keys[history])
+        if isinstance(x, dict) and "class_name" in x:
+            if _sources(x):
+                # A tuple that holds tensors.
+                return tuple(_tensors(x["config"]["value"], keys))
+            return keras.saving.deserialize_keras_object(x)
+        return None
+
+    return _mapped(value, made)
 
 
 def _filled(value, values: Mapping[int, Any]) -> Any:
     """Arguments with tensors in the places of `Tensor`s."""
-    if isinstance(value, Tensor):
-        return values[value.key]
-    if isinstance(value, dict):
-        return {k: _filled(x, values) for k, x in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_filled(x, values) for x in value)
-    return value
+    return _mapped(
+        value, lambda x: values[x.key] if isinstance(x, Tensor) else None
+    )
 
 
 def edited(
@@ -240,15 +220,8 @@ def edited(
 ) -> Any:
     """The config of a network in which some layers have other arguments.
 
-    Args:
-        config: `get_config()` of a Functional or Sequential network, which is
-            not changed.
-        edit: Called with the path of each layer and a copy of the layer's
-            config, which it may change.
-        prefix: What the paths start with.
-
-    Returns:
-        A config from which the network can be built with new weights.
+    `edit` is called with the path of each layer, which begins with `prefix`,
+    and with a copy of the layer's config, which it may change.
     """
     config = {k: v for k, v in config.items() if k != "build_input_shape"}
     layers = []

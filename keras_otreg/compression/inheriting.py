@@ -16,10 +16,7 @@ ENOUGH = 0.5
 
 
 class Inheritance(dict):
-    """Fits of the layers of a student: a `Fit` by its path.
-
-    `str` of it is a table.
-    """
+    """Fits of the layers of a student by path; `str` of it is a table."""
 
     def __str__(self):
         table = rich.table.Table("layer", "neurons", "variance explained")

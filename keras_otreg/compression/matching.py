@@ -43,18 +43,28 @@ def sources(
         ValueError: If a path names no layer with a kernel, or if no layer
             would inherit anything.
     """
-    pairs = list(enumerate(student.graph.calls))
+    calls, others = student.graph.calls, teacher.graph.calls
     if is_copy:
-        return {
-            i: i
-            for i, call in pairs
-            if _fits(student, teacher, call, teacher.graph.calls[i])
+        found = {i: i for i in range(len(calls))}
+    else:
+        names = _named(calls, others, layers)
+        found = {
+            i: names[x.path] for i, x in enumerate(calls) if x.path in names
         }
+    return {
+        i: j
+        for i, j in found.items()
+        if _fits(student, teacher, calls[i], others[j])
+    }
+
+
+def _named(calls, others, layers):
+    """First call of the teacher's layer for the path of a student's."""
     kernels: dict[str, int] = {}
-    for i, call in enumerate(teacher.graph.calls):
+    for i, call in enumerate(others):
         if isinstance(rule_of(call.layer), Mixes):
             kernels.setdefault(call.path, i)
-    mine = {c.path for _, c in pairs if isinstance(rule_of(c.layer), Mixes)}
+    mine = {x.path for x in calls if isinstance(rule_of(x.layer), Mixes)}
     if layers is None:
         layers = {path: path for path in mine & kernels.keys()}
     for path, name in layers.items():
@@ -67,17 +77,7 @@ def sources(
             f"teacher's. Received a student with {sorted(mine)} and a teacher "
             f"with {sorted(kernels)}."
         )
-    return {
-        i: kernels[layers[call.path]]
-        for i, call in pairs
-        if call.path in layers
-        and _fits(
-            student,
-            teacher,
-            call,
-            teacher.graph.calls[kernels[layers[call.path]]],
-        )
-    }
+    return {path: kernels[name] for path, name in layers.items()}
 
 
 def _fits(student, teacher, call, other):
@@ -87,20 +87,11 @@ def _fits(student, teacher, call, other):
     """
     if not call.outputs or not other.outputs:
         return False
-    ends = set(student.graph.outputs), set(teacher.graph.outputs)
-    groups = [
-        {g for key in keys for g in x.layouts[key]}
-        for x, keys in zip((student, teacher), ends, strict=True)
-    ]
-    layouts = (
-        student.layouts[call.outputs[0]],
-        teacher.layouts[other.outputs[0]],
-    )
-    widths = student.groups.width(layouts[0]), teacher.groups.width(layouts[1])
-    is_head = any(
-        set(layout) & group
-        for layout, group in zip(layouts, groups, strict=True)
-    )
+    widths, is_head = [], False
+    for traced, (key, *_) in (student, call.outputs), (teacher, other.outputs):
+        layout = traced.layouts[key]
+        widths.append(traced.groups.width(layout))
+        is_head |= not traced.outputs().isdisjoint(layout)
     return widths[0] == widths[1] if is_head else widths[0] <= widths[1]
 
 
@@ -139,17 +130,10 @@ def links(
 def covariances(
     traced: Traced, samples: Samples, wanted: set[int], seed: int
 ) -> dict[int, np.ndarray]:
-    """Covariances of the neurons of groups, at the inputs of layers.
+    """Covariances of the neurons of some groups, at the inputs of layers.
 
-    Args:
-        traced: The teacher.
-        samples: The samples.
-        wanted: The groups.
-        seed: Of the choice of positions in maps.
-
-    Returns:
-        For each group, the sum over the layers that take it of the covariance
-        of its activations, divided by their total variance.
+    For each group, the sum over the layers that take it of the covariance of
+    its activations, divided by their total variance.
     """
     calls = traced.graph.calls
     takers: dict[int, int] = {}

@@ -93,7 +93,9 @@ def with_fewer_neurons(
     if not isinstance(width, Budget):
         widths = widths_of(traced, width, keep, classes)
         return narrowed(teacher, traced, widths), None
-    free, grams = _free(traced, keep), None
+    kept, groups = _kept(traced, keep), traced.groups
+    free = [k for k in groups.roots() if not groups[k].why and k not in kept]
+    grams = None
     if samples is not None:
         grams = covariances(traced, Samples(samples, teacher), set(free), seed)
     widths = widths_of(traced, 1.0, keep, classes)
@@ -101,37 +103,23 @@ def with_fewer_neurons(
     return narrowed(teacher, traced, widths), grams
 
 
-def _free(traced, keep):
-    """The groups that may be narrowed."""
-    kept = {k for path in keep for k in _groups_at(traced, path, "keep")}
-    groups = traced.groups
-    return [k for k in groups.roots() if not groups[k].why and k not in kept]
-
-
 def widths_of(
     traced: Traced, width: Any, keep: Any = (), classes: int | None = None
 ) -> dict[int, int]:
-    """Number of neurons of each group of a narrower network.
-
-    Args:
-        traced: The network.
-        width: Share of the neurons that stay, or a mapping from paths of
-            layers to shares or numbers; layers that it leaves out stay.
-        keep: Paths of layers that stay as they are.
-        classes: Number of outputs of a new head; those of the network if not
-            given.
-
-    Returns:
-        A number for each group.
-    """
+    """Number of neurons of each group; the arguments are those of `narrow`."""
     groups = traced.groups
     widths = {k: groups[k].size for k in groups.roots()}
-    kept = {k for path in keep for k in _groups_at(traced, path, "keep")}
     if isinstance(width, Mapping):
         asked: dict[int, tuple[str, int]] = {}
         for path, value in width.items():
             (group,) = _groups_at(traced, path, "width")
-            _check_free(traced, path, group)
+            if why := groups[group].why:
+                raise ValueError(
+                    "Expected layers that can be narrowed in `width`. "
+                    f"Received: '{path}', whose neurons all stay: {why}. Leave "
+                    "it out; `otreg.compression.summary` lists the layers that "
+                    "can be narrowed."
+                )
             size = _size(value, widths[group], f"width['{path}']")
             other, before = asked.setdefault(group, (path, size))
             if before != size:
@@ -154,7 +142,7 @@ def widths_of(
             for k, n in widths.items()
             if not groups[k].why
         }
-    widths |= {k: groups[k].size for k in kept}
+    widths |= {k: groups[k].size for k in _kept(traced, keep)}
     if classes is not None:
         widths[_head(traced)] = int(classes)
     return widths
@@ -163,19 +151,12 @@ def widths_of(
 def narrowed(
     teacher: keras.Model, traced: Traced, widths: Mapping[int, int]
 ) -> keras.Model:
-    """A network of the same layers and names, with new weights.
-
-    Args:
-        teacher: The network.
-        traced: Its channels.
-        widths: Number of neurons of each group.
-    """
-    layouts = traced.layouts
+    """A network of the same layers and other widths, with new weights."""
     calls = {call.path: call for call in traced.graph.calls}
     entries = traced.graph.entries
 
     def width_at(key):
-        return sum(widths[k] for k in layouts[key])
+        return sum(widths[k] for k in traced.layouts[key])
 
     def edit(path, config):
         if path in entries:
@@ -186,8 +167,12 @@ def narrowed(
             resized = [width_at(key) for key in call.outputs]
             rule_of(call.layer).resize(config, resized)
 
-    config = edited(teacher.get_config(), edit)
-    return type(teacher).from_config(config)
+    return type(teacher).from_config(edited(teacher.get_config(), edit))
+
+
+def _kept(traced, keep):
+    """The groups of the layers that are to stay as they are."""
+    return {k for path in keep for k in _groups_at(traced, path, "keep")}
 
 
 def _groups_at(traced, path, name):
@@ -201,26 +186,16 @@ def _groups_at(traced, path, name):
     )
 
 
-def _check_free(traced, path, group):
-    if why := traced.groups[group].why:
-        raise ValueError(
-            f"Expected layers that can be narrowed in `width`. Received: "
-            f"'{path}', whose neurons all stay: {why}. Leave it out; "
-            "`otreg.compression.summary` lists the layers that can be narrowed."
-        )
-
-
 def _is_share(value):
-    is_real = isinstance(value, numbers.Real)
-    whole = isinstance(value, numbers.Integral)
-    return is_real and not whole and 0.0 < float(value) <= 1.0
+    # As a number of neurons, 1 is one; all of them are asked for by 1.0.
+    is_whole = isinstance(value, numbers.Integral)
+    return isinstance(value, numbers.Real) and not is_whole and 0 < value <= 1
 
 
 def _size(value, neurons, name):
     """The number of neurons that a share or a number stands for."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if whole and 1 <= value <= neurons:
-        # One neuron; all of them are asked for by 1.0.
         return int(value)
     if _is_share(value):
         return max(1, round(float(value) * neurons))
@@ -233,7 +208,7 @@ def _size(value, neurons, name):
 
 def _head(traced):
     """The group of the network's outputs, if a layer of its own makes it."""
-    outputs = {k for key in traced.graph.outputs for k in traced.layouts[key]}
+    outputs = traced.outputs()
     owners = {path for k in outputs for path in traced.groups[k].owners}
     heads = [
         call.layer

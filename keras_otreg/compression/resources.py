@@ -32,9 +32,7 @@ class ResourceModel:
 
     A layer that mixes channels costs in proportion to the product of the
     numbers of its inputs and outputs, others in proportion to one of them.
-
-    Args:
-        traced: The network, whose sizes of maps are known.
+    The widths are numbers of neurons of each group.
     """
 
     def __init__(self, traced: Traced):
@@ -57,19 +55,11 @@ class ResourceModel:
                 self._rates[i] = np.multiply(held, is_new), done
 
     def of_calls(self, widths: Mapping[int, int]) -> list[Resources]:
-        """The resources of each call; weights count in the first that has them.
-
-        Args:
-            widths: Number of neurons of each group.
-        """
+        """The resources of each call; weights count in the first with them."""
         return [Resources(*map(int, x)) for x in self._found(widths)]
 
     def __call__(self, widths: Mapping[int, int]) -> Resources:
-        """The resources of the whole network.
-
-        Args:
-            widths: Number of neurons of each group.
-        """
+        """The resources of the whole network."""
         return Resources(*map(int, self._found(widths).sum(axis=0)))
 
     def _found(self, widths):
@@ -81,10 +71,13 @@ class ResourceModel:
 def _rates(traced, call):
     """Parameters and operations of a call for each input and output."""
     layer, rule = call.layer, rule_of(call.layer)
-    work = _work(traced.graph, call)
+    # The kernel is applied to one sample at as many positions.
+    is_turned = isinstance(rule, affine.ConvolvesTransposed)
+    key = (call.inputs if is_turned else call.outputs)[0]
+    inner = traced.graph.shapes[key][1:-1]
+    work = int(np.prod(inner)) if None not in inner else 0
     if isinstance(rule, Mixes):
-        kernel = rule.kernel_positions(layer) / getattr(layer, "groups", 1)
-        first = rule.first_half(layer)
+        kernel, first = rule.weights_each(layer)
         done = 2 * work * kernel, 2 * work * first, 0
         return (kernel, first, affine.has_bias(layer)), done
     width = traced.groups.width(traced.layouts[call.outputs[0]])
@@ -93,12 +86,3 @@ def _rates(traced, call):
     if isinstance(rule, ConvolvesEach):
         positions = int(np.prod(layer.kernel_size))
     return (0, 0, held / max(width, 1)), (0, 0, 2 * work * positions)
-
-
-def _work(graph, call):
-    """Number of positions at which a call applies its kernel to one sample."""
-    shape = graph.shapes[call.outputs[0]]
-    if isinstance(rule_of(call.layer), affine.ConvolvesTransposed):
-        shape = graph.shapes[call.inputs[0]]
-    inner = shape[1:-1]
-    return int(np.prod(inner)) if None not in inner else 0

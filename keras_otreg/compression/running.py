@@ -23,19 +23,17 @@ class Samples:
             batches of inputs, or of tuples that begin with inputs.
         *models: Networks that are to take them.
 
-    Attributes:
-        count: How many there are.
-
     Raises:
         ValueError: If there are none, a network cannot take them, or they are
             not finite.
     """
 
     def __init__(self, samples: Any, *models: keras.Model):
+        is_data = hasattr(samples, "element_spec")
+        self._is_array = not is_data and not isinstance(
+            samples, keras.utils.PyDataset
+        )
         self._samples = samples
-        self._is_array = not hasattr(
-            samples, "element_spec"
-        ) and not isinstance(samples, keras.utils.PyDataset)
         self._dtypes = [x.dtype for x in models[0].inputs]
         self.count = 0
         for batch in self:
@@ -72,9 +70,6 @@ class Run:
 
     What later calls need is kept for as many batches as fit into the memory;
     for the others the network runs again from its inputs.
-
-    Args:
-        graph: The calls.
     """
 
     def __init__(self, graph: Graph):
@@ -89,21 +84,13 @@ class Run:
     def before(
         self, number: int, batch: list[Any], index: int, keys: Iterable[int]
     ) -> dict[int, Any]:
-        """Tensors of a batch as they are before a call.
+        """Some tensors of a batch, by key, as they are before a call.
 
-        Args:
-            number: Number of the batch.
-            batch: Its inputs, for the case that nothing of it was kept.
-            index: Index of the call.
-            keys: Keys of tensors that this call or a later one takes.
-
-        Returns:
-            The tensors by their keys.
+        The batch has a number by which it is known again, the call an index.
         """
-        position, live = self._kept.pop(number, (0, None))
-        if live is not None:
-            self._bytes -= _bytes(live)
-        if live is None or position > index:
+        position, live = self._kept.pop(number, (0, {}))
+        self._bytes -= _bytes(live)
+        if not live or position > index:
             live = dict(zip(self.graph.inputs, batch, strict=True))
             position = 0
         for call in self.graph.calls[position:index]:
@@ -135,27 +122,14 @@ def passed(
     """
     start = 0
     for number, batch in enumerate(samples):
-        yield (
-            start,
-            [
-                run.before(number, batch, index, keys)
-                for run, index, keys in wanted
-            ],
-        )
+        yield start, [run.before(number, batch, *x) for run, *x in wanted]
         start += len(batch[0])
 
 
 def moments(
     samples: Samples, run: Run, index: int, key: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each channel of a tensor.
-
-    Args:
-        samples: The samples.
-        run: A network on them.
-        index: Index of a call.
-        key: Key of the tensor, which is there before the call.
-    """
+    """Mean and variance of each channel of a tensor before a call."""
     count, total, squares = 0, np.zeros(()), np.zeros(())
     for _, (tensors,) in passed(samples, (run, index, [key])):
         x = keras.ops.convert_to_numpy(keras.ops.cast(tensors[key], "float32"))
@@ -170,12 +144,12 @@ def moments(
 def _check(batch, model):
     shapes = [tuple(x.shape) for x in keras.tree.flatten(model.inputs)]
     found = [tuple(x.shape) for x in batch]
-    sizes = [[*shape[1:]] for shape in shapes]
-    given = [
-        [n if k else k for k, n in zip(size, shape[1:], strict=False)]
-        for size, shape in zip(sizes, found, strict=False)
-    ]
-    if len(shapes) != len(found) or sizes != given:
+    fits = len(shapes) == len(found) and all(
+        len(one) == len(other)
+        and all(n in (None, k) for n, k in zip(one[1:], other[1:], strict=True))
+        for one, other in zip(shapes, found, strict=True)
+    )
+    if not fits:
         raise ValueError(
             f"Expected `samples` of shapes {shapes}, which '{model.name}' "
             f"takes. Received: {found}. Pass inputs without labels, or a data "
