@@ -29,6 +29,7 @@ class Group:
     why they all have to stay, empty if they need not.
     """
 
+    number: int
     size: int
     owners: list[str]
     why: str = ""
@@ -39,36 +40,27 @@ class Groups:
 
     def __init__(self):
         self._groups: list[Group] = []
-        self._parents: list[int] = []
 
     def add(self, size: int, owners: list[str], why: str = "") -> int:
         """Add a group and return its number."""
-        self._groups.append(Group(size, owners, why))
-        self._parents.append(len(self._parents))
-        return len(self._parents) - 1
-
-    def root(self, number: int) -> int:
-        """The number of the group that a group was merged into."""
-        while self._parents[number] != number:
-            number = self._parents[number]
+        number = len(self._groups)
+        self._groups.append(Group(number, size, owners, why))
         return number
 
     def __getitem__(self, number: int) -> Group:
-        return self._groups[self.root(number)]
+        """The group of a number, or what it was merged into."""
+        return self._groups[number]
 
     def roots(self) -> list[int]:
         """The numbers of all groups that are left."""
-        return [k for k, parent in enumerate(self._parents) if k == parent]
+        return [k for k, x in enumerate(self._groups) if x.number == k]
 
     def merge(self, first: int, second: int) -> None:
         """Merge two groups of one size."""
-        first, second = self.root(first), self.root(second)
-        if first == second:
-            return
-        kept, other = self._groups[first], self._groups[second]
+        kept, other = self[first], self[second]
         kept.owners = list(dict.fromkeys(kept.owners + other.owners))
         kept.why = kept.why or other.why
-        self._parents[second] = first
+        self._groups = [kept if x is other else x for x in self._groups]
 
     def keep(self, layout: Layout, why: str) -> None:
         """Keep the width of all groups of a layout."""
@@ -127,17 +119,8 @@ class Rule:
     def resize(self, config: dict[str, Any], widths: list[int]) -> None:
         """Change the config of a layer for the widths of its outputs."""
 
-    def take(
-        self, layer: Any, teacher: Any, kept: np.ndarray, out: np.ndarray
-    ) -> None:
-        """Give a layer the teacher's weights of some channels.
-
-        Args:
-            layer: The student's layer.
-            teacher: The teacher's.
-            kept: Positions on the last axis of its input that stay.
-            out: The same of its output.
-        """
+    def take(self, layer: Any, teacher: Any, kept: np.ndarray) -> None:
+        """Give a layer the teacher's weights of the channels that stay."""
         shapes = [[x.shape for x in own.weights] for own in (layer, teacher)]
         if shapes[0] == shapes[1]:
             copy_own_variables(layer, teacher)
@@ -304,9 +287,7 @@ class Traced:
             own = [layouts[key] for key in call.inputs]
             found = rule.trace(call, own, graph.shapes, groups)
             if id(call.layer) in calls and getattr(call.layer, "weights", []):
-                why = (
-                    f"'{call.path}' is called on channels laid out differently"
-                )
+                why = f"'{call.path}' is called on channels of another layout"
                 before = calls[id(call.layer)]
                 for pair in zip(before, [*own, *found], strict=True):
                     groups.tie(list(pair), why)
@@ -315,7 +296,7 @@ class Traced:
         for key in graph.outputs:
             groups.keep(layouts[key], "it is an output of the network")
         roots = {
-            key: tuple(groups.root(k) for k in layout)
+            key: tuple(groups[k].number for k in layout)
             for key, layout in layouts.items()
         }
         return cls(graph, groups, roots)

@@ -130,8 +130,8 @@ class Heir:
                 self._normalise(index, layer, source)
             elif source is not None and self.is_copy:
                 original = self.teacher.graph.calls[source].layer
-                ends = call.inputs[0], call.outputs[0]
-                rule_of(layer).take(layer, original, *map(self._at, ends))
+                kept = self._at(call.inputs[0])
+                rule_of(layer).take(layer, original, kept)
 
     def _is_fitted(self, call):
         rule = rule_of(call.layer)

@@ -1,7 +1,7 @@
 """How many parameters and operations a network of some widths has."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,6 @@ class Resources(NamedTuple):
 
     parameters: int
     flops: int
-
-    def __add__(self, other: Any) -> "Resources":
-        pairs = zip(self, other, strict=True)
-        return Resources(*(int(x + y) for x, y in pairs))
 
 
 class ResourceModel:
@@ -78,6 +74,7 @@ def _rates(traced, call):
     work = int(np.prod(inner)) if None not in inner else 0
     if isinstance(rule, Mixes):
         kernel, first = rule.weights_each(layer)
+        kernel /= getattr(layer, "groups", 1)
         done = 2 * work * kernel, 2 * work * first, 0
         return (kernel, first, affine.has_bias(layer)), done
     width = traced.groups.width(traced.layouts[call.outputs[0]])

@@ -13,13 +13,8 @@ from keras_otreg.compression.resources import ResourceModel, Resources
 class Row(NamedTuple):
     """A layer of a network.
 
-    Attributes:
-        path: Path of the layer.
-        kind: Name of its class.
-        width: Length of the last axis of its output.
-        tied: Paths of other layers that compute the same channels.
-        resources: Parameters and operations.
-        why: Why its neurons all stay; empty if they need not.
+    `tied` are other layers that compute the same channels; `why` is the reason
+    why its neurons all stay, empty if they need not.
     """
 
     path: str
@@ -31,11 +26,7 @@ class Row(NamedTuple):
 
 
 def summary_rows(teacher: keras.Model) -> list[Row]:
-    """The rows that `summary` prints.
-
-    Args:
-        teacher: A built Functional or Sequential network.
-    """
+    """The rows that `summary` prints."""
     traced = Traced.of(teacher)
     groups = traced.groups
     widths = {k: groups[k].size for k in groups.roots()}
@@ -80,9 +71,7 @@ def summary(teacher: keras.Model) -> None:
     table = rich.table.Table(*headings, "stays because")
     for row in rows:
         table.add_row(*map(_text, row[:4]), *map(_text, row.resources), row.why)
-    total = Resources(0, 0)
-    for row in rows:
-        total = total + row.resources
+    total = map(sum, zip(*(row.resources for row in rows), strict=True))
     table.add_section()
     table.add_row("total", "", "", "", *map(_text, total), "")
     rich.console.Console(width=140, markup=False, emoji=False).print(table)

@@ -1,4 +1,8 @@
-"""Plots of plans, layers and trainings; needs matplotlib."""
+"""Plots of plans, layers and trainings.
+
+Each is a `matplotlib.figure.Figure`, which `figure.savefig(path)` writes, or
+an `ImportError` if matplotlib is not installed.
+"""
 
 from keras_otreg.plots.curves import (
     feature_drift,

@@ -32,7 +32,7 @@ MOST_POINTS = 30
 def history(
     logs: Any, *, metrics: Sequence[str] | None = None, columns: int = 3
 ) -> Any:
-    """Draws each logged value over the epochs, beside that on validation data.
+    """Figure of each logged value over the epochs, and that in validation.
 
     Args:
         logs: The `keras.callbacks.History` that `fit` returns, its dictionary,
@@ -40,11 +40,7 @@ def history(
         metrics: Names of what to draw, without `val_`; if not given, all.
         columns: Panels side by side, at most.
 
-    Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
-
     Raises:
-        ImportError: If matplotlib is not installed.
         ValueError: If a metric was not logged, or not in each epoch, but for
             gaps, which are `None` or as in a file of `CSVLogger`; if there are
             no columns.
@@ -68,45 +64,33 @@ def history(
     figure = new_figure(
         0.5 + 3.2 * min(columns, len(names)), 2.4 * -(-len(names) // columns)
     )
-    for axes, name in zip(
-        axes_in_rows(figure, len(names), columns), names, strict=True
-    ):
-        _draw(axes, epochs, values.get(name), "training", 1, "--")
-        _draw(axes, epochs, values.get(f"val_{name}"), "validation", 2, "-")
+    places, lines = axes_in_rows(figure, len(names), columns), {}
+    for axes, name in zip(places, names, strict=True):
+        for key, label, color, dash in (
+            (name, "training", 1, "--"),
+            (f"val_{name}", "validation", 2, "-"),
+        ):
+            if key in values:
+                lines[label] = axes.plot(
+                    epochs,
+                    values[key],
+                    dash,
+                    color=colors(figure)[color],
+                    marker="o" if len(epochs) <= MOST_POINTS else None,
+                    markersize=3,
+                )[0]
         axes.set(xlabel="epoch", ylabel=literal(name))
         whole_ticks(axes.xaxis)
         tidy(axes)
     if any(name.startswith("val_") for name in values):
-        _legend(figure)
-    return figure
-
-
-def _legend(figure):
-    """Names each kind of curve once, in whichever panel it is."""
-    lines = {
-        line.get_label(): line for axes in figure.axes for line in axes.lines
-    }
-    figure.legend(
-        lines.values(),
-        lines.keys(),
-        loc="outside upper right",
-        ncols=2,
-        frameon=False,
-    )
-
-
-def _draw(axes, epochs, values, label, color, dash):
-    if values is not None:
-        marker = "o" if len(values) <= MOST_POINTS else None
-        axes.plot(
-            epochs,
-            values,
-            dash,
-            color=colors(axes.figure)[color],
-            marker=marker,
-            markersize=3,
-            label=label,
+        figure.legend(
+            lines.values(),
+            lines.keys(),
+            loc="outside upper right",
+            ncols=2,
+            frameon=False,
         )
+    return figure
 
 
 def _read(logs):
@@ -119,7 +103,12 @@ def _read(logs):
         names = rows[0] if rows else ()
         logs = {name: [row[name] for row in rows] for name in names}
     checks.instance_of(logs, Mapping, "logs", "a History, a mapping or a path")
-    values = {name: _numbers(column) for name, column in logs.items()}
+    values = {
+        name: np.array(
+            [np.nan if x in ("", "NA", None) else float(x) for x in column]
+        )
+        for name, column in logs.items()
+    }
     lengths = {name: len(column) for name, column in values.items()}
     if len({*lengths.values()}) > 1:
         raise checks.invalid("as many of each", lengths, argument="logs")
@@ -130,12 +119,6 @@ def _read(logs):
     return epochs, kept
 
 
-def _numbers(column):
-    return np.array(
-        [np.nan if x in ("", "NA", None) else float(x) for x in column]
-    )
-
-
 def learning_curves(
     panels: Mapping[str, Mapping[str, Any]],
     steps: Any,
@@ -144,7 +127,7 @@ def learning_curves(
     ylabel: str = "test accuracy",
     columns: int = 4,
 ) -> Any:
-    """Draws the mean over seeds as a line, the standard deviation as a band.
+    """Figure of the mean over seeds as a line, with its deviation as a band.
 
     Args:
         panels: For the title of each panel, its curves: for the name of each
@@ -155,11 +138,7 @@ def learning_curves(
         ylabel: What the values are.
         columns: Panels side by side, at most.
 
-    Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
-
     Raises:
-        ImportError: If matplotlib is not installed.
         ValueError: If there are no panels or columns, or a panel is empty.
 
     Example:
@@ -190,14 +169,8 @@ def _draw_band(axes, curves, steps):
         axes.plot(
             steps, mean, color=color, linestyle=dash, label=legend_name(name)
         )
-        axes.fill_between(
-            steps,
-            mean - deviation,
-            mean + deviation,
-            color=color,
-            alpha=0.2,
-            linewidth=0.0,
-        )
+        low, high = mean - deviation, mean + deviation
+        axes.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
 
 
 def gains(
@@ -206,7 +179,7 @@ def gains(
     xlabel: str = "difference in test accuracy",
     columns: int = 3,
 ) -> Any:
-    """Draws a mean as a point and its interval as a bar, for each method.
+    """Figure of a mean as a point with its interval as a bar, by method.
 
     A bar that does not touch the line at zero is coloured.
 
@@ -216,11 +189,7 @@ def gains(
         xlabel: What the values are.
         columns: Panels side by side, at most.
 
-    Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
-
     Raises:
-        ImportError: If matplotlib is not installed.
         ValueError: If there are no panels or columns, or a panel is empty.
 
     Example:
@@ -234,9 +203,8 @@ def gains(
     for axes, (title, found) in zip(places, panels.items(), strict=True):
         heights = -np.arange(len(found))
         axes.axvline(0.0, color=palette[0], linewidth=0.8)
-        for height, (mean, low, high) in zip(
-            heights, found.values(), strict=True
-        ):
+        intervals = zip(heights, found.values(), strict=True)
+        for height, (mean, low, high) in intervals:
             color = palette[1 if low > 0.0 else 2 if high < 0.0 else 0]
             axes.plot([low, high], [height, height], color=color)
             axes.plot(mean, height, "o", color=color, markersize=4)
@@ -265,7 +233,7 @@ def feature_drift(
     epochs: Sequence[float] | None = None,
     label: str = "distance from the teacher",
 ) -> Any:
-    """Draws the distance of each layer from its start, or from another network.
+    """Figure of the distance of each layer from its start, or another network.
 
     One value for each layer is drawn as a bar, several as a line over the
     epochs, in colours that go from light to dark with the depth. A penalty of
@@ -277,11 +245,7 @@ def feature_drift(
         epochs: The epochs of the values, from 1 if not given.
         label: What the values are.
 
-    Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
-
     Raises:
-        ImportError: If matplotlib is not installed.
         ValueError: If the layers have unequal numbers of values, or none.
 
     Example:
@@ -308,20 +272,16 @@ def feature_drift(
         )
     first = next(iter(values.values()))
     some_values(np.ravel(first), "drift")
-    label = literal(label)
     if first.ndim == 0:
-        return _bars(values, label)
-    return _lines(values, epochs, label)
+        return _bars(values, literal(label))
+    return _lines(values, epochs, literal(label))
 
 
 def _bars(values, label):
     figure = new_figure(5.0, 1.0 + 0.3 * len(values))
     axes = figure.subplots()
-    bars = axes.barh(
-        list(map(literal, values)),
-        list(values.values()),
-        color=colors(figure)[1],
-    )
+    names, lengths = list(map(literal, values)), list(values.values())
+    bars = axes.barh(names, lengths, color=colors(figure)[1])
     axes.bar_label(bars, fmt=" %.3g", fontsize="small")
     # From input to output, from top to bottom.
     axes.invert_yaxis()
@@ -338,15 +298,8 @@ def _lines(values, epochs, label):
     palette = depth_colors(figure, len(values))
     for k, (name, series) in enumerate(values.items()):
         steps = np.arange(1, len(series) + 1) if epochs is None else epochs
-        marker = MARKERS[k % len(MARKERS)]
-        axes.plot(
-            steps,
-            series,
-            color=palette[k],
-            marker=marker,
-            ms=4,
-            label=legend_name(name),
-        )
+        style = {"color": palette[k], "marker": MARKERS[k % len(MARKERS)]}
+        axes.plot(steps, series, ms=4, label=legend_name(name), **style)
     axes.set(xlabel="epoch", ylabel=label)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     whole_ticks(axes.xaxis)

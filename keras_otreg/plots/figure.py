@@ -24,11 +24,7 @@ MARKERS = "os^Dv<>P"
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty `matplotlib.figure.Figure` of a size in inches.
-
-    Raises:
-        ImportError: If matplotlib is not installed.
-    """
+    """An empty `matplotlib.figure.Figure` of a size in inches."""
     checks.installed("matplotlib.figure", "plots", "Pictures")
     from keras_otreg.plots.picture import Picture
 
@@ -86,9 +82,8 @@ def axes_in_rows(figure: Any, count: int, columns: int) -> list[Any]:
 def some_values(names: Collection[Any], name: str, of: str = "epoch") -> None:
     """Raise if there is nothing to draw."""
     if len(names) == 0:
-        raise checks.invalid(
-            f"values of at least one {of}", "none", argument=name
-        )
+        expected = f"values of at least one {of}"
+        raise checks.invalid(expected, "none", argument=name)
 
 
 def named_figure(
@@ -103,13 +98,8 @@ def named_figure(
 
 def heat_map(axes: Any, values: Any, low: float, high: float) -> Any:
     """Draw a matrix from low to high values; returns the image."""
-    return axes.imshow(
-        values,
-        cmap=heat_colors(axes.figure),
-        vmin=low,
-        vmax=high,
-        aspect="auto",
-    )
+    scale = heat_colors(axes.figure)
+    return axes.imshow(values, cmap=scale, vmin=low, vmax=high, aspect="auto")
 
 
 def tidy(axes: Any) -> None:
@@ -175,15 +165,14 @@ def inline_svg(figure: Any, label: str) -> str:
         )
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    for side in ("width", "height"):
+        text = re.sub(rf'(<svg[^>]*?) {side}="[^"]*"', r"\1", text, count=1)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = text.replace("<image ", '<image class="picture" ')
-    spoken = html.escape(label)
-    text = text.replace("<svg ", f'<svg role="img" aria-label="{spoken}" ', 1)
     # Text has no colour of its own, and would be black.
-    text = text.replace("<svg ", '<svg fill="currentColor" ', 1)
-    text = re.sub("#000000", "currentColor", text)
+    spoken = f'role="img" aria-label="{html.escape(label)}"'
+    text = text.replace("<svg ", f'<svg fill="currentColor" {spoken} ', 1)
+    text = text.replace("#000000", "currentColor")
     for number, color in enumerate(ON_LIGHT):
         variable = f"var(--curve-{number}, {color})"
         text = re.sub(color, variable, text, flags=re.IGNORECASE)

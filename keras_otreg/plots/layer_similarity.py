@@ -31,7 +31,7 @@ def layer_similarity(
     ylabel: str = "teacher layer",
     xlabel: str = "student layer",
 ) -> Any:
-    """Draws a value for each layer of one network and each of another.
+    """Figure of a value for each layer of one network and each of another.
 
     Args:
         values: Shape `(rows, columns)`, such as one minus the value of
@@ -45,11 +45,7 @@ def layer_similarity(
         ylabel: What the rows are.
         xlabel: What the columns are.
 
-    Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
-
     Raises:
-        ImportError: If matplotlib is not installed.
         ValueError: If there are not as many names as values, no value is
             finite, or a pair is not among the names.
 

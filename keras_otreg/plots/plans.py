@@ -28,7 +28,7 @@ SHOWN = 3
 def plan(
     plans: Any, *, aligned: Collection[str] = (), points: str = "neuron"
 ) -> Any:
-    """Draws where the neurons of a teacher go in a student.
+    """Figure of where the neurons of a teacher go in a student.
 
     A row is a teacher neuron and its shares sum to 1, so that a dark cell is
     a neuron that goes to one place. Neurons are put in an order that shows
@@ -43,11 +43,7 @@ def plan(
             stayed in its place is on the diagonal.
         points: What the rows and columns are.
 
-    Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
-
     Raises:
-        ImportError: If matplotlib is not installed.
         ValueError: If a plan is no matrix of finite numbers of at least 0, or
             that of an aligned panel is not square.
 
@@ -68,8 +64,7 @@ def plan(
     all_axes = figure.subplots(1, len(plans), squeeze=False)[0]
     for axes, (title, P) in zip(all_axes, plans.items(), strict=True):
         shares = row_shares(P)
-        order = _common_order if title in aligned else _partner_order
-        rows, columns = order(shares)
+        rows, columns = _orders(shares, title in aligned)
         image = heat_map(axes, shares[np.ix_(rows, columns)], 0.0, 1.0)
         whole_ticks(axes.xaxis, axes.yaxis)
         axes.set_title(literal(title))
@@ -110,14 +105,15 @@ def row_shares(plan: Any) -> np.ndarray:
     return plan / np.where(total > 0.0, total, 1.0)
 
 
-def _common_order(shares):
-    """One order for both sides: neurons that go to one place come first."""
-    order = np.argsort(-shares.max(axis=1), kind="stable")
-    return order, order
+def _orders(shares, is_aligned):
+    """Orders of rows and columns, the sharpest first.
 
-
-def _partner_order(shares):
-    """Sharp students first; each teacher neuron beside its main partner."""
+    They are one order if the sides are aligned; otherwise each teacher neuron
+    is beside its main partner.
+    """
+    if is_aligned:
+        order = np.argsort(-shares.max(axis=1), kind="stable")
+        return order, order
     columns = np.argsort(-shares.max(axis=0), kind="stable")
     # Of equal partners the last: what goes everywhere belongs to the end.
     partner = -shares[:, columns[::-1]].argmax(axis=1)
@@ -128,7 +124,7 @@ def _partner_order(shares):
 def class_plan(
     plan: Any, source_names: Sequence[str], target_names: Sequence[str]
 ) -> Any:
-    """Draws the plan between source classes and target classes.
+    """Figure of the plan between source classes and target classes.
 
     A row is a target class and its shares sum to 1. Source classes stand
     beside the target class that they go to most, strongest first.
@@ -138,11 +134,7 @@ def class_plan(
         source_names: Names of the source classes.
         target_names: Names of the target classes.
 
-    Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
-
     Raises:
-        ImportError: If matplotlib is not installed.
         ValueError: If the plan is no matrix of finite numbers of at least 0,
             with a name for each row and column.
 
@@ -177,7 +169,7 @@ def matches(
     pictures: Any = None,
     count: int = 6,
 ) -> Any:
-    """Draws the activations of paired neurons of a teacher and a student.
+    """Figure of the activations of paired neurons of a teacher and a student.
 
     The pairs are those of the plan to which the largest shares of a teacher
     neuron go, each neuron at most once. A dot is a sample. With pictures, each
@@ -192,11 +184,7 @@ def matches(
             channels behind: one for grey, three for colours, in any range.
         count: How many pairs, at most.
 
-    Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
-
     Raises:
-        ImportError: If matplotlib is not installed.
         ValueError: If the shapes do not belong together, or the plan is no
             matrix of finite numbers of at least 0, of which some are above.
 
@@ -228,7 +216,7 @@ def matches(
         places = axes_in_rows(figure, len(pairs), 3)
     else:
         figure = new_figure(9.0, 0.2 + 1.9 * len(pairs))
-        places = _between_pictures(figure, _as_pictures(pictures), x, y, pairs)
+        places = _between_pictures(figure, pictures, x, y, pairs)
     color = colors(figure)[1]
     for axes, (i, j) in zip(places, pairs, strict=True):
         axes.scatter(x[i], y[j], s=6, color=color, alpha=0.7, linewidths=0)
@@ -251,13 +239,6 @@ def _pairs(shares, count):
     return pairs
 
 
-def _as_pictures(pictures):
-    pictures = np.asarray(pictures, dtype="float64")
-    low, high = pictures.min(), pictures.max()
-    pictures = (pictures - low) / ((high - low) or 1.0)
-    return pictures[..., 0] if pictures.shape[-1] == 1 else pictures
-
-
 def _between_pictures(figure, pictures, x, y, pairs):
     """Draws the pictures of each pair; returns the axes in their middle."""
     if len(pictures) != x.shape[1]:
@@ -266,6 +247,11 @@ def _between_pictures(figure, pictures, x, y, pairs):
             f"{len(pictures)} pictures",
             argument="pictures",
         )
+    pictures = np.asarray(pictures, dtype="float64")
+    low, high = pictures.min(), pictures.max()
+    pictures = (pictures - low) / ((high - low) or 1.0)
+    if pictures.shape[-1] == 1:
+        pictures = pictures[..., 0]
     middle = []
     widths = [1.0] * SHOWN + [2.4] + [1.0] * SHOWN
     grid = figure.add_gridspec(len(pairs), len(widths), width_ratios=widths)

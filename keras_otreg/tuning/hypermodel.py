@@ -72,7 +72,7 @@ class TransferHyperModel(keras_tuner.HyperModel):
         self.compile = compile or _compile_as_student
         self.source_task = source_task
         self._teacher = teacher
-        self._last_weights: Any = {}
+        self._last_weights: list[Any] = []
 
     @functools.cached_property
     def teacher(self) -> keras.Model | None:
@@ -85,13 +85,10 @@ class TransferHyperModel(keras_tuner.HyperModel):
         return teacher
 
     def build(self, hp: keras_tuner.HyperParameters) -> TransferModel:
-        """Builds and compiles the model of a trial.
+        """Build and compile the `TransferModel` of a trial.
 
         Args:
             hp: Its hyperparameters.
-
-        Returns:
-            A `TransferModel`.
 
         Raises:
             ValueError: If the student shares weights with the last one, or
@@ -116,16 +113,13 @@ class TransferHyperModel(keras_tuner.HyperModel):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """Trains the model of a trial; warns of a misleading objective.
+        """Train the model of a trial; warn of a misleading objective.
 
         Args:
             hp: Its hyperparameters.
             model: What `build` returned.
             *args: What `search` was given.
             **kwargs: What `search` was given, and the tuner's callbacks.
-
-        Returns:
-            The history of `model.fit`.
 
         Raises:
             OSError: If a file cannot be read or written: the next trial would
@@ -141,12 +135,9 @@ class TransferHyperModel(keras_tuner.HyperModel):
             raise _FatalOSError(str(error)) from error
 
     def _check_new(self, student):
-        known, weights = self._last_weights, student.trainable_variables
-        shared = [
-            weight.path
-            for weight in weights
-            if id(weight) in known and known[id(weight)]() is weight
-        ]
+        weights = student.trainable_variables
+        last = {id(known()) for known in self._last_weights}
+        shared = [weight.path for weight in weights if id(weight) in last]
         if shared:
             # KerasTuner takes any other error for a trial that went wrong.
             raise keras_tuner.errors.FatalValueError(
@@ -157,7 +148,7 @@ class TransferHyperModel(keras_tuner.HyperModel):
                 "load all of it inside `build_student`, or copy what is shared "
                 "with `keras.models.clone_model` and `set_weights`."
             )
-        self._last_weights = {id(x): weakref.ref(x) for x in weights}
+        self._last_weights = [weakref.ref(x) for x in weights]
 
 
 class _FatalOSError(keras_tuner.errors.FatalError, OSError):
@@ -176,12 +167,10 @@ def _compile_as_student(hp, model):
 
 
 def _allow_override(model: keras.Model) -> None:
-    """Let KerasTuner compile a model once more.
+    """Let KerasTuner compile a model again with another optimizer or loss.
 
-    To override an optimizer or a loss, KerasTuner compiles a model with
-    `metrics=model.metrics`. There Keras also finds what the model logs by
-    itself, of which it would compute means over labels, and an inner object of
-    its own, which it cannot save. Such a call keeps the metrics as they were.
+    It does so with `metrics=model.metrics`, among which are the model's own
+    logs and an inner object of Keras. Such a call keeps the metrics.
     """
     vars(model)["compile"] = functools.partial(_compile_again, model)
 

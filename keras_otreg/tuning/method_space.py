@@ -40,8 +40,8 @@ def method_space(
     """The penalty of a method, of which a search sets the choices.
 
     Args:
-        hp: The `keras_tuner.HyperParameters` of a trial; new ones, of which
-            nothing is set, give the defaults: the middle of each range.
+        hp: The `keras_tuner.HyperParameters` of a trial; new ones give the
+            defaults, the middle of each range.
         method: `"transport"`, `"alignment"`, `"cka"`, `"hint"`, `"mmd"`,
             `"coral"`, `"attention"` or `"bss"`.
         at: Path of a layer of the student.
@@ -75,14 +75,11 @@ def method_space(
 def strength_space(
     hp: keras_tuner.HyperParameters, strength: float | None = None
 ) -> float:
-    """The strength of a penalty on weights, for a search.
+    """The strength of a penalty on weights; by default the middle of a range.
 
     Args:
         hp: The `keras_tuner.HyperParameters` of a trial.
         strength: The strength, if it is not to be searched.
-
-    Returns:
-        A number above 0; by default that of `add_starting_point`.
 
     Example:
         ```python
@@ -95,14 +92,11 @@ def strength_space(
 
 
 def hyperparameters(values: Mapping[str, Any] | None = None) -> Any:
-    """Hyperparameters with the values that a search has found, or defaults.
+    """`keras_tuner.HyperParameters` with the values that a search has found.
 
     Args:
         values: By their names, such as a row of `trials`; those that are
             missing have their defaults.
-
-    Returns:
-        `keras_tuner.HyperParameters` for the functions of a hypermodel.
 
     Example:
         ```python
@@ -117,15 +111,12 @@ def hyperparameters(values: Mapping[str, Any] | None = None) -> Any:
 
 
 def random_values(space: Callable[[Any], Any], seed: int) -> dict[str, Any]:
-    """Values drawn at random for all choices of a search space.
+    """Values drawn at random for all choices of a space, by their names.
 
     Args:
         space: A function of `keras_tuner.HyperParameters`, such as one that
             calls `method_space`.
         seed: The same gives the same values.
-
-    Returns:
-        The values by their names, for `hyperparameters`.
 
     Example:
         ```python

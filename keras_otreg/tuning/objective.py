@@ -13,47 +13,20 @@ from keras_otreg import checks, losses
 from keras_otreg.losses.base import default_name
 from keras_otreg.tuning.method_space import PENALTIES
 
-DIRECTIONS = ("max", "min")
 # Keras's own metrics, as they are called in the logs.
 RISING = (
-    "acc",
-    "accuracy",
-    "auc",
-    "binary_accuracy",
-    "binary_io_u",
-    "categorical_accuracy",
-    "concordance_correlation",
-    "cosine_similarity",
-    "f1_score",
-    "fbeta_score",
-    "io_u",
-    "mean_io_u",
-    "one_hot_io_u",
-    "one_hot_mean_io_u",
-    "pearson_correlation",
-    "precision",
-    "precision_at_recall",
-    "r2_score",
-    "recall",
-    "recall_at_precision",
-    "sensitivity_at_specificity",
-    "sparse_categorical_accuracy",
-    "sparse_top_k_categorical_accuracy",
-    "specificity_at_sensitivity",
-    "top_k_categorical_accuracy",
-    "true_negatives",
-    "true_positives",
+    *("acc", "accuracy", "auc", "binary_accuracy", "binary_io_u"),
+    *("categorical_accuracy", "concordance_correlation", "cosine_similarity"),
+    *("f1_score", "fbeta_score", "io_u", "mean_io_u", "one_hot_io_u"),
+    *("one_hot_mean_io_u", "pearson_correlation", "precision"),
+    *("precision_at_recall", "r2_score", "recall", "recall_at_precision"),
+    *("sensitivity_at_specificity", "sparse_categorical_accuracy"),
+    *("sparse_top_k_categorical_accuracy", "specificity_at_sensitivity"),
+    *("top_k_categorical_accuracy", "true_negatives", "true_positives"),
 )
 FALLING = (
-    "false_negatives",
-    "false_positives",
-    "kl_divergence",
-    "logcosh",
-    "mae",
-    "mape",
-    "mse",
-    "msle",
-    "root_mean_squared_error",
+    *("false_negatives", "false_positives", "kl_divergence", "logcosh"),
+    *("mae", "mape", "mse", "msle", "root_mean_squared_error"),
 )
 # Losses of Keras whose names are also those of well-known scores.
 AMBIGUOUS = ("dice", "tversky")
@@ -94,7 +67,12 @@ def objective(
         ```
     """
     checks.instance_of(name, str, "name", "the name of a metric in the logs")
-    direction = direction or _known_direction(name)
+    # Keras numbers metrics of one name: `auc`, `auc_1`.
+    metric = re.sub(r"_\d+$", "", name.removeprefix("val_"))
+    known = {"max": RISING, "min": _falling()}
+    direction = direction or next(
+        (way for way, names in known.items() if metric in names), None
+    )
     if direction is None:
         raise checks.invalid(
             "the whole name of a metric or a loss of Keras, or of a loss of "
@@ -102,7 +80,7 @@ def objective(
             f"{name!r}, of which it is not known whether more of it is better",
             "Pass `direction='max'` or `direction='min'`.",
         )
-    checks.one_of(direction, DIRECTIONS, "direction")
+    checks.one_of(direction, known, "direction")
     found = keras_tuner.Objective(name, direction)
     warn_of_total(found)
     return found
@@ -121,14 +99,6 @@ def warn_of_total(objective: Any) -> None:
                 "as 'val_sparse_categorical_crossentropy'.",
                 stacklevel=3,
             )
-
-
-def _known_direction(name):
-    # Keras numbers metrics of one name: `auc`, `auc_1`.
-    name = re.sub(r"_\d+$", "", name.removeprefix("val_"))
-    if name in RISING:
-        return "max"
-    return "min" if name in _falling() else None
 
 
 @functools.cache

@@ -23,7 +23,7 @@ def random_search(
     seed: int = 0,
     **fit: Any,
 ) -> tuple[list[dict[str, Any]], keras.Model | None]:
-    """Runs a random search, which resumes after an interruption.
+    """Run a random search, which resumes after an interruption.
 
     Args:
         hypermodel: A `TransferHyperModel`, or any other.
@@ -61,7 +61,9 @@ def random_search(
             directory=folder.parent,
             project_name=folder.name,
         )
-    _in_order(tuner.oracle)
+    # Of equal scores the first trial is the best, whatever the order of files.
+    known = sorted(tuner.oracle.trials.items(), key=lambda item: int(item[0]))
+    tuner.oracle.trials = dict(known)
     tuner.search(**fit)
     rows = trials(tuner)
     if all(row["score"] is None for row in rows):
@@ -100,15 +102,6 @@ def trials(tuner: keras_tuner.Tuner) -> list[dict[str, Any]]:
         }
         for trial in done
     ]
-
-
-def _in_order(oracle):
-    """Of equal scores the first trial is the best, after a restart as well.
-
-    KerasTuner finds earlier trials in the order of its files.
-    """
-    known = sorted(oracle.trials.items(), key=lambda item: int(item[0]))
-    oracle.trials = dict(known)
 
 
 @contextlib.contextmanager

@@ -63,7 +63,11 @@ def transport_space(
             "cost": hp.Choice("cost", _several(cost)),
             "plan": hp.Choice("plan", _several(plan)),
         }
-        with _scope_of_epsilon(hp, plan):
+        # KerasTuner prints each condition that it sends to a worker.
+        scope: Any = contextlib.nullcontext()
+        if plan != "transport":
+            scope = hp.conditional_scope("plan", ["transport"])
+        with scope:
             chosen = log_uniform(hp, "epsilon", epsilon)
         # Outside its scope KerasTuner gives nothing.
         if chosen is not None:
@@ -84,7 +88,7 @@ def alignment_space(
     """A `TransportAlignment` penalty of which a search sets the choices.
 
     Args:
-        hp: As for `transport_space`, like the arguments that follow.
+        hp: As for `transport_space`, like all that follows.
         at: Path of a layer of the student, or several to choose from.
         weight: Strength, or the ends of its range.
         epsilon: Entropic strength, or the ends of its range.
@@ -92,9 +96,6 @@ def alignment_space(
 
     Returns:
         A `Penalty` for `TransferHyperModel`.
-
-    Raises:
-        ValueError: As of `transport_space`.
 
     Example:
         ```python
@@ -159,14 +160,6 @@ def at_each(
     )
 
 
-def _scope_of_epsilon(hp, plan):
-    # Only where it is needed: KerasTuner prints each condition that it sends
-    # to a worker.
-    if plan == "transport":
-        return contextlib.nullcontext()
-    return hp.conditional_scope("plan", ["transport"])
-
-
 def log_uniform(
     hp: keras_tuner.HyperParameters,
     name: str,
@@ -182,8 +175,7 @@ def log_uniform(
 
 def _interval(value, name):
     if not isinstance(value, (tuple, list)):
-        value = checks.positive(value, name)
-        return value, value
+        return (checks.positive(value, name),) * 2
     if len(value) == 2:
         low = checks.positive(value[0], f"{name}[0]")
         high = checks.number(
