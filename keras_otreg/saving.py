@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+EMPTY = inspect.Parameter.empty
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 export = keras.saving.register_keras_serializable(package="keras_otreg")
@@ -21,10 +22,9 @@ class Configurable:
     """
 
     def __repr__(self) -> str:
-        signature = inspect.signature(type(self)).parameters.values()
-        parameters = [x for x in signature if x.kind not in VARIADIC]
-        given = {x.name: _attribute(self, x.name) for x in parameters}
-        required = {x.name for x in parameters if x.default is x.empty}
+        given = _arguments(self)
+        parameters = _parameters(type(self))
+        required = {x for x in given if parameters[x].default is EMPTY}
         try:
             # Defaults may stand for other values, as `None` for a solver.
             plain = type(self)(**{name: given[name] for name in required})
@@ -40,11 +40,7 @@ class Configurable:
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {
-            name: _serialized(_attribute(self, name))
-            for name in _arguments(type(self))
-            if hasattr(self, name) or hasattr(self, f"_{name}")
-        }
+        return {k: _serialized(x) for k, x in _arguments(self).items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -52,28 +48,43 @@ class Configurable:
         return cls(**{key: _rebuilt(value) for key, value in config.items()})
 
 
-def _arguments(cls):
-    """Names of a constructor's arguments, also of those that it passes on."""
-    names = []
+def _parameters(cls):
+    """Parameters of a constructor by name, also those that it passes on."""
+    found: dict[str, inspect.Parameter] = {}
     for kind in cls.__mro__:
         if "__init__" not in vars(kind):
             continue
         _, *parameters = inspect.signature(kind.__init__).parameters.values()
-        names += [x.name for x in parameters if x.kind not in VARIADIC]
+        for parameter in parameters:
+            if parameter.kind not in VARIADIC:
+                found.setdefault(parameter.name, parameter)
         if all(x.kind is not x.VAR_KEYWORD for x in parameters):
             break
-    return dict.fromkeys(names)
+    return found
+
+
+def _arguments(obj):
+    """The arguments of an object, as far as its attributes hold them."""
+    return {
+        name: _attribute(obj, name)
+        for name in _parameters(type(obj))
+        if hasattr(obj, name) or hasattr(obj, f"_{name}")
+    }
 
 
 def _serialized(value):
     if isinstance(value, np.ndarray):
         return encode_array(value)
+    if isinstance(value, (list, tuple)):
+        return [_serialized(x) for x in value]
     if hasattr(value, "get_config"):
         return keras.saving.serialize_keras_object(value)
-    return list(value) if isinstance(value, tuple) else value
+    return value
 
 
 def _rebuilt(value):
+    if isinstance(value, (list, tuple)):
+        return [_rebuilt(x) for x in value]
     if not isinstance(value, dict):
         return value
     if "class_name" in value:
@@ -141,24 +152,3 @@ def copy_own_variables(layer: keras.Layer, other: keras.Layer) -> None:
     layer.load_own_variables(
         {key: keras.ops.convert_to_numpy(x) for key, x in store.items()}
     )
-
-
-class Composed:
-    """Rebuilds a model from a config whose values may be described objects."""
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Any = None
-    ) -> "Composed":
-        """Builds the model that `get_config` described."""
-        return cls(**cls.rebuilt(config, custom_objects))
-
-    @staticmethod
-    def rebuilt(
-        config: dict[str, Any], custom_objects: Any = None
-    ) -> dict[str, Any]:
-        """The values of a config, with objects in place of descriptions."""
-        return {
-            key: keras.saving.deserialize_keras_object(value, custom_objects)
-            for key, value in config.items()
-        }

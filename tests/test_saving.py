@@ -171,7 +171,8 @@ def test_a_subclass_is_saved_with_its_arguments_and_those_it_passes_on():
     again = keras.saving.deserialize_keras_object(json.loads(described(loss)))
     np.testing.assert_array_equal(again.shift, BANK)
     assert (again.name, again.spatial) == ("shifted", "keep")
-    assert repr(again) == "Shifted(shift=array(shape=(6, 4), dtype=float32))"
+    shift = "array(shape=(6, 4), dtype=float32)"
+    assert repr(again) == f"Shifted(shift={shift}, spatial='keep')"
 
 
 def test_the_name_says_the_package_and_the_class():
@@ -183,8 +184,11 @@ def test_the_name_says_the_package_and_the_class():
 def test_the_config_has_the_arguments_of_the_constructor():
     kinds = (*SOLVERS, *LOSSES, *COMPARATORS, *REGULARIZERS, *PENALTIES)
     for instance in kinds:
-        arguments = inspect.signature(type(instance)).parameters
-        assert set(instance.get_config()) == set(arguments), instance
+        parameters = inspect.signature(type(instance)).parameters.values()
+        own = {x.name for x in parameters if x.kind is not x.VAR_KEYWORD}
+        if any(x.kind is x.VAR_KEYWORD for x in parameters):
+            own |= {"name", "reduction", "dtype"}
+        assert own <= set(instance.get_config()), instance
 
 
 def test_describing_and_rebuilding_leaves_the_config_alone():

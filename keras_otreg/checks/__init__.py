@@ -11,7 +11,6 @@ from keras_otreg.checks.networks import (
 )
 from keras_otreg.checks.runs import same_run, undamaged
 from keras_otreg.checks.samples import (
-    class_counts,
     class_shares,
     conditional,
     cost_matrix,

@@ -92,17 +92,6 @@ def class_shares(value: Any, classes: int, name: str) -> Any:
     )
 
 
-def class_counts(costs: Any, source: Any, target: Any) -> None:
-    """Raise unless a cost matrix fits two predictions."""
-    expected = source[-1], target[-1]
-    if tuple(costs) != expected:
-        raise invalid(
-            "a cost matrix of shape (source classes, target classes) = "
-            f"{expected}, as the two predictions have",
-            f"cost_matrix of shape {tuple(costs)}",
-        )
-
-
 def one_label_each(
     features: Any, labels: Any, name: str, least_rank: int = 2
 ) -> None:

@@ -19,10 +19,7 @@ class AttentionTransfer(SampleLoss):
     of the two, as in the authors' code, where its weight is 1000; the paper
     has the norm of the difference instead. The numbers of channels may differ.
 
-    Args:
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; there is a value for each sample.
-        dtype: See `keras.losses.Loss`.
+    Its arguments are `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., channels)`, with at

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_otreg import engine
+from keras_otreg import checks, engine
 from keras_otreg.ot import TransportProblem, TransportSolution, transport_plan
 from keras_otreg.saving import Configurable
 
@@ -129,13 +129,9 @@ class TransportLoss(ActivationLoss):
     def _solved_plan(
         self, P: Any, between: str, solution: TransportSolution
     ) -> SolvedPlan:
+        *_, iterations, error = solution
         return SolvedPlan(
-            P,
-            between,
-            self.epsilon,
-            self.solver,
-            num_iterations=solution.num_iterations,
-            marginal_error=solution.marginal_error,
+            P, between, self.epsilon, self.solver, iterations, error
         )
 
     def _solve(self, problem: TransportProblem, between: str) -> SolvedPlan:
@@ -151,7 +147,12 @@ class ClassLoss(TransportLoss):
     """
 
     classes: tuple[int, int]
-    from_logits: tuple[bool, bool]
+
+    def __init__(
+        self, *, from_logits: bool | tuple[bool, bool] = False, **options: Any
+    ):
+        super().__init__(**options)
+        self.from_logits = checks.one_or_two_flags(from_logits, "from_logits")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The reduced values of weighted samples."""
@@ -160,6 +161,16 @@ class ClassLoss(TransportLoss):
             ops.convert_to_tensor(y, self.dtype) for y in (y_true, y_pred)
         )
         return super().__call__(y_true, y_pred, sample_weight)
+
+    def check_classes(self, source: Any, target: Any) -> None:
+        """Raise unless the shapes of two predictions fit the classes."""
+        if (source[-1], target[-1]) != tuple(self.classes):
+            raise checks.invalid(
+                "predictions over the (source classes, target classes) of the "
+                f"loss, {tuple(self.classes)}",
+                f"shapes {tuple(source)} and {tuple(target)}",
+                "Give the loss a matrix of these classes, or transpose it",
+            )
 
 
 def solved_plan(

@@ -17,7 +17,14 @@ from keras_otreg.ot.numerics import (
 
 
 class BatchLoss(AcrossReplicas, ActivationLoss):
-    """A loss with one `value` for two weighted sets of samples."""
+    """A loss with one `value` for two weighted sets of samples.
+
+    Args:
+        spatial: `"pool"` averages maps over positions; `"keep"` makes a
+            channel at a position a unit.
+        across_replicas: Whether replicas share their samples.
+        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
+    """
 
     # Whether `value` sees samples through `total` alone. The replicas of a
     # distributed step then need not have the samples of all others.
@@ -26,13 +33,11 @@ class BatchLoss(AcrossReplicas, ActivationLoss):
     def __init__(
         self,
         *,
-        name: str | None = None,
         spatial: str = "pool",
         across_replicas: bool = True,
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
+        **options: Any,
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(**options)
         self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
         self.across_replicas = checks.flag(across_replicas, "across_replicas")
 

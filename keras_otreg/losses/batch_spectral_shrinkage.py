@@ -17,17 +17,12 @@ class BatchSpectralShrinkage(BatchLoss):
     It is the sum of the squares of the `k` smallest singular values of the
     matrix of samples by units. It shrinks the directions in which the features
     of a batch vary least, which transfer worst. The teacher's activations are
-    ignored. The gradient is that of the singular values.
+    ignored. The gradient is that of the singular values. As in the paper, the
+    value grows with the batch size.
 
     Args:
         k: How many singular values, of the `min(batch, units)` there are.
-        spatial: `"pool"` averages maps over positions; `"keep"` makes a
-            channel at a position a unit.
-        across_replicas: Whether replicas share their samples.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; the loss is one value, which grows
-            with the batch size, as in the paper.
-        dtype: See `keras.losses.Loss`.
+        **options: As of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Call arguments:
         y_true: Activations of the same samples; ignored.
@@ -46,23 +41,8 @@ class BatchSpectralShrinkage(BatchLoss):
         spectral shrinkage for safe transfer learning" (NeurIPS 2019).
     """
 
-    def __init__(
-        self,
-        k: int = 1,
-        *,
-        spatial: str = "pool",
-        across_replicas: bool = True,
-        name: str = "batch_spectral_shrinkage",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
-    ):
-        super().__init__(
-            name=name,
-            spatial=spatial,
-            across_replicas=across_replicas,
-            reduction=reduction,
-            dtype=dtype,
-        )
+    def __init__(self, k: int = 1, **options: Any):
+        super().__init__(**options)
         self.k = checks.count(k, "k")
 
     def value(self, x, a, y, b):

@@ -23,13 +23,7 @@ class CenteredKernelAlignment(BatchLoss):
     units of a layer together changes nothing. It is in [0, 1]; the loss is 1 if
     one of the layers is constant over the batch.
 
-    Args:
-        spatial: `"pool"` averages maps over positions; `"keep"` makes a
-            channel at a position a unit.
-        across_replicas: Whether replicas share their samples.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; the loss is one value.
-        dtype: See `keras.losses.Loss`.
+    Its arguments are those of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., teacher units)`.

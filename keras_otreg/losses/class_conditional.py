@@ -27,11 +27,9 @@ class ClassConditional(ClassLoss):
     Args:
         conditional: `R` of shape `(source classes, target classes)`, whose
             columns sum to one; see `keras_otreg.class_costs.conditional`.
-        from_logits: Whether the predictions are logits; or a pair of such
-            answers, for the source and for the target.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`.
-        dtype: See `keras.losses.Loss`.
+        **options: `from_logits`, whether the predictions are logits, or a pair
+            of such answers, for source and target; and `name`, `reduction` and
+            `dtype` of a `keras.losses.Loss`.
 
     Call arguments:
         y_true: Source probabilities of shape `(batch, source classes)`.
@@ -49,19 +47,10 @@ class ClassConditional(ClassLoss):
         You et al., "Co-Tuning for transfer learning" (NeurIPS 2020).
     """
 
-    def __init__(
-        self,
-        conditional: Any,
-        *,
-        from_logits: bool | tuple[bool, bool] = False,
-        name: str = "class_conditional",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
-    ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+    def __init__(self, conditional: Any, **options: Any):
+        super().__init__(**options)
         self.conditional = checks.conditional(decode_array(conditional))
         self.classes = self.conditional.shape
-        self.from_logits = checks.one_or_two_flags(from_logits, "from_logits")
 
     def call(self, y_true, y_pred):
         """Values of shape `(batch,)`."""
@@ -79,7 +68,7 @@ class ClassConditional(ClassLoss):
     def _parts(self, source, target):
         """The target probabilities and the conditional."""
         target = at_least_float32(target)
-        checks.class_counts(self.classes, source.shape, target.shape)
+        self.check_classes(source.shape, target.shape)
         if self.from_logits[1]:
             target = ops.softmax(target, axis=-1)
         return target, ops.convert_to_tensor(self.conditional, target.dtype)

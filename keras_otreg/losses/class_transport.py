@@ -37,12 +37,10 @@ class ClassTransport(ClassLoss):
             the costs. The distributions need not sum to one then, and the
             value is `<P, C> + epsilon <P, log P> + rho KL(P 1 | a) + rho
             KL(P^T 1 | b)`.
-        from_logits: Whether the predictions are logits; or a pair of such
-            answers, for the source and for the target.
         solver: A `keras_otreg.ot.Sinkhorn`.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`.
-        dtype: See `keras.losses.Loss`.
+        **options: `from_logits`, whether the predictions are logits, or a pair
+            of such answers, for source and target; and `name`, `reduction` and
+            `dtype` of a `keras.losses.Loss`.
 
     Call arguments:
         y_true: Source probabilities of shape `(batch, source classes)`.
@@ -66,18 +64,14 @@ class ClassTransport(ClassLoss):
         epsilon: float = 0.1,
         *,
         rho: float | None = None,
-        from_logits: bool | tuple[bool, bool] = False,
         solver: Any = None,
-        name: str = "class_transport",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
+        **options: Any,
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(**options)
         self.cost_matrix = checks.cost_matrix(decode_array(cost_matrix))
         self.classes = self.cost_matrix.shape
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.rho = None if rho is None else checks.positive(rho, "rho")
-        self.from_logits = checks.one_or_two_flags(from_logits, "from_logits")
         self.solver = checks.instance_of(
             solver or Sinkhorn(),
             Sinkhorn,
@@ -99,8 +93,7 @@ class ClassTransport(ClassLoss):
     def _problem(self, source, target):
         """The problem in units of the mean cost, and what it was scaled by."""
         source, target = map(ops.convert_to_tensor, (source, target))
-        shapes = [tuple(y.shape) for y in (source, target)]
-        checks.class_counts(self.classes, *shapes)
+        self.check_classes(source.shape, target.shape)
         both = zip((source, target), self.from_logits, strict=True)
         a, b = (self._distribution(y, is_logits) for y, is_logits in both)
         # Costs that are all zero have no scale, and need none.

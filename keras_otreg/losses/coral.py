@@ -16,13 +16,7 @@ class Coral(BatchLoss):
     with the unbiased covariance, which divides by the samples less one. Means
     do not matter, nor which sample is which.
 
-    Args:
-        spatial: `"pool"` averages maps over positions; `"keep"` makes a
-            channel at a position a unit.
-        across_replicas: Whether replicas share their samples.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; the loss is one value.
-        dtype: See `keras.losses.Loss`.
+    Its arguments are those of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., units)`.

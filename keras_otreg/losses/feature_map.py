@@ -25,9 +25,7 @@ class FeatureMap(SampleLoss):
             sum one: DELTA's attention, see
             `keras_otreg.features.channel_weights`. If not given, all channels
             count the same.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; there is a value for each sample.
-        dtype: See `keras.losses.Loss`.
+        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., channels)`.
@@ -47,15 +45,8 @@ class FeatureMap(SampleLoss):
         code, lixingjian/DELTA.
     """
 
-    def __init__(
-        self,
-        channel_weights: Any = None,
-        *,
-        name: str = "feature_map",
-        reduction: str = "mean_with_sample_weight",
-        dtype: Any = None,
-    ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+    def __init__(self, channel_weights: Any = None, **options: Any):
+        super().__init__(**options)
         self.channel_weights = (
             None
             if channel_weights is None

@@ -19,10 +19,7 @@ class Hint(SampleLoss):
     `keras_otreg.TransferModel` trains and saves. There is none between layers
     of equal width.
 
-    Args:
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; there is a value for each sample.
-        dtype: See `keras.losses.Loss`.
+    Its arguments are `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., channels)`.

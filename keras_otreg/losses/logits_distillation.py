@@ -28,9 +28,7 @@ class LogitsDistillation(SampleLoss):
         from_logits: Whether the predictions are logits; or a pair of such
             answers, for the teacher and for the student. Logarithms of
             probabilities are logits too, as far as they have not underflowed.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; there is a value for each sample.
-        dtype: See `keras.losses.Loss`.
+        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
 
     Call arguments:
         y_true: The teacher's predictions, of shape `(batch, ..., classes)`.
@@ -54,11 +52,9 @@ class LogitsDistillation(SampleLoss):
         temperature: float = 4.0,
         *,
         from_logits: bool | tuple[bool, bool] = True,
-        name: str = "logits_distillation",
-        reduction: str = "mean_with_sample_weight",
-        dtype: Any = None,
+        **options: Any,
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(**options)
         self.temperature = checks.positive(temperature, "temperature")
         self.from_logits = checks.one_or_two_flags(from_logits, "from_logits")
 

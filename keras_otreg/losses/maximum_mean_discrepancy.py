@@ -26,12 +26,7 @@ class MaximumMeanDiscrepancy(BatchLoss):
     Args:
         unbiased: Whether to leave a sample's kernel with itself out of the
             first two means. The value may then be below zero.
-        spatial: `"pool"` averages maps over positions; `"keep"` makes a
-            channel at a position a unit.
-        across_replicas: Whether replicas share their samples.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; the loss is one value.
-        dtype: See `keras.losses.Loss`.
+        **options: As of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., units)`.
@@ -50,23 +45,8 @@ class MaximumMeanDiscrepancy(BatchLoss):
         2015).
     """
 
-    def __init__(
-        self,
-        unbiased: bool = False,
-        *,
-        spatial: str = "pool",
-        across_replicas: bool = True,
-        name: str = "maximum_mean_discrepancy",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
-    ):
-        super().__init__(
-            name=name,
-            spatial=spatial,
-            across_replicas=across_replicas,
-            reduction=reduction,
-            dtype=dtype,
-        )
+    def __init__(self, unbiased: bool = False, **options: Any):
+        super().__init__(**options)
         self.unbiased = checks.flag(unbiased, "unbiased")
 
     def value(self, x, a, y, b):

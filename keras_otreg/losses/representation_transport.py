@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_otreg import checks, engine
@@ -17,7 +18,6 @@ from keras_otreg.losses.base import (
     SolvedPlan,
     TransportLoss,
 )
-from keras_otreg.losses.control_plans import CONTROLS, control_plan
 from keras_otreg.losses.plan_memory import PlanMemory
 from keras_otreg.losses.sample_loss import sample_weights
 from keras_otreg.ot import Sinkhorn, costs
@@ -25,6 +25,9 @@ from keras_otreg.ot.fixed_plan import KNOWN, column_costs, planner
 from keras_otreg.ot.function_cost import as_cost
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.saving import export
+
+# Plans without a solver: the controls of an ablation.
+CONTROLS = ("identity", "uniform", "random")
 
 
 @export
@@ -53,10 +56,8 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
             plan is made, relative to the next step; 0 takes the costs of the
             batch alone. Acts only in the training steps of a `TransferModel`.
         across_replicas: Whether replicas share their samples.
-        name: Name of the loss.
-        reduction: The loss has a value for each student neuron, of which the
-            mean is the transport cost. See `keras.losses.Loss`.
-        dtype: See `keras.losses.Loss`.
+        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
+            There is a value for each student neuron; their mean is the cost.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., teacher neurons)`.
@@ -86,11 +87,9 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         spatial: str = "pool",
         momentum: float = 0.9,
         across_replicas: bool = True,
-        name: str = "representation_transport",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
+        **options: Any,
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(**options)
         self.cost = costs.get(cost)
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.plan_name = checks.one_of(plan, ("transport", *CONTROLS), "plan")
@@ -168,7 +167,8 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
             weights = sample_weights(sample_weight, student)
         if self.spatial == "keep":
             teacher, student = match_positions(teacher, student)
-            weights = _at_positions(weights, student)
+            if weights is not None:
+                weights = _at_positions(weights, student)
         # Sums over many samples leave the range of half precision.
         x, y = (
             at_least_float32(units_as_points(z, self.spatial))
@@ -219,8 +219,35 @@ def _gathered(x):
 
 def _at_positions(weights, maps):
     """Repeats weights of samples for all positions of `(batch, ..., units)`."""
-    if weights is None:
-        return None
     ones = ops.cast(ops.ones_like(maps[..., 0]), weights.dtype)
     inner = (1,) * (len(maps.shape) - 2)
     return ops.reshape(ops.reshape(weights, (-1, *inner)) * ones, (-1,))
+
+
+def control_plan(name: str, teacher: int, student: int) -> np.ndarray:
+    """Return a plan of shape `(teacher, student)` with uniform marginals.
+
+    `"identity"` pairs neuron i with neuron i, `"uniform"` every neuron with
+    every other, `"random"` each with others, by a draw that is always the same.
+    """
+    if name == "uniform":
+        return np.full((teacher, student), 1.0 / (teacher * student), "float32")
+    if name == "identity":
+        if teacher != student:
+            raise checks.invalid(
+                "layers of equal width for plan='identity', which pairs neuron "
+                "i with neuron i",
+                f"{teacher} teacher neurons and {student} student neurons",
+                "Use plan='transport'.",
+            )
+        return staircase(teacher, student)
+    order = np.random.default_rng(0).permutation(teacher)
+    return staircase(teacher, student)[order]
+
+
+def staircase(n: int, m: int) -> Any:
+    """The plan that fills from the first corner; diagonal if `n` is `m`."""
+    rows, columns = np.arange(n + 1) / n, np.arange(m + 1) / m
+    ends = np.minimum(rows[1:, None], columns[1:])
+    starts = np.maximum(rows[:-1, None], columns[:-1])
+    return np.maximum(ends - starts, 0.0).astype("float32")

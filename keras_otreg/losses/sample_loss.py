@@ -19,13 +19,9 @@ class SampleLoss(ActivationLoss):
     """
 
     def __init__(
-        self,
-        *,
-        name: str | None = None,
-        reduction: str = "mean_with_sample_weight",
-        dtype: Any = None,
+        self, *, reduction: str = "mean_with_sample_weight", **options: Any
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(reduction=reduction, **options)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Return the reduced values of weighted samples."""

@@ -25,12 +25,7 @@ class SinkhornDivergence(BatchLoss, TransportLoss):
         epsilon: Entropic strength in units of the mean cost.
         solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`. It sees costs
             scaled to a mean of 1.
-        spatial: `"pool"` averages maps over positions; `"keep"` makes a
-            channel at a position a coordinate.
-        across_replicas: Whether replicas share their samples.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; the loss is one value.
-        dtype: See `keras.losses.Loss`.
+        **options: As of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., units)`.
@@ -54,19 +49,9 @@ class SinkhornDivergence(BatchLoss, TransportLoss):
         epsilon: float = 0.05,
         *,
         solver: Any = None,
-        spatial: str = "pool",
-        across_replicas: bool = True,
-        name: str = "sinkhorn_divergence",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
+        **options: Any,
     ):
-        super().__init__(
-            name=name,
-            spatial=spatial,
-            across_replicas=across_replicas,
-            reduction=reduction,
-            dtype=dtype,
-        )
+        super().__init__(**options)
         self.cost = costs.get(cost)
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.solver = checks.solver(solver or Sinkhorn())

@@ -7,11 +7,7 @@ from keras import ops
 from keras_otreg import checks
 from keras_otreg.losses.base import NEURONS, TransportLoss
 from keras_otreg.losses.batch_loss import BatchLoss, mean_of
-from keras_otreg.ot import (
-    Sinkhorn,
-    TransportProblem,
-    regularized_cost,
-)
+from keras_otreg.ot import Sinkhorn, TransportProblem, regularized_cost
 from keras_otreg.ot.costs import squared_cosine
 from keras_otreg.ot.numerics import (
     column,
@@ -43,12 +39,7 @@ class TransportAlignment(BatchLoss, TransportLoss):
     Args:
         epsilon: Entropic strength; the costs are in [0, 1].
         solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`.
-        spatial: `"pool"` averages maps over positions; `"keep"` makes a
-            channel at a position a neuron.
-        across_replicas: Whether replicas share their samples.
-        name: Name of the loss.
-        reduction: See `keras.losses.Loss`; the loss is one value.
-        dtype: See `keras.losses.Loss`.
+        **options: As of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., teacher neurons)`.
@@ -71,23 +62,9 @@ class TransportAlignment(BatchLoss, TransportLoss):
     adds_up = True
 
     def __init__(
-        self,
-        epsilon: float = 0.5,
-        *,
-        solver: Any = None,
-        spatial: str = "pool",
-        across_replicas: bool = True,
-        name: str = "transport_alignment",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
+        self, epsilon: float = 0.5, *, solver: Any = None, **options: Any
     ):
-        super().__init__(
-            name=name,
-            spatial=spatial,
-            across_replicas=across_replicas,
-            reduction=reduction,
-            dtype=dtype,
-        )
+        super().__init__(**options)
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.solver = checks.solver(solver or Sinkhorn())
 

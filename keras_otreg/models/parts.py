@@ -12,7 +12,6 @@ from keras_otreg import checks
 from keras_otreg.features.masks import with_mask_of
 from keras_otreg.features.points import weight_of_samples
 from keras_otreg.features.taps import input_spec
-from keras_otreg.saving import Composed
 
 # Inputs of a step that carries samples which only the penalties see.
 LABELLED, UNLABELLED = "otreg_labelled", "otreg_unlabelled"
@@ -209,11 +208,18 @@ def input_shapes(student: keras.Model) -> Any:
     return keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
 
 
-class Wrapper(Composed, keras.Model):
+class Wrapper(keras.Model):
     """A model around a network that has its inputs, and was never called."""
 
     # Name of the attribute that holds the network.
     inner = "network"
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "Wrapper":
+        """Builds the model that `get_config` described."""
+        return cls(**rebuilt(config, custom_objects))
 
     def export(
         self,
@@ -235,6 +241,14 @@ class Wrapper(Composed, keras.Model):
             )
             input_signature = [spec]
         super().export(filepath, format, verbose, input_signature, **kwargs)
+
+
+def rebuilt(config: dict[str, Any], custom_objects: Any) -> dict[str, Any]:
+    """The values of a config, with objects in place of descriptions."""
+    return {
+        key: keras.saving.deserialize_keras_object(value, custom_objects)
+        for key, value in config.items()
+    }
 
 
 def batch_size(inputs: Any) -> Any:

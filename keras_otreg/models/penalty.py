@@ -14,26 +14,14 @@ from keras_otreg.features.walk import find_layer
 from keras_otreg.losses.base import TransportLoss, solved_plan
 from keras_otreg.losses.sample_loss import SampleLoss
 from keras_otreg.models.parts import input_shapes
-from keras_otreg.models.terms import (
-    Term,
-    acts,
-    deserialize_weight,
-    serialize_weight,
-)
+from keras_otreg.models.terms import Term, WeightAttribute, acts
 from keras_otreg.saving import Configurable, export
 
 
 class Weighted(Configurable):
     """A term of a loss with a weight that may be set during training."""
 
-    @property
-    def weight(self) -> Any:
-        """Factor of the term; may be set during training."""
-        return self._weight
-
-    @weight.setter
-    def weight(self, value: Any) -> None:
-        self._weight = checks.weight(value)
+    weight = WeightAttribute()
 
 
 @export
@@ -189,23 +177,6 @@ class Penalty(Weighted):
             memory=memory,
         )
         return Term(self.name, value, self.weight, solved)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            "loss": keras.saving.serialize_keras_object(self.loss),
-            "at": self.at,
-            "teacher_at": self.teacher_at,
-            "weight": serialize_weight(self.weight),
-            "name": self._name,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Penalty":
-        """Builds the penalty that `get_config` described."""
-        loss = keras.saving.deserialize_keras_object(config["loss"])
-        weight = deserialize_weight(config["weight"])
-        return cls(**{**config, "loss": loss, "weight": weight})
 
 
 def names_in_logs(penalties: Sequence[Any]) -> list[str]:

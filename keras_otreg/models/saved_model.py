@@ -15,7 +15,7 @@ from keras_otreg.models.model_file import (
     room_for,
     values_of,
 )
-from keras_otreg.models.parts import Wrapper
+from keras_otreg.models.parts import Wrapper, rebuilt
 from keras_otreg.models.steps import build_optimizer
 from keras_otreg.models.teacher import Teacher, take_names
 
@@ -180,7 +180,7 @@ class SavedModel(Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "SavedModel":
         """Builds the model that `get_config` described."""
-        config = cls.rebuilt(config, custom_objects)
+        config = rebuilt(config, custom_objects)
         policy = config.pop("dtype", None)
         for part, names in config.pop("layer_names", {}).items():
             take_names(config[part], names)

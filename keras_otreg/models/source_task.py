@@ -11,7 +11,7 @@ from keras_otreg.features.taps import capture
 from keras_otreg.losses import ClassConditional, ClassTransport
 from keras_otreg.models.frozen_head import calibrated_head
 from keras_otreg.models.parts import Wrapper
-from keras_otreg.models.terms import deserialize_weight, serialize_weight
+from keras_otreg.models.terms import WeightAttribute
 from keras_otreg.saving import Configurable, export
 
 GRADIENTS = ("both", "source", "target")
@@ -67,6 +67,9 @@ class SourceTask(Configurable):
         Lu, Chen and Saidi, "Optimal transport for deep joint transfer
         learning" (2017), arXiv 1709.02995.
     """
+
+    weight = WeightAttribute()
+    transport_weight = WeightAttribute()
 
     def __init__(
         self,
@@ -175,48 +178,11 @@ class SourceTask(Configurable):
             name=name,
         )
 
-    @property
-    def weight(self) -> Any:
-        """Factor of the source task's loss; may be set during training."""
-        return self._weight
-
-    @weight.setter
-    def weight(self, value: Any) -> None:
-        self._weight = checks.weight(value)
-
-    @property
-    def transport_weight(self) -> Any:
-        """Factor of the transport term; may be set during training."""
-        return self._transport_weight
-
-    @transport_weight.setter
-    def transport_weight(self, value: Any) -> None:
-        self._transport_weight = checks.weight(value, "transport_weight")
-
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "head": serialize(self.head),
-            "at": self.at,
-            "loss": serialize(self.loss),
-            "weight": serialize_weight(self.weight),
-            "transport": serialize(self.transport),
-            "transport_weight": serialize_weight(self.transport_weight),
-            "gradient_to": self.gradient_to,
-            "name": self.name,
-            "metrics": serialize(self.metrics),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "SourceTask":
-        """Builds the task that `get_config` described."""
-        config = dict(config)
-        for key in ("head", "loss", "transport", "metrics"):
-            config[key] = keras.saving.deserialize_keras_object(config[key])
-        for key in ("weight", "transport_weight"):
-            config[key] = deserialize_weight(config[key])
-        return cls(**config)
+        """Return the constructor's arguments."""
+        # The loss may be a function.
+        loss = keras.saving.serialize_keras_object(self.loss)
+        return {**super().get_config(), "loss": loss}
 
 
 @export

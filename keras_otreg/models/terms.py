@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_otreg import engine
+from keras_otreg import checks, engine
 
 
 class Term(NamedTuple):
@@ -62,18 +62,17 @@ def weight_at(weight: Any, step: Any) -> Any:
     return weight(step) if callable(weight) else weight
 
 
-def serialize_weight(weight: Any) -> Any:
-    """Describes a weight in JSON."""
-    if callable(weight):
-        return keras.optimizers.schedules.serialize(weight)
-    return weight
+class WeightAttribute:
+    """An attribute with a checked weight, which may be set during training."""
 
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
 
-def deserialize_weight(config: Any) -> Any:
-    """Rebuilds what `serialize_weight` described."""
-    if isinstance(config, dict):
-        return keras.optimizers.schedules.deserialize(config)
-    return config
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self if instance is None else vars(instance)[f"_{self._name}"]
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)[f"_{self._name}"] = checks.weight(value, self._name)
 
 
 class LossWeights(keras.layers.Layer):

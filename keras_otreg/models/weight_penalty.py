@@ -10,11 +10,7 @@ from keras import ops
 from keras_otreg import checks, engine
 from keras_otreg.features.walk import children, walk
 from keras_otreg.models.penalty import Weighted
-from keras_otreg.models.terms import (
-    Term,
-    deserialize_weight,
-    serialize_weight,
-)
+from keras_otreg.models.terms import Term
 from keras_otreg.ot.numerics import at_least_float32, frozen
 from keras_otreg.regularizers.add_starting_point import (
     axis_of_neurons,
@@ -168,16 +164,6 @@ class WeightPenalty(Weighted):
         if self.distance == "l2":
             return half_squared_distance(start, weight)
         return neuron_transport(start, weight, self.epsilon, axis)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        config = super().get_config()
-        return {**config, "weight": serialize_weight(self.weight)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "WeightPenalty":
-        """Builds the penalty that `get_config` described."""
-        return cls(**{**config, "weight": deserialize_weight(config["weight"])})
 
 
 def _matches(path, pattern):

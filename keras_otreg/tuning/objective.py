@@ -114,5 +114,6 @@ def _names_of_losses(module):
     """Yield the default names of the losses of a module."""
     for value in vars(module).values():
         if inspect.isclass(value) and issubclass(value, keras.losses.Loss):
-            default = inspect.signature(value).parameters["name"].default
+            parameter = inspect.signature(value).parameters.get("name")
+            default = parameter and parameter.default
             yield default if isinstance(default, str) else default_name(value)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_otreg import losses, ot
-from keras_otreg.losses.control_plans import CONTROLS
+from keras_otreg.losses.representation_transport import CONTROLS
 from keras_otreg.ot.costs import COSTS
 
 Transport = losses.RepresentationTransport

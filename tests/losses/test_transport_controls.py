@@ -3,7 +3,11 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from keras_otreg import losses
-from keras_otreg.losses.control_plans import CONTROLS, control_plan, staircase
+from keras_otreg.losses.representation_transport import (
+    CONTROLS,
+    control_plan,
+    staircase,
+)
 
 Transport = losses.RepresentationTransport
 WIDTHS = [(4, 4), (4, 6), (6, 4), (5, 7), (1, 3), (3, 1), (64, 48)]
