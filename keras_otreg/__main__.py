@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import inspect
 import os
 import sys
 import traceback
@@ -14,7 +15,8 @@ from keras_otreg import starting
 from keras_otreg.commands import interrupts
 
 NAME = "keras-otreg"
-# In the order of the help; each is a module of `commands`.
+# In the order of the help; each is a module of `commands`, whose docstring is
+# the help.
 COMMANDS = (
     "finetune",
     "compress",
@@ -46,13 +48,6 @@ CODES = """exit codes:
 Each command has a --help of its own, and --seed, --quiet and --debug."""
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Formatter of help that keeps lines, with one line per command."""
-
-    def __init__(self, prog):
-        super().__init__(prog, max_help_position=20)
-
-
 class _Parser(argparse.ArgumentParser):
     """Parser that reports an error in one line."""
 
@@ -64,7 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; wrong arguments exit with 2."""
     arguments = sys.argv[1:] if arguments is None else [*arguments]
     options = _parser(*arguments[:1]).parse_args(arguments)
-    _load(options.quiet)
+    if not options.quiet and "keras" not in sys.modules:
+        _say("loading Keras and TensorFlow ...")
+    starting.import_keras()
+    for name in REGISTERED:
+        importlib.import_module(f"keras_otreg.{name}")
+    starting.started()
     return exit_code(lambda: options.command(options), options.debug)
 
 
@@ -94,23 +94,15 @@ def exit_code(work: Callable[[], None], debug: bool = False) -> int:
     return 0
 
 
-def _load(quiet):
-    """Import Keras, which takes seconds."""
-    if not quiet and "keras" not in sys.modules:
-        _say("loading Keras and TensorFlow ...")
-    starting.import_keras()
-    for name in REGISTERED:
-        importlib.import_module(f"keras_otreg.{name}")
-    starting.started()
-
-
 def _parser(command=None):
     """The parser of one command, which is faster to build, or of all."""
     parser = _Parser(
         prog=NAME,
         description=ABOUT,
         epilog=CODES,
-        formatter_class=_Formatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=20
+        ),
     )
     parser.add_argument(
         "--version",
@@ -121,7 +113,13 @@ def _parser(command=None):
         required=True, metavar="command", title="commands"
     )
     for name in [command] if command in COMMANDS else COMMANDS:
-        importlib.import_module(f"keras_otreg.commands.{name}").add(commands)
+        module = importlib.import_module(f"keras_otreg.commands.{name}")
+        title, _, text = (inspect.getdoc(module) or name).partition("\n\n")
+        own = commands.add_parser(
+            name, help=title.rstrip("."), description=text or title
+        )
+        own.set_defaults(command=module.run, refuse=own.error)
+        module.add(own)
     return parser
 
 

@@ -1,4 +1,8 @@
-"""The command `benchmark`."""
+"""Compare methods by one protocol.
+
+Compares methods of learning from few labels. Needs pip install
+"keras-otreg[benchmark]".
+"""
 
 import dataclasses
 from typing import Any
@@ -6,49 +10,34 @@ from typing import Any
 from keras_otreg.commands import options
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of a parser."""
-    benchmark = commands.add_parser(
-        "benchmark",
-        help="compare methods by one protocol",
-        description="Compares methods of learning from few labels. "
-        'Needs pip install "keras-otreg[benchmark]".',
-    )
+def add(benchmark: Any) -> None:
+    """Add the arguments."""
     kinds = benchmark.add_subparsers(required=True, metavar="kind")
-    _add_accuracy(kinds)
-
-
-def _add_accuracy(kinds):
-    parser = options.command(
-        kinds,
+    parser = kinds.add_parser(
         "accuracy",
-        _run,
-        "compare methods of learning from few labels",
-        "Trains networks by many methods on tasks with few labels and compares "
-        "their accuracy. The same command resumes an interrupted run.",
+        help="compare methods of learning from few labels",
+        description="Trains networks by many methods on tasks with few labels "
+        "and compares their accuracy. The same command resumes an interrupted "
+        "run.",
     )
     text = "a YAML file of tasks and methods"
     options.add(parser, "--tasks", "FILE", text, shown="the packaged one")
     text = "the one task to run"
     options.add(parser, "--only", "TASK", text, str, shown="all")
-    parser.add_argument(
+    options.flag(
+        parser,
         "--quick",
-        action="store_true",
-        help="take less than five minutes: some of the tasks, 2 seeds, short "
+        "take less than five minutes: some of the tasks, 2 seeds, short "
         "trainings, and no choice of strengths",
     )
-    options.add(
-        *(parser, "--seeds", "N", "how many draws of labels to report"),
-        kind=options.whole_number(1, 1000),
-        shown="as in the file",
-    )
-    options.add(
-        *(parser, "--data", "FOLDER"),
+    text, number = "how many draws of labels to report", options.SEEDS
+    options.add(parser, "--seeds", "N", text, number, shown="as in the file")
+    text = (
         "a folder with clothing-small/ and grocery/, each with "
         "train/<class>/, validation/<class>/ and test/<class>/; tasks on "
-        "pictures that are not there are skipped",
-        shown="",
+        "pictures that are not there are skipped"
     )
+    options.add(parser, "--data", "FOLDER", text, shown="")
     text = "folder for the results"
     options.add(parser, "--out", "DIR", text, default="otreg-accuracy")
     text = "run nothing; write what is in --out into this Markdown page"
@@ -58,7 +47,8 @@ def _add_accuracy(kinds):
     )
 
 
-def _run(given):
+def run(given: Any) -> None:
+    """Compare the methods, or write a page about what was compared."""
     from keras_otreg.benchmark import accuracy
     from keras_otreg.workflows.stages import output_folder
 
@@ -88,10 +78,7 @@ def _comparison(accuracy, given):
         comparison = accuracy.quick(comparison)
     if given.only is not None:
         comparison = accuracy.only(comparison, given.only)
-    changed = {
-        name: getattr(given, name)
-        for name in ("seeds", "seed")
-        if getattr(given, name) is not None
-    }
+    seeds = {"seeds": given.seeds, "seed": given.seed}
+    changed = {k: x for k, x in seeds.items() if x is not None}
     protocol = dataclasses.replace(comparison.protocol, **changed)
     return dataclasses.replace(comparison, protocol=protocol)

@@ -1,23 +1,18 @@
-"""The command `compare`."""
+"""Measure how similar the layers of two networks are.
+
+Compares the layers of two networks on pictures, by the transport between their
+neurons, by CKA, and by the share of permuted neurons; suggests layers for a
+penalty. With --out, also as heat maps and a table. Needs pip install
+"keras-otreg[pictures]".
+"""
 
 from typing import Any
 
 from keras_otreg.commands import options
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of a parser."""
-    parser = options.command(
-        commands,
-        "compare",
-        _run,
-        "measure how similar the layers of two networks are",
-        "Compares the layers of two networks on pictures, by the transport "
-        "between their neurons, by CKA, and by the share of permuted "
-        "neurons; suggests layers for a penalty. With --out, also "
-        "as heat maps and a table. "
-        'Needs pip install "keras-otreg[pictures]".',
-    )
+def add(parser: Any) -> None:
+    """Add the arguments."""
     text = "a .keras file, of a penalty the "
     options.add(parser, "first", "A.keras", text + "teacher")
     options.add(parser, "second", "B.keras", text + "student")
@@ -33,8 +28,9 @@ def add(commands: Any) -> None:
     options.add_common(parser, "the draw of pictures")
 
 
-def _run(given):
+def run(given: Any) -> None:
+    """Compare the layers."""
     options.refuse_silence(given)
-    from keras_otreg.workflows import compare
+    from keras_otreg.workflows.comparison import compare
 
     compare(**options.arguments(given))

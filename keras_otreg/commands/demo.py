@@ -1,45 +1,38 @@
-"""The command `demo`."""
+"""Learn real digits from few labels, and compare methods.
+
+Trains a network on MNIST's digits and transfers it to those of another
+scanner, with two labels a class, by optimal transport and by the usual
+methods. Or, with --joint, learns MNIST's digits from five labels a class
+beside printed letters. Needs pip install "keras-otreg[demo]".
+"""
 
 from typing import Any
 
 from keras_otreg.commands import options
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of a parser."""
-    parser = options.command(
-        commands,
-        "demo",
-        _run,
-        "learn real digits from few labels, and compare methods",
-        "Trains a network on MNIST's digits and transfers it to those of "
-        "another scanner, with two labels a class, by optimal transport "
-        "and by the usual methods. Or, with --joint, learns "
-        "MNIST's digits from five labels a class beside printed letters. "
-        'Needs pip install "keras-otreg[demo]".',
-    )
-    parser.add_argument(
-        "--joint",
-        action="store_true",
-        help="joint transfer from letters instead of fine-tuning",
-    )
-    parser.add_argument(
+def add(parser: Any) -> None:
+    """Add the arguments."""
+    text = "joint transfer from letters instead of fine-tuning"
+    options.flag(parser, "--joint", text)
+    options.flag(
+        parser,
         "--quick",
-        action="store_true",
-        help="take less than a minute: 2 seeds (1 with --joint), less "
-        "training of the source, default strengths instead of chosen ones",
+        "take less than a minute: 2 seeds (1 with --joint), less training of "
+        "the source, default strengths instead of chosen ones",
     )
-    options.add(
-        *(parser, "--seeds", "N", "how many draws of labels to train with"),
-        kind=options.whole_number(1, 1000),
-        shown="8, or 5 with --joint",
+    text, shown = (
+        "how many draws of labels to train with",
+        "8, or 5 with --joint",
     )
+    options.add(parser, "--seeds", "N", text, options.SEEDS, shown=shown)
     text = "folder for the model, the table and the pictures"
     options.add(parser, "--out", "DIR", text, default="otreg-demo")
     options.add_common(parser, "the first draw of labels")
 
 
-def _run(given):
+def run(given: Any) -> None:
+    """Run one of the demos."""
     from keras_otreg import demo
     from keras_otreg.workflows.stages import output_folder
 
@@ -52,5 +45,5 @@ def _run(given):
     if given.quick:
         settings = demo.quick(settings)
     task = demo.letters_and_digits() if given.joint else demo.digits()
-    run = demo.run_joint if given.joint else demo.run
-    run(task, settings, given.out, options.screen(given))
+    work = demo.run_joint if given.joint else demo.run
+    work(task, settings, given.out, options.screen(given))

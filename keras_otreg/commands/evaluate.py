@@ -1,22 +1,17 @@
-"""The command `evaluate`."""
+"""Test a trained model on a folder of pictures.
+
+Tests a model.keras that finetune, compress, joint or tune has written on
+pictures of its classes, preprocessed as in training. With --out, also as a
+page with the confusion matrix and the most confident mistakes.
+"""
 
 from typing import Any
 
 from keras_otreg.commands import options
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of a parser."""
-    parser = options.command(
-        commands,
-        "evaluate",
-        _run,
-        "test a trained model on a folder of pictures",
-        "Tests a model.keras that finetune, compress, joint or tune has "
-        "written on pictures of its classes, preprocessed as in "
-        "training. With --out, also as a page with the confusion matrix and "
-        "the most confident mistakes.",
-    )
+def add(parser: Any) -> None:
+    """Add the arguments."""
     options.add(parser, "model", "MODEL", options.MODEL)
     text = "pictures as <class>/, or as test/<class>/"
     options.add(parser, "data", "FOLDER", text)
@@ -25,8 +20,9 @@ def add(commands: Any) -> None:
     options.add_common(parser, options.NO_SEED)
 
 
-def _run(given):
+def run(given: Any) -> None:
+    """Test the model."""
     options.refuse_silence(given)
-    from keras_otreg.workflows import evaluate
+    from keras_otreg.workflows.classification import evaluate
 
     evaluate(**options.arguments(given, "seed"))

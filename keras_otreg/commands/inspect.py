@@ -1,4 +1,9 @@
-"""The command `inspect`."""
+"""List the layers of a network that a penalty can name.
+
+Prints the path of each layer of a network that can be captured, also inside
+nested models, with the shape of what it returns. With --quiet only that,
+separated by tabs.
+"""
 
 import sys
 from typing import Any
@@ -6,22 +11,15 @@ from typing import Any
 from keras_otreg.commands import options
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of a parser."""
-    parser = options.command(
-        commands,
-        "inspect",
-        _run,
-        "list the layers of a network that a penalty can name",
-        "Prints the path of each layer of a network that can be captured, "
-        "also inside nested models, with the shape of what it returns. With "
-        "--quiet only that, separated by tabs.",
-    )
+def add(parser: Any) -> None:
+    """Add the arguments."""
     options.add(parser, "model", "MODEL.keras", "a .keras file")
     options.add_common(parser, options.NO_SEED)
 
 
-def _run(given):
+def run(given: Any) -> None:
+    """List the layers."""
+    from keras_otreg.experiments.progress import say
     from keras_otreg.features import summary
     from keras_otreg.features.summary import summary_rows
     from keras_otreg.workflows.heads import features_of, place_of
@@ -39,13 +37,11 @@ def _run(given):
         f"{model.input_shape}, returns {model.output_shape}.",
         highlight=False,
     )
-    if len(getattr(model, "outputs", ())) > 1:
-        # No command trains it, and which head is meant is not known.
-        return
-    console.print(
-        f"The layer before the head: --at {place_of(model)}\n"
-        "finetune and tune put a new head behind "
-        f"{features_of(model)}: --at cannot name the layers after it.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    # Of several heads it is not known which one is meant.
+    if len(getattr(model, "outputs", ())) < 2:
+        say(
+            console,
+            f"The layer before the head: --at {place_of(model)}\n"
+            f"finetune and tune put a new head behind {features_of(model)}: "
+            "--at cannot name the layers after it.",
+        )

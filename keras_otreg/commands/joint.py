@@ -1,22 +1,19 @@
-"""The command `joint`."""
+"""Fine-tune on pictures beside a larger set of other classes.
+
+Fine-tunes a network on your pictures while a second head learns a larger set
+with other classes, tied to the first one by optimal transport between the two
+label sets. Compares it with plain fine-tuning, and keeps what is best in
+validation.
+"""
 
 from typing import Any
 
 from keras_otreg.commands import options
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of a parser."""
-    parser = options.command(
-        commands,
-        "joint",
-        _run,
-        "fine-tune on pictures beside a larger set of other classes",
-        "Fine-tunes a network on your pictures while a second head learns a "
-        "larger set with other classes, tied to the first one by optimal "
-        "transport between the two label sets. Compares it with plain "
-        f"fine-tuning, and keeps what is best in validation. {options.TRAINS}",
-    )
+def add(parser: Any) -> None:
+    """Add the arguments."""
+    parser.description += options.TRAINS
     options.add(parser, "target", "TARGET", options.PICTURES)
     text = "a folder of the same kind, of other classes; only train is used"
     options.add(parser, "source", "SOURCE", text)
@@ -26,23 +23,17 @@ def add(commands: Any) -> None:
     options.add(parser, "--source-weight", "W", text, number, 1.0)
     text = "strength of the transport between the heads"
     options.add(parser, "--transport-weight", "W", text, number, 1.0)
-    text = "all source pictures alike, or classes near the target more often"
-    options.add(
-        *(
-            parser,
-            "--source-shares",
-            "WHICH",
-            f"all or plan: {text}",
-            str,
-            "all",
-        ),
-        choices=("all", "plan"),
+    options.add_choice(
+        *(parser, "--source-shares", "WHICH", ("all", "plan"), "all"),
+        "all or plan: all source pictures alike, or classes near the target "
+        "more often",
     )
     options.add_settings(parser, "joint")
     options.add_common(parser)
 
 
-def _run(given):
-    from keras_otreg.workflows import joint
+def run(given: Any) -> None:
+    """Fine-tune beside the source."""
+    from keras_otreg.workflows.joint_transfer import joint
 
     joint(**options.arguments(given))

@@ -4,15 +4,10 @@ import argparse
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_otreg.workflows.settings import (
-    NONE,
-    OF_WEIGHTS,
-    TITLES,
-    Settings,
-)
+from keras_otreg.workflows.settings import DISTANCES, NONE, Settings
 
 PICTURES = (
     "pictures as train/<class>/, validation/<class>/ and test/<class>/, or as "
@@ -20,22 +15,13 @@ PICTURES = (
 )
 # What every command that trains says of itself.
 TRAINS = (
-    "Writes model.keras (a plain Keras model), classes.json, history.csv and "
+    " Writes model.keras (a plain Keras model), classes.json, history.csv and "
     "report.html. The same command resumes an interrupted run. Needs "
     'pip install "keras-otreg[pictures]".'
 )
 MODEL = "a model.keras, or the folder that it is in"
 MIDDLE = "the middle of what the library searches"
 NO_SEED = "nothing: this command draws no random numbers"
-
-
-def command(
-    commands: Any, name: str, run: Callable[..., None], help: str, text: str
-) -> argparse.ArgumentParser:
-    """Add a command to those of a parser, and return its own parser."""
-    parser = commands.add_parser(name, help=help, description=text)
-    parser.set_defaults(command=run, refuse=parser.error)
-    return parser
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -65,12 +51,10 @@ def number_above_zero(text: str) -> float:
     )
 
 
-AMOUNTS = {"%": 0.01, "K": 1e3, "M": 1e6, "G": 1e9}
-
-
 def amount(text: str) -> float:
     """Parse a number above 0, such as `2M`, `500K`, `50%` or `0.5`."""
-    factor = AMOUNTS.get(text[-1:].upper(), 1.0)
+    factors = {"%": 0.01, "K": 1e3, "M": 1e6, "G": 1e9}
+    factor = factors.get(text[-1:].upper(), 1.0)
     number = number_above_zero(text if factor == 1.0 else text[:-1])
     return factor * number
 
@@ -86,6 +70,7 @@ def share(text: str) -> float:
 
 
 MANY = whole_number(1, 10**4)
+SEEDS = whole_number(1, 1000)
 # For each of the settings its symbol, its parser, and its help.
 SETTINGS: dict[str, tuple[str, Any, str]] = {
     "out": ("DIR", pathlib.Path, "folder for the model and the report"),
@@ -159,14 +144,28 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_method(
-    parser: argparse.ArgumentParser, default: str, names: Any = tuple(TITLES)
+def add_choice(
+    parser: argparse.ArgumentParser,
+    name: str,
+    metavar: str,
+    choices: Sequence[str],
+    default: str,
+    text: str | None = None,
 ) -> None:
-    """Add the method, by its name."""
-    add(
-        *(parser, "--method", "METHOD", ", ".join(names), str, default),
-        choices=names,
-    )
+    """Add an option of which the values are known."""
+    text = ", ".join(choices) if text is None else text
+    add(parser, name, metavar, text, str, default, choices=choices)
+
+
+def add_weight(parser: argparse.ArgumentParser, shown: str) -> None:
+    """Add the strength of a method."""
+    text = "strength of the method"
+    add(parser, "--weight", "W", text, number_above_zero, shown=shown)
+
+
+def flag(parser: Any, name: str, text: str) -> None:
+    """Add an option without a value."""
+    parser.add_argument(name, action="store_true", help=text)
 
 
 def add_common(
@@ -180,16 +179,9 @@ def add_common(
     common: Any = parser.add_argument_group("options of every command")
     number = whole_number(0, 2**31 - 1)
     add(common, "--seed", "S", f"seed of {of}", number, seed, default)
-    common.add_argument(
-        "--quiet",
-        action="store_true",
-        help="show neither progress nor the results that are in the files",
-    )
-    common.add_argument(
-        "--debug",
-        action="store_true",
-        help="show the traceback of an error",
-    )
+    text = "show neither progress nor the results that are in the files"
+    flag(common, "--quiet", text)
+    flag(common, "--debug", "show the traceback of an error")
 
 
 def add_places(
@@ -209,19 +201,16 @@ def add_places(
 class _Places(argparse.Action):
     """Action that gathers layers; those of a student must differ."""
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        named = (*getattr(namespace, self.dest), values)
-        layers = [x.partition("=")[0] for x in named]
-        layers = layers if self.type is _pair else [*named]
-        if layers[-1] in layers[:-1]:
-            raise argparse.ArgumentError(self, f"{layers[-1]!r} is named twice")
-        setattr(namespace, self.dest, named)
+    def __call__(self, parser, namespace, values, option_string=None):
+        def layer(text):
+            return text.partition("=")[0] if self.type is _pair else text
+
+        named = getattr(namespace, self.dest)
+        if layer(values) in map(layer, named):
+            raise argparse.ArgumentError(
+                self, f"{layer(values)!r} is named twice"
+            )
+        setattr(namespace, self.dest, (*named, values))
 
 
 def _pair(text):
@@ -237,7 +226,7 @@ def refuse_places(options: argparse.Namespace) -> None:
     """Refuse --at for a method that acts at no layer."""
     if options.at and options.method == NONE:
         options.refuse("argument --at: needs a --method that acts there")
-    if options.at and options.method in OF_WEIGHTS:
+    if options.at and options.method in DISTANCES:
         options.refuse(
             f"argument --at: not for --method {options.method}, which pulls "
             "all weights"

@@ -1,4 +1,9 @@
-"""The command `predict`."""
+"""Name the classes of pictures.
+
+Classifies pictures with a model.keras that finetune, compress, joint or tune
+has written, preprocessed as in training. Prints the most probable classes of
+each.
+"""
 
 import csv
 import sys
@@ -9,31 +14,24 @@ from keras_otreg.commands import options
 MOST = 3
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of a parser."""
-    parser = options.command(
-        commands,
-        "predict",
-        _run,
-        "name the classes of pictures",
-        "Classifies pictures with a model.keras that finetune, compress, "
-        "joint or tune has written, preprocessed as in training. Prints the "
-        "most probable classes of each.",
-    )
+def add(parser: Any) -> None:
+    """Add the arguments."""
     options.add(parser, "model", "MODEL", options.MODEL)
     text = "pictures, or folders with pictures at any depth"
     options.add(parser, "pictures", "PICTURES", text, nargs="+")
-    parser.add_argument(
+    options.flag(
+        parser,
         "--csv",
-        action="store_true",
-        help="print comma-separated values: file, predicted class, its "
+        "print comma-separated values: file, predicted class, its "
         "probability, and the probability of each class",
     )
     options.add_common(parser, options.NO_SEED)
 
 
-def _run(given):
-    from keras_otreg.workflows import predict
+def run(given: Any) -> None:
+    """Classify the pictures."""
+    from keras_otreg.experiments.progress import say
+    from keras_otreg.workflows.classification import predict
 
     rows = predict(given.model, given.pictures)
     if given.csv or given.quiet:
@@ -50,5 +48,4 @@ def _run(given):
         found = row["probabilities"]
         best = sorted(found, key=found.__getitem__, reverse=True)[:MOST]
         shown = ", ".join(f"{name} {found[name]:.1%}" for name in best)
-        text = f"{row['file']}: {shown}"
-        console.print(text, highlight=False, soft_wrap=True)
+        say(console, f"{row['file']}: {shown}")

@@ -26,7 +26,7 @@ class Progress:
     """One bar over all trainings, or over the epochs of each of them."""
 
     def __init__(self, bar: rich.progress.Progress, total: int | None):
-        self._bar = bar
+        self._bar, self.console = bar, bar.console
         self._task = None if total is None else bar.add_task("", total=total)
 
     def begin(self, name: str) -> None:
@@ -43,7 +43,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        say(self._bar.console, text)
+        say(self.console, text)
 
 
 @contextlib.contextmanager

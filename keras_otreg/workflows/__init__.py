@@ -1,9 +1,9 @@
 """The work of the command line, in Python."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from keras_otreg import starting
 
-if TYPE_CHECKING:
+if not starting.is_program("keras_otreg"):
+    # The command line reads its options before it loads Keras.
     from keras_otreg.workflows.classification import (
         Evaluation,
         evaluate,
@@ -31,27 +31,3 @@ __all__ = [
     "predict",
     "tune",
 ]
-_MODULES = {
-    "Evaluation": "classification",
-    "Result": "results",
-    "Settings": "settings",
-    "Similarity": "comparison",
-    "compare": "comparison",
-    "compress": "compression",
-    "evaluate": "classification",
-    "export": "classification",
-    "finetune": "finetuning",
-    "joint": "joint_transfer",
-    "predict": "classification",
-    "tune": "finetuning",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # The command line reads its options before it loads Keras.
-    if name not in _MODULES:
-        raise AttributeError(
-            f"module 'keras_otreg.workflows' has no attribute {name!r}"
-        )
-    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
-    return getattr(module, name)

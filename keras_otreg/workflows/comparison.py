@@ -12,7 +12,7 @@ import numpy as np
 import rich.table
 
 from keras_otreg import plots
-from keras_otreg.data import picture_parts, read_pictures
+from keras_otreg.data import picture_parts
 from keras_otreg.experiments.progress import console_for, progress, say
 from keras_otreg.files import written
 from keras_otreg.losses import CenteredKernelAlignment, TransportAlignment
@@ -21,6 +21,7 @@ from keras_otreg.workflows.layers import main_layers
 from keras_otreg.workflows.networks import network_in, picture_shape
 from keras_otreg.workflows.neurons import mean_activations
 from keras_otreg.workflows.stages import output_folder, write_table
+from keras_otreg.workflows.training import some
 
 TRANSPORT, CKA = "transport alignment", "CKA"
 PERMUTED = "permuted neurons"
@@ -72,16 +73,12 @@ def similarity(
     `layers` has the paths for each network; `advance` is called after each
     pair of layers.
     """
-    found = [
-        mean_activations(model, x, paths)
-        for model, x, paths in zip(
-            (first, second), pictures, layers, strict=True
-        )
-    ]
-    shape = tuple(map(len, layers))
+    rows = mean_activations(first, pictures[0], layers[0])
+    columns = mean_activations(second, pictures[1], layers[1])
+    shape = len(rows), len(columns)
     values = {name: np.full(shape, np.nan) for name in MEASURES}
-    for i, x in enumerate(found[0]):
-        for j, y in enumerate(found[1]):
+    for i, x in enumerate(rows):
+        for j, y in enumerate(columns):
             for name, measure in MEASURES.items():
                 values[name][i, j] = measure(x, y)
             advance()
@@ -184,19 +181,21 @@ def compare(
     """
     console = console_for(quiet)
     paths = pathlib.Path(first), pathlib.Path(second)
-    pictures_in = pathlib.Path(data)
     folder = None if out is None else pathlib.Path(out)
     if folder is not None:
-        output_folder(folder, pictures_in)
-    first_network = network_in(paths[0], "first network")
-    networks = first_network, network_in(paths[1], "second network")
+        output_folder(folder, pathlib.Path(data))
+    networks = (
+        network_in(paths[0], "first network"),
+        network_in(paths[1], "second network"),
+    )
     chosen = main_layers(networks[0], layers), main_layers(networks[1], layers)
-    files = _drawn(pictures_in, pictures, seed)
+    files = picture_parts(pathlib.Path(data), seed)["validation"]
     with progress(console, len(chosen[0]) * len(chosen[1])) as bar:
         bar.begin("pairs of layers")
-        seen = [_read(files, model, image_size) for model in networks]
+        shapes = [picture_shape(x, image_size, "network") for x in networks]
+        seen = [some(files, pictures, seed, shape)[1] for shape in shapes]
         found = similarity(*networks, seen, chosen, bar.advance)
-    _print(paths, pictures_in, found, console)
+    _print(paths, pathlib.Path(data), found, console)
     if folder is not None:
         names = _write(paths, folder, found)
         say(console, f"Written to {folder}: {', '.join(names)}")
@@ -205,23 +204,10 @@ def compare(
 
 def _names(paths):
     """Names of two files, with their folders if need be."""
-    paths = [x.resolve() for x in paths]
-    if paths[0].name != paths[1].name:
-        return [x.name for x in paths]
-    return [f"{x.parent.name}/{x.name}" for x in paths]
-
-
-def _drawn(data, most, seed):
-    files = picture_parts(data, seed)["validation"]
-    rows = np.random.default_rng(seed).permutation(len(files.paths))[:most]
-    return files.take(np.sort(rows))
-
-
-def _read(files, model, image_size):
-    """Pictures as a network takes them."""
-    height, width, channels = picture_shape(model, image_size, "network")
-    batches = read_pictures(files, (height, width), channels=channels)
-    return np.concatenate([keras.ops.convert_to_numpy(x) for x, _ in batches])
+    first, second = (x.resolve() for x in paths)
+    if first.name != second.name:
+        return [first.name, second.name]
+    return [f"{x.parent.name}/{x.name}" for x in (first, second)]
 
 
 def _print(paths, data, found, console):
@@ -236,8 +222,9 @@ def _print(paths, data, found, console):
     )
     for row, column in pairs:
         place = found.rows.index(row), found.columns.index(column)
-        numbers = [_number(values[place]) for values in found.values.values()]
-        table.add_row(row, column, *numbers)
+        numbers = (values[place] for values in found.values.values())
+        shown = [f"{x:.2f}" if np.isfinite(x) else "-" for x in numbers]
+        table.add_row(row, column, *shown)
     console.print(table)
     at = [f"--at {shlex.quote(f'{column}={row}')}" for row, column in pairs]
     first, second, folder = (shlex.quote(str(x)) for x in (*paths, data))
@@ -247,10 +234,6 @@ def _print(paths, data, found, console):
         "To pull the second network towards the first one there:\n\n"
         + " \\\n    ".join([command, *at]),
     )
-
-
-def _number(value):
-    return f"{value:.2f}" if np.isfinite(value) else "-"
 
 
 def _write(paths, folder, found):
@@ -270,11 +253,11 @@ def _write(paths, folder, found):
         for j, column in enumerate(found.columns)
     ]
     write_table(folder / TABLE, rows)
-    # Between layers of other widths no neurons are permuted.
-    maps = {
-        k: v for k, v in FILES.items() if np.isfinite(found.values[k]).any()
-    }
-    for name, file in maps.items():
+    written_files = [TABLE]
+    for name, file in FILES.items():
+        # Between layers of other widths no neurons are permuted.
+        if not np.isfinite(found.values[name]).any():
+            continue
         figure = plots.layer_similarity(
             found.values[name],
             found.rows,
@@ -285,4 +268,5 @@ def _write(paths, folder, found):
             xlabel=names[1],
         )
         written(folder / file, figure.savefig)
-    return [TABLE, *maps.values()]
+        written_files.append(file)
+    return written_files

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_otreg import checks
+from keras_otreg.compression import Budget
 from keras_otreg.data import picture_parts
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.heads import classifier, place_of
@@ -20,23 +21,12 @@ from keras_otreg.workflows.narrowing import (
     TRAINED,
     inherited,
     narrowed,
-    size_of,
     trained_from,
     trained_stages,
 )
 from keras_otreg.workflows.networks import network_in, picture_shape
-from keras_otreg.workflows.project import (
-    Project,
-    begin,
-    few_pictures,
-    trained_project,
-)
-from keras_otreg.workflows.results import (
-    HEAD_ONLY,
-    ReportData,
-    Result,
-    accuracy,
-)
+from keras_otreg.workflows.project import begin, few_pictures, started
+from keras_otreg.workflows.results import HEAD_ONLY, Result, accuracy
 from keras_otreg.workflows.settings import Settings
 
 ALONE, TEACHER = "the student alone", "the teacher"
@@ -83,9 +73,7 @@ def compress(
             the layers before the heads if none is given.
         weight: The strength; 1 for `"alignment"`, else the middle of what a
             search draws from, if not given.
-        **settings: Those of `Settings`: `out`, `shots`, `image_size`,
-            `epochs`, `patience`, `batch_size`, `learning_rate`, `seed` and
-            `quiet`.
+        **settings: Those of `Settings`, such as `out`, `shots` and `epochs`.
 
     Returns:
         The `Result`.
@@ -105,17 +93,31 @@ def compress(
         ```
     """
     given = Settings.of("compress", settings)
-    sizes = {"width": width, "parameters": parameters, "flops": flops}
-    size = size_of(student, sizes)
+    size = _size(student, width=width, parameters=parameters, flops=flops)
+    begin(given, pathlib.Path(data))
+    acts = method, at, weight or WEIGHTS.get(method)
     if student is None:
-        return _narrow(model, data, size, method, at, weight, given)
-    return _train(model, data, student, method, at, weight, given)
-
-
-def _train(model, data, student, method, at, weight, given):
-    """`compress` of a student of its own architecture."""
+        return _narrow(pathlib.Path(model), data, size, acts, given)
     paths = pathlib.Path(model), pathlib.Path(student)
-    console = begin(given, pathlib.Path(data))
+    return _train(paths, data, acts, given)
+
+
+def _size(student, **sizes):
+    """The argument `width` of `narrow`; `None` if there is a student."""
+    given = {k: x for k, x in sizes.items() if x is not None}
+    if len(given) + (student is not None) != 1:
+        named = {**given, **({} if student is None else {"student": student})}
+        raise ValueError(
+            "Expected a `student`, or one of `width`, `parameters` and `flops` "
+            f"to make one of the teacher. Received: {named or 'none of them'}"
+        )
+    if student is not None:
+        return None
+    return given["width"] if "width" in given else Budget(**given)
+
+
+def _train(paths, data, acts, given):
+    """`compress` with a student of its own architecture."""
     teacher = network_in(paths[0], "model")
     small = network_in(paths[1], "student")
     shape = picture_shape(small, given.image_size, "student")
@@ -123,93 +125,91 @@ def _train(model, data, student, method, at, weight, given):
     parts = few_pictures(pathlib.Path(data), given)
     classes = len(parts["train"].class_names)
     small = classifier(small, classes, given.seed, "student")
-    places = _places(at, teacher, small)
-    known_layers(small, [*places], str(student))
-    known_layers(teacher, [*places.values()], str(model))
-    weight = weight or WEIGHTS.get(method)
-    how = Method(method, places, weight)
-    how.check(small, teacher)
-
-    def work(project):
-        alone = project.train("plain", ALONE, small)
-        found = project.train(
-            "method", how.title, small, lambda x: how.model(x, teacher)
-        )
-        results = {ALONE: alone, how.title: found}
+    how, others = _method(acts, teacher, small, paths)
+    others["student"] = small
+    with started(
+        *("compress", given, parts, shape, others), keep_statistics=False
+    ) as project:
+        results = {
+            ALONE: project.train("plain", ALONE, small),
+            how.title: project.train(
+                "method", how.title, small, lambda x: how.model(x, teacher)
+            ),
+        }
         try:
             start = inherited(project, small, teacher, parts["train"])
         except ValueError:
             # A student of other layers has nothing to inherit.
             start = None
         if start is not None:
-            tuned = trained_from(
-                project, "inherited-trained", TRAINED, start.model
-            )
-            results[TRAINED] = tuned
-            results |= project.interpolate(start, {TRAINED: tuned})
-        return _report_data(project, how, results, teacher, small, paths)
-
-    networks = {"model": teacher, "student": small}
-    identity = {"method": method, "at": places, "weight": weight}
-    return trained_project(
-        *("compress", given, parts, networks, shape, work, console, identity),
-        keep_statistics=False,
-    )
+            tuned = {TRAINED: trained_from(project, start.model)}
+            results |= tuned | project.interpolate(start, tuned)
+        return _finish(
+            *(project, results, (how.title, ALONE), how, teacher),
+            f"{paths[1].name}, with {small.count_params():,} instead of "
+            f"{teacher.count_params():,} weights, has learnt from "
+            f"{paths[0].name} on {len(parts['train'].paths)} pictures.",
+            {"model": paths[0], "student": paths[1]},
+            others=_of_teacher(project.trainer, teacher),
+        )
 
 
-def _narrow(model, data, size, method, at, weight, given):
+def _narrow(model, data, size, acts, given):
     """`compress` without a student."""
-    model, data = pathlib.Path(model), pathlib.Path(data)
-    console = begin(given, data)
     large = network_in(model, "model")
     shape = picture_shape(large, given.image_size, "model")
-    parts = few_pictures(data, given)
+    parts = few_pictures(pathlib.Path(data), given)
     classes = len(parts["train"].class_names)
     is_same_task = large.output_shape == (None, classes)
     teacher = classifier(large, classes, given.seed, "model")
-    places = _places(at, teacher, teacher)
-    known_layers(teacher, [*places, *places.values()], str(model))
-    weight = weight or WEIGHTS.get(method)
-    how = Method(method, places, weight)
-    how.check(teacher, teacher)
+    how, others = _method(acts, teacher, teacher, (model, model))
     # No labels are used: also of pictures that were not drawn.
-    unlabelled = picture_parts(data, given.seed)["train"]
-
-    def work(project):
+    unlabelled = picture_parts(pathlib.Path(data), given.seed)["train"]
+    others |= {"size": str(size), "unlabelled pictures": unlabelled}
+    with started(
+        *("compress", given, parts, shape, others), keep_statistics=False
+    ) as project:
         start = inherited(project, size, teacher, unlabelled)
         results = {INHERITED: start}
         if not is_same_task:
             start = project.solve_head(copy_of(start.model))
             results = {HEAD_ONLY: start}
         results |= trained_stages(project, start, teacher, how, is_same_task)
-        others = _of_teacher(project.trainer, large)
-        shown = {"model": model, "size": size}
-        return _narrow_report(project, results, teacher, how, shown, others)
-
-    identity = {"method": method, "at": places, "weight": weight}
-    identity["size"] = str(size)
-    networks = {"model": teacher}
-    return trained_project(
-        *("compress", given, parts, networks, shape, work, console, identity),
-        keep_statistics=False,
-        digests={"unlabelled": unlabelled},
-    )
+        student = results[project.best(results)].model
+        return _finish(
+            *(project, results, (TRAINED, NEW), how, teacher),
+            f"{model.name}, made narrower: {student.count_params():,} instead "
+            f"of {teacher.count_params():,} weights, which it inherited on up "
+            f"to {SAMPLES} pictures without labels.",
+            {"model": model, "size": size},
+            others=_of_teacher(project.trainer, large),
+            narrowed=narrowed(project, teacher, student),
+        )
 
 
-def _narrow_report(project, results, teacher, method, shown, others):
+def _method(acts, teacher, student, paths):
+    """The method, and the settings on which its results depend."""
+    name, at, weight = acts
+    places = _places(at, teacher, student)
+    known_layers(student, [*places], str(paths[1]))
+    known_layers(teacher, [*places.values()], str(paths[0]))
+    how = Method(name, places, weight)
+    how.check(student, teacher)
+    others = {"method": name, "at": places, "weight": weight}
+    return how, {"model": teacher, **others}
+
+
+def _finish(project, results, pair, how, teacher, lead, shown, **more):
     student = results[project.best(results)].model
-    weights = [f"{x.count_params():,}" for x in (student, teacher)]
-    place = list(method.places.items())[-1]
-    shown |= {"method": method.title, **method.settings()}
-    return project.report(
-        *(results, TRAINED, NEW, shown),
+    # The layer before the head has most to do with the classes.
+    place = list(how.places.items())[-1]
+    return project.finish(
+        *(results, *pair),
+        {**shown, "method": how.title, **how.settings()},
         title=f"Compressed: {shown['model'].stem}",
-        lead=f"{shown['model'].name}, made narrower: {weights[0]} instead of "
-        f"{weights[1]} weights, which it inherited on up to {SAMPLES} "
-        "pictures without labels.",
-        **project.neurons(teacher, student, place, method.loss(), same=False),
-        others=others,
-        narrowed=narrowed(project, teacher, student),
+        lead=lead,
+        **project.neurons(teacher, student, place, how.loss(), same=False),
+        **more,
     )
 
 
@@ -224,33 +224,6 @@ def _places(at, teacher, student):
     places = dict(zip(*(x[-count:] for x in blocks), strict=True))
     places[place_of(student)] = place_of(teacher)
     return places
-
-
-def _report_data(
-    project: Project, method, results, teacher, student, paths
-) -> ReportData:
-    chosen = project.best(results)
-    # The layer before the head has most to do with the classes.
-    place = list(method.places.items())[-1]
-    train = project.trainer.parts["train"]
-    weights = [f"{x.count_params():,}" for x in (student, teacher)]
-    shown = {
-        "model": paths[0],
-        "student": paths[1],
-        "method": method.title,
-        **method.settings(),
-    }
-    return project.report(
-        *(results, method.title, ALONE, shown),
-        title=f"Compressed: {paths[0].stem}",
-        lead=f"{paths[1].name}, with {weights[0]} instead of {weights[1]} "
-        f"weights, has learnt from {paths[0].name} on {len(train.paths)} "
-        "pictures.",
-        **project.neurons(
-            *(teacher, results[chosen].model, place, method.loss()), same=False
-        ),
-        others=_of_teacher(project.trainer, teacher),
-    )
 
 
 def _of_teacher(trainer, teacher: keras.Model):

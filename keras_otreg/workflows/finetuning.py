@@ -1,6 +1,5 @@
 """Fine-tuning of a network on one's own pictures."""
 
-import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -11,27 +10,16 @@ import keras
 from keras_otreg.labelling.labels import UNIFORM
 from keras_otreg.workflows.heads import features_of, place_of, with_new_head
 from keras_otreg.workflows.layers import known_layers
-from keras_otreg.workflows.methods import Method, NoPenalty, default_place
+from keras_otreg.workflows.methods import Method, default_place
 from keras_otreg.workflows.networks import (
     picture_shape,
     teacher_named,
     title_of,
 )
-from keras_otreg.workflows.project import (
-    Project,
-    begin,
-    few_pictures,
-    trained_project,
-)
-from keras_otreg.workflows.results import (
-    HEAD_ONLY,
-    LABELS,
-    PLAIN,
-    ReportData,
-    Result,
-)
+from keras_otreg.workflows.project import begin, few_pictures, started
+from keras_otreg.workflows.results import HEAD_ONLY, LABELS, PLAIN, Result
 from keras_otreg.workflows.settings import NONE, Settings
-from keras_otreg.workflows.unlabelled import Unlabelled, shown
+from keras_otreg.workflows.unlabelled import Unlabelled, shown_labels
 
 
 def finetune(
@@ -73,9 +61,7 @@ def finetune(
         shares: Shares of the classes among these: `"uniform"`, `"labelled"`,
             `"model"`, a mapping from names of classes, or a CSV file with a
             class and its share in each row.
-        **settings: Those of `Settings`: `out`, `shots`, `image_size`,
-            `epochs`, `patience`, `batch_size`, `learning_rate`, `seed` and
-            `quiet`.
+        **settings: Those of `Settings`, such as `out`, `shots` and `epochs`.
 
     Returns:
         The `Result`.
@@ -93,9 +79,9 @@ def finetune(
         result.model.predict(pictures)
         ```
     """
-    given = Settings.of("finetune", settings)
     return _fine_tuned(
-        *("finetune", data, teacher, given, method, at, weight, trials, {}),
+        *("finetune", data, teacher, settings, method, at, trials, {}),
+        weight=weight,
         unlabelled=unlabelled,
         shares=shares,
     )
@@ -114,12 +100,13 @@ def tune(
     """Search the learning rate, and where and how strongly a penalty acts.
 
     It is `finetune` with trials that draw the learning rate and, of a penalty,
-    the layer and the strength; returns and raises are the same.
+    the layer and the strength; `data`, `teacher`, `method`, returns and raises
+    are the same.
 
     Args:
-        data: As for `finetune`.
-        teacher: As for `finetune`.
-        method: As for `finetune`.
+        data: A folder of pictures.
+        teacher: The network to start from.
+        method: The penalty.
         at: Paths of layers; each trial draws one of them.
         everywhere: Whether each trial acts at all of them instead.
         trials: Trainings with values drawn at random. Called again with more,
@@ -133,10 +120,9 @@ def tune(
         result = otreg.workflows.tune("clothes", at=layers, trials=10)
         ```
     """
-    given = Settings.of("tune", settings)
     draw = {"one_place": not everywhere, "rate": True}
     return _fine_tuned(
-        "tune", data, teacher, given, method, at, None, trials, draw
+        "tune", data, teacher, settings, method, at, trials, draw
     )
 
 
@@ -144,59 +130,53 @@ def _fine_tuned(
     command: str,
     data: str | os.PathLike[str],
     teacher: str | os.PathLike[str] | keras.Model,
-    settings: Settings,
+    settings: Mapping[str, Any],
     method: str,
     at: Sequence[str],
-    weight: float | None,
     trials: int,
     draw: Mapping[str, bool],
+    weight: float | None = None,
     unlabelled: str | os.PathLike[str] | None = None,
     shares: Any = UNIFORM,
 ) -> Result:
     """Fine-tune; `draw` has the arguments of `Method.draw`."""
-    folder, title = pathlib.Path(data), title_of(teacher)
-    console = begin(settings, folder)
-    network = teacher_named(teacher, settings.image_size)
-    shape = picture_shape(network, settings.image_size)
-    parts = few_pictures(folder, settings)
-    features = features_of(network)
+    given, folder = Settings.of(command, settings), pathlib.Path(data)
+    begin(given, folder)
+    network = teacher_named(teacher, given.image_size)
+    shape = picture_shape(network, given.image_size)
+    parts = few_pictures(folder, given)
+    features, title = features_of(network), title_of(teacher)
     names = parts["train"].class_names
-    student = with_new_head(network, features, len(names), settings.seed)
+    student = with_new_head(network, features, len(names), given.seed)
     at = at or [default_place(student, method, place_of(network))]
-    places = known_layers(student, at, title, features)
-    where = {x: x for x in places}
-    plain = method == NONE
-    how = NoPenalty(where) if plain else Method(method, where, weight)
+    at = known_layers(student, at, title, features)
+    how = Method(method, {x: x for x in at}, weight)
     how.check(student)
+    others = {"teacher": network, "method": method, "at": at, "weight": weight}
     more = None
     if unlabelled is not None:
         more = Unlabelled.of(unlabelled, shares, names)
-
-    def work(project):
+        others |= {"unlabelled pictures": more.files, "shares": more.shares}
+    with started(command, given, parts, shape, {**others, **draw}) as project:
         results, values = _trained(project, student, how, more, trials, draw)
-        data = _report_data(
-            project, how, results, values, title, folder, trials
+        shown = {"teacher": title, "method": method, **how.settings(values)}
+        shown["trials"] = trials or "none: the defaults"
+        if "learning_rate" in values:
+            shown["learning rate of the trial"] = values["learning_rate"]
+        has_method = how.title in results
+        return project.finish(
+            results,
+            *((how.title, PLAIN) if has_method else (PLAIN, HEAD_ONLY)),
+            shown,
+            title=f"Fine-tuned: {folder.resolve().name}",
+            lead=f"{title}, fine-tuned on {len(parts['train'].paths)} pictures "
+            f"of {len(names)} classes.",
+            # A strength that was searched is not to be searched once more.
+            search=None if trials else "--tune 10",
+            more="--unlabelled" if command == "finetune" and not more else "",
+            labels=shown_labels(results[LABELS], more) if more else None,
+            **_neurons(project, results, how, values),
         )
-        if more is not None:
-            found = shown(results[LABELS], more)
-            return dataclasses.replace(data, labels=found)
-        has_option = command == "finetune"
-        return dataclasses.replace(data, more="--unlabelled" * has_option)
-
-    return trained_project(
-        command,
-        settings,
-        parts,
-        {"teacher": network},
-        shape,
-        work,
-        console,
-        {
-            **{"method": method, "at": places, "weight": weight, **draw},
-            **({} if more is None else {"shares": more.shares}),
-        },
-        digests=None if more is None else {"unlabelled": more.files},
-    )
 
 
 def _trained(project, student, how, more, trials, draw):
@@ -217,35 +197,11 @@ def _trained(project, student, how, more, trials, draw):
     return {**heads, **tuned, **project.interpolate(head, tuned)}, values
 
 
-def _report_data(
-    project: Project, method, results, values, title, folder, trials
-) -> ReportData:
+def _neurons(project, results, how, values):
+    """The neurons of a report, unless only the head was trained."""
     chosen = project.best(results)
-    neurons = {}
-    # With its head alone trained, a network has the teacher's neurons.
-    if chosen not in (HEAD_ONLY, LABELS):
-        at = values.get("at", next(iter(method.places))).split(" + ")[0]
-        networks = results[HEAD_ONLY].model, results[chosen].model
-        loss = method.loss(values)
-        neurons = project.neurons(*networks, (at, at), loss, same=True)
-    train = project.trainer.parts["train"]
-    told = {
-        "teacher": title,
-        "method": method.name,
-        **method.settings(values),
-        "trials": trials or "none: the defaults",
-    }
-    if "learning_rate" in values:
-        told["learning rate of the trial"] = values["learning_rate"]
-    pair = method.title, PLAIN
-    if method.title not in results:
-        pair = PLAIN, HEAD_ONLY
-    return project.report(
-        *(results, *pair, told),
-        title=f"Fine-tuned: {folder.resolve().name}",
-        lead=f"{title}, fine-tuned on {len(train.paths)} pictures of "
-        f"{len(train.class_names)} classes.",
-        # A strength that was searched is not to be searched once more.
-        search=None if trials else "--tune 10",
-        **neurons,
-    )
+    if chosen in (HEAD_ONLY, LABELS):
+        return {}
+    at = values.get("at", next(iter(how.places))).split(" + ")[0]
+    networks = results[HEAD_ONLY].model, results[chosen].model
+    return project.neurons(*networks, (at, at), how.loss(values), same=True)

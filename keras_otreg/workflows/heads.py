@@ -177,11 +177,6 @@ def _cut(model, path):
     return keras.Model(model.inputs, tensor, name=model.name)
 
 
-def head_of(student: keras.Model) -> keras.layers.Layer:
-    """The head of what `with_new_head` has made."""
-    return student.layers[-1]
-
-
 def _unused(model, name):
     """A name that no layer of a network has."""
     names = {layer.name for layer in model.layers}

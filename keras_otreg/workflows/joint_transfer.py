@@ -22,9 +22,9 @@ from keras_otreg.workflows.project import (
     Project,
     begin,
     few_pictures,
-    trained_project,
+    started,
 )
-from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, ReportData, Result
+from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, Result
 from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import AGAIN, STAGES
 from keras_otreg.workflows.training import LOSS
@@ -59,9 +59,7 @@ def joint(
         source_shares: `"all"` for all source pictures alike, or `"plan"` for
             classes drawn by `keras_otreg.class_costs.shares`: those near the
             target more often.
-        **settings: Those of `Settings`: `out`, `shots` of the target,
-            `image_size`, `epochs`, `patience`, `batch_size`, `learning_rate`,
-            `seed` and `quiet`.
+        **settings: Those of `Settings`, such as `out` and the `shots`.
 
     Returns:
         The `Result`.
@@ -79,7 +77,7 @@ def joint(
     """
     given = Settings.of("joint", settings)
     folders = pathlib.Path(target), pathlib.Path(source)
-    console = begin(given, *folders)
+    begin(given, *folders)
     if folders[0].resolve() == folders[1].resolve():
         raise checks.invalid(
             "target and source to be folders of different classes",
@@ -97,8 +95,8 @@ def joint(
         "transport_weight": transport_weight,
         "source_shares": checks.one_of(source_shares, SHARES, "source_shares"),
     }
-
-    def work(project):
+    seen = {"teacher": network, "source pictures": others, **weights}
+    with started("joint", given, parts, shape, seen) as project:
         head = project.solve_head(student)
         plain = project.train("plain", PLAIN, head.model)
         how = student, head.model, features, others, weights
@@ -108,19 +106,8 @@ def joint(
         results |= project.interpolate(head, tuned)
         shown = {"teacher": title_of(teacher), "source": folders[1]}
         shown |= {k.replace("_", " "): v for k, v in weights.items()}
-        return _report_data(project, folders[0], results, shown, others)
-
-    return trained_project(
-        "joint",
-        given,
-        parts,
-        {"teacher": network},
-        shape,
-        work,
-        console,
-        weights,
-        digests={"source": others},
-    )
+        title = f"Joint transfer: {folders[0].resolve().name}"
+        return _finish(project, results, shown, title, others)
 
 
 def _train(project: Project, student, start, features, source, weights):
@@ -173,18 +160,16 @@ def _plan(model, batches):
     return np.concatenate(plans).mean(axis=0)
 
 
-def _report_data(
-    project: Project, folder, results, shown, source
-) -> ReportData:
+def _finish(project, results, shown, title, source):
     train = project.trainer.parts["train"]
-    folder_of_stages = project.run.folder / STAGES
-    mark = folder_of_stages / "joint.json"
+    folder = project.run.folder / STAGES
+    mark = folder / "joint.json"
     with checks.undamaged(mark, AGAIN.format(mark)):
-        plan, costs = (np.load(folder_of_stages / x) for x in (PLAN, COSTS))
+        plan, costs = (np.load(folder / x) for x in (PLAN, COSTS))
     names = source.class_names, train.class_names
-    return project.report(
+    return project.finish(
         *(results, JOINT, PLAIN, shown),
-        title=f"Joint transfer: {folder.resolve().name}",
+        title=title,
         lead=f"{shown['teacher']}, fine-tuned on {len(train.paths)} pictures "
         f"of {len(train.class_names)} classes, beside {len(source.paths)} "
         f"pictures of {len(source.class_names)} other classes.",

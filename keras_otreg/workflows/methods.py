@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_otreg import checks
 from keras_otreg.features.taps import activation_specs
 from keras_otreg.models import Penalty, TransferModel, WeightPenalty
 from keras_otreg.models.teacher import copy_of
@@ -16,11 +17,8 @@ from keras_otreg.tuning import (
     random_values,
     strength_space,
 )
-from keras_otreg.workflows.heads import head_of
-from keras_otreg.workflows.settings import NONE, TITLES
+from keras_otreg.workflows.settings import DISTANCES, NONE, TITLES
 
-# Distances of weights by the names of their methods.
-DISTANCES = {"l2-sp": "l2", "neuron-transport": "transport"}
 # Learning rates that a search draws from.
 RATES = (3e-5, 3e-3)
 # Arguments of a loss that a report lists.
@@ -28,18 +26,18 @@ SHOWN = ("epsilon", "cost")
 
 
 class Method:
-    """A method of learning from a teacher, by its name in `TITLES`.
+    """A method of fine-tuning, by its name in `TITLES`, or without a penalty.
 
     `places` maps layers of the student to those of the teacher; the weight is
-    `None` to have it searched, or to be the default.
+    `None` to have it searched, or to be the default. `values` of the methods
+    are those of a trial, as `draw` returns them, else the defaults.
     """
 
     def __init__(self, name: str, places: Mapping[str, str], weight: Any):
-        self.name = name
-        self.title = TITLES[name]
+        self.name = checks.one_of(name, (NONE, *TITLES), "method")
+        self.title = TITLES.get(name, "plain fine-tuning, best rate")
         self.places = dict(places)
         self._weight = weight
-        self._is_of_weights = name in DISTANCES
 
     def model(
         self,
@@ -47,16 +45,17 @@ class Method:
         teacher: keras.Model | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> keras.Model:
-        """Return the `TransferModel` around a student that is to be trained.
+        """Return the model to train: the student, or a `TransferModel` of it.
 
-        The teacher is a copy of the student if `None`; the values are those
-        of `draw`, else the defaults.
+        The teacher is a copy of the student if `None`.
         """
-        if not self._is_of_weights:
+        if self.name == NONE:
+            return student
+        if self.name not in DISTANCES:
             return TransferModel(student, teacher, self._penalties(values))
         penalty = WeightPenalty(
             DISTANCES[self.name],
-            exclude=head_of(student).name,
+            exclude=student.layers[-1].name,
             weight=self._space(hyperparameters(values)),
             name=self.name,
         )
@@ -68,9 +67,13 @@ class Method:
         """Build the model once, so that errors come before training."""
         self.model(copy_of(student), teacher)
 
-    def settings(self, values: Mapping[str, Any] | None = None) -> dict:
+    def settings(
+        self, values: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The values that `model` uses, for a report."""
-        if self._is_of_weights:
+        if self.name == NONE:
+            return {}
+        if self.name in DISTANCES:
             return {"strength": self._space(hyperparameters(values))}
         penalties = self._penalties(values)
         at = ", ".join(penalty.at for penalty in penalties)
@@ -81,15 +84,19 @@ class Method:
     def draw(
         self, seed: int, *, one_place: bool = False, rate: bool = False
     ) -> dict[str, Any]:
-        """Draw the values of a trial, also one of the places, and a rate.
+        """Draw the values of a trial.
 
-        Without `one_place` the method acts at all places.
+        With `one_place` the method acts at one of the places, else at all. The
+        learning rate is drawn by `rate`, or if there is nothing else to draw.
         """
         rng = random.Random(seed)
         values: dict[str, Any] = {}
-        if rate:
-            values["learning_rate"] = _rate(rng)
-        if not self._is_of_weights:
+        if rate or self.name == NONE:
+            rates = rng.uniform(*map(math.log, RATES))
+            values["learning_rate"] = math.exp(rates)
+        if self.name == NONE:
+            return values
+        if self.name not in DISTANCES:
             places = [*self.places]
             at = [rng.choice(places)] if one_place else places
             values["at"] = " + ".join(at)
@@ -100,10 +107,12 @@ class Method:
 
     def loss(self, values: Mapping[str, Any] | None = None) -> Any:
         """The loss between two layers; `None` if there is none."""
-        return None if self._is_of_weights else self._penalties(values)[0].loss
+        if self.name == NONE or self.name in DISTANCES:
+            return None
+        return self._penalties(values)[0].loss
 
     def _space(self, hp):
-        if self._is_of_weights:
+        if self.name in DISTANCES:
             return strength_space(hp, self._weight)
         at, teacher_at = next(iter(self.places.items()))
         return method_space(hp, self.name, at, teacher_at, weight=self._weight)
@@ -118,42 +127,6 @@ class Method:
             weight=one.weight,
             name=self.name,
         )
-
-
-class NoPenalty(Method):
-    """Plain fine-tuning, whose trials differ in the learning rate alone."""
-
-    def __init__(self, places: Mapping[str, str]):
-        self.name, self.title = NONE, "plain fine-tuning, best rate"
-        self.places = dict(places)
-
-    def model(
-        self,
-        student: keras.Model,
-        teacher: keras.Model | None = None,
-        values: Mapping[str, Any] | None = None,
-    ) -> keras.Model:
-        """Return the student itself."""
-        return student
-
-    def settings(self, values: Mapping[str, Any] | None = None) -> dict:
-        """There are none."""
-        return {}
-
-    def draw(
-        self, seed: int, *, one_place: bool = False, rate: bool = False
-    ) -> dict[str, Any]:
-        """Draw the learning rate of a trial."""
-        return {"learning_rate": _rate(random.Random(seed))}
-
-    def loss(self, values: Mapping[str, Any] | None = None) -> Any:
-        """There is none."""
-        return None
-
-
-def _rate(rng):
-    low, high = map(math.log, RATES)
-    return math.exp(rng.uniform(low, high))
 
 
 def default_place(model: keras.Model, method: str, features: str) -> str:

@@ -1,18 +1,16 @@
 """Compression of a teacher without a student: narrowing."""
 
 import csv
-import dataclasses
 import pathlib
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_otreg.compression import Budget, Inheritance, inherit
+from keras_otreg.compression import inherit
 from keras_otreg.compression.narrowing import with_fewer_neurons
 from keras_otreg.compression.summary import summary_rows
 from keras_otreg.data import PictureFiles
@@ -36,50 +34,13 @@ REPEATS = 15
 RATE = 0.1
 
 
-@dataclasses.dataclass(frozen=True)
-class Narrowed:
-    """Tables about a narrowed student and its teacher.
-
-    `layers` has a row for each fitted layer; `costs` has a row for each kind
-    of cost: what it is, of the teacher, and of the student.
-    """
-
-    layers: list[dict[str, Any]]
-    costs: list[tuple[str, ...]]
-
-
-def size_of(student: Any, sizes: Mapping[str, float | None]) -> Any:
-    """The argument `width` of `narrow`; `None` if there is a student.
-
-    Args:
-        student: Path of a student, or `None`.
-        sizes: Values of `width`, `parameters` and `flops`.
-
-    Raises:
-        ValueError: If there is not exactly one of all.
-    """
-    given = {k: x for k, x in sizes.items() if x is not None}
-    if len(given) + (student is not None) != 1:
-        named = {**given, **({} if student is None else {"student": student})}
-        raise ValueError(
-            "Expected a `student`, or one of `width`, `parameters` and `flops` "
-            f"to make one of the teacher. Received: {named or 'none of them'}"
-        )
-    if student is not None:
-        return None
-    return given["width"] if "width" in given else Budget(**given)
-
-
 def inherited(
     project: Project, student: Any, teacher: keras.Model, files: PictureFiles
 ) -> Trained:
     """The stage that fits a student's weights to the teacher, untrained.
 
-    Args:
-        project: The project.
-        student: A network, or the argument `width` of `narrow`.
-        teacher: The teacher, a network with the student's classes.
-        files: Pictures, whose labels are not used.
+    `student` is a network, or the argument `width` of `narrow`; the labels of
+    the pictures are not used.
 
     Raises:
         ValueError: If a given student has no layers to inherit.
@@ -94,10 +55,16 @@ def inherited(
         else:
             found, _ = with_fewer_neurons(teacher, student, samples, seed=seed)
         table = inherit(found, teacher, samples, seed=seed, verbose=False)
-        write_table(project.run.folder / LAYERS, _rows(table))
-        seconds = time.perf_counter() - begin
-        predictions = project.trainer.predictions(found)
-        return Trained(found, [], 0, seconds, predictions)
+        rows = [
+            {
+                "layer": fit.path,
+                "neurons": f"{len(fit.neurons)} of {fit.of}",
+                "variance explained": f"{fit.explained:.3f}",
+            }
+            for fit in table.values()
+        ]
+        write_table(project.run.folder / LAYERS, rows)
+        return project.trainer.untrained(found, begin)
 
     return project.stage("inherited", INHERITED, work)
 
@@ -119,10 +86,8 @@ def trained_stages(
         )
     title = f"inherited, then {method.title}"
     tuned = {
-        TRAINED: trained_from(
-            project, "inherited-trained", TRAINED, start.model
-        ),
-        title: trained_from(
+        TRAINED: trained_from(project, start.model),
+        title: _trained(
             *(project, "method", title, start.model),
             lambda x: method.model(x, teacher),
         ),
@@ -130,10 +95,12 @@ def trained_stages(
     return found | tuned | project.interpolate(start, tuned)
 
 
-def trained_from(
-    project: Project, name: str, title: str, start: keras.Model, *wrap: Any
-) -> Trained:
-    """A stage that trains inherited weights, at a share of the rate."""
+def trained_from(project: Project, start: keras.Model) -> Trained:
+    """The stage that trains inherited weights."""
+    return _trained(project, "inherited-trained", TRAINED, start)
+
+
+def _trained(project, name, title, start, *wrap):
     rate = RATE * project.trainer.settings.learning_rate
     return project.train(name, title, start, *wrap, learning_rate=rate)
 
@@ -151,8 +118,11 @@ def distilled(student: keras.Model, teacher: keras.Model) -> keras.Model:
 
 def narrowed(
     project: Project, teacher: keras.Model, student: keras.Model
-) -> Narrowed:
-    """The tables of a report about a narrowed student."""
+) -> dict[str, Any]:
+    """Tables about a narrowed student: its fitted layers, and the `costs`.
+
+    A row of the costs tells what it is, of the teacher, and of the student.
+    """
     with open(project.run.folder / LAYERS, encoding="utf-8") as file:
         layers = list(csv.DictReader(file))
     both = teacher, student
@@ -166,7 +136,7 @@ def narrowed(
         ("size of the file", *(f"{x / 1e6:.2f} MB" for x in files)),
         ("time for a picture", *(f"{x:.2f} ms" for x in times)),
     ]
-    return Narrowed(layers, costs)
+    return {"layers": layers, "costs": costs}
 
 
 def milliseconds(models: Any, pictures: np.ndarray) -> list[float]:
@@ -188,14 +158,3 @@ def _file_size(model):
         with whole(path) as unfinished:
             copy_of(model).save(unfinished)
         return path.stat().st_size
-
-
-def _rows(table: Inheritance) -> list[dict[str, Any]]:
-    return [
-        {
-            "layer": fit.path,
-            "neurons": f"{len(fit.neurons)} of {fit.of}",
-            "variance explained": f"{fit.explained:.3f}",
-        }
-        for fit in table.values()
-    ]

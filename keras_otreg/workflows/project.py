@@ -1,14 +1,14 @@
 """The run of a command that trains: its stages, and the files at its end."""
 
+import contextlib
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
-import rich.console
 
 from keras_otreg.data import PictureFiles, draw_pictures, picture_parts
 from keras_otreg.data.splits import check_draw
@@ -40,7 +40,7 @@ from keras_otreg.workflows.stages import (
     output_folder,
     write_table,
 )
-from keras_otreg.workflows.training import Trainer
+from keras_otreg.workflows.training import Trainer, some
 from keras_otreg.workflows.unlabelled import Unlabelled
 
 # Pictures on which neurons are compared.
@@ -99,11 +99,12 @@ class Project:
         best = tuned[self.best(tuned)].model
         # After more trials another network may be the best.
         name = f"between-{fingerprint(best)[:12]}"
-        found = self.stage(
-            *(name, BETWEEN),
-            lambda: self.trainer.interpolate(start.model, best),
-        )
-        return {BETWEEN: found}
+        return {
+            BETWEEN: self.stage(
+                *(name, BETWEEN),
+                lambda: self.trainer.interpolate(start.model, best),
+            )
+        }
 
     def train(
         self,
@@ -128,7 +129,7 @@ class Project:
         A trial is a stage: those of an earlier search with the same settings
         are not trained again, and the weights of the best one are kept.
         """
-        found: list[tuple[Any, int, Trained, dict[str, Any]]] = []
+        found: list[tuple[dict[str, Any], Trained, dict[str, Any]]] = []
         failure = None
         for k in range(trials):
             values = method.draw(self.trainer.settings.seed + k, **draw)
@@ -145,66 +146,66 @@ class Project:
                 failure = error
                 self.bar.say(f"{title}: diverged")
                 continue
-            found.append((self.score(trained), -k, trained, values))
+            accuracy, minus_loss = self.score(trained)
+            row = {
+                "trial": k + 1,
+                "validation accuracy": accuracy,
+                "validation cross-entropy": -minus_loss,
+            }
+            found.append((row | values, trained, values))
         if not found:
             raise FloatingPointError(f"every trial diverged: {failure}")
-        found.sort(key=lambda one: one[:2], reverse=True)
-        rows = [
-            {
-                "trial": 1 - k,
-                "validation accuracy": reached[0],
-                "validation cross-entropy": -reached[1],
-                **values,
-            }
-            for reached, k, _, values in found
-        ]
-        write_table(self.run.folder / TRIALS, rows)
-        trained, values = found[0][2:]
+        found.sort(key=lambda one: self.score(one[1]), reverse=True)
+        write_table(self.run.folder / TRIALS, [row for row, _, _ in found])
+        row, trained, values = found[0]
         shown = ", ".join(
             f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
             for k, v in values.items()
         )
-        self.bar.say(f"best trial: {rows[0]['trial']} ({shown})")
+        self.bar.say(f"best trial: {row['trial']} ({shown})")
         return trained, values
 
     def best(self, results: Mapping[str, Trained]) -> str:
         """Title of the network that is best in validation."""
         return max(results, key=lambda title: self.score(results[title]))
 
-    def report(
+    def finish(
         self,
         results: Mapping[str, Trained],
         method: str,
         plain: str,
         shown: Mapping[str, Any],
         **more: Any,
-    ) -> ReportData:
-        """The data of a report, whose chosen network is best in validation."""
-        return ReportData(
+    ) -> Result:
+        """Write the best model in validation, all epochs and the report.
+
+        `shown` are settings for the report, `more` other fields of its
+        `ReportData`.
+        """
+        trainer, folder = self.trainer, self.run.folder
+        names = ("learning_rate", "batch_size", "seed")
+        own = {k.replace("_", " "): getattr(trainer.settings, k) for k in names}
+        data = ReportData(
             results=results,
             method=method,
             plain=plain,
             chosen=self.best(results),
-            parts=self.trainer.parts,
-            settings={**shown, **self.trainer.shown()},
+            parts=trainer.parts,
+            settings={**shown, **own},
             **more,
         )
-
-    def write(self, data: ReportData) -> None:
-        """Write the model, the table of all epochs and the report."""
-        folder, shape = self.run.folder, self.trainer.shape
-        names = self.trainer.parts["train"].class_names
-        model = data.results[data.chosen].model
-        save_classifier(model, folder / MODEL, Classes(names, shape))
+        classes = Classes(trainer.parts["train"].class_names, trainer.shape)
+        save_classifier(results[data.chosen].model, folder / MODEL, classes)
         rows = [
             {"stage": title, **row}
-            for title, result in data.results.items()
+            for title, result in results.items()
             for row in result.history
         ]
         write_table(folder / HISTORY, rows)
-        page = report_page(data, shape)
+        page = report_page(data, trainer.shape)
         with whole(folder / REPORT) as unfinished:
             unfinished.write_text(page, "utf-8")
+        return summarised(data, folder, self.bar.console)
 
     def neurons(
         self,
@@ -223,22 +224,14 @@ class Project:
         self, files: PictureFiles, most: int
     ) -> tuple[PictureFiles, np.ndarray]:
         """Return at most some of the files, drawn at random, and pictures."""
-        rng = np.random.default_rng(self.trainer.settings.seed)
-        files = files.take(np.sort(rng.permutation(len(files.paths))[:most]))
-        pictures = np.concatenate(
-            [
-                keras.ops.convert_to_numpy(batch)
-                for batch, _ in self.trainer.batches(files)
-            ]
-        )
-        return files, pictures
+        trainer = self.trainer
+        return some(files, most, trainer.settings.seed, trainer.shape)
 
 
-def begin(settings: Settings, *pictures: pathlib.Path) -> rich.console.Console:
-    """Return the console; make the output folder, outside of the pictures."""
-    console = console_for(settings.quiet)
+def begin(settings: Settings, *pictures: pathlib.Path) -> None:
+    """Make the output folder, outside of the pictures; be quiet if wanted."""
+    console_for(settings.quiet)
     output_folder(settings.folder, *pictures)
-    return console
 
 
 def few_pictures(
@@ -253,41 +246,36 @@ def few_pictures(
     return parts
 
 
-def trained_project(
+@contextlib.contextmanager
+def started(
     command: str,
     settings: Settings,
     parts: Mapping[str, PictureFiles],
-    networks: Mapping[str, keras.Model],
     shape: tuple[int, int, int],
-    work: Callable[[Project], ReportData],
-    console: rich.console.Console,
-    identity: Mapping[str, Any],
+    others: Mapping[str, Any],
     *,
     keep_statistics: bool = True,
-    digests: Mapping[str, PictureFiles] | None = None,
-) -> Result:
-    """Run a command that trains, and write its files.
+) -> Iterator[Project]:
+    """Begin or resume a command that trains, and yield its `Project`.
 
-    The results depend on the networks, by their roles, on more pictures
-    (`digests`) and on more settings (`identity`). `work` trains the stages of
-    a project, and returns the data of the report.
+    `others` are networks, pictures and settings by name, on which the results
+    depend too.
 
     Raises:
         ValueError: If the folder holds a run with other settings.
     """
     check_report()
-    seen = {**parts, **(digests or {})}
     settled = {
         "command": command,
-        **{f"{part} pictures": _digest(x) for part, x in seen.items()},
-        **{role: fingerprint(model)[:12] for role, model in networks.items()},
+        **{f"{part} pictures": files for part, files in parts.items()},
         **{name: getattr(settings, name) for name in TRAINING},
         "keep_statistics": keep_statistics,
         "image_size": shape[0],
-        **identity,
+        **others,
     }
-    run = Run(settings.folder, settled)
+    run = Run(settings.folder, {k: _digest(x) for k, x in settled.items()})
     counts = [f"{len(x.paths)} for {part}" for part, x in parts.items()]
+    console = console_for(settings.quiet)
     console.print(
         f"Pictures of {len(parts['train'].class_names)} classes at "
         f"{shape[0]} x {shape[1]} pixels: {', '.join(counts)}",
@@ -295,16 +283,17 @@ def trained_project(
     )
     with progress(console) as bar:
         trainer = Trainer(parts, shape, settings, bar, keep_statistics)
-        project = Project(run, trainer, bar)
-        data = work(project)
-        project.write(data)
-    return summarised(data, settings.folder, console)
+        yield Project(run, trainer, bar)
 
 
-def _digest(files):
-    """Digest of some pictures, which does not depend on their folder."""
-    digest = hashlib.sha256(json.dumps(files.class_names).encode())
-    for path, label in zip(files.paths, files.labels, strict=True):
+def _digest(value):
+    """Digest of a network or of pictures, whatever folder they are in."""
+    if isinstance(value, keras.Model):
+        return fingerprint(value)[:12]
+    if not isinstance(value, PictureFiles):
+        return value
+    digest = hashlib.sha256(json.dumps(value.class_names).encode())
+    for path, label in zip(value.paths, value.labels, strict=True):
         content = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
         names = pathlib.Path(path).parts[-2:]
         digest.update(json.dumps([*names, int(label), content]).encode())

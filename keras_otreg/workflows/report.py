@@ -5,7 +5,7 @@ import functools
 import io
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -23,7 +23,7 @@ from keras_otreg.workflows.results import (
     comparison,
     confusion,
     ended,
-    examples,
+    surest,
 )
 
 SIZE = 104
@@ -46,7 +46,7 @@ def thumbnail(path: str) -> str:
     return f"data:image/jpeg;base64,{code}"
 
 
-EXTRA, TEMPLATE = "pictures", "report.html.j2"
+EXTRA = "pictures"
 EXAMPLES = 12
 OPTION = re.compile(r"(--[a-z-]+(?: \d+)?)")
 FILTERS = {
@@ -67,7 +67,29 @@ def check_report() -> None:
 
 def report_page(data: ReportData, shape: tuple[int, int, int]) -> str:
     """Return an HTML page that needs no other file, for pictures of a shape."""
-    return rendered(TEMPLATE, _context(data, shape))
+    compared = data.compared()
+    versions = {
+        "keras-otreg": keras_otreg.__version__,
+        "Keras": f"{keras.__version__} on {keras.backend.backend()}",
+    }
+    probabilities = data.results[data.chosen].predictions["test"]
+    context = {
+        "data": data,
+        "choice": choice(data),
+        "comparison": comparison(compared, data.method, data.plain),
+        "advice": advice(data),
+        "settings": {**data.settings, **versions},
+        "size": tuple(shape[:2]),
+        "channels": shape[2],
+        "rows": data.rows(),
+        "num_test": compared.count,
+        "curves": _curves(data),
+        "neurons": _neurons(data),
+        "labels": data.labels,
+        "class_plan": _figure(data.class_plan, "plan between the classes"),
+        **on_test_pictures(probabilities, data.parts["test"]),
+    }
+    return rendered("report.html.j2", context)
 
 
 def rendered(template: str, context: Mapping[str, Any]) -> str:
@@ -84,64 +106,39 @@ def rendered(template: str, context: Mapping[str, Any]) -> str:
     return environment.get_template(template).render(context)
 
 
-def _context(data: ReportData, shape: tuple[int, int, int]) -> dict[str, Any]:
-    compared = data.compared()
-    return {
-        "data": data,
-        "choice": choice(data),
-        "comparison": comparison(compared, data.method, data.plain),
-        "advice": advice(data),
-        "settings": {**data.settings, **_versions()},
-        "size": tuple(shape[:2]),
-        "channels": shape[2],
-        "rows": data.rows(),
-        "num_test": compared.count,
-        "curves": _curves(data),
-        "neurons": _neurons(data),
-        "labels": _labels(data.labels),
-        "class_plan": _figure(data.class_plan, "plan between the classes"),
-        **on_test_pictures(data.predictions, data.parts["test"]),
-    }
-
-
 def on_test_pictures(
     predictions: np.ndarray, files: PictureFiles
 ) -> dict[str, Any]:
     """The part of a template's context that is about test pictures."""
     names = files.class_names
     counts = confusion(predictions, files.labels, len(names))
+    found = {
+        name: surest(predictions, files.labels, name == "right", EXAMPLES)
+        for name in ("wrong", "right")
+    }
     return {
         "names": names,
         "counts": counts.tolist(),
         "most_confused": _most_confused(counts, names),
-        "wrong": _examples(predictions, files, correct=False),
-        "right": _examples(predictions, files, correct=True),
+        **{k: examples(files, predictions, rows) for k, rows in found.items()},
     }
 
 
-def _labels(found):
-    """What a report shows of unlabelled pictures."""
-    if found is None:
-        return None
-    faces = {
-        kind: [
-            {
-                **one,
-                "picture": thumbnail(one["path"]),
-                "file": pathlib.Path(one["path"]).name,
-            }
-            for one in found[kind]
-        ]
-        for kind in ("sure", "unsure")
-    }
-    return {**found, **faces}
-
-
-def _versions():
-    return {
-        "keras-otreg": keras_otreg.__version__,
-        "Keras": f"{keras.__version__} on {keras.backend.backend()}",
-    }
+def examples(
+    files: PictureFiles, probabilities: np.ndarray, rows: np.ndarray
+) -> list[dict[str, Any]]:
+    """Some pictures, with their labels and predicted classes."""
+    names = files.class_names
+    return [
+        {
+            "picture": thumbnail(files.paths[row]),
+            "file": pathlib.Path(files.paths[row]).name,
+            "label": names[files.labels[row]],
+            "predicted": names[probabilities[row].argmax()],
+            "probability": float(probabilities[row].max()),
+        }
+        for row in rows
+    ]
 
 
 def _most_confused(counts, names):
@@ -161,25 +158,24 @@ def _most_confused(counts, names):
 
 def _curves(data):
     histories = {k: data.results[k].history for k in (data.plain, data.method)}
-    shown = {k: x for k, x in histories.items() if x}
-    steps = np.arange(1, max(map(len, shown.values())) + 1)
+    steps = np.arange(1, max(map(len, histories.values())) + 1)
     figures = []
-    for title, key in (
-        ("validation pictures", "val_accuracy"),
-        ("training pictures", "accuracy"),
-    ):
-        lines = {k: _line(v, key, len(steps)) for k, v in shown.items()}
+    for part, key in (("validation", "val_accuracy"), ("training", "accuracy")):
+        lines = {}
+        for title, history in histories.items():
+            if history:
+                # As of one seed; a training that ended early is short.
+                lines[title] = np.full((1, len(steps)), np.nan)
+                lines[title][0, : len(history)] = [row[key] for row in history]
         figure = plots.learning_curves(
-            {title: lines}, steps, xlabel="epoch", ylabel="accuracy"
+            {f"{part} pictures": lines},
+            steps,
+            xlabel="epoch",
+            ylabel="accuracy",
         )
-        figures.append(_figure(figure, f"accuracy on {title} in each epoch"))
+        label = f"accuracy on {part} pictures in each epoch"
+        figures.append(_figure(figure, label))
     return figures
-
-
-def _line(history: Sequence[Mapping[str, float]], key: str, length: int):
-    """Values of one training as of one seed; one that ended early is short."""
-    values = [row[key] for row in history]
-    return np.array([values + [np.nan] * (length - len(values))])
 
 
 def _neurons(data):
@@ -189,45 +185,21 @@ def _neurons(data):
     aligned = ["after training"] if found.same else []
     plan = plots.plan({"after training": found.plan}, aligned=aligned)
     roles = {"moved": found.moved, "kept": found.kept}
+    label = "plan from the teacher's to the student's neurons"
     return {
-        "found": found,
-        "plan": _figure(
-            plan, "plan from the teacher's to the student's neurons"
-        ),
-        "count": len(found.plan),
-        "width": found.plan.shape[1],
+        "plan": _figure(plan, label),
         "blurred": found.entropy > UNIFORM,
-        **{k: list(_roles(data, found.roles(v))) for k, v in roles.items()},
-        "num_moved": int(found.moved.sum()),
-        "num_kept": int(found.kept.sum()),
-        "num_silent": int(found.silent.sum()),
+        **{k: _roles(data, found.roles(v)) for k, v in roles.items()},
     }
 
 
 def _roles(data, roles):
-    keys = ("was", "is_now")
+    """Roles with pictures in the place of their rows."""
     paths = data.seen.paths
-    return [
-        {
-            **role,
-            **{k: [thumbnail(paths[row]) for row in role[k]] for k in keys},
-        }
-        for role in roles
-    ]
-
-
-def _examples(predictions, files, correct):
-    found = examples(predictions, files.labels, correct, EXAMPLES)
-    return [
-        {
-            "picture": thumbnail(files.paths[one["row"]]),
-            "file": pathlib.Path(files.paths[one["row"]]).name,
-            "label": files.class_names[one["label"]],
-            "predicted": files.class_names[one["predicted"]],
-            "probability": one["probability"],
-        }
-        for one in found
-    ]
+    for role in roles:
+        for name in ("was", "is_now"):
+            role[name] = [thumbnail(paths[row]) for row in role[name]]
+    return roles
 
 
 def _with_options(text):

@@ -69,13 +69,10 @@ def compared(
     only = int((first & ~second).sum()), int((second & ~first).sum())
     differ = sum(only)
     tail = sum(math.comb(differ, k) for k in range(min(only) + 1))
+    # Whole numbers: of 1024 pictures on, their powers are no floats.
+    p_value = min(1.0, 2 * tail / 2**differ)
     return McNemar(
-        int(first.sum()),
-        int(second.sum()),
-        len(labels),
-        only,
-        # Whole numbers: of 1024 pictures on, their powers are no floats.
-        min(1.0, 2 * tail / 2**differ),
+        int(first.sum()), int(second.sum()), len(labels), only, p_value
     )
 
 
@@ -88,33 +85,23 @@ def confusion(
     return counts.reshape(classes, classes)
 
 
-def examples(
+def surest(
     probabilities: np.ndarray, labels: np.ndarray, correct: bool, most: int
-) -> list[dict[str, Any]]:
-    """The rows of at most some pictures with the highest probabilities.
+) -> np.ndarray:
+    """Rows of at most some pictures with the highest probabilities.
 
-    Correctly classified pictures are taken from all classes in turn; else
-    wrongly classified ones are returned. For each picture there is its `row`,
-    the `label`, the class `predicted` and its `probability`.
+    They are those of wrongly classified pictures, or of correctly classified
+    ones, taken from all classes in turn.
     """
-    predicted = probabilities.argmax(axis=-1)
-    probability = probabilities.max(axis=-1)
     rows = np.flatnonzero(is_correct(probabilities, labels) == correct)
-    rows = rows[np.argsort(-probability[rows], kind="stable")]
+    sureness = probabilities[rows].max(axis=-1)
+    rows = rows[np.argsort(-sureness, kind="stable")]
     if correct:
         # First the surest of each class, then the second of each.
         found = labels[rows]
         turn = [np.sum(found[:k] == found[k]) for k in range(len(rows))]
         rows = rows[np.argsort(turn, kind="stable")]
-    return [
-        {
-            "row": int(row),
-            "label": int(labels[row]),
-            "predicted": int(predicted[row]),
-            "probability": float(probability[row]),
-        }
-        for row in rows[:most]
-    ]
+    return rows[:most]
 
 
 # Titles of networks.
@@ -169,12 +156,11 @@ class ReportData:
     that which it is compared with (`plain`), and the one that is best in
     validation (`chosen`), which is `model.keras`. `neurons` compares those of
     the teacher and of the chosen network on the pictures `seen`; `narrowed`
-    has the layers and the costs of a student made of the teacher; `labels`
-    are what `unlabelled.shown` returns; `others` has
-    accuracies of networks that were not trained here. `strengths` are the
-    options of the command for the strength, `search` one that searches it.
-    `more` is an option for more samples that was not used.
-    `near_classes` are the source classes nearest to the target.
+    has tables about a student made of the teacher; `labels` are what
+    `shown_labels` returns; `others` has accuracies of networks that were not
+    trained here; `near_classes` are the source classes nearest to the target.
+    Options of the command: `strengths`, `search` for one that searches them,
+    `more` for more samples, if it was not used.
     """
 
     title: str
@@ -203,11 +189,6 @@ class ReportData:
         """Whether only the head of the chosen network was trained."""
         return self.chosen in (HEAD_ONLY, LABELS)
 
-    @property
-    def predictions(self) -> np.ndarray:
-        """Probabilities of the test pictures, of the chosen network."""
-        return self.results[self.chosen].predictions["test"]
-
     def score(self, title: str, part: str) -> tuple[float, float]:
         """Accuracy and minus cross-entropy of a network on a part."""
         predictions = self.results[title].predictions[part]
@@ -225,24 +206,23 @@ class ReportData:
         """A row for each network."""
         first = next(iter(self.results))
         before, _ = self.score(first, "validation")
-        rows = [
-            {
-                "title": title,
-                "validation": (reached := self.score(title, "validation")[0]),
-                "gain": None if title == first else reached - before,
-                "test": self.score(title, "test")[0],
-                "best": trained.best,
-                "epochs": len(trained.history),
-                "share": trained.share,
-                "seconds": trained.seconds,
-                "chosen": title == self.chosen,
-            }
-            for title, trained in self.results.items()
-        ]
-        others = [
-            {"title": k, "gain": None, **v} for k, v in self.others.items()
-        ]
-        return others + rows
+        rows = [{"title": k, "gain": None, **v} for k, v in self.others.items()]
+        for title, trained in self.results.items():
+            reached, _ = self.score(title, "validation")
+            rows.append(
+                {
+                    "title": title,
+                    "validation": reached,
+                    "gain": None if title == first else reached - before,
+                    "test": self.score(title, "test")[0],
+                    "best": trained.best,
+                    "epochs": len(trained.history),
+                    "share": trained.share,
+                    "seconds": trained.seconds,
+                    "chosen": title == self.chosen,
+                }
+            )
+        return rows
 
 
 def choice(data: ReportData) -> str:
@@ -253,16 +233,14 @@ def choice(data: ReportData) -> str:
         for title in data.results
         if title != data.chosen
     }
-    nothing = "Training of all layers brought nothing: "
     found = (
-        f"{nothing if data.results[data.chosen].is_start else ''}"
         f"model.keras is the network of {data.chosen!r}, the best on the "
         f"{len(data.parts['validation'].paths)} validation pictures: accuracy "
         f"{best:.3f}"
     )
-    others = [
-        f"{title} {reached:.3f}" for title, (reached, _) in scores.items()
-    ]
+    if data.results[data.chosen].is_start:
+        found = f"Training of all layers brought nothing: {found}"
+    others = [f"{k} {reached:.3f}" for k, (reached, _) in scores.items()]
     found += f" ({', '.join(others)})." if others else "."
     tied = [
         f"{title} has {-loss:.3f}"
@@ -283,17 +261,14 @@ def comparison(found: McNemar, method: str, plain: str) -> str:
         f"Of {found.count} test pictures, {method} classifies {found.correct} "
         f"correctly and {plain} {found.other}"
     )
-    differ = sum(found.only)
-    if not differ:
+    if not any(found.only):
         return f"{counts}: the same ones."
+    outcome = f"{found.verdict} by more than chance"
     if found.verdict == "open":
-        return (
-            f"{counts}. They differ in {differ}: the difference is within "
-            f"chance (McNemar's test, p = {found.p_value:.2g})."
-        )
+        outcome = "the difference is within chance"
     return (
-        f"{counts}. They differ in {differ}: {found.verdict} by more than "
-        f"chance (McNemar's test, p = {found.p_value:.2g})."
+        f"{counts}. They differ in {sum(found.only)}: {outcome} (McNemar's "
+        f"test, p = {found.p_value:.2g})."
     )
 
 
@@ -303,17 +278,14 @@ def advice(data: ReportData) -> str | None:
     if result.is_start:
         told = f"If there are pictures without labels, try {data.more}."
         return told if data.more else None
-    if data.chosen == data.plain and data.narrowed is not None:
-        return (
-            f"In validation {data.plain} is ahead of {data.method}: try a "
-            "larger network, or more --epochs."
-        )
     if data.chosen == data.plain:
         weight = " or ".join(data.strengths)
         search = f", or search one with {data.search}" if data.search else ""
+        cure = f"a smaller {weight}{search}"
+        if data.narrowed is not None:
+            cure = "a larger network, or more --epochs"
         return (
-            f"In validation {data.plain} is ahead of {data.method}: try a "
-            f"smaller {weight}{search}."
+            f"In validation {data.plain} is ahead of {data.method}: try {cure}."
         )
     if result.history and result.best == len(result.history):
         return "The last epoch was the best one: try more --epochs."

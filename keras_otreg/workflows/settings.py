@@ -21,8 +21,8 @@ TITLES = {
 }
 # Plain fine-tuning, by its name in commands.
 NONE = "none"
-# Those that pull weights to their start, and act at no layer.
-OF_WEIGHTS = ("l2-sp", "neuron-transport")
+# Distances of the methods that pull weights to their start, at no layer.
+DISTANCES = {"l2-sp": "l2", "neuron-transport": "transport"}
 # Defaults of a command that are not those of `Settings`.
 DEFAULTS: dict[str, dict[str, Any]] = {
     # From a solved head, smaller rates are better than from a random one.
@@ -36,10 +36,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 class Settings:
     """Settings of `finetune`, `tune`, `compress` and `joint`.
 
-    The functions take them by name, such as `finetune(data, epochs=10)`. In
-    `finetune` and `tune` the default of `learning_rate` is 0.0001, and in
-    `tune` that of `epochs` is 5; in `compress` there are 60 epochs, a patience
-    of 20, and a learning rate of 0.001.
+    The functions take them by name, such as `finetune(data, epochs=10)`. Other
+    defaults: a `learning_rate` of 0.0001 in `finetune` and `tune`, 5 `epochs`
+    in `tune`; in `compress` 60 epochs, a patience of 20, a rate of 0.001.
 
     Attributes:
         out: The output folder, which is made if need be; `"otreg-finetune"`,

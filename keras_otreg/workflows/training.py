@@ -1,7 +1,7 @@
 """Training of networks on pictures; the epoch that is best in validation."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -17,7 +17,6 @@ from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import Trained
 from keras_otreg.workflows.unlabelled import (
     PROBABILITIES,
-    SHARES,
     WEIGHTS,
     Unlabelled,
 )
@@ -55,11 +54,6 @@ class Trainer:
             "seed": settings.seed,
         }
         self.fixed = {k: self.batches(files) for k, files in parts.items()}
-
-    def shown(self) -> dict[str, Any]:
-        """The settings that a report lists."""
-        names = ("learning_rate", "batch_size", "seed")
-        return {k.replace("_", " "): getattr(self.settings, k) for k in names}
 
     def batches(self, files: PictureFiles, **options: Any) -> Any:
         """Batches of pictures in the order of their files, by default."""
@@ -99,16 +93,26 @@ class Trainer:
         if self._keep_statistics:
             without_batch_statistics(student)
         model = wrap(student)
-        compile_for(model, learning_rate or settings.learning_rate)
-        best = BestEpoch(student, settings.patience)
-        watch = self._bar.watch(title, settings.epochs)
-        history = _fit(
-            model,
-            self.shuffled() if data is None else data,
-            self.fixed["validation"],
-            settings.epochs,
-            [best, watch],
+        crossentropy = keras.metrics.SparseCategoricalCrossentropy(CROSSENTROPY)
+        model.compile(
+            keras.optimizers.Adam(learning_rate or settings.learning_rate),
+            LOSS,
+            metrics=["accuracy", crossentropy],
         )
+        best = BestEpoch(student, settings.patience)
+        logs = model.fit(
+            self.shuffled() if data is None else data,
+            validation_data=self.fixed["validation"],
+            epochs=settings.epochs,
+            callbacks=[best, self._bar.watch(title, settings.epochs)],
+            # A data set has its own order.
+            shuffle=False,
+            verbose=0,
+        ).history
+        history = [
+            {"epoch": k + 1, **{name: float(x[k]) for name, x in logs.items()}}
+            for k in range(len(logs["val_accuracy"]))
+        ]
         seconds = time.perf_counter() - begin
         found = copy_of(start, student)
         return Trained(
@@ -121,12 +125,9 @@ class Trainer:
         The layers below run once for each picture and its mirror image.
         """
         begin = time.perf_counter()
-        heads.solve_head(
-            student,
-            self._with_mirrored(),
-            validation=self.fixed["validation"],
-        )
-        return self._made(student, begin)
+        validation = self.fixed["validation"]
+        heads.solve_head(student, self._with_mirrored(), validation=validation)
+        return self.untrained(student, begin)
 
     def solve_in_rounds(
         self, student: keras.Model, given: Unlabelled
@@ -143,14 +144,9 @@ class Trainer:
             shares=given.shares,
             validation=self.fixed["validation"],
         ).labels
-        made = self._made(student, begin)
-        made.predictions.update(
-            {
-                PROBABILITIES: labels.probabilities,
-                WEIGHTS: labels.sample_weight,
-                SHARES: labels.shares,
-            }
-        )
+        made = self.untrained(student, begin)
+        made.predictions[PROBABILITIES] = labels.probabilities
+        made.predictions[WEIGHTS] = labels.sample_weight
         return made
 
     def _with_mirrored(self):
@@ -163,10 +159,12 @@ class Trainer:
         """Return the best network between two in validation."""
         begin = time.perf_counter()
         share, found = best_between(start, tuned, self.fixed["validation"])
-        return self._made(found, begin, share)
+        return self.untrained(found, begin, share)
 
-    def _made(self, model, begin, *share):
-        """A network that no epochs have trained."""
+    def untrained(
+        self, model: keras.Model, begin: float, *share: float
+    ) -> Trained:
+        """Return a network that no epochs have trained; `begin` is a time."""
         seconds = time.perf_counter() - begin
         return Trained(model, [], 0, seconds, self.predictions(model), *share)
 
@@ -203,34 +201,12 @@ class BestEpoch(keras.callbacks.Callback):
         self._network.set_weights(self._weights)
 
 
-def compile_for(model: keras.Model, learning_rate: float) -> None:
-    """Compile a model for pictures and their classes."""
-    crossentropy = keras.metrics.SparseCategoricalCrossentropy(CROSSENTROPY)
-    model.compile(
-        keras.optimizers.Adam(learning_rate),
-        LOSS,
-        metrics=["accuracy", crossentropy],
-    )
-
-
-def _fit(
-    model: keras.Model,
-    data: Any,
-    validation: Any,
-    epochs: int,
-    callbacks: Sequence[keras.callbacks.Callback],
-) -> list[dict[str, float]]:
-    """Trains; returns the logs of each epoch."""
-    found = model.fit(
-        data,
-        validation_data=validation,
-        epochs=epochs,
-        callbacks=[*callbacks],
-        # A data set has its own order.
-        shuffle=False,
-        verbose=0,
-    ).history
-    return [
-        {"epoch": k + 1, **{name: float(found[name][k]) for name in found}}
-        for k in range(len(found["val_accuracy"]))
-    ]
+def some(
+    files: PictureFiles, most: int, seed: int, shape: tuple[int, int, int]
+) -> tuple[PictureFiles, np.ndarray]:
+    """Return at most some of the files, drawn at random, and their pictures."""
+    rows = np.random.default_rng(seed).permutation(len(files.paths))[:most]
+    files = files.take(np.sort(rows))
+    batches = read_pictures(files, shape[:2], channels=shape[2])
+    pictures = [keras.ops.convert_to_numpy(x) for x, _ in batches]
+    return files, np.concatenate(pictures)

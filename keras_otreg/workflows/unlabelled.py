@@ -13,10 +13,11 @@ from keras_otreg import checks
 from keras_otreg.data import PictureFiles
 from keras_otreg.labelling.labels import NAMED, known_shares
 from keras_otreg.workflows.classification import pictures_of
+from keras_otreg.workflows.report import examples
 from keras_otreg.workflows.stages import Trained
 
 # Names of arrays that a stage keeps beside its predictions.
-PROBABILITIES, WEIGHTS, SHARES = "labels", "label weights", "label shares"
+PROBABILITIES, WEIGHTS = "labels", "label weights"
 # The first row that a file of shares may have.
 HEADER = ["class", "share"]
 # Pictures that a report shows as sure, and as unsure.
@@ -71,36 +72,22 @@ def _read(path):
         ) from error
 
 
-def shown(trained: Trained, given: Unlabelled) -> dict[str, Any]:
+def shown_labels(trained: Trained, given: Unlabelled) -> dict[str, Any]:
     """What a report tells about labels."""
-    kept = trained.predictions
-    labels, weights = kept[PROBABILITIES], kept[WEIGHTS]
-    sureness = labels.max(axis=1)
-    order = np.argsort(-sureness, kind="stable")
+    labels = trained.predictions[PROBABILITIES]
+    weights = trained.predictions[WEIGHTS]
     is_known = not isinstance(given.shares, str)
     known = given.shares if is_known else [None] * labels.shape[1]
-    names = given.files.class_names
+    names, means = given.files.class_names, labels.mean(axis=0)
+    order = np.argsort(-labels.max(axis=1), kind="stable")
     return {
         "count": len(weights),
         "labelled": int((weights > 0.0).sum()),
         "shares": [
             {"name": name, "known": own, "estimated": float(share)}
-            for name, own, share in zip(
-                names, known, labels.mean(axis=0), strict=True
-            )
+            for name, own, share in zip(names, known, means, strict=True)
         ],
         "is_known": is_known,
-        "sure": _examples(given.files, labels, order[:SHOWN]),
-        "unsure": _examples(given.files, labels, order[::-1][:SHOWN]),
+        "sure": examples(given.files, labels, order[:SHOWN]),
+        "unsure": examples(given.files, labels, order[::-1][:SHOWN]),
     }
-
-
-def _examples(files, labels, rows):
-    return [
-        {
-            "path": files.paths[row],
-            "class": files.class_names[int(labels[row].argmax())],
-            "probability": float(labels[row].max()),
-        }
-        for row in rows
-    ]

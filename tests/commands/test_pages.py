@@ -8,8 +8,8 @@ import pytest
 
 import keras_otreg
 from keras_otreg import __main__ as command_line
-from keras_otreg.workflows.methods import DISTANCES, Method
-from keras_otreg.workflows.settings import TITLES
+from keras_otreg.workflows.methods import Method
+from keras_otreg.workflows.settings import DISTANCES, TITLES
 
 ROOT = pathlib.Path(keras_otreg.__file__).parents[1]
 PAGE = ROOT / "docs" / "pages" / "command_line.md"

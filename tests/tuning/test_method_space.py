@@ -14,7 +14,7 @@ from keras_otreg.tuning import (
 )
 from keras_otreg.tuning.method_space import LOSSES, PENALTIES
 from keras_otreg.workflows.methods import Method
-from keras_otreg.workflows.settings import OF_WEIGHTS, TITLES
+from keras_otreg.workflows.settings import DISTANCES, TITLES
 
 
 @pytest.mark.parametrize("method", PENALTIES)
@@ -63,8 +63,8 @@ def test_an_unknown_method_is_named():
 
 
 def test_commands_know_all_methods_by_name():
-    assert set(TITLES) == {*PENALTIES, *OF_WEIGHTS}
-    for name in OF_WEIGHTS:
+    assert set(TITLES) == {*PENALTIES, *DISTANCES}
+    for name in DISTANCES:
         assert Method(name, {}, None).loss() is None
 
 

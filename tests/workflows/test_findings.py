@@ -5,8 +5,8 @@ from keras_otreg.workflows.results import (
     compared,
     comparison,
     confusion,
-    examples,
     score,
+    surest,
 )
 
 scipy_stats = pytest.importorskip("scipy.stats")
@@ -53,17 +53,15 @@ def test_confusion_counts_labels_in_rows():
 def test_examples_are_the_surest_ones():
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
     labels = np.array([1, 1, 1, 0])
-    wrong = examples(probabilities, labels, correct=False, most=1)
-    assert [x["row"] for x in wrong] == [0]
-    assert (wrong[0]["label"], wrong[0]["predicted"]) == (1, 0)
-    assert wrong[0]["probability"] == pytest.approx(0.9)
+    found = surest(probabilities, labels, correct=False, most=1)
+    assert found.tolist() == [0]
 
 
 def test_right_examples_are_of_all_classes():
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
     labels = np.array([0, 0, 1])
-    found = examples(probabilities, labels, correct=True, most=2)
-    assert [x["row"] for x in found] == [0, 2]
+    found = surest(probabilities, labels, correct=True, most=2)
+    assert found.tolist() == [0, 2]
 
 
 def test_many_pictures_are_no_trouble():

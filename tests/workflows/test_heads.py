@@ -7,7 +7,6 @@ from keras_otreg.workflows.heads import (
     HEAD,
     classifier,
     features_of,
-    head_of,
     place_of,
     with_new_head,
 )
@@ -282,7 +281,7 @@ def test_names_that_a_network_has_are_not_taken_again():
     student = with_new_head(network(*ends), "last", 3, seed=0)
     assert student.output_shape == (None, 3)
     assert student.get_layer(HEAD).units == 4
-    assert head_of(student).units == 3
+    assert student.layers[-1].units == 3
     rows = network(*ends, layers.Reshape((4, 36), name="rows"))
     assert with_new_head(rows, "rows", 3, seed=0).output_shape == (None, 3)
     logits = layers.Flatten(name="probabilities"), layers.Dense(3)

@@ -70,8 +70,7 @@ def test_its_lines_of_python_see_a_picture_as_the_run_did(
     monkeypatch.chdir(tmp_path)
     known = {}
     exec(lines, known)  # noqa: S102
-    np.testing.assert_allclose(
-        known["probabilities"], data.predictions[0], atol=0.01
-    )
+    expected = data.results["method"].predictions["test"][0]
+    np.testing.assert_allclose(known["probabilities"], expected, atol=0.01)
     assert known["names"] == ["a", "b"]
     assert "0." in capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 
 from keras_otreg import workflows
 from keras_otreg.workflows.stages import Trained
-from keras_otreg.workflows.unlabelled import Unlabelled, shown
+from keras_otreg.workflows.unlabelled import Unlabelled, shown_labels
 
 
 @pytest.fixture
@@ -54,16 +54,16 @@ def test_the_report_counts_labels_and_shows_sure_and_unsure_ones(more):
     kept = {
         "labels": np.stack([first, 1.0 - first], axis=1),
         "label weights": np.repeat([0.0, 1.0], 10),
-        "label shares": np.array([0.5, 0.5]),
     }
     trained = Trained(None, [], 0, 1.0, kept)
-    found = shown(trained, Unlabelled.of(more, {"dark": 1, "light": 0}, NAMES))
+    given = Unlabelled.of(more, {"dark": 1, "light": 0}, NAMES)
+    found = shown_labels(trained, given)
     approx = pytest.approx([0.75, 0.25])
     assert (found["count"], found["labelled"]) == (20, 10)
     assert [row["known"] for row in found["shares"]] == [1.0, 0.0]
     assert [row["estimated"] for row in found["shares"]] == approx
-    assert found["sure"][0]["path"].endswith("19.png")
-    assert found["unsure"][0]["path"].endswith("00.png")
+    assert found["sure"][0]["file"] == "19.png"
+    assert found["unsure"][0]["file"] == "00.png"
     assert found["unsure"][0]["probability"] == 0.5
 
 
