@@ -16,15 +16,8 @@ from keras_otreg import checks
 from keras_otreg.files import whole
 
 PACKAGES = (
-    "keras",
-    "tensorflow",
-    "tensorflow-cpu",
-    "numpy",
-    "jax",
-    "ott-jax",
-    "pot",
-    "torch",
-    "geomloss",
+    *("keras", "tensorflow", "tensorflow-cpu", "numpy", "jax", "ott-jax"),
+    *("pot", "torch", "geomloss"),
 )
 
 

@@ -5,12 +5,11 @@ Compares methods of learning from few labels. Needs pip install
 """
 
 import dataclasses
-from typing import Any
 
 from keras_otreg.commands import options
 
 
-def add(benchmark: Any) -> None:
+def add(benchmark):
     """Add the arguments."""
     kinds = benchmark.add_subparsers(required=True, metavar="kind")
     parser = kinds.add_parser(
@@ -47,7 +46,7 @@ def add(benchmark: Any) -> None:
     )
 
 
-def run(given: Any) -> None:
+def run(given):
     """Compare the methods, or write a page about what was compared."""
     from keras_otreg.benchmark import accuracy
     from keras_otreg.workflows.stages import output_folder
@@ -80,5 +79,4 @@ def _comparison(accuracy, given):
         comparison = accuracy.only(comparison, given.only)
     seeds = {"seeds": given.seeds, "seed": given.seed}
     changed = {k: x for k, x in seeds.items() if x is not None}
-    protocol = dataclasses.replace(comparison.protocol, **changed)
-    return dataclasses.replace(comparison, protocol=protocol)
+    return dataclasses.replace(comparison, **changed)

@@ -6,12 +6,10 @@ penalty. With --out, also as heat maps and a table. Needs pip install
 "keras-otreg[pictures]".
 """
 
-from typing import Any
-
 from keras_otreg.commands import options
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     text = "a .keras file, of a penalty the "
     options.add(parser, "first", "A.keras", text + "teacher")
@@ -28,7 +26,7 @@ def add(parser: Any) -> None:
     options.add_common(parser, "the draw of pictures")
 
 
-def run(given: Any) -> None:
+def run(given):
     """Compare the layers."""
     options.refuse_silence(given)
     from keras_otreg.workflows.comparison import compare

@@ -6,13 +6,11 @@ from new weights, and keeps what is best in validation. Or trains a --student
 of any architecture beside it.
 """
 
-from typing import Any
-
 from keras_otreg.commands import options
 from keras_otreg.workflows.settings import DISTANCES, TITLES
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     parser.description += options.TRAINS
     text = "the large network, a .keras file"
@@ -45,7 +43,7 @@ def add(parser: Any) -> None:
     options.add_common(parser)
 
 
-def run(given: Any) -> None:
+def run(given):
     """Compress the network."""
     sizes = given.student, given.width, given.parameters, given.flops
     if sum(x is not None for x in sizes) != 1:

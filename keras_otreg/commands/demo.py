@@ -6,12 +6,10 @@ methods. Or, with --joint, learns MNIST's digits from five labels a class
 beside printed letters. Needs pip install "keras-otreg[demo]".
 """
 
-from typing import Any
-
 from keras_otreg.commands import options
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     text = "joint transfer from letters instead of fine-tuning"
     options.flag(parser, "--joint", text)
@@ -31,7 +29,7 @@ def add(parser: Any) -> None:
     options.add_common(parser, "the first draw of labels")
 
 
-def run(given: Any) -> None:
+def run(given):
     """Run one of the demos."""
     from keras_otreg import demo
     from keras_otreg.workflows.stages import output_folder

@@ -5,12 +5,10 @@ pictures of its classes, preprocessed as in training. With --out, also as a
 page with the confusion matrix and the most confident mistakes.
 """
 
-from typing import Any
-
 from keras_otreg.commands import options
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     options.add(parser, "model", "MODEL", options.MODEL)
     text = "pictures as <class>/, or as test/<class>/"
@@ -20,7 +18,7 @@ def add(parser: Any) -> None:
     options.add_common(parser, options.NO_SEED)
 
 
-def run(given: Any) -> None:
+def run(given):
     """Test the model."""
     options.refuse_silence(given)
     from keras_otreg.workflows.classification import evaluate

@@ -5,14 +5,12 @@ the export of Keras. onnx needs pip install tf2onnx. classes.json is copied
 beside it.
 """
 
-from typing import Any
-
 from keras_otreg.commands import options
 
 FORMATS = ("saved-model", "tflite", "onnx")
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     options.add(parser, "model", "MODEL", options.MODEL)
     options.add_choice(parser, "--format", "FORMAT", FORMATS, FORMATS[0])
@@ -21,7 +19,7 @@ def add(parser: Any) -> None:
     options.add_common(parser, options.NO_SEED)
 
 
-def run(given: Any) -> None:
+def run(given):
     """Convert the model."""
     from keras_otreg.experiments.progress import say
     from keras_otreg.workflows.classification import export

@@ -5,13 +5,11 @@ network from there, if wanted also with a penalty, interpolates between both,
 and keeps what is best in validation.
 """
 
-from typing import Any
-
 from keras_otreg.commands import options
 from keras_otreg.workflows.settings import DISTANCES, NONE, TITLES
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     parser.description += options.TRAINS
     options.add(parser, "data", "DATA", options.PICTURES)
@@ -43,7 +41,7 @@ def add(parser: Any) -> None:
     options.add_common(parser)
 
 
-def run(given: Any) -> None:
+def run(given):
     """Fine-tune the network."""
     options.refuse_places(given)
     if given.weight is not None and given.method == NONE:

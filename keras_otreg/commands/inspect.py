@@ -6,18 +6,17 @@ separated by tabs.
 """
 
 import sys
-from typing import Any
 
 from keras_otreg.commands import options
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     options.add(parser, "model", "MODEL.keras", "a .keras file")
     options.add_common(parser, options.NO_SEED)
 
 
-def run(given: Any) -> None:
+def run(given):
     """List the layers."""
     from keras_otreg.experiments.progress import say
     from keras_otreg.features import summary

@@ -6,12 +6,10 @@ label sets. Compares it with plain fine-tuning, and keeps what is best in
 validation.
 """
 
-from typing import Any
-
 from keras_otreg.commands import options
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     parser.description += options.TRAINS
     options.add(parser, "target", "TARGET", options.PICTURES)
@@ -32,7 +30,7 @@ def add(parser: Any) -> None:
     options.add_common(parser)
 
 
-def run(given: Any) -> None:
+def run(given):
     """Fine-tune beside the source."""
     from keras_otreg.workflows.joint_transfer import joint
 

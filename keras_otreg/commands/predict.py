@@ -7,14 +7,13 @@ each.
 
 import csv
 import sys
-from typing import Any
 
 from keras_otreg.commands import options
 
 MOST = 3
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     options.add(parser, "model", "MODEL", options.MODEL)
     text = "pictures, or folders with pictures at any depth"
@@ -28,7 +27,7 @@ def add(parser: Any) -> None:
     options.add_common(parser, options.NO_SEED)
 
 
-def run(given: Any) -> None:
+def run(given):
     """Classify the pictures."""
     from keras_otreg.experiments.progress import say
     from keras_otreg.workflows.classification import predict

@@ -5,13 +5,11 @@ draws the learning rate and, of a method, the layer and the strength at random,
 and keeps what is best on validation pictures. Also writes trials.csv.
 """
 
-from typing import Any
-
 from keras_otreg.commands import options
 from keras_otreg.workflows.settings import DISTANCES, NONE, TITLES
 
 
-def add(parser: Any) -> None:
+def add(parser):
     """Add the arguments."""
     parser.description += options.TRAINS
     options.add(parser, "data", "DATA", options.PICTURES, nargs="?")
@@ -32,7 +30,7 @@ def add(parser: Any) -> None:
     options.add_common(parser)
 
 
-def run(given: Any) -> None:
+def run(given):
     """Search the settings."""
     options.refuse_places(given)
     if (given.data is None) == (given.folder is None):

@@ -122,23 +122,18 @@ def write(
     header = ["student", "method", "strength", "parameters"]
     header += ["mean", "standard_deviation", "seconds"]
     header += [f"seed_{seed}" for seed in settings.reported_seeds]
-    rows = (
-        [
-            *(x.student, x.method, x.strength, x.parameters),
-            *(f"{v:.4f}" for v in (x.mean, x.deviation, x.seconds)),
-            *(f"{v:.4f}" for v in x.accuracies),
-        ]
-        for x in results
-    )
+    rows = []
+    for x in results:
+        numbers = (x.mean, x.deviation, x.seconds, *x.accuracies)
+        row = [x.student, x.method, x.strength, x.parameters]
+        rows.append([*row, *(f"{number:.4f}" for number in numbers)])
     write_csv(folder / "table.csv", header, rows)
     panels = {}
-    for result in results:
-        baseline = _baseline(results, result)
-        if result is not baseline:
-            panels[f"{result.method}\n({result.student})"] = {
-                baseline.method: baseline.curves,
-                result.method: result.curves,
-            }
+    for x in results:
+        baseline = _baseline(results, x)
+        if x is not baseline:
+            curves = {baseline.method: baseline.curves, x.method: x.curves}
+            panels[f"{x.method}\n({x.student})"] = curves
     steps = settings.steps_per_point * np.arange(1, settings.points + 1)
     figure = plots.learning_curves(panels, steps)
     written(folder / "learning_curves.png", figure.savefig)
@@ -161,12 +156,13 @@ def plans(
         "a quarter as wide, before": networks.narrow(settings),
         "a quarter as wide, after": narrow,
     }
-    features = [
-        capture(model, data.x[:SAMPLES], ["features"], False)[1]["features"]
-        for model in (teacher, *students.values())
-    ]
-    loss = RepresentationTransport()
+
+    def features(model):
+        x = data.x[:SAMPLES]
+        return capture(model, x, ["features"], False)[1]["features"]
+
+    known, loss = features(teacher), RepresentationTransport()
     return {
-        title: ops.convert_to_numpy(loss.plan(features[0], x))
-        for title, x in zip(students, features[1:], strict=True)
+        title: ops.convert_to_numpy(loss.plan(known, features(student)))
+        for title, student in students.items()
     }

@@ -17,7 +17,7 @@ from keras_otreg.experiments import networks
 from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.experiments.training import Trainee, trainee
+from keras_otreg.experiments.training import Trainee
 from keras_otreg.losses import ClassTransport
 from keras_otreg.models import (
     Penalty,
@@ -52,31 +52,29 @@ def digit_rows(
     wide = _problem(teacher, networks.wide, task, settings)
     narrow = _problem(teacher, networks.narrow, task, settings)
     taught = dataclasses.replace(wide, pretrained=True)
-    pull = _default(WeightPenalty, "weight")
-    penalty = functools.partial(
-        Method,
-        uses="penalties",
-        strengths=settings.strengths or (_default(Penalty, "weight"),),
+    pulls = settings.strengths or (_default_weight(WeightPenalty),)
+    transport = Method(
+        TRANSPORT,
+        "penalties",
+        strengths=settings.strengths or (_default_weight(Penalty),),
         loss="RepresentationTransport",
     )
-    pulls = settings.strengths or (pull,)
+    controls = [
+        dataclasses.replace(transport, name=f"{x} plan", arguments={"plan": x})
+        for x in ("identity", "uniform")
+    ]
+    alignment = dataclasses.replace(
+        transport, name=ALIGNMENT, loss="TransportAlignment", at="everywhere"
+    )
     return [
         Row(WIDE, wide, Method(SCRATCH, "plain")),
         Row(WIDE, taught, Method(PLAIN, "plain")),
         Row(WIDE, taught, Method("frozen features", "frozen")),
         Row(WIDE, taught, Method("L2-SP", "l2", pulls)),
-        Row(WIDE, taught, penalty(TRANSPORT)),
-        *(
-            Row(WIDE, taught, penalty(f"{x} plan", arguments={"plan": x}))
-            for x in ("identity", "uniform")
-        ),
+        *(Row(WIDE, taught, method) for method in (transport, *controls)),
         Row(NARROW, narrow, Method(SCRATCH, "plain")),
-        Row(NARROW, narrow, penalty(TRANSPORT)),
-        Row(
-            NARROW,
-            narrow,
-            penalty(ALIGNMENT, loss="TransportAlignment", at="everywhere"),
-        ),
+        Row(NARROW, narrow, transport),
+        Row(NARROW, narrow, alignment),
     ]
 
 
@@ -105,45 +103,43 @@ class JointMethod:
             transport = ClassTransport(costs)
         trained = problem.teacher.layers[-1]
         head = keras.layers.Dense(trained.units, activation="softmax")
-        source_task = SourceTask(
-            head,
-            at="features",
-            loss="sparse_categorical_crossentropy",
-            transport=transport,
-        )
-        model = TransferModel(student, source_task=source_task)
+        loss = "sparse_categorical_crossentropy"
+        task = SourceTask(head, at="features", loss=loss, transport=transport)
+        model = TransferModel(student, source_task=task)
         if problem.pretrained:
             head.set_weights(trained.get_weights())
-        return trainee(model, student, problem.settings)
+        return Trainee(model, student, problem.settings)
 
 
 def joint_rows(
     source_network: keras.Model, task: Task, settings: Settings
 ) -> list[Row]:
     """The rows of the paper's table, others from its start, and controls."""
-    alone = _problem(source_network, networks.wide, task, settings)
-    batches = functools.partial(_pairs, task.source)
-    alone = dataclasses.replace(alone, batches=batches, solved=True)
+
+    def with_shares(shares):
+        batches = functools.partial(_pairs, task.source, shares)
+        return dataclasses.replace(after, batches=batches)
+
+    alone = dataclasses.replace(
+        _problem(source_network, networks.wide, task, settings),
+        batches=functools.partial(_pairs, task.source, None),
+        solved=True,
+    )
     after = dataclasses.replace(alone, pretrained=True)
 
     def costs(few, seed):
         every_third = Labelled(task.source.x[::3], task.source.y[::3])
-        found = [
-            class_costs.extract(
-                source_network, "features", _batched(data), verbose=0
+        found = []
+        for data in (every_third, few):
+            batches = tf.data.Dataset.from_tensor_slices(tuple(data)).batch(256)
+            found += class_costs.extract(
+                source_network, "features", batches, verbose=0
             )
-            for data in (every_third, few)
-        ]
-        return class_costs.mkmmd(*found[0], *found[1])
+        return class_costs.mkmmd(*found)
 
     def at_random(few, seed):
         classes = source_network.output_shape[-1]
         return class_costs.random(classes, len(np.unique(few.y)), seed)
-
-    def with_shares(shares):
-        return dataclasses.replace(
-            after, batches=functools.partial(_pairs, task.source, shares=shares)
-        )
 
     def near(few, seed):
         return class_costs.shares(costs(few, seed))
@@ -151,7 +147,6 @@ def joint_rows(
     def permuted(few, seed):
         return np.random.default_rng(seed).permutation(near(few, seed))
 
-    near_letters = with_shares(near), with_shares(permuted)
     return [
         Row(JOINT, alone, Method(ALONE, "plain")),
         Row(JOINT, after, Method(CONSECUTIVE, "plain")),
@@ -159,8 +154,8 @@ def joint_rows(
         Row(JOINT, after, JointMethod("source, then joint")),
         Row(JOINT, after, JointMethod(SHOWN, costs)),
         Row(JOINT, after, JointMethod("JTLN, random", at_random)),
-        Row(JOINT, near_letters[0], JointMethod("shares of the plan")),
-        Row(JOINT, near_letters[1], JointMethod("random shares")),
+        Row(JOINT, with_shares(near), JointMethod("shares of the plan")),
+        Row(JOINT, with_shares(permuted), JointMethod("random shares")),
     ]
 
 
@@ -177,7 +172,7 @@ def _problem(teacher, network, task, settings):
     )
 
 
-def _pairs(source, few, others, seed, usable, shares=None):
+def _pairs(source, shares, few, others, seed, usable):
     """Batches of the few target samples beside the source."""
     if not usable:
         return None
@@ -192,9 +187,5 @@ def _pairs(source, few, others, seed, usable, shares=None):
     return pairs.repeat()
 
 
-def _batched(data):
-    return tf.data.Dataset.from_tensor_slices(tuple(data)).batch(256)
-
-
-def _default(function: Callable[..., Any], argument: str) -> Any:
-    return inspect.signature(function).parameters[argument].default
+def _default_weight(penalty):
+    return inspect.signature(penalty).parameters["weight"].default

@@ -22,9 +22,9 @@ from keras_otreg.demo.rows import (
     joint_rows,
 )
 from keras_otreg.demo.task import Task
+from keras_otreg.experiments.networks import trained_source
 from keras_otreg.experiments.progress import progress
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.experiments.source import trained_source
 from keras_otreg.experiments.statistics import chosen
 from keras_otreg.experiments.training import Trainee, Trainings, accuracy
 from keras_otreg.files import written
@@ -43,9 +43,8 @@ def run(
         f"source, and {accuracy(teacher, task.test):.3f} on the target's test "
         "digits before any transfer."
     )
-    results, learners = _compare(digit_rows(teacher, task, settings), console)
-    report.show(results, task, settings, console)
-    report.write(results, settings, folder)
+    rows = digit_rows(teacher, task, settings)
+    results, learners = _compare(rows, task, settings, folder, console)
     wide, narrow = (learners[x, TRANSPORT].student for x in (WIDE, NARROW))
     written(folder / "fine_tuned.keras", wide.save)
     plans = report.plans(teacher, wide, narrow, task.pool, settings)
@@ -71,12 +70,17 @@ def run_joint(
         f"{len(np.unique(task.source.y))} letters; its accuracy is "
         f"{accuracy(network, task.source_test):.3f} on other letters."
     )
-    results, learners = _compare(joint_rows(network, task, settings), console)
-    report.show(results, task, settings, console)
-    report.write(results, settings, folder)
+    rows = joint_rows(network, task, settings)
+    results, learners = _compare(rows, task, settings, folder, console)
     shown = learners[JOINT, SHOWN]
     written(folder / "joint.keras", shown.student.save)
-    figure = _class_plan(shown, task.test.x)
+    # The mean plan between classes of the source and the target.
+    plans = shown.model.source_task.transport.plan(
+        shown.model.source_model.predict_on_batch(task.test.x),
+        shown.student.predict_on_batch(task.test.x),
+    )
+    plan = keras.ops.convert_to_numpy(plans).mean(axis=0)
+    figure = plots.class_plan(plan, NAMES, [*map(str, range(plan.shape[1]))])
     written(folder / "class_plan.png", figure.savefig)
     console.print(
         f"Written to {folder}: joint.keras (the student of '{SHOWN}', seed "
@@ -106,9 +110,13 @@ def chosen_strength(row: Row, advance: Callable[[], None]) -> float | None:
 
 
 def _compare(
-    rows: Sequence[Row], console: Any
+    rows: Sequence[Row],
+    task: Task,
+    settings: Settings,
+    folder: pathlib.Path,
+    console: Any,
 ) -> tuple[list[report.Result], Learners]:
-    """Results of all rows, and the learners as each of them ended last."""
+    """Report all rows; return the learners as each of them ended last, too."""
     results, learners = [], {}
     with progress(console, sum(map(_trainings, rows))) as bar:
         for row in rows:
@@ -116,6 +124,8 @@ def _compare(
             result, learner = _measured(row, bar.advance)
             results.append(result)
             learners[row.student, row.method.name] = learner
+    report.show(results, task, settings, console)
+    report.write(results, settings, folder)
     return results, learners
 
 
@@ -148,13 +158,3 @@ def _measured(row, advance):
         float(np.mean([outcome.seconds for outcome in outcomes])),
     )
     return result, learner
-
-
-def _class_plan(shown, x):
-    """Figure of the mean plan between classes of the source and the target."""
-    source_view = shown.model.source_model.predict_on_batch(x)
-    target_view = shown.student.predict_on_batch(x)
-    transport = shown.model.source_task.transport
-    plans = keras.ops.convert_to_numpy(transport.plan(source_view, target_view))
-    names = [str(digit) for digit in range(plans.shape[-1])]
-    return plots.class_plan(plans.mean(axis=0), NAMES, names)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -17,12 +17,9 @@ from keras_otreg.experiments.problem import (
     frozen_but_for_head,
 )
 from keras_otreg.experiments.training import (
-    BETWEEN,
     END,
-    START,
     Trainee,
     train,
-    trainee,
 )
 from keras_otreg.features import channel_weights
 from keras_otreg.models import Penalty, TransferModel, WeightPenalty
@@ -32,10 +29,9 @@ SOLVERS = {"Sinkhorn": ot.Sinkhorn, "ProximalPoint": ot.ProximalPoint}
 # Learners without a strength.
 WITHOUT_STRENGTH = ("plain", "frozen", "rates", "lora", "norms")
 # What a method can ask of a task.
-NEEDS = ("same network", "same classes", "small network", "norms")
+Need = Literal["same network", "same classes", "small network", "norms"]
 # Of a kernel's change by LoRA; share of the body's learning rate.
 RANK, BODY = 4, 0.1
-PLACES = ("penultimate", "stages", "everywhere", "head")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +39,9 @@ class Method:
     """A method of learning the target.
 
     `uses` is one of the `LEARNERS`. A strength is chosen among `strengths`.
-    The loss of this library, with its arguments, acts at one of `PLACES`.
-    The task must offer what the method `needs`, among `NEEDS`. It `ends` after
-    training, at the start, or between both, where it is best in validation.
+    The loss of this library, with its arguments, acts `at` some layers. The
+    task must offer what the method `needs`. It `ends` after training, at the
+    start, or between both, where it is best in validation.
     """
 
     name: str
@@ -53,24 +49,16 @@ class Method:
     strengths: tuple[float, ...] = ()
     loss: str = ""
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
-    at: str = "penultimate"
-    needs: tuple[str, ...] = ()
+    at: Literal["penultimate", "stages", "everywhere", "head"] = "penultimate"
+    needs: tuple[Need, ...] = ()
     quick: bool = True
-    ends: str = END
+    ends: Literal["end", "start", "between"] = END
 
-    def __post_init__(self):
-        strengths = f"{self.name}: strengths"
-        checks.instance_of(self.strengths, tuple, strengths, "a list")
-        for strength in self.strengths:
-            checks.positive(strength, strengths)
-        arguments = f"{self.name}: arguments"
-        checks.instance_of(self.arguments, dict, arguments, "keys and values")
-        checks.one_of(self.at, PLACES, f"{self.name}: at")
-        for need in self.needs:
-            checks.one_of(need, NEEDS, f"{self.name}: needs")
-        checks.flag(self.quick, f"{self.name}: quick")
-        ends = f"{self.name}: ends"
-        checks.one_of(self.ends, (END, START, BETWEEN), ends)
+    @property
+    def middle(self) -> tuple[float, ...]:
+        """The middle one of the strengths, if there are any."""
+        half = len(self.strengths) // 2
+        return self.strengths[half : half + 1]
 
     @property
     def is_built_on_labels(self) -> bool:
@@ -96,7 +84,7 @@ class Method:
             more |= {"start": student.get_weights(), "scales_rate": True}
         if self.uses == "norms":
             student, own = model, list(model.weights)
-        return trainee(model, student, problem.settings, own, **more)
+        return Trainee(model, student, problem.settings, own, **more)
 
 
 def penalties(
@@ -113,9 +101,8 @@ def penalties(
     try:
         loss = kind(**arguments)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"Invalid arguments in entry `{method.name}`. {error}"
-        ) from error
+        message = f"Invalid arguments in entry `{method.name}`. {error}"
+        raise ValueError(message) from error
     return Penalty.at_each(loss, dict(pairs), weight=strength)
 
 
@@ -129,10 +116,9 @@ def _frozen(method, problem, strength, few, student):
 
 def _lora(method, problem, strength, few, student):
     """Low-rank changes of dense and convolutional layers, and the head."""
-    kinds = keras.layers.Dense, keras.layers.Conv2D
-    for layer in student.layers[:-1]:
-        layer.trainable = isinstance(layer, kinds)
-        if layer.trainable:
+    for layer in frozen_but_for_head(student).layers[:-1]:
+        if isinstance(layer, (keras.layers.Dense, keras.layers.Conv2D)):
+            layer.trainable = True
             layer.enable_lora(RANK)
     return student
 
@@ -186,7 +172,7 @@ def _delta(method, problem, strength, few, student):
     if problem.solved:
         tuned.set_weights(start)
     else:
-        learning = trainee(frozen_but_for_head(tuned), tuned, problem.settings)
+        learning = Trainee(frozen_but_for_head(tuned), tuned, problem.settings)
         train(learning, start, few, few, problem.settings)
     terms = []
     for at, teacher_at in problem.places[method.at]:

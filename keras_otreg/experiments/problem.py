@@ -26,7 +26,7 @@ class Problem:
         pretrained: Whether the student starts with the teacher's weights.
         pool: Target data that the few labels are drawn from.
         test: Target data for the reported accuracies.
-        places: For each of `methods.PLACES`, the pairs of layers there.
+        places: For each value of `Method.at`, the pairs of layers there.
         settings: Number of steps, learning rate and labels of a class.
         validation: Target data that strengths are chosen by; the rest of the
             pool if not given.

@@ -35,44 +35,33 @@ def chosen(
     return strengths[int(np.argmax(np.round(means, DECIMALS - 1)))]
 
 
-@dataclasses.dataclass(frozen=True)
-class Axis:
-    """A positive value to search: where to begin, and the first step."""
-
-    middle: float
-    factor: float
-
-    def value(self, steps: float) -> float:
-        """The value some steps away, of two digits."""
-        return float(f"{self.middle * self.factor**steps:.1e}")
-
-
 def searched(
-    axes: Sequence[Axis],
+    axes: Sequence[tuple[float, float]],
     validation: Callable[[tuple[float, ...]], float],
     budget: int,
 ) -> tuple[tuple[float, ...], bool]:
-    """Search the best values, on logarithmic scales without ends.
+    """Search the best positive values, on logarithmic scales without ends.
 
     From the middle of all axes it goes one step up or down one of them as
     long as that is better, then takes half a step.
 
     Args:
-        axes: One or more.
+        axes: For each value its middle, and the factor of a first step.
         validation: Returns how good some values are.
         budget: How often it is asked; below 2 the middle is the answer.
 
     Returns:
-        The best values, and whether there were worse ones on both sides of
-        them on each axis.
+        The best values, of two digits, and whether there were worse ones on
+        both sides of them on each axis.
     """
     found: dict[tuple[float, ...], float] = {}
 
+    def values(point):
+        pairs = zip(axes, point, strict=True)
+        return tuple(float(f"{x * by**steps:.1e}") for (x, by), steps in pairs)
+
     def ask(point):
         found[point] = round(validation(values(point)), DECIMALS - 1)
-
-    def values(point):
-        return tuple(map(Axis.value, axes, point))
 
     best, step = (0.0,) * len(axes), 1.0
     if budget > 1:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,27 +19,53 @@ from keras_otreg.models import TransferModel
 END, START, BETWEEN = "end", "start", "between"
 
 
-@dataclasses.dataclass(frozen=True)
 class Trainee:
     """A compiled model, and the plain network in it that learns.
 
-    `own` are the student's weights, without those of LoRA. `fresh` has the
-    other variables that a training changes, with their values before any
-    step: those of the optimizer and of adapters, and the state of penalties.
-    `optimizers` have their shares of the learning rate. `start` has the
-    student's weights to start from, if they are not those of the problem.
-    The training `ends` at its end, at the start, or between both where it is
-    best in validation. The strength is a share of the rate, or of penalties.
+    `own` are the student's weights, without those of LoRA. `start` has the
+    student's weights to start from, if they are not those of the problem. The
+    layers below the head have the share `body` of the learning rate. The
+    training `ends` at its end, at the start, or between both where it is best
+    in validation. The strength is that of penalties, or a share of the rate.
     """
 
-    model: keras.Model
-    student: keras.Model
-    own: list[keras.Variable]
-    fresh: list[tuple[keras.Variable, np.ndarray]]
-    optimizers: list[tuple[keras.optimizers.Optimizer, float]]
-    start: list[np.ndarray] | None = None
-    ends: str = END
-    scales_rate: bool = False
+    def __init__(
+        self,
+        model: keras.Model,
+        student: keras.Model,
+        settings: Settings,
+        own: list[keras.Variable] | None = None,
+        *,
+        body: float = 1.0,
+        start: list[np.ndarray] | None = None,
+        ends: str = END,
+        scales_rate: bool = False,
+    ):
+        self.model, self.student, self.ends = model, student, ends
+        self._start, self._scales_rate = start, scales_rate
+        adams = [
+            keras.optimizers.Adam(settings.learning_rate) for _ in range(2)
+        ]
+        optimizer, self._optimizers = adams[0], [(adams[0], 1.0)]
+        if body != 1.0:
+            self._optimizers.append((adams[1], body))
+            heads = {f"(.*/)?{HEAD}/.*": adams[0]}
+            optimizer = keras.optimizers.MultiOptimizer(
+                keras.optimizers.OptimizerMap(adams[1], heads)
+            )
+        model.compile(
+            optimizer,
+            "sparse_categorical_crossentropy",
+            steps_per_execution=settings.steps_per_point,
+        )
+        model.optimizer.build(model.trainable_variables)
+        self._own = list(student.weights) if own is None else own
+        known = {id(weight) for weight in self._own}
+        # With LoRA the frozen kernels are variables of the student alone.
+        others = [*model.optimizer.variables, *model.variables]
+        others = [x for x in (*others, *student.weights) if id(x) not in known]
+        # What else a training changes, as it is before any step.
+        self._fresh = [(x, ops.convert_to_numpy(x)) for x in others]
 
     def restart(
         self,
@@ -51,12 +77,12 @@ class Trainee:
 
         The learning rate and the strength of penalties are set if given.
         """
-        self.set_weights(weights if self.start is None else self.start)
-        for variable, value in self.fresh:
+        self.set_weights(weights if self._start is None else self._start)
+        for variable, value in self._fresh:
             variable.assign(value)
-        if strength is not None and self.scales_rate:
+        if strength is not None and self._scales_rate:
             rate = None if rate is None else rate * strength
-        for optimizer, share in self.optimizers if rate is not None else ():
+        for optimizer, share in self._optimizers if rate is not None else ():
             optimizer.learning_rate = share * rate
         if strength is not None:
             for penalty in getattr(self.model, "penalties", ()):
@@ -64,61 +90,19 @@ class Trainee:
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
         """Give the student some weights; those of LoRA stay."""
-        for variable, value in zip(self.own, weights, strict=True):
+        for variable, value in zip(self._own, weights, strict=True):
             variable.assign(value)
 
     def weights(self) -> list[np.ndarray]:
         """The weights of the student, without those of LoRA."""
-        return [ops.convert_to_numpy(variable) for variable in self.own]
+        return [ops.convert_to_numpy(variable) for variable in self._own]
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """Accuracies during a training, `(points,)`, and its time alone."""
 
     curve: np.ndarray
     seconds: float = 0.0
-
-
-def trainee(
-    model: keras.Model,
-    student: keras.Model,
-    settings: Settings,
-    own: list[keras.Variable] | None = None,
-    *,
-    body: float = 1.0,
-    **more: Any,
-) -> Trainee:
-    """Compile a model around a student.
-
-    The layers below the head have the share `body` of the learning rate;
-    `more` has other fields of the `Trainee`.
-    """
-    adams = [keras.optimizers.Adam(settings.learning_rate) for _ in range(2)]
-    optimizers = [(adams[0], 1.0)]
-    optimizer = adams[0]
-    if body != 1.0:
-        optimizers.append((adams[1], body))
-        heads = {f"(.*/)?{HEAD}/.*": adams[0]}
-        optimizer = keras.optimizers.MultiOptimizer(
-            keras.optimizers.OptimizerMap(adams[1], heads)
-        )
-    model.compile(
-        optimizer,
-        "sparse_categorical_crossentropy",
-        steps_per_execution=settings.steps_per_point,
-    )
-    model.optimizer.build(model.trainable_variables)
-    own = list(student.weights) if own is None else own
-    known = {id(weight) for weight in own}
-    others = [x for x in model.variables if id(x) not in known]
-    # With LoRA the frozen kernels are variables of the student alone.
-    others += [x for x in student.weights if id(x) not in known]
-    fresh = [
-        (variable, ops.convert_to_numpy(variable))
-        for variable in (*model.optimizer.variables, *others)
-    ]
-    return Trainee(model, student, own, fresh, optimizers, **more)
 
 
 def train(

@@ -1,9 +1,9 @@
 """Class names and picture size of a classifier, beside and inside its file."""
 
-import dataclasses
 import json
 import pathlib
 import zipfile
+from typing import NamedTuple
 
 import keras
 
@@ -12,8 +12,7 @@ from keras_otreg.files import whole
 FILE = "classes.json"
 
 
-@dataclasses.dataclass(frozen=True)
-class Classes:
+class Classes(NamedTuple):
     """Class names, in the order of the outputs, and the shape of pictures."""
 
     names: list[str]

@@ -77,19 +77,14 @@ def predict(
         ```
     """
     network, classes = _loaded(model)
-    paths = pictures_of(pictures)
-    files = PictureFiles(paths, np.zeros(len(paths), "int32"), classes.names)
-    probabilities = _probabilities(network, classes, files)
-    return [
-        {
-            "file": path,
-            **_prediction(classes.names, row),
-            "probabilities": dict(
-                zip(classes.names, map(float, row), strict=True)
-            ),
-        }
-        for path, row in zip(paths, probabilities, strict=True)
-    ]
+    names, paths = classes.names, pictures_of(pictures)
+    files = PictureFiles(paths, np.zeros(len(paths), "int32"), names)
+    rows = []
+    for path, row in zip(paths, _seen(network, classes, files), strict=True):
+        found = dict(zip(names, map(float, row), strict=True))
+        prediction = _prediction(names, row)
+        rows.append({"file": path, **prediction, "probabilities": found})
+    return rows
 
 
 def evaluate(
@@ -128,9 +123,8 @@ def evaluate(
     folder = checks.folder(data, "data")
     if out is not None:
         output_folder(pathlib.Path(out), folder)
-    folder = parts_in(folder, names).get("test", folder)
-    files = picture_files(folder, names)
-    probabilities = _probabilities(network, classes, files)
+    files = picture_files(parts_in(folder, names).get("test", folder), names)
+    probabilities = _seen(network, classes, files)
     accuracy, loss = score(probabilities, files.labels)
     rows = [
         {"file": path, "label": names[label], **_prediction(names, row)}
@@ -223,19 +217,14 @@ def _loaded(model) -> tuple[keras.Model, Classes]:
     return network, classes
 
 
-def _probabilities(
-    network, classes: Classes, files: PictureFiles
-) -> np.ndarray:
+def _seen(network, classes: Classes, files: PictureFiles) -> np.ndarray:
     height, width, channels = classes.shape
     batches = read_pictures(files, (height, width), channels=channels)
     return network.predict(batches, verbose=0)
 
 
 def _prediction(names, row):
-    return {
-        "predicted": names[row.argmax()],
-        "probability": float(row.max()),
-    }
+    return {"predicted": names[row.argmax()], "probability": float(row.max())}
 
 
 def pictures_of(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
@@ -246,28 +235,22 @@ def pictures_of(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
         raise OSError(f"no pictures {', '.join(missing)}")
     files = []
     for path in named:
-        if path.is_dir():
-            inner = (x.relative_to(path) for x in sorted(path.rglob("*")))
-            files += [
-                path / x
-                for x in inner
-                if x.suffix.lower() in suffixes()
-                and not any(part.startswith(".") for part in x.parts)
-            ]
-        else:
+        if not path.is_dir():
             files.append(path)
+            continue
+        for inner in sorted(path.rglob("*")):
+            parts = inner.relative_to(path).parts
+            is_hidden = any(part.startswith(".") for part in parts)
+            if inner.suffix.lower() in suffixes() and not is_hidden:
+                files.append(inner)
     readable = decodable([str(x) for x in files])
     if not readable:
-        raise checks.invalid(
-            f"pictures in '{named[0]}'", "none that can be read"
-        )
+        expected = f"pictures in '{named[0]}'"
+        raise checks.invalid(expected, "none that can be read")
     left_out = [str(x) for x in files if str(x) not in set(readable)]
     if left_out:
-        warnings.warn(
-            "Left out files that cannot be read as pictures: "
-            + ", ".join(left_out),
-            stacklevel=3,
-        )
+        reason = "Left out files that cannot be read as pictures: "
+        warnings.warn(reason + ", ".join(left_out), stacklevel=3)
     return readable
 
 

@@ -5,8 +5,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
 from keras_otreg import checks
 from keras_otreg.compression import Budget
 from keras_otreg.data import picture_parts
@@ -150,7 +148,7 @@ def _train(paths, data, acts, given):
             f"{teacher.count_params():,} weights, has learnt from "
             f"{paths[0].name} on {len(parts['train'].paths)} pictures.",
             {"model": paths[0], "student": paths[1]},
-            others=_of_teacher(project.trainer, teacher),
+            others=_of_teacher(project, teacher),
         )
 
 
@@ -182,7 +180,7 @@ def _narrow(model, data, size, acts, given):
             f"of {teacher.count_params():,} weights, which it inherited on up "
             f"to {SAMPLES} pictures without labels.",
             {"model": model, "size": size},
-            others=_of_teacher(project.trainer, large),
+            others=_of_teacher(project, large),
             narrowed=narrowed(project, teacher, student),
         )
 
@@ -226,14 +224,14 @@ def _places(at, teacher, student):
     return places
 
 
-def _of_teacher(trainer, teacher: keras.Model):
+def _of_teacher(project, teacher):
     """The teacher's accuracies, if it predicts the same classes."""
-    classes = len(trainer.parts["train"].class_names)
+    classes = len(project.parts["train"].class_names)
     if teacher.output_shape != (None, classes):
         return {}
     reached = {
-        part: accuracy(found, trainer.parts[part].labels)
-        for part, found in trainer.predictions(teacher).items()
+        part: accuracy(found, project.parts[part].labels)
+        for part, found in project.predictions(teacher).items()
     }
     return {TEACHER: {**reached, "epochs": 0, "chosen": False}}
 

@@ -2,36 +2,20 @@
 
 import keras
 import numpy as np
+from keras import layers as L
 
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.networks import picture_shape
 
-FEATURES = "avg_pool"
-HEAD = "head"
+FEATURES, HEAD = "avg_pool", "head"
 # What may come behind the layer of neurons that a classifier ends with.
-ENDS = (
-    keras.layers.Activation,
-    keras.layers.Dropout,
-    keras.layers.Flatten,
-    keras.layers.Reshape,
-    keras.layers.Softmax,
-)
+ENDS = (L.Activation, L.Dropout, L.Flatten, L.Reshape, L.Softmax)
 # Without an attribute that says so.
-ACTIVATIONS = (
-    keras.layers.ELU,
-    keras.layers.LeakyReLU,
-    keras.layers.PReLU,
-    keras.layers.ReLU,
-    keras.layers.Softmax,
-)
+ACTIVATIONS = (L.ELU, L.LeakyReLU, L.PReLU, L.ReLU, L.Softmax)
 # These leave numbers as they are.
-SHAPES = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Reshape)
-POOLINGS = (
-    keras.layers.AveragePooling2D,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalMaxPooling2D,
-    keras.layers.MaxPooling2D,
-)
+SHAPES = (L.Dropout, L.Flatten, L.Reshape)
+GLOBAL_POOLINGS = (L.GlobalAveragePooling2D, L.GlobalMaxPooling2D)
+POOLINGS = (L.AveragePooling2D, L.MaxPooling2D, *GLOBAL_POOLINGS)
 
 
 def features_of(model: keras.Model) -> str:
@@ -46,16 +30,18 @@ def features_of(model: keras.Model) -> str:
     chain = model.layers
     last = _last_but(chain, ENDS)
     if _ends_with_softmax(chain[last]):
-        own = features_of(chain[last])
-        is_first = own in _first_layers(chain[last])
-        before = chain[max(0, last - 1)].name
-        return before if is_first else f"{chain[last].name}/{own}"
+        own, inner = features_of(chain[last]), chain[last].layers
+        inputs = [x.name for x in inner if isinstance(x, L.InputLayer)]
+        # Behind its first layer there is all of it, or nearly.
+        if own in (inputs or [inner[0].name]):
+            return chain[max(0, last - 1)].name
+        return f"{chain[last].name}/{own}"
     is_head = _is_head(model, last)
     scores = None if is_head else _scores_of(model)
     if scores is not None:
         return chain[max(0, scores - 1)].name
     poolings = [x.name for x in chain if isinstance(x, POOLINGS)]
-    if poolings and poolings[-1] == FEATURES:
+    if poolings[-1:] == [FEATURES]:
         return FEATURES
     return chain[max(0, last - 1) if is_head else -1].name
 
@@ -66,13 +52,6 @@ def _ends_with_softmax(layer):
         return False
     last = layer.layers[_last_but(layer.layers, ENDS)]
     return _scores_of(layer) is not None or _ends_with_softmax(last)
-
-
-def _first_layers(model):
-    """Names of layers behind which there is all of a network, or nearly."""
-    chain = model.layers
-    inputs = [x.name for x in chain if isinstance(x, keras.layers.InputLayer)]
-    return inputs or [chain[0].name]
 
 
 def _last_but(chain, kinds):
@@ -95,17 +74,18 @@ def _scores_of(model):
 
 def _is_softmax(layer):
     activation = getattr(layer, "activation", None)
-    is_one = activation is keras.activations.softmax
-    return is_one or isinstance(layer, keras.layers.Softmax)
+    return activation is keras.activations.softmax or isinstance(
+        layer, L.Softmax
+    )
 
 
 def _is_head(model, place):
     """Whether a layer returns what a network returns: a number per class."""
     layer = model.layers[place]
-    if isinstance(layer, keras.layers.Dense):
+    if isinstance(layer, L.Dense):
         return True
     is_pixel = getattr(layer, "kernel_size", None) == (1, 1)
-    if isinstance(layer, keras.layers.Conv2D) and is_pixel:
+    if isinstance(layer, L.Conv2D) and is_pixel:
         return getattr(model, "output_shape", ())[1:] == (layer.filters,)
     return False
 
@@ -120,7 +100,7 @@ def place_of(model: keras.Model) -> str:
         model = model.get_layer(one)
     names = [layer.name for layer in model.layers]
     place = names.index(name)
-    while isinstance(model.layers[place], keras.layers.Dropout) and place > 0:
+    while isinstance(model.layers[place], L.Dropout) and place > 0:
         place -= 1
     return "/".join([*inner, names[place]])
 
@@ -134,11 +114,8 @@ def with_new_head(
     the head sees the means. The seed is that of its initial weights.
 
     Raises:
-        OSError: If the teacher has no such layer, or cannot be cut there.
+        OSError: If the teacher cannot be cut there.
     """
-    names = [layer.name for layer in teacher.layers]
-    if at.partition("/")[0] not in names:
-        raise OSError(f"the teacher has no layer {at!r}; it has {names}")
     try:
         body = _cut(teacher, at)
     except Exception as error:
@@ -151,10 +128,10 @@ def with_new_head(
     outputs = copy.outputs[0]
     if len(outputs.shape) == 4:
         name = _unused(copy, "pooled")
-        outputs = keras.layers.GlobalAveragePooling2D(name=name)(outputs)
+        outputs = L.GlobalAveragePooling2D(name=name)(outputs)
     elif len(outputs.shape) > 2:
-        outputs = keras.layers.Flatten(name=_unused(copy, "flat"))(outputs)
-    head = keras.layers.Dense(
+        outputs = L.Flatten(name=_unused(copy, "flat"))(outputs)
+    head = L.Dense(
         classes,
         "softmax",
         kernel_initializer=keras.initializers.GlorotUniform(seed),
@@ -207,7 +184,7 @@ def classifier(
     if not _is_linear(copy):
         return with_new_head(model, features_of(model), classes, seed)
     (inputs,) = copy.inputs
-    softmax = keras.layers.Softmax(name=_unused(copy, "probabilities"))
+    softmax = L.Softmax(name=_unused(copy, "probabilities"))
     return keras.Model(inputs, softmax(copy.outputs[0]), name=model.name)
 
 

@@ -113,11 +113,10 @@ def joint(
 def _train(project: Project, student, start, features, source, weights):
     """Train beside a head for the source; the costs are of the student."""
     found: list[Any] = []
-    trainer = project.trainer
-    for files in (source, trainer.parts["train"]):
+    for files in (source, project.parts["train"]):
         few = files.take(files.first_of_each(MOST))
         found += class_costs.extract(
-            student, features, trainer.batches(few), verbose=0
+            student, features, project.batches(few), verbose=0
         )
     costs = class_costs.normalise(class_costs.mkmmd(*found))
     models = []
@@ -135,10 +134,12 @@ def _train(project: Project, student, start, features, source, weights):
         return models[0]
 
     if weights["source_shares"] != ALL:
-        source = drawn_by_shares(source, costs, trainer.settings.seed)
-    data = paired(trainer.shuffled(), trainer.shuffled(source))
-    trained = trainer.train(JOINT, start, wrap, data=data)
-    plan = _plan(models[0], trainer.fixed["validation"])
+        source = drawn_by_shares(source, costs, project.settings.seed)
+    data = paired(
+        project.shuffled(project.parts["train"]), project.shuffled(source)
+    )
+    trained = project.trained(JOINT, start, wrap, data=data)
+    plan = _plan(models[0], project.fixed["validation"])
     for name, array in {PLAN: plan, COSTS: costs}.items():
         with whole(project.run.folder / STAGES / name) as unfinished:
             np.save(unfinished, array)
@@ -161,7 +162,7 @@ def _plan(model, batches):
 
 
 def _finish(project, results, shown, title, source):
-    train = project.trainer.parts["train"]
+    train = project.parts["train"]
     folder = project.run.folder / STAGES
     mark = folder / "joint.json"
     with checks.undamaged(mark, AGAIN.format(mark)):

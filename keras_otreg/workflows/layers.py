@@ -1,35 +1,24 @@
 """Layers that a user names, and those that end the parts of a network."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
+from keras import layers as L
 
 from keras_otreg import checks
 from keras_otreg.features.taps import activation_specs
 from keras_otreg.features.walk import find_layer, split_call, walk
-from keras_otreg.workflows.heads import place_of
+from keras_otreg.workflows.heads import GLOBAL_POOLINGS, place_of
 
-layers = keras.layers
 # Where branches meet, or a block says that it ends.
-ENDS = (
-    layers.Add,
-    layers.Average,
-    layers.Concatenate,
-    layers.Identity,
-    layers.Maximum,
-    keras.Model,
-)
-POOLINGS = (
-    layers.GlobalAveragePooling1D,
-    layers.GlobalAveragePooling2D,
-    layers.GlobalMaxPooling2D,
-)
+MERGES = (L.Add, L.Average, L.Concatenate, L.Maximum)
+ENDS = (*MERGES, L.Identity, keras.Model)
+POOLINGS = (L.GlobalAveragePooling1D, *GLOBAL_POOLINGS)
 # Of channels, inside a block.
-GATES = layers.Multiply
+GATES = L.Multiply
 # Layers of neurons, where they have an activation themselves.
-NEURONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU)
+NEURONS = (L.Activation, L.ReLU, L.LeakyReLU, L.PReLU)
 FEWEST = 3
 INSPECT = "`keras-otreg inspect MODEL.keras` lists those of a file"
 
@@ -104,10 +93,9 @@ def _innermost_first(model):
 
 def thinned(paths: list[str], most: int) -> list[str]:
     """At most so many paths, evenly spaced, the last one among them."""
-    count = min(most, len(paths))
-    places: Any = np.linspace(0, len(paths) - 1, count + 1)[1:] if count else []
-    if count == len(paths):
+    if most >= len(paths):
         return paths
+    places = np.linspace(0, len(paths) - 1, most + 1)[1:]
     return [paths[int(place)] for place in places]
 
 

@@ -47,9 +47,8 @@ def inherited(
     """
 
     def work():
-        begin = time.perf_counter()
         _, samples = project.some(files, SAMPLES)
-        seed = project.trainer.settings.seed
+        seed = project.settings.seed
         if isinstance(student, keras.Model):
             found = copy_of(student)
         else:
@@ -64,7 +63,7 @@ def inherited(
             for fit in table.values()
         ]
         write_table(project.run.folder / LAYERS, rows)
-        return project.trainer.untrained(found, begin)
+        return Trained(found)
 
     return project.stage("inherited", INHERITED, work)
 
@@ -77,7 +76,7 @@ def trained_stages(
     is_same_task: bool,
 ) -> dict[str, Trained]:
     """The stages that train a narrowed student, and its controls."""
-    keras.utils.set_random_seed(project.trainer.settings.seed)
+    keras.utils.set_random_seed(project.settings.seed)
     new = keras.models.clone_model(start.model)
     found = {NEW: project.train("plain", NEW, new)}
     if is_same_task:
@@ -101,7 +100,7 @@ def trained_from(project: Project, start: keras.Model) -> Trained:
 
 
 def _trained(project, name, title, start, *wrap):
-    rate = RATE * project.trainer.settings.learning_rate
+    rate = RATE * project.settings.learning_rate
     return project.train(name, title, start, *wrap, learning_rate=rate)
 
 
@@ -128,7 +127,7 @@ def narrowed(
     both = teacher, student
     flops = [sum(r.resources.flops for r in summary_rows(x)) for x in both]
     files = [_file_size(x) for x in both]
-    _, pictures = project.some(project.trainer.parts["validation"], TIMED)
+    _, pictures = project.some(project.parts["validation"], TIMED)
     times = milliseconds(both, pictures)
     costs = [
         ("weights", *(f"{x.count_params():,}" for x in both)),

@@ -103,31 +103,18 @@ def network_in(path: pathlib.Path, role: str) -> keras.Model:
         raise OSError(f"cannot read the {role} {path}: {reason}") from error
     if not model.built:
         raise OSError(f"cannot use the {role} {path}: it is not built")
-    broken = _broken(model)
-    if broken is not None:
-        raise OSError(
-            f"cannot use the {role} {path}: {broken} holds NaN or infinity, "
-            "as after a training that diverged"
-        )
-    return _without_names(model)
-
-
-def _without_names(model):
-    """The network with a plain output instead of a dictionary of one."""
+    for weight in model.weights:
+        if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
+            raise OSError(
+                f"cannot use the {role} {path}: {weight.path} holds NaN or "
+                "infinity, as after a training that diverged"
+            )
     outputs = getattr(model, "outputs", None) or []
     if len(outputs) != 1 or isinstance(model, keras.Sequential):
         return model
     if not keras.tree.is_nested(model.output):
         return model
     return keras.Model(model.input, outputs[0], name=model.name)
-
-
-def _broken(model):
-    """Path of the first weight that is not finite, if there is one."""
-    for weight in model.weights:
-        if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
-            return weight.path
-    return None
 
 
 def _reason(path, told):

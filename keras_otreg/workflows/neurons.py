@@ -8,8 +8,7 @@ import keras
 import numpy as np
 
 from keras_otreg.features import capture, samples_as_points
-from keras_otreg.losses import RepresentationTransport
-from keras_otreg.losses.transport_alignment import TransportAlignment
+from keras_otreg.losses import RepresentationTransport, TransportAlignment
 from keras_otreg.ot.plan import entropy_of
 
 # Of neurons in the report, and of pictures beside each.
@@ -32,10 +31,10 @@ class Neurons:
 
     at: str
     teacher_at: str
-    plan: np.ndarray
     before: np.ndarray
     after: np.ndarray
-    own_plan: np.ndarray | None
+    plan: np.ndarray
+    own_plan: np.ndarray | None = None
 
     @property
     def same(self) -> bool:
@@ -154,7 +153,8 @@ def neurons(
     loss = loss if planned else RepresentationTransport()
     (before,) = mean_activations(teacher, pictures, [teacher_at])
     (after,) = mean_activations(student, pictures, [at])
-    plan = keras.ops.convert_to_numpy(loss.plan(before, after))
-    own = loss.plan(before, before) if same else None
-    own = None if own is None else keras.ops.convert_to_numpy(own)
-    return Neurons(at, teacher_at, plan, before, after, own)
+    plans = [
+        keras.ops.convert_to_numpy(loss.plan(before, x))
+        for x in ((after, before) if same else (after,))
+    ]
+    return Neurons(at, teacher_at, before, after, *plans)

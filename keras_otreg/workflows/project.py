@@ -1,23 +1,32 @@
 """The run of a command that trains: its stages, and the files at its end."""
 
 import contextlib
-import hashlib
-import json
+import dataclasses
 import pathlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_otreg.data import PictureFiles, draw_pictures, picture_parts
+from keras_otreg import heads
+from keras_otreg.data import (
+    PictureFiles,
+    draw_pictures,
+    picture_parts,
+    read_pictures,
+)
 from keras_otreg.data.splits import check_draw
 from keras_otreg.experiments.progress import Progress, console_for, progress
 from keras_otreg.features import fingerprint
 from keras_otreg.files import whole
+from keras_otreg.interpolation import best_between
+from keras_otreg.labelling import solve_head_in_rounds
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.class_names import Classes, save_classifier
 from keras_otreg.workflows.methods import Method
+from keras_otreg.workflows.networks import without_batch_statistics
 from keras_otreg.workflows.neurons import neurons
 from keras_otreg.workflows.report import check_report, report_page
 from keras_otreg.workflows.results import (
@@ -40,8 +49,12 @@ from keras_otreg.workflows.stages import (
     output_folder,
     write_table,
 )
-from keras_otreg.workflows.training import Trainer, some
-from keras_otreg.workflows.unlabelled import Unlabelled
+from keras_otreg.workflows.training import fitted, some
+from keras_otreg.workflows.unlabelled import (
+    PROBABILITIES,
+    WEIGHTS,
+    Unlabelled,
+)
 
 # Pictures on which neurons are compared.
 SEEN = 256
@@ -50,76 +63,182 @@ TRAINING = ("epochs", "patience", "batch_size", "learning_rate", "seed")
 
 
 class Project:
-    """The stages of a command, and the files that it writes at the end."""
+    """A command that trains: its pictures, stages, and the files at its end.
 
-    def __init__(self, run: Run, trainer: Trainer, bar: Progress):
-        self.run = run
-        self.trainer = trainer
-        self.bar = bar
+    By `keep_statistics` batch normalisation keeps its statistics, which small
+    batches of few pictures would make worse.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        parts: Mapping[str, PictureFiles],
+        shape: tuple[int, int, int],
+        settings: Settings,
+        bar: Progress,
+        keep_statistics: bool = True,
+    ):
+        self.run, self.parts, self.shape = run, parts, shape
+        self.settings, self.bar = settings, bar
+        self._keep_statistics = keep_statistics
+        self.fixed = {k: self.batches(files) for k, files in parts.items()}
+
+    def batches(self, files: PictureFiles, **options: Any) -> Any:
+        """Batches of pictures in the order of their files, by default."""
+        return read_pictures(
+            files,
+            self.shape[:2],
+            self.settings.batch_size,
+            channels=self.shape[2],
+            seed=self.settings.seed,
+            **options,
+        )
+
+    def shuffled(self, files: PictureFiles) -> Any:
+        """Batches to train on, shuffled and mirrored at random."""
+        return self.batches(files, shuffle=True, mirror=True)
+
+    def predictions(self, model: keras.Model) -> dict[str, np.ndarray]:
+        """Predicted probabilities of validation and test pictures."""
+        return {
+            part: model.predict(self.fixed[part], verbose=0)
+            for part in ("validation", "test")
+        }
 
     def stage(
         self, name: str, title: str, work: Callable[[], Trained]
     ) -> Trained:
-        """Return the network of a stage, trained now or before."""
-        how = "finished before"
+        """Return the network of a stage, trained now or before.
+
+        The time that `work` takes and the predictions are added to what it
+        returns.
+        """
+
+        def measured():
+            begin = time.perf_counter()
+            made = work()
+            seconds = time.perf_counter() - begin
+            seen = self.predictions(made.model) | made.predictions
+            return dataclasses.replace(made, seconds=seconds, predictions=seen)
+
         was_there = self.run.is_finished(name)
-        trained = self.run.stage(name, work)
+        trained = self.run.stage(name, measured)
+        how = f"{trained.seconds:.0f} s"
+        if was_there:
+            how = "finished before"
+        elif trained.history:
+            epochs = len(trained.history)
+            how = f"best epoch {trained.best} of {epochs}, {how}"
         reached, _ = self.score(trained)
-        if not was_there:
-            how = f"{trained.seconds:.0f} s"
-            if trained.history:
-                epochs = len(trained.history)
-                how = f"best epoch {trained.best} of {epochs}, {how}"
         self.bar.say(f"{title}: validation accuracy {reached:.3f} ({how})")
         return trained
 
     def score(self, trained: Trained) -> tuple[float, float]:
         """Validation accuracy and minus the cross-entropy."""
-        labels = self.trainer.parts["validation"].labels
+        labels = self.parts["validation"].labels
         return score(trained.predictions["validation"], labels)
 
+    def best(self, results: Mapping[str, Trained]) -> str:
+        """Title of the network that is best in validation."""
+        return max(results, key=lambda title: self.score(results[title]))
+
     def solve_head(self, student: keras.Model) -> Trained:
-        """The stage that solves a new head."""
-        return self.stage(
-            "head", HEAD_ONLY, lambda: self.trainer.solve_head(student)
-        )
+        """The stage that solves the last layer of a network, which changes.
+
+        The layers below run once for each picture and its mirror image.
+        """
+
+        def work():
+            validation = self.fixed["validation"]
+            heads.solve_head(
+                student, self._with_mirrored(), validation=validation
+            )
+            return Trained(student)
+
+        return self.stage("head", HEAD_ONLY, work)
 
     def label(self, start: Trained, given: Unlabelled) -> Trained:
-        """The stage that solves the head on unlabelled pictures too."""
-        return self.stage(
-            "labels",
-            LABELS,
-            lambda: self.trainer.solve_in_rounds(copy_of(start.model), given),
-        )
+        """The stage that solves the head on unlabelled pictures too.
+
+        Their labels are kept beside the predictions.
+        """
+
+        def work():
+            student = copy_of(start.model)
+            labels = solve_head_in_rounds(
+                student,
+                self._with_mirrored(),
+                self.batches(given.files),
+                shares=given.shares,
+                validation=self.fixed["validation"],
+            ).labels
+            kept = {
+                PROBABILITIES: labels.probabilities,
+                WEIGHTS: labels.sample_weight,
+            }
+            return Trained(student, predictions=kept)
+
+        return self.stage("labels", LABELS, work)
+
+    def _with_mirrored(self):
+        """Training pictures, and then their mirror images."""
+        pictures = self.fixed["train"]
+        mirrored = pictures.map(lambda x, y: (x[:, :, ::-1], y))
+        return pictures.concatenate(mirrored)
 
     def interpolate(
         self, start: Trained, tuned: Mapping[str, Trained]
     ) -> dict[str, Trained]:
         """The last stage: between a start and the best of what it became."""
         best = tuned[self.best(tuned)].model
-        # After more trials another network may be the best.
-        name = f"between-{fingerprint(best)[:12]}"
-        return {
-            BETWEEN: self.stage(
-                *(name, BETWEEN),
-                lambda: self.trainer.interpolate(start.model, best),
-            )
-        }
-
-    def train(
-        self,
-        name: str,
-        title: str,
-        start: keras.Model,
-        *wrap: Any,
-        **options: Any,
-    ) -> Trained:
-        """A stage that trains all of a network, by `Trainer.train`."""
 
         def work():
-            return self.trainer.train(title, start, *wrap, **options)
+            validation = self.fixed["validation"]
+            share, found = best_between(start.model, best, validation)
+            return Trained(found, share=share)
 
-        return self.stage(name, title, work)
+        # After more trials another network may be the best.
+        name = f"between-{fingerprint(best)[:12]}"
+        return {BETWEEN: self.stage(name, BETWEEN, work)}
+
+    def train(
+        self, name: str, title: str, start: keras.Model, *wrap: Any, **how: Any
+    ) -> Trained:
+        """The stage that trains all of a network, as `trained` does."""
+        return self.stage(
+            name, title, lambda: self.trained(title, start, *wrap, **how)
+        )
+
+    def trained(
+        self,
+        title: str,
+        start: keras.Model,
+        wrap: Callable[[keras.Model], keras.Model] = lambda student: student,
+        *,
+        data: Any = None,
+        learning_rate: float | None = None,
+    ) -> Trained:
+        """Train a copy of a plain network, and return its best epoch.
+
+        `wrap` returns the model to train, such as a `TransferModel` around the
+        copy. The data are the training pictures and the learning rate is that
+        of the settings if not given.
+        """
+        settings = self.settings
+        if learning_rate is not None:
+            settings = dataclasses.replace(
+                settings, learning_rate=learning_rate
+            )
+        keras.utils.set_random_seed(settings.seed)
+        student = copy_of(start)
+        if self._keep_statistics:
+            without_batch_statistics(student)
+        data = self.shuffled(self.parts["train"]) if data is None else data
+        history, best = fitted(
+            *(wrap(student), student, data, self.fixed["validation"], settings),
+            self.bar.watch(title, settings.epochs),
+        )
+        return Trained(copy_of(start, student), history, best)
 
     def search(
         self, method: Method, start: keras.Model, trials: int, **draw: bool
@@ -132,7 +251,7 @@ class Project:
         found: list[tuple[dict[str, Any], Trained, dict[str, Any]]] = []
         failure = None
         for k in range(trials):
-            values = method.draw(self.trainer.settings.seed + k, **draw)
+            values = method.draw(self.settings.seed + k, **draw)
             title = f"{method.title}, trial {k + 1} of {trials}"
             try:
                 trained = self.train(
@@ -165,10 +284,6 @@ class Project:
         self.bar.say(f"best trial: {row['trial']} ({shown})")
         return trained, values
 
-    def best(self, results: Mapping[str, Trained]) -> str:
-        """Title of the network that is best in validation."""
-        return max(results, key=lambda title: self.score(results[title]))
-
     def finish(
         self,
         results: Mapping[str, Trained],
@@ -182,19 +297,19 @@ class Project:
         `shown` are settings for the report, `more` other fields of its
         `ReportData`.
         """
-        trainer, folder = self.trainer, self.run.folder
+        folder = self.run.folder
         names = ("learning_rate", "batch_size", "seed")
-        own = {k.replace("_", " "): getattr(trainer.settings, k) for k in names}
+        own = {k.replace("_", " "): getattr(self.settings, k) for k in names}
         data = ReportData(
             results=results,
             method=method,
             plain=plain,
             chosen=self.best(results),
-            parts=trainer.parts,
+            parts=self.parts,
             settings={**shown, **own},
             **more,
         )
-        classes = Classes(trainer.parts["train"].class_names, trainer.shape)
+        classes = Classes(self.parts["train"].class_names, self.shape)
         save_classifier(results[data.chosen].model, folder / MODEL, classes)
         rows = [
             {"stage": title, **row}
@@ -202,7 +317,7 @@ class Project:
             for row in result.history
         ]
         write_table(folder / HISTORY, rows)
-        page = report_page(data, trainer.shape)
+        page = report_page(data, self.shape)
         with whole(folder / REPORT) as unfinished:
             unfinished.write_text(page, "utf-8")
         return summarised(data, folder, self.bar.console)
@@ -216,7 +331,7 @@ class Project:
         same: bool,
     ) -> dict[str, Any]:
         """`neurons` on validation pictures `seen`, for a `ReportData`."""
-        files, pictures = self.some(self.trainer.parts["validation"], SEEN)
+        files, pictures = self.some(self.parts["validation"], SEEN)
         found = neurons(teacher, student, pictures, place, loss, same)
         return {"neurons": found, "seen": files}
 
@@ -224,8 +339,7 @@ class Project:
         self, files: PictureFiles, most: int
     ) -> tuple[PictureFiles, np.ndarray]:
         """Return at most some of the files, drawn at random, and pictures."""
-        trainer = self.trainer
-        return some(files, most, trainer.settings.seed, trainer.shape)
+        return some(files, most, self.settings.seed, self.shape)
 
 
 def begin(settings: Settings, *pictures: pathlib.Path) -> None:
@@ -273,7 +387,7 @@ def started(
         "image_size": shape[0],
         **others,
     }
-    run = Run(settings.folder, {k: _digest(x) for k, x in settled.items()})
+    run = Run(settings.folder, settled)
     counts = [f"{len(x.paths)} for {part}" for part, x in parts.items()]
     console = console_for(settings.quiet)
     console.print(
@@ -282,19 +396,4 @@ def started(
         highlight=False,
     )
     with progress(console) as bar:
-        trainer = Trainer(parts, shape, settings, bar, keep_statistics)
-        yield Project(run, trainer, bar)
-
-
-def _digest(value):
-    """Digest of a network or of pictures, whatever folder they are in."""
-    if isinstance(value, keras.Model):
-        return fingerprint(value)[:12]
-    if not isinstance(value, PictureFiles):
-        return value
-    digest = hashlib.sha256(json.dumps(value.class_names).encode())
-    for path, label in zip(value.paths, value.labels, strict=True):
-        content = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
-        names = pathlib.Path(path).parts[-2:]
-        digest.update(json.dumps([*names, int(label), content]).encode())
-    return digest.hexdigest()[:12]
+        yield Project(run, parts, shape, settings, bar, keep_statistics)

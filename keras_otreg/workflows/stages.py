@@ -1,6 +1,7 @@
 """Finished stages of a command, kept in a folder."""
 
 import dataclasses
+import hashlib
 import json
 import logging
 import pathlib
@@ -11,6 +12,8 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
+from keras_otreg.data import PictureFiles
+from keras_otreg.features import fingerprint
 from keras_otreg.files import whole, write_csv
 
 RUN, STAGES = "run.json", "stages"
@@ -21,18 +24,20 @@ AGAIN = "Delete '{}' to have it made again"
 class Trained:
     """A network that a stage has trained, a plain Keras model.
 
-    `history` has the logs of each epoch; the weights are those of the `best`
-    one, from 1. Of a network that was not trained in epochs there is none.
+    `history` has the logs of each epoch, if there were any; the weights are
+    those of the `best` one, from 1.
     `predictions` are the probabilities of `"validation"` and `"test"`, of
     shape `(pictures, classes)`; beside them may be those of other pictures.
     `share` is that of interpolated weights.
     """
 
     model: keras.Model
-    history: list[dict[str, float]]
-    best: int
-    seconds: float
-    predictions: dict[str, np.ndarray]
+    history: Sequence[Mapping[str, float]] = ()
+    best: int = 0
+    seconds: float = 0.0
+    predictions: Mapping[str, np.ndarray] = dataclasses.field(
+        default_factory=dict
+    )
     share: float | None = None
 
     @property
@@ -51,7 +56,8 @@ class Run:
 
     def __init__(self, folder: pathlib.Path, settings: Mapping[str, Any]):
         self.folder = folder
-        settings = json.loads(json.dumps(settings))
+        known = {name: _digest(value) for name, value in settings.items()}
+        settings = json.loads(json.dumps(known))
         path = folder / RUN
         if path.exists() and any(folder.glob(f"{STAGES}/*.json")):
             with checks.undamaged(path, f"Delete '{folder}'"):
@@ -95,6 +101,20 @@ class Run:
 
     def _path(self, name, suffix):
         return self.folder / STAGES / f"{name}.{suffix}"
+
+
+def _digest(value):
+    """Digest of a network or of pictures, whatever folder they are in."""
+    if isinstance(value, keras.Model):
+        return fingerprint(value)[:12]
+    if not isinstance(value, PictureFiles):
+        return value
+    digest = hashlib.sha256(json.dumps(value.class_names).encode())
+    for path, label in zip(value.paths, value.labels, strict=True):
+        content = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+        names = pathlib.Path(path).parts[-2:]
+        digest.update(json.dumps([*names, int(label), content]).encode())
+    return digest.hexdigest()[:12]
 
 
 def output_folder(folder: pathlib.Path, *pictures: pathlib.Path) -> None:

@@ -118,7 +118,7 @@ def test_the_packaged_file_has_every_task_and_method_that_was_asked_for():
     }
     assert uses >= {"plain", "rates", "lora", "norms", "l2", "delta", "inherit"}
     assert {x.ends for x in comparison.methods} == {"start", "end", "between"}
-    assert comparison.protocol.seeds >= 5
+    assert comparison.seeds >= 5
     pictures = [x for x in comparison.tasks if hasattr(x, "frozen_to")]
     assert {x.folder for x in pictures} == {"clothing-small", "grocery"}
     assert {x.labels for x in pictures if x.ratio == 1.0} == {5, 10}

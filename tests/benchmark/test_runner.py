@@ -199,7 +199,7 @@ def test_rates_and_strengths_are_searched_in_as_many_trials(
     counts = {x: [y.method for y in trials].count(x) for x in ("plain",)}
     for method in ("uniform plan", "identity plan"):
         tried = [x for x in trials if x.method == method]
-        assert len(tried) == counts["plain"] == toy.protocol.trials
+        assert len(tried) == counts["plain"] == toy.trials
         assert len({(x.rate, x.strength) for x in tried}) == len(tried)
         best = max(tried, key=lambda x: x.validation)
         (rate,) = {

@@ -16,7 +16,6 @@ from keras_otreg import class_costs, demo
 from keras_otreg.data import Labelled
 from keras_otreg.data.letters import NAMES, _fonts, _glyph
 from keras_otreg.experiments import networks
-from keras_otreg.experiments.source import trained_source
 
 LOSS, AT = "sparse_categorical_crossentropy", "features"
 START, SOURCE = "start", "source"
@@ -195,7 +194,7 @@ def letters_to_digits() -> Task:
 
     @functools.cache
     def trained():
-        return trained_source(data.source, settings)
+        return networks.trained_source(data.source, settings)
 
     def body():
         whole = network()

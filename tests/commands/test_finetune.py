@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.training import Trainer
+from keras_otreg.workflows.project import Project
 
 FILES = ("model.keras", "classes.json", "history.csv", "report.html")
 
@@ -80,15 +80,15 @@ def test_what_is_finished_is_neither_done_again_nor_overwritten(out, finetune):
 def test_an_interrupted_run_ends_like_one_that_was_not(
     finished, finetune, tmp_path, monkeypatch
 ):
-    train = Trainer.train
+    trained = Project.trained
 
-    def stop(trainer, title, *how, **options):
+    def stop(project, title, *how, **options):
         if title == "transport":
             raise KeyboardInterrupt
-        return train(trainer, title, *how, **options)
+        return trained(project, title, *how, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "train", stop)
+        patch.setattr(Project, "trained", stop)
         assert finetune(out="stopped")[0] == 130
     assert not (tmp_path / "stopped" / "model.keras").exists()
     assert finetune(out="stopped")[1].count("finished before") == 2

@@ -10,8 +10,8 @@ from keras_otreg.experiments import networks
 from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.experiments.statistics import Axis, chosen, searched
-from keras_otreg.experiments.training import Trainings, train, trainee
+from keras_otreg.experiments.statistics import chosen, searched
+from keras_otreg.experiments.training import Trainee, Trainings, train
 from keras_otreg.losses import Hint, RepresentationTransport
 from keras_otreg.models import Penalty, TransferModel
 
@@ -45,7 +45,7 @@ def wrapped(student):
 def test_a_restarted_training_repeats_itself_exactly(problem):
     few, _ = few_shot(*problem.pool, 1)
     student = networks.narrow(SMALL)
-    made = trainee(wrapped(student), student, SMALL)
+    made = Trainee(wrapped(student), student, SMALL)
     start = [w + 0.01 for w in student.get_weights()]
     runs = []
     for _ in range(2):
@@ -134,7 +134,7 @@ def test_of_equally_good_strengths_the_first_is_chosen():
     assert chosen([], range(2), None) is None
 
 
-AXES = Axis(1e-3, 10.0), Axis(1.0, 10.0)
+AXES = (1e-3, 10.0), (1.0, 10.0)
 
 
 def test_a_search_leaves_its_start_until_the_best_is_inside():

@@ -19,15 +19,16 @@ class Bar:
         self.lines.append(text)
 
 
-class FakeTrainer:
+class FakeProject(Project):
     """Trains a network to given probabilities, or to an error."""
 
-    def __init__(self, files, outcomes):
-        self.parts = {"validation": files}
-        self.settings = Settings()
+    def __init__(self, folder, files, outcomes):
+        parts = dict.fromkeys(("validation", "test"), files)
+        shape = (4, 4, 3)
+        super().__init__(Run(folder, {}), parts, shape, Settings(), Bar())
         self.outcomes, self.rates = list(outcomes), []
 
-    def train(self, title, start, wrap, learning_rate=None):
+    def trained(self, title, start, wrap, learning_rate=None):
         wrap(start)
         self.rates.append(learning_rate)
         outcome = self.outcomes[len(self.rates) - 1]
@@ -44,8 +45,7 @@ def trained(model, probabilities):
 
 
 def project(tmp_path, files, outcomes=()):
-    run = Run(tmp_path, {})
-    return Project(run, FakeTrainer(files, outcomes), Bar())
+    return FakeProject(tmp_path, files, outcomes)
 
 
 # The labels are 0, 1, 1.
@@ -70,9 +70,9 @@ def test_the_best_trial_is_kept_and_not_trained_again(
     method = Method("l2-sp", {}, None)
     found, values = work.search(method, start, 4, rate=True)
     np.testing.assert_allclose(found.predictions["validation"][:, 0], GOOD)
-    assert len(work.trainer.rates) == 4
-    assert values["learning_rate"] == work.trainer.rates[1]
-    assert len(set(work.trainer.rates)) == 4
+    assert len(work.rates) == 4
+    assert values["learning_rate"] == work.rates[1]
+    assert len(set(work.rates)) == 4
     assert any("diverged" in line for line in work.bar.lines)
     assert work.bar.lines[-1].startswith("best trial: 2 (learning_rate ")
     with (tmp_path / "trials.csv").open(newline="") as file:
@@ -87,7 +87,7 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path, picture_files, start):
     _, values = first.search(method, start, 2)
     second = project(tmp_path, picture_files, [SURE])
     found, again = second.search(method, start, 3)
-    assert len(second.trainer.rates) == 1
+    assert len(second.rates) == 1
     assert again == values
     np.testing.assert_allclose(found.predictions["validation"][:, 0], GOOD)
 

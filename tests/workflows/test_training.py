@@ -2,12 +2,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_otreg.workflows.project import Project
 from keras_otreg.workflows.settings import Settings
-from keras_otreg.workflows.training import (
-    CROSSENTROPY,
-    BestEpoch,
-    Trainer,
-)
+from keras_otreg.workflows.stages import Run, Trained
+from keras_otreg.workflows.training import CROSSENTROPY, BestEpoch
 
 
 @pytest.fixture
@@ -57,16 +55,21 @@ class Bar:
     def watch(self, title, epochs):
         return keras.callbacks.Callback()
 
+    def say(self, text):
+        pass
+
+
+@pytest.fixture
+def project(picture_files, tmp_path):
+    parts = dict.fromkeys(("train", "validation", "test"), picture_files)
+    return Project(Run(tmp_path, {}), parts, (4, 4, 3), SETTINGS, Bar())
+
 
 @pytest.mark.slow
-def test_what_is_returned_is_the_best_epoch_and_not_the_start(
-    picture_files, start
-):
+def test_what_is_returned_is_the_best_epoch_and_not_the_start(project, start):
     """Even where the start classifies as many validation pictures."""
-    parts = dict.fromkeys(("train", "validation", "test"), picture_files)
-    trainer = Trainer(parts, (4, 4, 3), SETTINGS, Bar())
     before = start.get_weights()
-    found = trainer.train("title", start)
+    found = project.train("plain", "title", start)
     assert found.best in (1, 2)
     assert len(found.history) == 2
     assert found.model is not start
@@ -77,11 +80,9 @@ def test_what_is_returned_is_the_best_epoch_and_not_the_start(
 
 
 @pytest.mark.slow
-def test_the_head_is_solved_and_the_rest_stays(picture_files, start):
-    parts = dict.fromkeys(("train", "validation", "test"), picture_files)
-    trainer = Trainer(parts, (4, 4, 3), SETTINGS, Bar())
+def test_the_head_is_solved_and_the_rest_stays(project, picture_files, start):
     before = start.get_weights()
-    solved = trainer.solve_head(start)
+    solved = project.solve_head(start)
     assert solved.is_start
     right = solved.predictions["test"].argmax(axis=1) == picture_files.labels
     assert right.all()
@@ -90,6 +91,6 @@ def test_the_head_is_solved_and_the_rest_stays(picture_files, start):
     # Half-way to a network that is always wrong it is still right.
     wrong = keras.models.clone_model(start)
     wrong.set_weights([*before[:-1], 50 * before[-1][::-1]])
-    found = trainer.interpolate(start, wrong)
+    (found,) = project.interpolate(solved, {"wrong": Trained(wrong)}).values()
     assert found.share < 1.0
     assert not found.is_start

@@ -2,7 +2,6 @@
 
 from keras_otreg.benchmark.accuracy.comparison import (
     Comparison,
-    Protocol,
     only,
     quick,
 )
@@ -13,7 +12,6 @@ from keras_otreg.benchmark.accuracy.runner import run
 __all__ = [
     "PACKAGED",
     "Comparison",
-    "Protocol",
     "only",
     "quick",
     "read",

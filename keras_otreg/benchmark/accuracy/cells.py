@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 from keras_otreg import checks
 from keras_otreg.experiments.statistics import DECIMALS
@@ -76,28 +75,24 @@ def read_cells(path: pathlib.Path) -> list[Cell]:
     Raises:
         ValueError: If it is not such a file, in one line.
     """
-    row: Any = None
+    cells, row = [], None
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             row = reader.fieldnames or []
             if not set(FIELDS) <= set(row):
-                raise _unreadable(path, row)
-            cells = []
+                raise csv.Error
             for row in reader:
                 cells.append(_cell(row))
     except (csv.Error, ValueError) as error:
-        raise _unreadable(path, row) from error
+        raise checks.invalid(
+            f"'{path}' to be a table of trainings with the titles "
+            f"{','.join(FIELDS)}",
+            f"{row!r:.200}",
+            "It is left as it is: move it away or mend it, or give another "
+            "--out",
+        ) from error
     return cells
-
-
-def _unreadable(path, received):
-    return checks.invalid(
-        f"'{path}' to be a table of trainings with the titles "
-        f"{','.join(FIELDS)}",
-        f"{received!r:.200}",
-        "It is left as it is: move it away or mend it, or give another --out",
-    )
 
 
 def write_cells(cells: Sequence[Cell], path: pathlib.Path) -> None:

@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple, NewType
 
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.experiments.methods import NEEDS, Method
-from keras_otreg.experiments.statistics import Axis, chosen, searched
+from keras_otreg.experiments.methods import Method
+from keras_otreg.experiments.statistics import chosen, searched
 from keras_otreg.experiments.training import START
 
 # Where students start: the teacher under a solved head, or random weights.
@@ -18,7 +18,10 @@ SOLVED, RANDOM = "solved", "random"
 # Learning rates are searched from here, by these steps; strengths by powers.
 RATE, STEP, POWER = 10**-3.5, 10**0.5, 10.0
 # Data, and how many classes each has.
-SOURCES = {"mnist5k": 10, "optdigits": 10, "letters": 52}
+Source = Literal["mnist5k", "optdigits", "letters"]
+CLASSES = {"mnist5k": 10, "optdigits": 10, "letters": 52}
+# A whole number from 0.
+Natural = NewType("Natural", int)
 STUDENTS = {
     "same": "the teacher's network",
     "narrow": "another network, a quarter as wide",
@@ -39,7 +42,7 @@ class Entry:
 
     name: str
     labels: int
-    start: str = SOLVED
+    start: Literal["solved", "random"] = SOLVED
     ratio: float = 1.0
     steps: int = 150
     learning_rate: float = 1e-3
@@ -47,19 +50,6 @@ class Entry:
     draws: int | None = None
     methods: tuple[str, ...] = ()
     quick: bool = False
-
-    def __post_init__(self):
-        checks.count(self.labels, f"{self.name}: labels")
-        checks.count(self.steps, f"{self.name}: steps")
-        checks.positive(self.learning_rate, f"{self.name}: learning_rate")
-        checks.one_of(self.start, (SOLVED, RANDOM), f"{self.name}: start")
-        checks.positive(self.ratio, f"{self.name}: ratio")
-        for field in ("seeds", "draws"):
-            if getattr(self, field) is not None:
-                checks.count(getattr(self, field), f"{self.name}: {field}")
-        methods = f"{self.name}: methods"
-        checks.instance_of(self.methods, tuple, methods, "a list of names")
-        checks.flag(self.quick, f"{self.name}: quick")
 
     @property
     def drawn(self) -> str:
@@ -87,31 +77,25 @@ class Entry:
 class SmallTask(Entry):
     """A transfer between digits or letters, with small networks.
 
-    Source and target are among `SOURCES`, with the first and the last class
-    of each, or all; the student is one of `STUDENTS`. With each batch there
-    are unlabelled samples, for methods that can use them.
+    Source and target have all classes, or those from the first to the last
+    that is given. With each batch there are unlabelled samples, for methods
+    that can use them.
     """
 
-    source: str = "mnist5k"
-    target: str = "optdigits"
-    source_classes: tuple[int, ...] = ()
-    target_classes: tuple[int, ...] = ()
-    student: str = "same"
-    unlabelled: int = 0
+    source: Source = "mnist5k"
+    target: Source = "optdigits"
+    source_classes: tuple[Natural, ...] = ()
+    target_classes: tuple[Natural, ...] = ()
+    student: Literal["same", "narrow", "thin"] = "same"
+    unlabelled: Natural = 0
 
     def __post_init__(self):
-        super().__post_init__()
-        checks.one_of(self.source, SOURCES, f"{self.name}: source")
-        checks.one_of(self.target, SOURCES, f"{self.name}: target")
-        checks.one_of(self.student, STUDENTS, f"{self.name}: student")
         for field in ("source", "target"):
             ends = getattr(self, f"{field}_classes")
-            known = SOURCES[getattr(self, field)]
-            name = f"{self.name}: {field}_classes"
-            kinds = [type(x) for x in ends] if isinstance(ends, tuple) else [0]
-            if kinds and (
-                kinds != [int, int] or not 0 <= ends[0] < ends[1] < known
-            ):
+            known = CLASSES[getattr(self, field)]
+            in_order = len(ends) == 2 and ends[0] < ends[1] < known
+            if ends and not in_order:
+                name = f"{self.name}: {field}_classes"
                 raise checks.invalid(
                     "the first and the last class, [first, last], from 0 to "
                     f"{known - 1} and the first below the last; leave it out "
@@ -119,8 +103,6 @@ class SmallTask(Entry):
                     f"{name}={ends!r}",
                     argument=name,
                 )
-        if self.unlabelled:
-            checks.count(self.unlabelled, f"{self.name}: unlabelled")
         if self.student != "same" and self.start == SOLVED:
             raise checks.invalid(
                 "`start: random` where the student has new weights, on whose "
@@ -131,14 +113,14 @@ class SmallTask(Entry):
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """Members of `NEEDS` that the task offers."""
+        """What the task offers of what methods need."""
+        offered = [
+            "same network" if self.student == "same" else "small network"
+        ]
         both_digits = "letters" not in (self.source, self.target)
-        same_classes = both_digits and (
-            self.source_classes == self.target_classes
-        )
-        is_same = self.student == "same"
-        offered = (is_same, same_classes, not is_same, False)
-        return tuple(x for x, has in zip(NEEDS, offered, strict=True) if has)
+        if both_digits and self.source_classes == self.target_classes:
+            offered.append("same classes")
+        return tuple(offered)
 
     @property
     def about(self) -> str:
@@ -150,17 +132,18 @@ class SmallTask(Entry):
                 (self.target, self.target_classes),
             )
         )
-        student = STUDENTS[self.student]
-        more = f", {self.unlabelled} unlabelled samples in each step"
-        seen = (
-            " The teacher knows the labels of all digits but those of test, "
-            "and so of those that strengths are chosen on."
-        )
+        more = seen = ""
+        if self.unlabelled:
+            more = f", {self.unlabelled} unlabelled samples in each step"
+        if source == target:
+            seen = (
+                " The teacher knows the labels of all digits but those of "
+                "test, and so of those that strengths are chosen on."
+            )
         return (
-            f"From {source} to {target}, {self.drawn}"
-            f"{more if self.unlabelled else ''}. The student is {student}; "
-            f"{self.steps} steps on all labelled samples."
-            f"{seen if source == target else ''}"
+            f"From {source} to {target}, {self.drawn}{more}. The student is "
+            f"{STUDENTS[self.student]}; {self.steps} steps on all labelled "
+            f"samples.{seen}"
         )
 
 
@@ -177,16 +160,9 @@ class FolderTask(Entry):
     batch_size: int = 32
     frozen_to: str | None = None
 
-    def __post_init__(self):
-        super().__post_init__()
-        checks.count(self.image_size, f"{self.name}: image_size")
-        checks.count(self.batch_size, f"{self.name}: batch_size")
-        if self.frozen_to is not None:
-            checks.layer_path(self.frozen_to, f"{self.name}: frozen_to")
-
     @property
     def offers(self) -> tuple[str, ...]:
-        """Members of `NEEDS` that the task offers."""
+        """What the task offers of what methods need."""
         return ("same network", "norms")
 
     @property
@@ -206,24 +182,6 @@ class FolderTask(Entry):
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class Protocol:
-    """Protocol by which each method is measured.
-
-    Others are compared with the methods `baseline` and `shown`, on `seeds`
-    draws of labels and of new weights, of which `seed` is the first. The
-    learning rate and the strength of each method are the best of as many
-    `trials`, each on other `draws` of labels.
-    """
-
-    baseline: str = "plain"
-    shown: str = "transport"
-    seeds: int = 5
-    seed: int = 0
-    draws: int = 3
-    trials: int = 7
-
-
 class Choice(NamedTuple):
     """What was chosen by trials, and whether it is `inside` of what was."""
 
@@ -234,11 +192,22 @@ class Choice(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Tasks and methods, of which each pair is measured by a protocol."""
+    """Tasks and methods, of which each pair is measured by one protocol.
 
-    protocol: Protocol
+    Methods are compared with `baseline` and `shown`, on `seeds` draws of labels
+    and of new weights, of which `seed` is the first. The learning rate and the
+    strength of each method are the best of as many `trials`, each on other
+    `draws` of labels.
+    """
+
     tasks: tuple[Entry, ...]
     methods: tuple[Method, ...]
+    baseline: str = "plain"
+    shown: str = "transport"
+    seeds: int = 5
+    seed: Natural = 0
+    draws: int = 3
+    trials: int = 7
 
     def methods_of(self, task: Entry) -> Iterator[Method]:
         """The methods that can be used on a task, and are wanted there."""
@@ -249,14 +218,14 @@ class Comparison:
 
     def reported_seeds(self, task: Entry) -> range:
         """Seeds of the trainings whose test accuracy is reported."""
-        first = self.protocol.seed
-        return range(first, first + (task.seeds or self.protocol.seeds))
+        first = self.seed
+        return range(first, first + (task.seeds or self.seeds))
 
     def choosing_seeds(self, task: Entry) -> range:
         """Seeds of the trials that choose strengths, which are not reported."""
         # Far off, so that more reported seeds change no choice.
-        first = self.protocol.seed + 10_000
-        return range(first, first + (task.draws or self.protocol.draws))
+        first = self.seed + 10_000
+        return range(first, first + (task.draws or self.draws))
 
     def choice(
         self,
@@ -278,29 +247,30 @@ class Comparison:
             return Choice(strength, None, inside)
         if method.ends == START:
             return Choice(None, None, True)
-        axes = [Axis(RATE, STEP)]
+        axes = [(RATE, STEP)]
         if grid:
             factor = grid[1] / grid[0] if len(grid) > 1 else POWER
-            axes.append(Axis(grid[len(grid) // 2], factor))
+            axes.append((method.middle[0], factor))
 
         def mean(values):
-            rate, *more = values
-            strength = more[0] if more else None
+            # Without a grid there is no strength.
+            rate, strength, *_ = (*values, None)
             return np.mean([validation(x, strength, rate) for x in seeds])
 
-        (rate, *more), inside = searched(axes, mean, self.protocol.trials)
-        return Choice(more[0] if more else None, rate, inside)
+        values, inside = searched(axes, mean, self.trials)
+        rate, strength, *_ = (*values, None)
+        return Choice(strength, rate, inside)
 
     def trainings(self, task: Entry) -> int:
         """Number of trainings of a task."""
         count = 0
         for method in self.methods_of(task):
-            trials = self.protocol.trials * (method.ends != START)
+            trials = self.trials * (method.ends != START)
             if task.start == RANDOM:
                 trials = len(method.strengths)
-            trials *= trials > 1
-            count += trials * len(self.choosing_seeds(task))
             count += len(self.reported_seeds(task))
+            if trials > 1:
+                count += trials * len(self.choosing_seeds(task))
         return count
 
     def key(self, task: Entry, method: Method) -> str:
@@ -315,9 +285,7 @@ class Comparison:
             }
             for x in (task, method)
         ]
-        text = json.dumps(
-            [settings, self.protocol.seed], sort_keys=True, default=str
-        )
+        text = json.dumps([settings, self.seed], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -325,8 +293,8 @@ def quick(comparison: Comparison) -> Comparison:
     """A part of a comparison that takes minutes: fewer and shorter runs.
 
     Nothing is chosen: each method has the middle one of its strengths, and
-    the learning rate that a search begins with. Both
-    methods that others are compared with are part of any.
+    the learning rate that a search begins with. Both methods that others are
+    compared with are part of any.
     """
     if not any(task.quick for task in comparison.tasks):
         raise checks.invalid(
@@ -334,19 +302,20 @@ def quick(comparison: Comparison) -> Comparison:
             "none",
             "Add it to the task that is done soonest",
         )
-    protocol = dataclasses.replace(comparison.protocol, trials=1)
-    needed = (protocol.baseline, protocol.shown)
+    needed = (comparison.baseline, comparison.shown)
     tasks = tuple(
         dataclasses.replace(task, steps=min(task.steps, 40), seeds=2, draws=1)
         for task in comparison.tasks
         if task.quick
     )
     methods = tuple(
-        dataclasses.replace(method, strengths=_middle(method.strengths))
+        dataclasses.replace(method, strengths=method.middle)
         for method in comparison.methods
         if method.quick or method.name in needed
     )
-    return Comparison(protocol, tasks, methods)
+    return dataclasses.replace(
+        comparison, tasks=tasks, methods=methods, trials=1
+    )
 
 
 def only(comparison: Comparison, name: str) -> Comparison:
@@ -355,8 +324,3 @@ def only(comparison: Comparison, name: str) -> Comparison:
     checks.one_of(name, names, "--only")
     task = comparison.tasks[names.index(name)]
     return dataclasses.replace(comparison, tasks=(task,))
-
-
-def _middle(strengths):
-    half = len(strengths) // 2
-    return strengths[half : half + 1]

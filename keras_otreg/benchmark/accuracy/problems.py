@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,9 +27,9 @@ from keras_otreg.data import (
     with_unlabelled,
 )
 from keras_otreg.experiments import networks
+from keras_otreg.experiments.networks import trained_source
 from keras_otreg.experiments.problem import HEAD, Problem, unequal
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.experiments.source import trained_source
 from keras_otreg.files import whole
 from keras_otreg.models.teacher import copy_of
 
@@ -43,14 +44,17 @@ STAGES = ("block3_out", "block5_out", "block7_out", "top")
 PENULTIMATE = "avg_pool"
 
 
-def _settings(entry: Entry, seed: int) -> Settings:
-    return Settings(
+def _common(entry: Entry, seed: int) -> dict[str, Any]:
+    """What both kinds of problems have of an entry."""
+    settings = Settings(
         seed=seed,
         points=1,
         steps=entry.steps,
         learning_rate=entry.learning_rate,
         per_class=entry.labels,
     )
+    solved = entry.start == SOLVED
+    return {"settings": settings, "solved": solved, "ratio": entry.ratio}
 
 
 def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
@@ -62,7 +66,8 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         ImportError: If the data are not installed.
         ValueError: If a class has fewer samples than are to be labelled.
     """
-    settings = _settings(entry, seed)
+    common = _common(entry, seed)
+    settings = common["settings"]
     data, test = (
         _of_classes(x, entry.target_classes) for x in _data(entry.target)
     )
@@ -83,13 +88,8 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         places=networks.places(stages),
         batches=functools.partial(_with_unlabelled, entry.unlabelled),
         unlabelled=UNLABELLED if entry.unlabelled else 0,
-        settings=settings,
-        **_start(entry),
+        **common,
     )
-
-
-def _start(entry):
-    return {"solved": entry.start == SOLVED, "ratio": entry.ratio}
 
 
 @functools.cache
@@ -154,8 +154,8 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
         OSError: If the network has no layer `frozen_to`.
         ValueError: If the folders hold no pictures, or too few to label.
     """
-    settings = _settings(entry, seed)
-    lower, upper = _halves(entry.image_size, entry.frozen_to)
+    common = _common(entry, seed)
+    _, upper = _halves(entry.image_size, entry.frozen_to)
     pool, validation, test = _pictures(data, entry.image_size, entry.frozen_to)
     entry.check_labels(pool.y)
     stages = [(x, x) for x in STAGES if x in {y.name for y in upper.layers}]
@@ -173,9 +173,8 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
             "everywhere": [*stages, penultimate],
             "head": [],
         },
-        batches=functools.partial(_mirrored, settings.steps, entry.batch_size),
-        settings=settings,
-        **_start(entry),
+        batches=functools.partial(_mirrored, entry.steps, entry.batch_size),
+        **common,
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import typing
 from typing import Any
 
 from keras_otreg import checks
@@ -9,7 +10,7 @@ from keras_otreg.benchmark.accuracy.comparison import (
     Comparison,
     Entry,
     FolderTask,
-    Protocol,
+    Natural,
     SmallTask,
 )
 from keras_otreg.experiments.methods import (
@@ -20,7 +21,7 @@ from keras_otreg.experiments.methods import (
 )
 
 PACKAGED = pathlib.Path(__file__).with_name("accuracy.yaml")
-LARGEST_SEED = 2**31 - 1
+LARGEST = 2**31 - 1
 KINDS = {"small": SmallTask, "folder": FolderTask}
 
 
@@ -39,8 +40,9 @@ def read(path: pathlib.Path = PACKAGED) -> Comparison:
     )
     tasks = _all(_task, content, "tasks")
     methods = _all(_method, content, "methods")
-    protocol = _made(Protocol, content.get("protocol", {}), "protocol")
-    return _checked(Comparison(protocol, tasks, methods))
+    settings = content.get("protocol", {})
+    known = {"tasks": tasks, "methods": methods}
+    return _checked(_made(Comparison, settings, "protocol", **known))
 
 
 def _strict_yaml(text):
@@ -123,9 +125,12 @@ def _made(kind, value, where, **known):
         for name, field in fields.items()
         if field.default is missing and field.default_factory is missing
     }
-    allowed = set(fields) - set(known)
-    value = _entry(value, allowed, required - set(known), where)
-    value = {name: _plain(x, fields[name].type) for name, x in value.items()}
+    value = _entry(
+        value, set(fields) - set(known), required - set(known), where
+    )
+    value = {
+        k: _typed(x, fields[k].type, f"{where}: {k}") for k, x in value.items()
+    }
     try:
         return kind(**known, **value)
     except TypeError as error:
@@ -134,35 +139,47 @@ def _made(kind, value, where, **known):
         ) from error
 
 
-def _plain(value, kind):
-    """A value of a file, in the type of the entries."""
-    if isinstance(value, list):
-        return tuple(value)
-    is_whole = isinstance(value, float) and value.is_integer()
-    return int(value) if is_whole and kind in (int, int | None) else value
+def _typed(value, kind, name):
+    """A value of a file, if it is of the type of a field."""
+    if kind is int or kind == int | None:
+        return checks.count(value, name)
+    if kind is Natural:
+        expected = f"a whole number from 0 to {LARGEST}"
+        return int(
+            checks.number(
+                value,
+                name,
+                expected=expected,
+                valid=lambda x: 0 <= x <= LARGEST and x.is_integer(),
+            )
+        )
+    if kind is float:
+        checks.positive(value, name)
+        return value
+    if kind is bool:
+        return checks.flag(value, name)
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is typing.Literal:
+        return checks.one_of(value, arguments, name)
+    if typing.get_origin(kind) is dict:
+        return checks.instance_of(value, dict, name, "keys and values")
+    if typing.get_origin(kind) is tuple:
+        checks.instance_of(value, list, name, "a list")
+        return tuple(_typed(x, arguments[0], name) for x in value)
+    return checks.instance_of(value, str, name, "text")
 
 
 def _checked(comparison):
     names = [method.name for method in comparison.methods]
-    protocol = comparison.protocol
-    checks.count(protocol.seeds, "protocol: seeds")
-    checks.count(protocol.draws, "protocol: draws")
-    checks.count(protocol.trials, "protocol: trials")
-    checks.number(
-        protocol.seed,
-        "protocol: seed",
-        expected=f"a whole number from 0 to {LARGEST_SEED}",
-        valid=lambda x: 0 <= x <= LARGEST_SEED and x.is_integer(),
-    )
-    checks.one_of(protocol.baseline, names, "protocol: baseline")
-    checks.one_of(protocol.shown, names, "protocol: shown")
+    checks.one_of(comparison.baseline, names, "protocol: baseline")
+    checks.one_of(comparison.shown, names, "protocol: shown")
     for task in comparison.tasks:
         for name in task.methods:
             checks.one_of(name, names, f"{task.name}: methods")
         used = [method.name for method in comparison.methods_of(task)]
-        if protocol.baseline not in used:
+        if comparison.baseline not in used:
             raise checks.invalid(
-                f"the protocol's baseline, {protocol.baseline!r}, among the "
+                f"the protocol's baseline, {comparison.baseline!r}, among the "
                 "methods of each task: others are compared with it",
                 used,
                 "Add it to `methods` of the task, see that the task offers "

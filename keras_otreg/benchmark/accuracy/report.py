@@ -83,7 +83,7 @@ def summaries(comparison: Comparison, cells: Cells) -> list[Summary]:
             for method in comparison.methods_of(task)
             if (summary := _summary(comparison, task, method, cells))
         ]
-        if comparison.protocol.baseline in [x.method for x in group]:
+        if comparison.baseline in [x.method for x in group]:
             found += group
     return found
 
@@ -189,15 +189,14 @@ def write_page(
     image = page.parent / PAGE_PICTURE
     image.parent.mkdir(parents=True, exist_ok=True)
     written(image, _picture(comparison, found).savefig)
-    protocol = comparison.protocol
     write_section(
         page,
         "accuracy",
         [
             "## Accuracy",
-            PROTOCOL.format(trials=protocol.trials),
+            PROTOCOL.format(trials=comparison.trials),
             *_about(folder / RUN),
-            f"![Differences from {protocol.baseline}]({PAGE_PICTURE})",
+            f"![Differences from {comparison.baseline}]({PAGE_PICTURE})",
             *as_markdown(comparison, found, "###"),
         ],
     )
@@ -219,10 +218,9 @@ def as_markdown(
     comparison: Comparison, found: Sequence[Summary], level: str = "##"
 ) -> list[str]:
     """Paragraphs: a table for each task, and one of the ranks."""
-    protocol = comparison.protocol
     others = {
         name: differences(found, name)
-        for name in dict.fromkeys((protocol.baseline, protocol.shown))
+        for name in dict.fromkeys((comparison.baseline, comparison.shown))
     }
     parts, missing = [], []
     for task in comparison.tasks:
@@ -283,7 +281,7 @@ def _rank_table(found, others):
 
 def _picture(comparison, found):
     """A figure with a panel for each task: differences from the baseline."""
-    baseline = comparison.protocol.baseline
+    baseline = comparison.baseline
     gains = differences(found, baseline).items()
     panels: dict[str, dict[str, Any]] = {}
     for (task, method), x in sorted(gains, key=lambda item: -item[1].mean):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_otreg import checks
-from keras_otreg.benchmark.accuracy import report
+from keras_otreg.benchmark.accuracy import problems, report
 from keras_otreg.benchmark.accuracy.cells import (
     CELLS,
     REPORT,
@@ -18,12 +18,6 @@ from keras_otreg.benchmark.accuracy.comparison import (
     Comparison,
     Entry,
     FolderTask,
-)
-from keras_otreg.benchmark.accuracy.problems import (
-    PARTS,
-    digest_of,
-    folder_problem,
-    small_problem,
 )
 from keras_otreg.benchmark.record import read_about, write_about
 from keras_otreg.experiments.methods import Method
@@ -56,7 +50,7 @@ def run(
     total = sum(map(comparison.trainings, comparison.tasks))
     with progress(console, total) as bar:
         for task in comparison.tasks:
-            if isinstance(task, FolderTask) and not has_pictures(task, data):
+            if isinstance(task, FolderTask) and not _has_pictures(task, data):
                 where = f" with {task.folder}/train" if task.folder else ""
                 skipped[task.name] = NO_DATA + where
                 continue
@@ -77,15 +71,11 @@ def run(
         raise failed[0]
 
 
-def has_pictures(task: FolderTask, data: pathlib.Path | None) -> bool:
-    """Whether the folder of --data has the pictures of a task.
-
-    Raises:
-        OSError: If it has only some of the parts.
-    """
-    parts = [data / task.folder / x for x in PARTS] if data else []
+def _has_pictures(task, data):
+    """Whether the folder of --data has the pictures of a task."""
+    parts = [data / task.folder / x for x in problems.PARTS] if data else []
     missing = [str(x) for x in parts if not x.is_dir()]
-    if 0 < len(missing) < len(PARTS):
+    if 0 < len(missing) < len(parts):
         raise OSError(f"cannot read --data {data}: no folder {missing[0]}")
     return bool(parts) and not missing
 
@@ -96,7 +86,7 @@ def _settle(comparison, folder, data):
     known = read_about(path) if path.exists() else {}
     names = [x.folder for x in comparison.tasks if isinstance(x, FolderTask)]
     for name in dict.fromkeys(names) if data is not None else ():
-        found = {f"{PICTURES} {name}".strip(): digest_of(data / name)}
+        found = {f"{PICTURES} {name}".strip(): problems.digest_of(data / name)}
         if found.keys() <= known.keys():
             checks.same_run(known, found, folder)
         known.update(found)
@@ -105,13 +95,14 @@ def _settle(comparison, folder, data):
 
 def _trainings(comparison, task, folder, data):
     """Make the `Trainings` on a task when they are first asked for."""
-    seed = comparison.protocol.seed
+    seed = comparison.seed
 
     @functools.cache
     def trainings():
         if isinstance(task, FolderTask):
-            return Trainings(folder_problem(task, seed, data / task.folder))
-        return Trainings(small_problem(task, seed, folder))
+            pictures = data / task.folder
+            return Trainings(problems.folder_problem(task, seed, pictures))
+        return Trainings(problems.small_problem(task, seed, folder))
 
     return trainings
 

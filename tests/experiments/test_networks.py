@@ -1,6 +1,6 @@
 import numpy as np
 
-from keras_otreg.experiments.source import distorted
+from keras_otreg.experiments.networks import distorted
 
 
 def test_a_distorted_image_keeps_its_range_and_about_its_place(rng):
