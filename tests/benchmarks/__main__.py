@@ -130,10 +130,7 @@ def write_page(kind, results, options):
     elif kind == "labelling":
         import labelling
 
-        about = [
-            "## Measured",
-            labelling.ABOUT.format(draws=labelling.DRAWS),
-        ]
+        about = ["## Measured", labelling.about()]
     else:
         about = ["## Speed", SPEED, *drawn(results, options.page)]
     results.write_page(options.page, kind, about)

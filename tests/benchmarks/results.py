@@ -1,5 +1,6 @@
 """Rows and targets of a benchmark: on disk, on screen, in a page."""
 
+import csv
 import json
 import pathlib
 import shlex
@@ -189,3 +190,30 @@ def tables(rows):
             ],
         )
     return found
+
+
+class Cells:
+    """Numbers of trainings, kept in a file as they are found."""
+
+    NAMES = ("task", "method", "seed", "validation", "test", "loss")
+
+    def __init__(self, path):
+        self._path = path
+        self.found = {}
+        if not path.exists():
+            self._append(self.NAMES)
+        with path.open(newline="", encoding="utf-8") as file:
+            for one in csv.DictReader(file):
+                key = one["task"], one["method"], int(one["seed"])
+                self.found[key] = [float(one[x]) for x in self.NAMES[3:]]
+
+    def get(self, key, measure):
+        """What is known of a cell, or is measured now."""
+        if key not in self.found:
+            self.found[key] = measure()
+            self._append([*key, *(f"{x:.5f}" for x in self.found[key])])
+        return self.found[key]
+
+    def _append(self, line):
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerow(line)

@@ -3,7 +3,9 @@
 import pathlib
 import re
 
-import labelling
+import consistency
+import labelling_tasks
+import labelling_ways
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def data(rng):
 
 @pytest.mark.parametrize("kind", ["equal", "random", "unequal"])
 def test_no_labelled_sample_is_among_the_others(data, kind):
-    draw = labelling.drawn(data, labelling.Task("toy", 3, kind), 0)
+    draw = labelling_tasks.drawn(data, labelling_tasks.Task("toy", 3, kind), 0)
     assert len(draw.x) == 12
     both = np.concatenate([draw.x, draw.more])
     assert len(np.unique(both, axis=0)) == len(both)
@@ -31,10 +33,58 @@ def test_no_labelled_sample_is_among_the_others(data, kind):
 
 
 def test_bounded_shares_sum_to_one_and_lie_within(data, rng):
-    draw = labelling.drawn(data, labelling.Task("toy", 3), 0)
-    shares = labelling.within_bounds(draw, rng.dirichlet(np.full(4, 0.3), 50))
+    draw = labelling_tasks.drawn(data, labelling_tasks.Task("toy", 3), 0)
+    shares = labelling_ways.within_bounds(
+        draw, rng.dirichlet(np.full(4, 0.3), 50)
+    )
     assert shares.sum() == pytest.approx(1.0)
     assert (shares > 0.05).all()
+
+
+def test_views_count_as_much_as_the_plain_pictures_together(data, rng):
+    x, y = data["train"]
+    draw = labelling_tasks.drawn(data, labelling_tasks.Task("toy", 3), 0)
+    # Of views that are the same, the head is that of the plain pictures.
+    views = np.stack([x, x])
+    both = draw.augmented(views)
+    assert both.x.shape == (36, 3)
+    np.testing.assert_array_equal(both.more[148:296], draw.more)
+    labels, weight = np.eye(4)[draw.truth], rng.uniform(size=148)
+    one, other = (
+        labelling_tasks.solved(each, 0.1, labels, weight)
+        for each in (draw, both)
+    )
+    np.testing.assert_allclose(other, one, atol=1e-4)
+
+
+def test_flexmatch_asks_less_of_classes_that_are_learned_less():
+    latest = np.array([0, 0, 0, 0, 1, 1, 2, -1])
+    np.testing.assert_allclose(
+        consistency.learned(latest, 4), [1.0, 1 / 3, 1 / 7, 0.0]
+    )
+    # As long as few are sure, it asks little of all.
+    few = consistency.learned(np.array([0, -1, -1, -1, -1]), 2)
+    np.testing.assert_allclose(few, [1 / 7, 0.0])
+
+
+@pytest.mark.parametrize("method", ["FixMatch", "FlexMatch"])
+def test_matched_heads_learn_from_views_above_the_threshold_alone(data, method):
+    x, y = data["train"]
+    draw = labelling_tasks.drawn(data, labelling_tasks.Task("toy", 3), 0)
+    start = labelling_tasks.solved(draw, 0.1)
+
+    def trained(threshold):
+        setting = consistency.Setting(method, threshold, 0.03)
+        views = x[None, draw.rest]
+        return consistency.trained(draw, views, 0.1, start, setting, 0)
+
+    # A solved head stays where no label counts.
+    if method == "FixMatch":
+        for found in trained(1.0):
+            np.testing.assert_allclose(found, start, atol=1e-3)
+    last, averaged = trained(0.3)
+    assert np.abs(last - start).max() > 0.05
+    assert np.abs(averaged - last).max() < np.abs(last - start).max()
 
 
 def test_the_numbers_of_the_guide_are_those_of_the_tables():
