@@ -1,3 +1,4 @@
+import collections
 import os
 import pathlib
 import subprocess
@@ -38,8 +39,19 @@ def pytest_configure(config):
         _let_numpy_read_torch()
 
 
-def pytest_collection_modifyitems(items):
-    """Skips what is marked as nothing for the backend."""
+def pytest_collection_modifyitems(config, items):
+    """Skips what is marked as nothing for the backend.
+
+    Tests marked `release` run only where `-m` names them, also slow ones.
+    """
+    for cases in _cases(items, "repeats"):
+        for item in cases[1:-1]:
+            item.add_marker(pytest.mark.release)
+    expression = config.option.markexpr
+    if expression and "release" not in expression:
+        later = [x for x in items if x.get_closest_marker("release")]
+        config.hook.pytest_deselected(items=later)
+        items[:] = [x for x in items if not x.get_closest_marker("release")]
     reasons = {
         "tensorflow": f"TensorFlow's alone; the backend is {BACKEND}",
         "float64": f"Keras takes means in float32 on {BACKEND}",
@@ -49,6 +61,15 @@ def pytest_collection_modifyitems(items):
     for item in items if BACKEND != "tensorflow" else ():
         for marker in reasons.keys() & item.keywords:
             item.add_marker(pytest.mark.skip(reason=reasons[marker]))
+
+
+def _cases(items, marker):
+    """Cases of each test with a marker, in their order."""
+    found = collections.defaultdict(list)
+    for item in items:
+        if item.get_closest_marker(marker):
+            found[item.parent, item.originalname].append(item)
+    return found.values()
 
 
 @pytest.fixture(autouse=True)

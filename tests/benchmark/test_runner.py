@@ -110,6 +110,7 @@ def test_tasks_without_data_are_skipped_and_said_so(
     assert "Skipped toy: no digits are installed" in text
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_the_table_has_a_row_for_each_method_and_names_its_files(
     toy, tmp_path, console

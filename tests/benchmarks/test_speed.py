@@ -18,6 +18,7 @@ def test_costs_have_a_mean_of_one():
     assert np.mean(costs) == pytest.approx(1.0, rel=1e-5)
 
 
+@pytest.mark.release
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "solver", [solvers.ours, lambda *x: solvers.pot(*x, "numpy")]

@@ -45,6 +45,7 @@ def pictures(folder):
     }
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_the_logs_hold_all_numbers_of_all_terms(
     make_model, all_penalties, data
@@ -81,6 +82,7 @@ def test_training_is_the_same_to_the_last_bit(make_model, data):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_joint_training_is_watched_and_not_changed(joint_model, make_pairs):
     watched, alone = joint_model(), joint_model()
@@ -130,6 +132,7 @@ def test_it_can_be_copied_and_writes_nothing_without_a_folder(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_a_model_that_was_saved_is_watched_too(make_model, data, tmp_path):
     loss = otreg.losses.RepresentationTransport(momentum=0.9)

@@ -78,7 +78,9 @@ def test_of_other_channels_another_way_out_is_told(compress, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize(
+    "classes", [2, pytest.param(5, marks=pytest.mark.release)]
+)
 def test_a_student_is_made_of_the_teacher(run, folder, tmp_path, classes):
     keras.utils.set_random_seed(0)
     layers = keras.layers

@@ -34,7 +34,6 @@ IN_CI = (
     "ConvNeXtTiny",
     "DenseNet121",
     "MobileNetV3Small",
-    "NASNetMobile",
     "ResNet50V2",
 )
 

@@ -123,6 +123,7 @@ CASES = {
 }
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_training_is_what_it_is_without(samples, tmp_path, case):

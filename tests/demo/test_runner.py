@@ -8,7 +8,8 @@ from rich.console import Console
 
 from keras_otreg import demo
 
-pytestmark = pytest.mark.slow
+# `.ci/run` runs the demo.
+pytestmark = pytest.mark.release
 
 FILES = ["fine_tuned.keras", "learning_curves.png", "plan.png", "table.csv"]
 

@@ -59,6 +59,7 @@ def by_hand(model, at, x, y, temperature=5.0):
     return np.exp(z / temperature) / np.exp(z / temperature).sum()
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "shortcut", "joined"])
 @pytest.mark.parametrize("at", ["low", "inside", "out", "pool"])

@@ -37,6 +37,7 @@ def test_a_row_for_each_call_with_the_path_that_chooses_it():
     ]
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "expected"),

@@ -14,6 +14,7 @@ def test_captures_what_the_layer_returned_beside_the_prediction(network, x):
     np.testing.assert_allclose(found[path], hidden(x), rtol=1e-6)
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize(
     "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
 )

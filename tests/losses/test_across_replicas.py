@@ -24,7 +24,7 @@ ALL = (
     ("count", "names"),
     [
         (2, (*QUICK, *APART)),
-        (4, ALL),
+        pytest.param(4, ALL, marks=pytest.mark.release),
     ],
 )
 def test_values_and_gradients_are_those_of_one_device(run_script, count, names):

@@ -67,6 +67,7 @@ def activations(draw, name):
     return *tensors, weights
 
 
+@pytest.mark.repeats
 @pytest.mark.tensorflow
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)

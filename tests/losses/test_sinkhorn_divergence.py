@@ -102,6 +102,7 @@ def test_the_gradient_is_that_of_finite_differences(
     )
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("cost", ["euclidean", "cosine"])
 @pytest.mark.parametrize("case", ["itself", "one sample", "copies"])

@@ -88,6 +88,7 @@ HARD = {
 }
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "cost"),

@@ -29,6 +29,7 @@ def data(rng):
     return x, rng.integers(0, 3, size=11)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ def assert_same_state(left, right, **kwargs):
         np.testing.assert_allclose(one, other, **kwargs)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @in_every_step
 @pytest.mark.parametrize("culprit", ["teacher", "student"])
@@ -145,6 +146,7 @@ def test_raising_keeps_what_was_trained_unless_the_step_was_compiled(
         assert_same_state(state(good), state(model), rtol=0)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @in_every_step
 def test_evaluating_raises_too(steps, data):
@@ -241,6 +243,7 @@ class AllBut(keras.optimizers.schedules.LearningRateSchedule):
         return ops.where(ops.equal(step, BAD), 0.0, 1.0)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "fault"),

@@ -69,6 +69,7 @@ def test_a_loaded_model_goes_on_with_both_rates(samples, tmp_path):
         np.testing.assert_allclose(x, y, atol=1e-6)
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_keras_tuner_searches_the_rate_of_both(samples, tmp_path):
     keras_tuner = pytest.importorskip("keras_tuner")

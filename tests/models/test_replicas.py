@@ -25,7 +25,9 @@ def fitted(run_script, tmp_path_factory):
     return fit
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize(
+    "count", [2, pytest.param(4, marks=pytest.mark.release)]
+)
 def test_replicas_log_and_learn_what_one_device_does(fitted, count):
     expected, found = fitted(1), fitted(count)
     assert set(found) == set(expected)

@@ -57,6 +57,7 @@ def transfer(make_network):
     return make
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("form", [as_dataset, as_py_dataset, as_generator])
 def test_every_form_of_input_trains_as_arrays_do(
@@ -287,6 +288,7 @@ def test_outputs_have_losses_by_their_names_as_in_keras(how):
         np.testing.assert_allclose(logs[1][name], values, rtol=1e-5)
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_a_list_of_callbacks_that_keras_made_is_taken(samples, transfer):
     model = transfer()

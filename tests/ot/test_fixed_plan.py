@@ -33,6 +33,7 @@ def expected(points, cost, solver):
     return transport_plan(problem, solver(problem))
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("cost", costs.COSTS.values(), ids=costs.COSTS)
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from keras_otreg.ot import (
 assert_allclose = np.testing.assert_allclose
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [1e-3, 1.0, 1e3])
 def test_one_point_to_one_point_costs_its_cost(solve, solver, epsilon):
@@ -43,6 +44,7 @@ def test_a_large_epsilon_leaves_the_independent_plan(
     assert_allclose(P, np.outer(problem.a, problem.b), atol=1e-6)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 def test_exchanging_the_sides_transposes_the_plan(
     solve, solver, rho, make_problem
@@ -65,6 +67,7 @@ def test_exchanging_the_sides_transposes_the_plan(
     )
 
 
+@pytest.mark.repeats
 def test_permuting_points_permutes_the_plan_and_nothing_else(
     solve, solver, rho, make_problem, rng
 ):
@@ -83,6 +86,7 @@ def test_permuting_points_permutes_the_plan_and_nothing_else(
     )
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.1, 1000.0])
 @pytest.mark.parametrize("relaxed", [False, True])
@@ -112,6 +116,7 @@ def test_a_constant_added_to_the_cost_is_added_to_the_value(
     assert_allclose(transport_plan(shifted, two), P, atol=1e-9)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 def test_splitting_the_mass_of_a_point_changes_nothing(
     solve, solver, rho, make_problem
@@ -130,6 +135,7 @@ def test_splitting_the_mass_of_a_point_changes_nothing(
     )
 
 
+@pytest.mark.repeats
 def test_the_dual_value_is_the_textbook_primal_at_the_optimum(
     solve, solver, rho, make_problem, primal
 ):

@@ -219,6 +219,7 @@ def everything(one_graph, value_and_gradients):
     return lambda solver, problem: compiled(solver)(problem)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [0.1, 1e-3])
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def test_small_epsilon_solves_the_assignment(solve, solver, make_problem):
     assert_allclose(transport_cost(problem, solution), cost, rtol=1e-3)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("epsilon", SHARP)
 @pytest.mark.parametrize("zeros", [0, 2])
@@ -50,6 +51,7 @@ def test_the_cost_exceeds_linear_programming_by_at_most_the_entropy(
     assert excess <= slack - epsilon * np.sum(mass * np.log(mass))
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [0.3, 1.0, 5.0])
 def test_gaussians_on_the_line_have_their_closed_form(solve, solver, epsilon):
@@ -64,6 +66,7 @@ def test_gaussians_on_the_line_have_their_closed_form(solve, solver, epsilon):
     assert_allclose(value, expected + shift**2, rtol=1e-6)
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("epsilon", BLURRED)
 @pytest.mark.parametrize("zeros", [0, 2])
 def test_balanced_plans_and_values_are_those_of_pot(
@@ -86,6 +89,7 @@ def test_balanced_plans_and_values_are_those_of_pot(
     assert_allclose(value, primal(problem, expected), rtol=1e-7)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("epsilon", BLURRED[:2])
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def test_the_plan_is_the_weights_times_the_density(make_problem, rng):
     assert_allclose(P, a[:, :, None] * b[:, None, :] * relative, rtol=1e-6)
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 def test_marginals_are_the_sums_of_the_plan(make_problem, solve, rho):
     problem = make_problem(rho=rho, batch=(2,))

@@ -37,6 +37,7 @@ def textbook():
     return iterate
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("epsilon", "rho"),

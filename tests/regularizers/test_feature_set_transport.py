@@ -86,6 +86,7 @@ def test_it_pulls_activations_to_the_reference_under_fit(x):
     assert np.abs(activations(model, x) - 2.0).mean() < 0.5 * before
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("points", "size"), [("samples", 6), ("positions", None)]
@@ -110,6 +111,7 @@ def test_it_sits_in_a_convolution(rng, points, size):
     model.fit(x, np.zeros((5, 2)), batch_size=2, verbose=0)
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_it_works_in_mixed_precision(bank, x):
     regularizer = FeatureSetTransport(bank, 0.3, epsilon=0.5)

@@ -33,6 +33,7 @@ def make_tuner(request, tmp_path):
     return make
 
 
+@pytest.mark.repeats
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_best_model_evaluates_to_the_score_that_won(
