@@ -55,8 +55,8 @@ def solve_head(
 
     The layers below run once. The head is then the solution of a logistic
     regression, which minimises the mean cross-entropy plus half of `l2` times
-    the squared kernel; the bias is free. It is the start that fine-tuning
-    deserves: from a random head, the first steps spoil the features.
+    the squared kernel; the bias is free. Fine-tune from there: from a random
+    head, the first steps spoil the features.
 
     Args:
         student: A built network whose last layer with weights is a `Dense`,
@@ -113,38 +113,31 @@ def solve(
     probabilities are then calibrated.
     """
     if l2 != VALIDATION:
-        return _set(head, data, float(l2) / data.scale**2, None, tolerance)
-    rest, held = data.divided() if held is None else (data, held)
-    # Each solution is the start of the next one.
-    found = [
-        (held.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)
-        for s in reversed(STRENGTHS)
-    ]
-    first = 1 if by_loss else 0
-    (accuracy, _), strength = max(found, key=lambda x: (x[0][first], x[0]))
-    return _set(head, data, strength, accuracy, tolerance)
+        strength, accuracy = float(l2) / data.scale**2, None
+    else:
+        rest, held = data.divided() if held is None else (data, held)
+        # Each solution is the start of the next one.
+        found = [
+            (held.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)
+            for s in reversed(STRENGTHS)
+        ]
+        first = 1 if by_loss else 0
+        (accuracy, _), strength = max(found, key=lambda x: (x[0][first], x[0]))
+    weights, loss, gradient = data.solved(strength, tolerance)
+    head.kernel.assign(weights[:-1])
+    if head.use_bias:
+        head.bias.assign(weights[-1])
+    return SolvedHead(strength * data.scale**2, loss, gradient, accuracy)
 
 
 def held_out_logits(
     student: keras.Model, x: Any, y: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of labelled samples, of heads that were not trained on them.
+    """Logits and targets of samples, of heads that were not trained on them.
 
     Each tenth of the samples gets the logits of a head that is solved on the
     others, at the strength at which the head of the network would be a
     solution. Samples that are the only one of their class are left out.
-
-    Args:
-        student: A trained classifier, as of `solve_head`.
-        x: Inputs.
-        y: Labels.
-
-    Returns:
-        Logits and targets of shape `(samples, classes)`.
-
-    Raises:
-        ValueError: If there is no such head, or labels do not fit it.
-        ImportError: If SciPy is not installed.
     """
     head, body, several = parts_of(student)
     data = read(body, (x, y), head.units, several)
@@ -158,29 +151,13 @@ def weights_of(head: keras.layers.Dense) -> np.ndarray:
     return np.concatenate([values[0], [bias]], dtype=np.float64)
 
 
-def _set(head, data, l2, accuracy, tolerance):
-    weights, loss, gradient = data.solved(l2, tolerance)
-    head.kernel.assign(weights[:-1])
-    if head.use_bias:
-        head.bias.assign(weights[-1])
-    scale = data.scale**2
-    return SolvedHead(l2 * scale, loss, gradient, accuracy)
-
-
 def parts_of(
     student: keras.Model,
 ) -> tuple[keras.layers.Dense, keras.Model, bool]:
     """Return the head, the network below, and if a sample has one class only.
 
-    Raises:
-        ValueError: If there is no such head.
+    Raise if there is no such head.
     """
-    head = _head_of(student)
-    body = keras.Model(student.inputs, head.input)
-    return head, body, _is_one_of_several(student, head)
-
-
-def _head_of(student):
     chain = list(student.layers)
     while chain and isinstance(chain[-1], LAST):
         chain.pop()
@@ -192,17 +169,14 @@ def _head_of(student):
             "Put a `Dense` of as many units as there are classes at its end",
             argument="student",
         )
-    return head
-
-
-def _is_one_of_several(student, head):
-    """Whether a sample has one class; else each unit is a yes or no."""
-    ends = student.layers[student.layers.index(head) :]
+    ends = [head, *student.layers[len(chain) :]]
     names = {
         getattr(getattr(layer, "activation", None), "__name__", "")
         for layer in ends
     }
-    return "sigmoid" not in names and head.units > 1
+    # With a sigmoid each unit is a yes or no.
+    several = "sigmoid" not in names and head.units > 1
+    return head, keras.Model(student.inputs, head.input), several
 
 
 def read(body: keras.Model, data: Any, units: int, several: bool) -> "Samples":
@@ -211,38 +185,24 @@ def read(body: keras.Model, data: Any, units: int, several: bool) -> "Samples":
     The data are a pair `(x, y)`, or a data set in place of `x`.
     """
     x, y = data[:2] if isinstance(data, tuple) else (data, None)
-    pairs = [(x, y)] if y is not None else batches(x)
-    features, targets, weights = [], [], []
-    for batch in pairs:
+    to_array = keras.ops.convert_to_numpy
+    columns = []
+    for batch in batches(x) if y is None else [(x, y)]:
         if not isinstance(batch, tuple) or len(batch) < 2:
             raise checks.invalid("batches (x, y)", f"{type(batch)}")
-        found = keras.ops.convert_to_numpy(body.predict(batch[0], verbose=0))
-        labels = keras.ops.convert_to_numpy(batch[1])
-        weight = batch[2] if len(batch) > 2 else None
-        features.append(found)
-        targets.append(targets_of(labels, units, several))
-        weights.append(
-            np.ones(len(found))
-            if weight is None
-            else keras.ops.convert_to_numpy(weight).reshape(-1)
-        )
-    return Samples(
-        np.concatenate(features),
-        np.concatenate(targets),
-        np.concatenate(weights),
-        several,
-    )
+        x, y, weight = (*batch, None)[:3]
+        found = to_array(body.predict(x, verbose=0))
+        weight = np.ones(len(found)) if weight is None else to_array(weight)
+        targets = targets_of(y, units, several)
+        columns.append((found, targets, weight.reshape(-1)))
+    checks.some_batches(columns)
+    return Samples(*map(np.concatenate, zip(*columns, strict=True)), several)
 
 
 class Samples:
-    """Features of samples, scaled by one number, with targets and weights.
+    """Features `(n, d)` of samples with targets `(n, units)` and weights.
 
-    Args:
-        features: Features of shape `(n, d)`.
-        targets: Rows of targets, of shape `(n, units)`.
-        weights: Weights of shape `(n,)`, of any sum.
-        several: Whether a sample has one class of several.
-        scale: The number; the deviation of the features if not given.
+    The features are divided by `scale`, their deviation if it is not given.
     """
 
     def __init__(self, features, targets, weights, several=True, scale=None):
@@ -253,21 +213,18 @@ class Samples:
         self.y = targets
         self.weights = weights.astype(np.float64)
         self.weights = self.weights / max(self.weights.sum(), 1e-12)
+        self._latest = None
 
     def divided(self):
         """All but every fifth sample of each class, and those."""
-        order = np.argsort(self.y.argmax(axis=1), kind="stable")
-        held = np.zeros(len(order), bool)
-        held[order[HELD_OUT // 2 :: HELD_OUT]] = True
+        held = self._every(HELD_OUT, HELD_OUT // 2)
         return self._part(~held), self._part(held)
 
     def held_out(self, l2):
         """Logits and targets of samples, by heads that are solved on others."""
-        order = np.argsort(self.y.argmax(axis=1), kind="stable")
         logits = np.zeros(self.y.shape)
-        for k in range(min(FOLDS, len(order))):
-            held = np.zeros(len(order), bool)
-            held[order[k::FOLDS]] = True
+        for k in range(min(FOLDS, len(logits))):
+            held = self._every(FOLDS, k)
             found = self._part(~held).solved(l2, ENOUGH_TO_CHOOSE)[0]
             logits[held] = self._part(held).logits(found)
         alone = self.y.sum(axis=0) < 2.0
@@ -281,6 +238,13 @@ class Samples:
         balance = -(kernel * (self.x.T @ slope)).sum() / np.square(kernel).sum()
         return float(np.clip(balance, STRENGTHS[0], STRENGTHS[-1]))
 
+    def _every(self, step, first):
+        """Whether each sample is among every so many of its class."""
+        order = np.argsort(self.y.argmax(axis=1), kind="stable")
+        chosen = np.zeros(len(order), bool)
+        chosen[order[first::step]] = True
+        return chosen
+
     def _part(self, rows):
         return Samples(
             self.x[rows] * self.scale,
@@ -292,10 +256,7 @@ class Samples:
 
     @functools.cached_property
     def _reduced(self):
-        """Features in a basis of as many vectors as there are samples.
-
-        The kernel is a sum of samples: so many unknowns are enough.
-        """
+        """Features in a basis of samples, of which the kernel is a sum."""
         if self.x.shape[1] <= len(self.x):
             return self.x, None
         basis, x = np.linalg.qr(self.x.T)
@@ -316,9 +277,11 @@ class Samples:
             value += 0.5 * l2 * np.square(weights[:-1]).sum()
             return value, gradient.ravel()
 
+        if self._latest is None:
+            self._latest = np.zeros((count + 1) * units)
         found = optimize.minimize(
             loss,
-            self._start(count, units),
+            self._latest,
             jac=True,
             method="L-BFGS-B",
             options={
@@ -335,10 +298,6 @@ class Samples:
         kernel = weights[:-1] if basis is None else basis @ weights[:-1]
         weights = np.concatenate([kernel / self.scale, weights[-1:]])
         return weights, value, gradient
-
-    def _start(self, count, units):
-        latest = getattr(self, "_latest", None)
-        return np.zeros((count + 1) * units) if latest is None else latest
 
     def logits(self, weights):
         """Logits of some weights."""
@@ -370,15 +329,9 @@ class Samples:
 
 
 def targets_of(labels: Any, units: int, several: bool = True) -> np.ndarray:
-    """Return a row of targets for each sample.
+    """Return a row of so many targets for each sample.
 
-    Args:
-        labels: Numbers of classes, if a sample has one of `several`, or rows.
-        units: The length of a row.
-        several: Whether a sample has one class of several.
-
-    Raises:
-        ValueError: If labels are neither.
+    Labels are rows, or numbers if a sample has one class of `several`.
     """
     labels = np.asarray(keras.ops.convert_to_numpy(labels))
     labels = labels.reshape(len(labels), -1)

@@ -102,20 +102,15 @@ def _set(model, start, tuned, share, samples):
     for own, first, last in zip(
         model.weights, start.weights, tuned.weights, strict=True
     ):
-        if not keras.backend.is_float_dtype(own.dtype):
-            continue
-        first, last = map(keras.ops.convert_to_numpy, (first, last))
-        if share in (0.0, 1.0):
-            own.assign(last if share else first)
-        else:
-            own.assign(first + share * (last - first))
-    if samples is not None:
-        _estimate(model, Samples(samples, model))
-
-
-def _estimate(model, samples):
-    """Give every `BatchNormalization` the statistics of some samples."""
-    graph = Graph.of(model)
+        if keras.backend.is_float_dtype(own.dtype):
+            first, last = map(keras.ops.convert_to_numpy, (first, last))
+            ends = {0.0: first, 1.0: last}
+            mixed = first + share * (last - first)
+            own.assign(ends.get(share, mixed))
+    if samples is None:
+        return
+    # Statistics are those of the samples.
+    samples, graph = Samples(samples, model), Graph.of(model)
     run = Run(graph)
     for index, call in enumerate(graph.calls):
         if isinstance(call.layer, keras.layers.BatchNormalization):

@@ -15,7 +15,7 @@ from keras_otreg.features.taps import capture
 def extract(
     model: keras.Model, at: str, dataset: Any, *, verbose: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Runs a model over a data set and keeps what one layer returns.
+    """Run a model over a data set and return what one layer returns.
 
     Args:
         model: A built `keras.Model`; it runs in inference mode.
@@ -29,9 +29,7 @@ def extract(
 
     Example:
         ```python
-        source = class_costs.extract(model, "avg_pool", source_data)
-        target = class_costs.extract(model, "avg_pool", target_data)
-        C = class_costs.mkmmd(*source, *target)
+        features, labels = class_costs.extract(model, "avg_pool", train)
         ```
     """
     checks.built_model(model, "model")
@@ -43,17 +41,11 @@ def extract(
     for batch in batches(dataset):
         x, y, *_ = checks.labelled_batch(batch)
         _, found = capture(model, x, [at], training=False)
-        features.append(
-            keras.ops.convert_to_numpy(samples_as_points(found[at]))
-        )
-        labels.append(_classes(keras.ops.convert_to_numpy(y)))
+        points = samples_as_points(found[at])
+        features.append(keras.ops.convert_to_numpy(points))
+        y = keras.ops.convert_to_numpy(y)
+        one_hot = y.ndim == 2 and y.shape[1] > 1
+        labels.append(y.argmax(axis=1) if one_hot else y.reshape(-1))
         progress.add(1)
     checks.some_batches(features)
     return np.concatenate(features), np.concatenate(labels)
-
-
-def _classes(labels):
-    """Class numbers, also of one-hot labels."""
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        return labels.argmax(axis=1)
-    return labels.reshape(-1)

@@ -64,16 +64,14 @@ def mkmmd(
             return (sums - count) / (count * (count - 1))
         return sums / count**2
 
-    within_source = np.array([within(group) for group in source])
-    within_target = np.array([within(group) for group in target])
     together, sizes = np.concatenate(target), [len(t) for t in target]
-    between = np.array(
-        [
-            _sums_by_group(_kernel(s, together, scale), target) / len(s)
-            for s in source
-        ]
-    ) / np.array(sizes)
-    squared = within_source[:, None] + within_target - 2.0 * between
+    starts = np.cumsum([0, *sizes[:-1]])
+    between = []
+    for s in source:
+        sums = _kernel(s, together, scale).sum(axis=0, dtype=np.float64)
+        between.append(np.add.reduceat(sums, starts) / len(s) / sizes)
+    inner, outer = (np.array(list(map(within, x))) for x in (source, target))
+    squared = inner[:, None] + outer - 2.0 * np.array(between)
     return np.maximum(squared, 0.0)
 
 
@@ -88,25 +86,13 @@ def transport(
 ) -> np.ndarray:
     """Transport cost between the samples of each pair of classes.
 
-    The ground cost is the squared Euclidean distance. Many pairs are solved
-    as one batch. This is the cost that the paper calls fc7OT.
-
-    Args:
-        source_features: Array of shape `(source samples, ...)`.
-        source_labels: Class of each source sample.
-        target_features: Array of shape `(target samples, ...)`.
-        target_labels: Class of each target sample.
-        epsilon: Entropic strength in units of the mean cost of each pair.
-        solver: `keras_otreg.ot.Sinkhorn()` if not given.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`, by sorted label.
+    The ground cost is the squared Euclidean distance, `epsilon` is in units of
+    the mean cost of each pair, and `solver` is `keras_otreg.ot.Sinkhorn()` if
+    not given; all else is as of `mkmmd`. The paper calls this cost fc7OT.
 
     Example:
         ```python
-        source = class_costs.extract(model, "avg_pool", source_data)
-        target = class_costs.extract(model, "avg_pool", target_data)
-        C = class_costs.transport(*source, *target)
+        C = class_costs.transport(*source, *target)  # as of `mkmmd`
         ```
 
     References:
@@ -134,20 +120,11 @@ def centroid(
 ) -> np.ndarray:
     """Euclidean distance between the means of each pair of classes.
 
-    Args:
-        source_features: Array of shape `(source samples, ...)`.
-        source_labels: Class of each source sample.
-        target_features: Array of shape `(target samples, ...)`.
-        target_labels: Class of each target sample.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`, by sorted label.
+    Arguments and result are those of `mkmmd`.
 
     Example:
         ```python
-        source = class_costs.extract(model, "avg_pool", source_data)
-        target = class_costs.extract(model, "avg_pool", target_data)
-        C = class_costs.centroid(*source, *target)
+        C = class_costs.centroid(*source, *target)  # as of `mkmmd`
         ```
     """
     source, target = _class_pairs(
@@ -164,20 +141,11 @@ def cosine(
 ) -> np.ndarray:
     """One minus the cosine between the means of each pair of classes.
 
-    Args:
-        source_features: Array of shape `(source samples, ...)`.
-        source_labels: Class of each source sample.
-        target_features: Array of shape `(target samples, ...)`.
-        target_labels: Class of each target sample.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`, by sorted label.
+    Arguments and result are those of `mkmmd`.
 
     Example:
         ```python
-        source = class_costs.extract(model, "avg_pool", source_data)
-        target = class_costs.extract(model, "avg_pool", target_data)
-        C = class_costs.cosine(*source, *target)
+        C = class_costs.cosine(*source, *target)  # as of `mkmmd`
         ```
     """
     # Angles are about the origin as it is: nothing is centred here.
@@ -196,22 +164,11 @@ def bures(
 
     `|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1^(1/2) S2 S1^(1/2))^(1/2)`. The last
     trace is the nuclear norm of the product of the centred samples, so no
-    covariance matrix is ever formed.
-
-    Args:
-        source_features: Array of shape `(source samples, ...)`.
-        source_labels: Class of each source sample.
-        target_features: Array of shape `(target samples, ...)`.
-        target_labels: Class of each target sample.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`, by sorted label.
+    covariance matrix is ever formed. Arguments and result are as of `mkmmd`.
 
     Example:
         ```python
-        source = class_costs.extract(model, "avg_pool", source_data)
-        target = class_costs.extract(model, "avg_pool", target_data)
-        C = class_costs.bures(*source, *target)
+        C = class_costs.bures(*source, *target)  # as of `mkmmd`
         ```
 
     References:
@@ -222,13 +179,16 @@ def bures(
         source_features, source_labels, target_features, target_labels
     )
     distances = _squared_distances(_means(source), _means(target))
-    source, target = _factors(source), _factors(target)
-    variances = [[(x * x).sum() for x in groups] for groups in (source, target)]
-    overlaps = np.array(
-        [[_nuclear_norm(s @ t.T) for t in target] for s in source]
+    # Matrices `X` such that the covariance of a class is `X^T X`.
+    source, target = (
+        [(x - x.mean(axis=0)) / np.sqrt(len(x)) for x in groups]
+        for groups in (source, target)
     )
-    spread = np.array(variances[0])[:, None] + np.array(variances[1])
-    return np.maximum(distances + spread - 2.0 * overlaps, 0.0)
+    spread = np.add.outer(
+        *([(x * x).sum() for x in groups] for groups in (source, target))
+    )
+    overlaps = [[_nuclear_norm(s @ t.T) for t in target] for s in source]
+    return np.maximum(distances + spread - 2.0 * np.array(overlaps), 0.0)
 
 
 def _by_class(features, labels, name):
@@ -259,12 +219,6 @@ def _class_pairs(
     return [x - middle for x in source], [x - middle for x in target]
 
 
-def _sums_by_group(values, groups):
-    """Sums values of shape `(n, samples)` over `n` and over each group."""
-    starts = np.cumsum([0] + [len(group) for group in groups[:-1]])
-    return np.add.reduceat(values.sum(axis=0, dtype=np.float64), starts)
-
-
 def _squared_distances(x, y):
     """Squared distances of shape `(n, m)`, of points about the origin."""
     norms = (x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1)
@@ -278,15 +232,11 @@ def _kernel(x, y, scale):
 
 def _median_squared_distance(source, target):
     """Median over evenly spaced samples, the same each time."""
-
-    def some(groups):
-        samples = np.concatenate(groups)
+    some = []
+    for samples in map(np.concatenate, (source, target)):
         step = -(-len(samples) // SAMPLES_FOR_THE_MEDIAN)
-        return samples[::step]
-
-    return (
-        float(np.median(_squared_distances(some(source), some(target)))) or 1.0
-    )
+        some.append(samples[::step])
+    return float(np.median(_squared_distances(*some))) or 1.0
 
 
 def _block(source, target, shape, epsilon, solver):
@@ -294,27 +244,20 @@ def _block(source, target, shape, epsilon, solver):
     size = (len(source), len(target))
     # Classes of unequal size: what is missing has weight zero.
     C = np.zeros((*size, *shape), "float32")
+    a, b = (np.zeros((*size, n), "float32") for n in shape)
     together = np.concatenate(target)
     ends = np.cumsum([len(t) for t in target])
     for i, s in enumerate(source):
         parts = np.split(_squared_distances(s, together), ends[:-1], axis=1)
         for j, part in enumerate(parts):
-            C[i, j, : len(s), : part.shape[1]] = part
-    a = np.stack([_uniform(len(s), shape[0]) for s in source])
-    b = np.stack([_uniform(len(t), shape[1]) for t in target])
-    a = np.broadcast_to(a[:, None], (*size, shape[0]))
-    b = np.broadcast_to(b[None], (*size, shape[1]))
+            n, m = part.shape
+            C[i, j, :n, :m] = part
+            a[i, j, :n], b[i, j, :m] = 1.0 / n, 1.0 / m
     mean = np.einsum("stij,sti,stj->st", C, a, b, optimize=True)
     scale = np.where(mean > 0.0, mean, 1.0).astype("float32")
     problem = TransportProblem(C / scale[..., None, None], a, b, epsilon)
     values = transport_cost(problem, solver(problem))
     return keras.ops.convert_to_numpy(values) * scale
-
-
-def _uniform(count, length):
-    weights = np.zeros(length, "float32")
-    weights[:count] = 1.0 / count
-    return weights
 
 
 def _nuclear_norm(matrix):
@@ -327,8 +270,3 @@ def _nuclear_norm(matrix):
 
 def _means(groups):
     return np.stack([group.mean(axis=0) for group in groups])
-
-
-def _factors(groups):
-    """Matrices `X` such that the covariance of a class is `X^T X`."""
-    return [(g - g.mean(axis=0)) / np.sqrt(len(g)) for g in groups]

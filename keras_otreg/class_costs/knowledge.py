@@ -31,8 +31,9 @@ def from_embeddings(source: Any, target: Any) -> np.ndarray:
         for x, name in ((source, "source"), (target, "target"))
     )
     checks.equal_features(source.shape, target.shape)
-    cosines = _directions(source) @ _directions(target).T
-    return np.clip(1.0 - cosines, 0.0, 2.0)
+    norms = [np.linalg.norm(x, axis=1, keepdims=True) for x in (source, target)]
+    one, other = (np.where(n > 0.0, n, 1.0) for n in norms)
+    return np.clip(1.0 - (source / one) @ (target / other).T, 0.0, 2.0)
 
 
 def from_names(source: Sequence[str], target: Sequence[str]) -> np.ndarray:
@@ -75,8 +76,3 @@ def random(source: int, target: int, seed: int = 0) -> np.ndarray:
     """
     shape = checks.count(source, "source"), checks.count(target, "target")
     return np.random.default_rng(seed).random(shape)
-
-
-def _directions(vectors):
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norms > 0.0, norms, 1.0)

@@ -52,24 +52,15 @@ def shares(
     if (costs is None) == (plan is None):
         raise checks.invalid("either costs or a plan", "both, or neither")
     if plan is None:
-        plan = _plan(costs, target_shares, epsilon, rho)
+        C = checks.cost_matrix(np.asarray(costs, float))
+        rows, columns = C.shape
+        b = np.ones(columns) if target_shares is None else target_shares
+        b = checks.class_shares(b, columns, "target_shares")
+        checks.positive(epsilon, "epsilon")
+        checks.positive(rho, "rho")
+        a, C = np.full(rows, 1.0 / rows), C / (C.mean() or 1.0)
+        problem = TransportProblem(C, a, b, epsilon, (rho, None))
+        P = transport_plan(problem, Sinkhorn()(problem))
+        plan = keras.ops.convert_to_numpy(P)
     mass = checks.cost_matrix(np.asarray(plan, float)).sum(axis=1)
     return mass / mass.sum()
-
-
-def _plan(costs, target_shares, epsilon, rho):
-    C = checks.cost_matrix(np.asarray(costs, float))
-    rows, columns = C.shape
-    b = np.ones(columns) if target_shares is None else target_shares
-    b = checks.class_shares(b, columns, "target_shares")
-    checks.positive(epsilon, "epsilon")
-    checks.positive(rho, "rho")
-    problem = TransportProblem(
-        C / (C.mean() or 1.0),
-        np.full(rows, 1.0 / rows),
-        b,
-        epsilon,
-        (rho, None),
-    )
-    P = transport_plan(problem, Sinkhorn()(problem))
-    return keras.ops.convert_to_numpy(P)

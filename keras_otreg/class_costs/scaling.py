@@ -10,7 +10,7 @@ UNITS = ("max", "mean", "none")
 
 
 def normalise(costs: Any, by: str = "max") -> np.ndarray:
-    """Divides costs by their largest value, or by their mean.
+    """Divide costs by their largest value, or by their mean.
 
     Args:
         costs: Costs of shape `(source classes, target classes)`.
@@ -32,7 +32,7 @@ def normalise(costs: Any, by: str = "max") -> np.ndarray:
 
 
 def sharpen(costs: Any, kappa: float = 1.0) -> np.ndarray:
-    """Increases the contrast between near classes: `1 - exp(-kappa C)`.
+    """Increase the contrast between near classes: `1 - exp(-kappa C)`.
 
     Args:
         costs: Costs of shape `(source classes, target classes)`.

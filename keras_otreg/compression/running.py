@@ -104,7 +104,7 @@ class Run:
 
 
 def passed(
-    samples: Samples, *wanted: tuple[Run, int, Iterable[int]]
+    samples: Samples, *wanted: Any
 ) -> Iterator[tuple[int, list[dict[int, Any]]]]:
     """Tensors of several networks on the same samples.
 

@@ -15,12 +15,7 @@ def batches(dataset: Any) -> Iterator[Any]:
 
 
 def predictions(model: Any, data: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a model predicts for labelled samples, and their labels.
-
-    Args:
-        model: A model of one output.
-        data: A pair `(x, y)`, or batches of such pairs.
-    """
+    """Return predictions and labels of a pair `(x, y)`, or of such batches."""
     pairs = [data] if isinstance(data, tuple) else batches(data)
     found, labels = [], []
     for x, y, *_ in pairs:

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.features.batches import batches
+from keras_otreg.features.batches import batches, softmax
 from keras_otreg.features.recording import changing, recording
 from keras_otreg.features.walk import find_layer
 
@@ -22,7 +22,7 @@ def channel_weights(
     temperature: float = 5.0,
     copies: int = 32,
 ) -> np.ndarray:
-    """Weights channels by the rise of the task's loss without them.
+    """Weight channels by the rise of the task's loss without them.
 
     A channel is switched off by setting it to zero in the output of its
     layer. The mean losses over the data, one for each channel, are
@@ -33,11 +33,10 @@ def channel_weights(
 
     Args:
         model: A built `keras.Model` that solves the target task: the
-            pretrained network, with a head that was trained on the target data
-            while all else was frozen. It runs in inference mode.
+            pretrained network, with a head that was trained while all else was
+            frozen. It runs in inference mode.
         at: Path of a layer, which the model calls once.
-        dataset: Batches of (inputs, labels): a `tf.data.Dataset`, a
-            `keras.utils.PyDataset` or any iterable of them. A few will do: the
+        dataset: Batches of (inputs, labels), of any kind. A few will do: the
             authors take four.
         loss: A `keras.losses.Loss`, or the name of one.
         temperature: Towards 0 the most important channel counts alone,
@@ -77,14 +76,14 @@ def channel_weights(
         x, y, *_ = checks.labelled_batch(batch)
         channels, rank = _channels(model, layer, x, at)
         rows = np.array_split(1.0 - np.eye(channels), -(-channels // copies))
+        found = [_losses(model, layer, x, y, m, rank, values) for m in rows]
         sizes.append(len(keras.tree.flatten(x)[0]))
-        totals.append(
-            np.concatenate(
-                [_losses(model, layer, x, y, m, rank, values) for m in rows]
-            )
-        )
+        totals.append(np.concatenate(found))
     checks.some_batches(totals)
-    return _softmax(np.average(totals, axis=0, weights=sizes), temperature)
+    # The loss with all channels on is the same for all, and cancels.
+    rises = np.average(totals, axis=0, weights=sizes)
+    standard = (rises - rises.mean()) / (rises.std() or 1.0)
+    return softmax(standard[None] / temperature)[0].astype("float32")
 
 
 def _channels(model, layer, x, at):
@@ -128,11 +127,3 @@ def _losses(model, layer, x, y, masks, rank, values):
             predictions = model(copied(x), training=False)
     found = ops.convert_to_numpy(values(copied(y), predictions))
     return found.reshape(copies, -1).mean(axis=1)
-
-
-def _softmax(losses, temperature):
-    # The loss with all channels on is the same for all, and cancels.
-    spread = losses.std()
-    standard = (losses - losses.mean()) / (spread if spread > 0.0 else 1.0)
-    powers = np.exp((standard - standard.max()) / temperature)
-    return (powers / powers.sum()).astype("float32")

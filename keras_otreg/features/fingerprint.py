@@ -17,10 +17,9 @@ from keras_otreg.features.walk import children, find_layer, walk
 def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
     """Digest of the weights of a model.
 
-    Equal weights have equal names, whatever the layers are called; a weight
-    that differs in one bit gives another name. The states of metrics and of
-    random numbers do not count, and neither does what layers do with their
-    weights. A layer with LoRA counts as it is saved, with the sum as kernel.
+    Equal weights have equal digests, whatever the layers are called and do;
+    one other bit gives another. The states of metrics and of random numbers do
+    not count. A layer with LoRA counts as it is saved, with the sum as kernel.
 
     Args:
         model: A built `keras.Model`.
@@ -89,9 +88,7 @@ def weights_before(model: keras.Model, at: Iterable[str]) -> list[Any]:
     """Return the weights on which activations at some paths can depend."""
     checks.built_model(model, "model")
     paths = list(at)
-    if not paths:
-        return model.weights
-    done = _done_before(model, paths)
+    done = _done_before(model, paths) if paths else None
     if done is None:
         return model.weights
     early: set[int] = set()

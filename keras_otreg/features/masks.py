@@ -9,11 +9,9 @@ import keras
 def with_mask_of(
     source: Any, tensor: Any, change: Callable[[Any], Any] = lambda mask: mask
 ) -> Any:
-    """Give a tensor the Keras mask that its source carries, if it does.
+    """Give a tensor the Keras mask of its source, if it has one, changed.
 
-    Keras attaches a mask to the output of a layer, and operations lose it.
-    Losses and metrics leave masked steps out. `change` makes the mask of
-    `tensor` from that of `source`.
+    Operations lose the mask by which losses leave steps out.
     """
 
     def mask_of(_, masks):

@@ -14,9 +14,6 @@ SPATIAL = ("pool", "keep")
 def units_as_points(activations: Any, spatial: str = "pool") -> Any:
     """Neurons or channels are points, the samples of the batch coordinates.
 
-    This is the functional view of neurons of Representation Transfer by
-    Optimal Transport: a neuron is what it answers to each sample.
-
     Args:
         activations: Shape `(batch, ..., units)`, channels last, of any rank.
         spatial: `"pool"` averages over the positions in between, `"keep"`
@@ -53,18 +50,18 @@ def samples_as_points(activations: Any, spatial: str = "pool") -> Any:
         ```
     """
     checks.one_of(spatial, SPATIAL, "spatial")
-    inner = tuple(range(1, len(activations.shape) - 1))
-    if spatial == "keep":
-        shape = tuple(activations.shape[1:])
-        if None in shape:
-            raise checks.invalid(
-                "activations whose shape is known when the graph is built, to "
-                "keep their positions as coordinates",
-                f"(batch, *{shape})",
-                "Give the model a fixed input size, or use spatial='pool'.",
-            )
-        return ops.reshape(activations, (-1, math.prod(shape)))
-    return ops.mean(activations, axis=inner) if inner else activations
+    shape = tuple(activations.shape[1:])
+    if spatial == "pool":
+        inner = tuple(range(1, len(shape)))
+        return ops.mean(activations, axis=inner) if inner else activations
+    if None in shape:
+        raise checks.invalid(
+            "activations whose shape is known when the graph is built, to "
+            "keep their positions as coordinates",
+            f"(batch, *{shape})",
+            "Give the model a fixed input size, or use spatial='pool'.",
+        )
+    return ops.reshape(activations, (-1, math.prod(shape)))
 
 
 def positions_as_points(activations: Any) -> Any:
@@ -98,18 +95,17 @@ def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
         )
     for axis in range(1, len(teacher.shape) - 1):
         sizes = teacher.shape[axis], student.shape[axis]
-        if sizes[0] != sizes[1]:
-            if None in sizes:
-                raise checks.invalid(
-                    f"sizes along axis {axis} that are known when the graph is "
-                    "built, to pool unequal maps",
-                    sizes,
-                    "Give the models a fixed input size, or use "
-                    "spatial='pool'.",
-                )
-            size = min(sizes)
-            teacher = _average(teacher, axis, size)
-            student = _average(student, axis, size)
+        if sizes[0] == sizes[1]:
+            continue
+        if None in sizes:
+            raise checks.invalid(
+                f"sizes along axis {axis} that are known when the graph is "
+                "built, to pool unequal maps",
+                sizes,
+                "Give the models a fixed input size, or use spatial='pool'.",
+            )
+        teacher = _average(teacher, axis, min(sizes))
+        student = _average(student, axis, min(sizes))
     return teacher, student
 
 
@@ -122,18 +118,14 @@ def weight_of_samples(sample_weight: Any) -> Any:
 
 def _average(maps, axis, size):
     """Adaptive average pooling of one axis to `size` cells."""
-    matrix = _pooling_matrix(maps.shape[axis], size)
+    # Column `k` averages the cells that meet `[k, k + 1) * length / size`.
+    length, columns = maps.shape[axis], np.arange(size)
+    cells = np.arange(length)[:, None]
+    inside = cells >= columns * length // size
+    inside &= cells < -(-(columns + 1) * length // size)
+    matrix = (inside / inside.sum(axis=0)).astype("float32")
     pooled = ops.tensordot(
         maps, ops.cast(ops.convert_to_tensor(matrix), maps.dtype), [axis, 0]
     )
     # Which is float32 on PyTorch, if it was float64.
     return ops.moveaxis(ops.cast(pooled, maps.dtype), -1, axis)
-
-
-def _pooling_matrix(length, size):
-    """Column `k` averages the cells that meet `[k, k + 1) * length / size`."""
-    starts = np.arange(size) * length // size
-    ends = -(-(np.arange(size) + 1) * length // size)
-    cells = np.arange(length)[:, None]
-    inside = (cells >= starts) & (cells < ends)
-    return (inside / inside.sum(axis=0)).astype("float32")

@@ -48,8 +48,7 @@ def summary_rows(model: keras.Model) -> list[tuple[str, str, str]]:
 def _shape(call: Any) -> str:
     if call is None:
         return "?"
-    return str(keras.tree.map_structure(_shape_of_one, call))
-
-
-def _shape_of_one(tensor):
-    return None if tensor is None else tuple(tensor.shape)
+    shapes = keras.tree.map_structure(
+        lambda x: None if x is None else tuple(x.shape), call
+    )
+    return str(shapes)

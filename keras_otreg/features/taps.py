@@ -16,7 +16,7 @@ def capture(
     paths: Iterable[str],
     training: bool | None = None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Runs a model once; returns its prediction and what layers returned.
+    """Run a model once; return its prediction and what layers returned.
 
     Works for Functional, Sequential and subclassed models, and for layers
     nested in them at any depth. The model is not changed.
@@ -48,12 +48,10 @@ class Taps:
 
     def __init__(self, model: keras.Model, paths: Iterable[str]):
         checks.built_model(model, "model")
+        known = {path for path, _ in walk(model)}
         self._model = model
         self._layers = {path: find_layer(model, path) for path in paths}
-        known = {path for path, _ in walk(model)}
-        self._calls = {
-            path: split_call(path, known)[1] for path in self._layers
-        }
+        self._calls = {x: split_call(x, known)[1] for x in self._layers}
 
     def __call__(
         self, inputs: Any, training: bool | None = None
@@ -129,8 +127,7 @@ def _untracked(shapes):
 def activation_specs(model: keras.Model, inputs: Any = None) -> Any:
     """Symbolic activations of every layer: a list by its path, one per call.
 
-    `None` for a model whose input shape is not known, and no `inputs` are
-    given.
+    `None` if the input shape is not known and no `inputs` are given.
     """
     inputs = input_spec(model) if inputs is None else inputs
     if inputs is None:

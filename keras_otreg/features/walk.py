@@ -14,11 +14,8 @@ LOOPS = (keras.layers.RNN, keras.layers.Wrapper)
 def children(layer: Any) -> list[Any]:
     """The layers directly inside a model or a composite layer."""
     if isinstance(layer, keras.Model):
-        return [
-            x
-            for x in layer.layers
-            if not isinstance(x, keras.layers.InputLayer)
-        ]
+        inputs = keras.layers.InputLayer
+        return [x for x in layer.layers if not isinstance(x, inputs)]
     # PyTorch keeps the layers among the attributes in a dictionary of its own.
     known = {**vars(layer), **vars(layer).get("_modules", {})}
     public = (v for k, v in known.items() if not k.startswith("_"))

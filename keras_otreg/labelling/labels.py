@@ -12,11 +12,6 @@ import numpy as np
 from keras_otreg import checks
 from keras_otreg.features.batches import batches, predictions, softmax
 from keras_otreg.heads import VALIDATION, held_out_logits, targets_of
-from keras_otreg.labelling.calibration import (
-    TINY,
-    at_temperature,
-    best_temperature,
-)
 from keras_otreg.models import TransferModel
 from keras_otreg.ot import Sinkhorn, TransportProblem
 
@@ -29,6 +24,10 @@ RELAXED = 0.5
 # Rounds of the estimate of shares, and how far each moves it.
 ROUNDS, DAMPING = 3, 0.5
 SOLVER = Sinkhorn(max_iterations=1000, tolerance=1e-4)
+# Probabilities below it are taken for it.
+TINY = 1e-30
+# The largest temperature; the smallest is its inverse.
+HOTTEST = 20.0
 # Shares and probabilities may miss a sum of one by this much.
 ROUNDING = 1e-3
 
@@ -61,11 +60,7 @@ class TransportedLabels:
 
 
 class Labelling:
-    """Owner of labels that may be replaced while a data set reads them.
-
-    Attributes:
-        labels: The `TransportedLabels`; `None` until they are made.
-    """
+    """Owner of labels, `None` until made, which a data set reads meanwhile."""
 
     def __init__(self, labels: TransportedLabels | None = None):
         self.labels = labels
@@ -142,7 +137,7 @@ def transported_labels(
     found = _probabilities(found)
     divisor = _temperature(temperature, model, labelled, validation)
     made = from_probabilities(
-        at_temperature(found, divisor),
+        softmax(np.log(np.maximum(found, TINY)) / divisor),
         shares=shares,
         sure=sure,
         y=None if labelled is None else labelled[1],
@@ -165,19 +160,10 @@ def from_probabilities(
 ) -> TransportedLabels:
     """Label samples of known probabilities, as `transported_labels` does.
 
-    Args:
-        probabilities: Calibrated probabilities of shape `(n, classes)`, of any
-            model.
-        shares: As for `transported_labels`.
-        sure: As for `transported_labels`.
-        y: Labels of the labelled samples, for the shares `"labelled"`.
-        class_names: As for `transported_labels`.
-        epsilon: As for `transported_labels`.
-        rho: As for `transported_labels`. With 0, `epsilon=1` and uniform
-            shares, the labels are the probabilities: pseudo-labels.
-
-    Returns:
-        The `TransportedLabels`.
+    `probabilities`, of shape `(n, classes)`, are calibrated ones of any model,
+    and `y` the labels of the labelled samples, for the shares `"labelled"`.
+    With `rho=0`, `epsilon=1` and uniform shares, the labels are the
+    probabilities: pseudo-labels.
 
     Raises:
         ValueError: If these are no probabilities, the shares do not fit, or
@@ -226,11 +212,7 @@ def from_probabilities(
 def known_shares(
     shares: Any, classes: int, class_names: Sequence[str] | None = None
 ) -> np.ndarray:
-    """Return the shares of all classes, given as an array or a mapping.
-
-    Raises:
-        ValueError: If they are not of these classes, or do not sum to one.
-    """
+    """Return the shares of all classes, given as an array or a mapping."""
     if isinstance(shares, Mapping):
         names = range(classes) if class_names is None else class_names
         if set(shares) != set(names) or len(names) != classes:
@@ -333,22 +315,41 @@ def _temperature(value, model, labelled, validation):
     return best_temperature(*held_out_logits(inner, *data[:2]))
 
 
+def best_temperature(logits: np.ndarray, y: Any) -> float:
+    """Return the temperature of least cross-entropy; 1 without samples.
+
+    The logits `(n, classes)` are of samples that the model was not trained on.
+    """
+    if not len(logits):
+        return 1.0
+    targets = targets_of(y, logits.shape[1])
+
+    def loss(log_temperature):
+        p = softmax(logits / np.exp(log_temperature))
+        return -(targets * np.log(np.maximum(p, TINY))).sum()
+
+    # Convex in the inverse, so that thirds of the range can be left out.
+    low, high = -np.log(HOTTEST), np.log(HOTTEST)
+    for _ in range(40):
+        third = (high - low) / 3.0
+        if loss(low + third) < loss(high - third):
+            high -= third
+        else:
+            low += third
+    return float(np.exp(0.5 * (low + high)))
+
+
 def predicted(
     model: keras.Model, x: Any, batch_size: int = 32, verbose: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Predictions of all samples, and checksums of those in batches.
-
-    Raises:
-        ValueError: If there are no samples, or no end of them.
-    """
+    """Predictions of all samples, and checksums of those in batches."""
     if hasattr(x, "shape") or isinstance(x, (list, tuple, dict)):
         _check_some(len(keras.tree.flatten(x)[0]))
-        return model.predict(
-            x, batch_size=batch_size, verbose=int(verbose)
-        ), None
-    endless = getattr(x, "cardinality", int)() == -1
-    checks.finite_passes(bool(endless), "each sample is labelled once")
-    known = hasattr(x, "__len__") and getattr(x, "cardinality", int)() >= 0
+        found = model.predict(x, batch_size=batch_size, verbose=int(verbose))
+        return found, None
+    count = getattr(x, "cardinality", int)()
+    checks.finite_passes(bool(count == -1), "each sample is labelled once")
+    known = hasattr(x, "__len__") and count >= 0
     bar = keras.utils.Progbar(len(x) if known else None, verbose=int(verbose))
     found, sums = [], []
     for batch in batches(x):

@@ -18,7 +18,7 @@ from keras_otreg.labelling.labels import (
 
 
 class SolvedRounds(NamedTuple):
-    """The labels of the last round, and what each round has reached.
+    """The result of `solve_head_in_rounds`.
 
     Attributes:
         labels: The `TransportedLabels` of the last round.
@@ -78,9 +78,6 @@ def solve_head_in_rounds(
         found = solve_head_in_rounds(model, (x, y), x_more, rounds=2)
         found.labels.shares
         ```
-
-    References:
-        See `transported_labels`.
     """
     rounds = checks.count(rounds, "rounds")
     head, body, several = heads.parts_of(student)
@@ -103,11 +100,7 @@ def solve_head_in_rounds(
         found = np.concatenate([features, np.ones((len(features), 1))], axis=1)
         p = softmax(found @ heads.weights_of(head))
         labels = from_probabilities(
-            p,
-            shares=shares,
-            sure=share,
-            y=data.y,
-            class_names=class_names,
+            p, shares=shares, sure=share, y=data.y, class_names=class_names
         )
         both = _both(data, features, labels)
         # Labels are not more exact than that.
@@ -145,11 +138,7 @@ def _accuracy(head, held):
 class BestWeights:
     """The weights of a layer or network that were best in validation.
 
-    Args:
-        network: What has `get_weights` and `set_weights`.
-
-    Attributes:
-        scores: Accuracy at each look; empty without validation data.
+    `scores` is the accuracy at each look; empty without validation data.
     """
 
     def __init__(self, network: Any):

@@ -129,6 +129,8 @@ def given(rng, monkeypatch, tmp_path, request):
         "student_activations": activations,
         "C": C,
         "cost_matrix": C,
+        "source": (activations, y),
+        "target": (activations, y),
         "P": C,
         "loss": otreg.losses.RepresentationTransport(),
         "source_predictions": predictions,

@@ -4,8 +4,11 @@ import pytest
 
 from keras_otreg import solve_head
 from keras_otreg.heads import held_out_logits
-from keras_otreg.labelling.calibration import best_temperature
-from keras_otreg.labelling.labels import from_probabilities, transported_labels
+from keras_otreg.labelling.labels import (
+    best_temperature,
+    from_probabilities,
+    transported_labels,
+)
 
 layers = keras.layers
 
