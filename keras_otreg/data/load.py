@@ -73,7 +73,7 @@ def load(
     seed: int = 0,
     data_dir: str | os.PathLike | None = None,
 ) -> Splits:
-    """Loads a set of tensorflow-datasets for a pretrained network.
+    """Load a set of tensorflow-datasets for a pretrained network.
 
     It is downloaded once, into the folder of TFDS. Training, validation and
     test parts are always the same: those of the set, and what it lacks is
@@ -102,9 +102,7 @@ def load(
             to; by default `~/tensorflow_datasets`.
 
     Returns:
-        `Splits` with batches of float32 pictures, of shape `(batch, height,
-        width, channels)`, and int32 labels. Grey pictures get three channels
-        if the network takes these.
+        `Splits`. Grey pictures get three channels if the network takes these.
 
     Raises:
         ValueError: If the set or the network is not known, the set is not one
@@ -135,13 +133,12 @@ def load(
         )
     if image_size is not None:
         image_size = checks.height_and_width(image_size)
-    checks.flag(crop_to_aspect_ratio, "crop_to_aspect_ratio")
     pipeline = _Pipeline(
         preparation_for(network),
         image_size,
         checks.count(batch_size, "batch_size"),
         _augmenting(augmentation),
-        crop_to_aspect_ratio,
+        checks.flag(crop_to_aspect_ratio, "crop_to_aspect_ratio"),
         seed,
     )
     records = _prepared(name, data_dir)
@@ -157,9 +154,8 @@ def load(
     return Splits(**data, class_names=records.class_names, info=records.info)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pipeline:
-    """Pipeline from records to batches."""
+class _Pipeline(NamedTuple):
+    """Settings of the way from records to batches."""
 
     preparation: Preparation
     image_size: tuple[int, int] | None
@@ -169,38 +165,46 @@ class _Pipeline:
     seed: int
 
     def batches(
-        self, records: "Records", part: Part, is_training: bool
+        self, records: "_Records", part: Part, is_training: bool
     ) -> tf.data.Dataset:
         """The pictures of a part; in order, if they are not to train on."""
-        resize, colour = self._resizing(records), self._colouring(records)
-        prepare = self.preparation.function
-        augment = self.augment if is_training else None
+        *own, channels = records.picture.shape
+        size = self.image_size or self.preparation.size
+        if size is None:
+            size = (USUAL_SIZE, USUAL_SIZE) if None in own else own
+        resize = keras.layers.Resizing(
+            *size,
+            crop_to_aspect_ratio=self.crop,
+            data_format="channels_last",
+            dtype="float32",
+        )
+        copies = self._copies(channels)
 
         def read(encoded, label):
-            picture = resize(records.decoded(encoded))
+            picture = resize(records.picture.decode_example(encoded))
             return picture, tf.cast(label, tf.int32)
 
         def finish(pictures, labels):
-            pictures = colour(pictures)
-            if augment is not None:
-                pictures = augment(pictures, training=True)
+            if copies > 1:
+                pictures = tf.repeat(pictures, copies, axis=-1)
+            if is_training and self.augment is not None:
+                pictures = self.augment(pictures, training=True)
             pictures = tf.cast(pictures, tf.float32)
-            return prepare(pictures), labels
+            return self.preparation.function(pictures), labels
 
         data = records.encoded(*part)
         if is_training:
             data = data.shuffle(SHUFFLED, seed=self.seed)
         data = data.map(read, num_parallel_calls=tf.data.AUTOTUNE)
         data = data.batch(self.batch_size)
-        pictures = data.element_spec[0]
+        expected = data.element_spec[0].shape
         data = data.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-        after = data.element_spec[0]
-        shape, expected = getattr(after, "shape", None), pictures.shape
+        shape = getattr(data.element_spec[0], "shape", None)
         if shape is None or not expected[:-1].is_compatible_with(shape[:-1]):
             raise checks.invalid(
                 "a `network` whose function returns pictures of the height "
                 f"and width that it is given, of shape {expected}",
-                after,
+                data.element_spec[0],
                 NO_MODEL,
             )
         data = data.prefetch(tf.data.AUTOTUNE)
@@ -208,32 +212,19 @@ class _Pipeline:
         data.class_names = records.class_names
         return data
 
-    def _resizing(self, records):
-        """A layer that makes all pictures of one size."""
-        size = self.image_size or self.preparation.size
-        own = records.picture_shape[:2]
-        if size is None:
-            size = (USUAL_SIZE, USUAL_SIZE) if None in own else own
-        return keras.layers.Resizing(
-            *size,
-            crop_to_aspect_ratio=self.crop,
-            data_format="channels_last",
-            dtype="float32",
-        )
-
-    def _colouring(self, records):
-        """Gives pictures as many channels as the network takes."""
-        channels, wanted = records.picture_shape[-1], self.preparation.channels
+    def _copies(self, channels):
+        """How often a channel is repeated for as many as the network takes."""
+        wanted = self.preparation.channels
         if wanted in (None, channels):
-            return lambda pictures: pictures
-        if channels != 1:
-            raise checks.invalid(
-                f"pictures of 1 or {wanted} channels for a network that takes "
-                f"{wanted}",
-                f"{channels} channels",
-                "Pass a function as `network` that makes its inputs of them.",
-            )
-        return lambda pictures: tf.repeat(pictures, wanted, axis=-1)
+            return 1
+        if channels == 1:
+            return wanted
+        raise checks.invalid(
+            f"pictures of 1 or {wanted} channels for a network that takes "
+            f"{wanted}",
+            f"{channels} channels",
+            "Pass a function as `network` that makes its inputs of them.",
+        )
 
 
 def _augmenting(layers):
@@ -241,24 +232,34 @@ def _augmenting(layers):
     if layers is None:
         return None
     layers = list(layers) if isinstance(layers, (list, tuple)) else [layers]
-    if not layers:
-        return None
+    expected = "a Keras preprocessing layer, or a list of them"
     for layer in layers:
-        checks.instance_of(
-            layer,
-            keras.layers.Layer,
-            "augmentation",
-            "a Keras preprocessing layer, or a list of them",
-        )
-    return keras.layers.Pipeline(layers)
+        checks.instance_of(layer, keras.layers.Layer, "augmentation", expected)
+    return keras.layers.Pipeline(layers) if layers else None
 
 
-class Records(NamedTuple):
+class _Records(NamedTuple):
     """A data set of pictures that is on this machine."""
 
     builder: Any
-    image: str
-    label: str
+    # Names of the features of picture and label.
+    keys: tuple[str, str]
+
+    @property
+    def info(self) -> Any:
+        """TFDS's description of the set."""
+        return self.builder.info
+
+    @property
+    def picture(self) -> Any:
+        """The feature of the picture."""
+        return self.info.features[self.keys[0]]
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of their labels."""
+        label = self.info.features[self.keys[1]]
+        return [label.int2str(number) for number in range(label.num_classes)]
 
     def splits(self) -> list[str]:
         """Names of the splits whose labels are known."""
@@ -270,43 +271,25 @@ class Records(NamedTuple):
 
     def labels(self, split: str, most: int = -1) -> np.ndarray:
         """Labels of a split, in the order of its records."""
-        data = self._read(split, {self.label: True})
-        return np.array(
-            [x[self.label] for x in data.take(most).as_numpy_iterator()]
-        )
+        key = self.keys[1]
+        data = self._read(split, {key: True}).take(most)
+        return np.array([record[key] for record in data.as_numpy_iterator()])
 
     def encoded(self, split: str, rows: np.ndarray | None) -> tf.data.Dataset:
         """Encoded pictures and labels, of some rows or of all."""
-        asked = {self.image: True, self.label: True}
-        encoded = {self.image: tfds.decode.SkipDecoding()}
-        data = self._read(split, asked, encoded)
+        image, label = self.keys
+        data = self._read(
+            split,
+            {image: True, label: True},
+            {image: tfds.decode.SkipDecoding()},
+        )
         info = self.info.splits[split]
         share = 1.0
         if rows is not None:
             share = len(rows) / max(1, info.num_examples)
             data = _chosen(data, rows)
-        data = data.map(lambda x: (x[self.image], x[self.label]))
+        data = data.map(lambda x: (x[image], x[label]))
         return data.cache() if share * info.num_bytes < SMALL else data
-
-    def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
-        """A picture of shape `(height, width, channels)`."""
-        return self.info.features[self.image].decode_example(encoded)
-
-    @property
-    def info(self) -> Any:
-        """TFDS's description of the set."""
-        return self.builder.info
-
-    @property
-    def picture_shape(self) -> tuple[int | None, ...]:
-        """`(height, width, channels)`, as far as it is always the same."""
-        return self.info.features[self.image].shape
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes, in the order of their labels."""
-        label = self.info.features[self.label]
-        return [label.int2str(number) for number in range(label.num_classes)]
 
     def _read(self, split, features, decoders=None):
         return self.builder.as_dataset(
@@ -320,8 +303,8 @@ class Records(NamedTuple):
         )
 
 
-def _prepared(name: str, data_dir: str | os.PathLike | None) -> Records:
-    """Finds a data set on this machine, or downloads it."""
+def _prepared(name: str, data_dir: str | os.PathLike | None) -> _Records:
+    """Find a data set on this machine, or download it."""
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except Exception as error:
@@ -334,7 +317,7 @@ def _prepared(name: str, data_dir: str | os.PathLike | None) -> Records:
             "`tensorflow_datasets.list_builders()` lists all of them.",
             argument="name",
         ) from error
-    image, label = _keys(builder.info)
+    records = _Records(builder, _keys(builder.info))
     try:
         builder.download_and_prepare()
     except ImportError:
@@ -346,7 +329,7 @@ def _prepared(name: str, data_dir: str | os.PathLike | None) -> Records:
             "a data set with a split 'train'",
             f"{name!r} with the splits {sorted(builder.info.splits)}",
         )
-    return Records(builder, image, label)
+    return records
 
 
 def _keys(info):

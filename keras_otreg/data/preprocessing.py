@@ -33,8 +33,6 @@ TRAINED_AT = {
     "nasnetlarge": 331,
     "xception": 299,
 }
-
-
 NO_MODEL = (
     "A model is no preprocessing: name the network that it was made of, or "
     "pass its `preprocess_input`."
@@ -53,11 +51,9 @@ def preparation_for(network: Any) -> Preparation:
     """Finds the preprocessing of a network."""
     if network is None:
         return Preparation(_unchanged)
+    lower = network.lower() if isinstance(network, str) else None
     for name, itself, preprocess in _networks():
-        is_meant = network is itself
-        if isinstance(network, str):
-            is_meant = network.lower() == name.lower()
-        if is_meant:
+        if network is itself or lower == name.lower():
             side = TRAINED_AT.get(name.replace("_", "").lower(), USUAL_SIZE)
             function = _in_any_graph(preprocess)
             return Preparation(function, (side, side), CHANNELS)
@@ -70,9 +66,8 @@ def preparation_for(network: Any) -> Preparation:
             checks.near(network, [x for x, *_ in _networks()]),
             argument="network",
         )
-    is_class = isinstance(network, type)
     has_weights = getattr(network, "trainable_weights", None)
-    if not callable(network) or is_class or has_weights:
+    if not callable(network) or isinstance(network, type) or has_weights:
         raise checks.invalid(
             "the name of a network, a function of pictures, or None",
             f"network={network!r} (of type {type(network).__name__})",
