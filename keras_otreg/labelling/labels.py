@@ -137,7 +137,7 @@ def transported_labels(
     found = _probabilities(found)
     divisor = _temperature(temperature, model, labelled, validation)
     made = from_probabilities(
-        softmax(np.log(np.maximum(found, TINY)) / divisor),
+        at_temperature(found, divisor),
         shares=shares,
         sure=sure,
         y=None if labelled is None else labelled[1],
@@ -313,6 +313,11 @@ def _temperature(value, model, labelled, validation):
         return best_temperature(np.log(np.maximum(p, TINY)), y)
     inner = model.student if isinstance(model, TransferModel) else model
     return best_temperature(*held_out_logits(inner, *data[:2]))
+
+
+def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities whose logits are divided by a temperature."""
+    return softmax(np.log(np.maximum(probabilities, TINY)) / temperature)
 
 
 def best_temperature(logits: np.ndarray, y: Any) -> float:

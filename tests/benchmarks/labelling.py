@@ -33,7 +33,7 @@ from keras_otreg import heads
 from keras_otreg.experiments.statistics import interval
 from keras_otreg.heads import Samples, targets_of
 from keras_otreg.labelling import solve_head_in_rounds
-from keras_otreg.labelling.calibration import best_temperature
+from keras_otreg.labelling.labels import best_temperature
 
 ABOUT = """\
 A head is solved on frozen features of EfficientNet-Lite0 (ImageNet, 128 px, \

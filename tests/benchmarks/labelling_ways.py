@@ -9,7 +9,7 @@ from labelling_tasks import ROUNDS
 
 from keras_otreg.heads import Samples, targets_of
 from keras_otreg.labelling import from_probabilities
-from keras_otreg.labelling.calibration import at_temperature, best_temperature
+from keras_otreg.labelling.labels import at_temperature, best_temperature
 
 
 def temperature(draw, l2):
