@@ -1,6 +1,7 @@
 """Checks of single arguments."""
 
 import importlib
+import math
 import numbers
 import pathlib
 from collections.abc import Collection, Hashable, Iterable
@@ -21,11 +22,8 @@ def invalid(
 ) -> ValueError:
     """Return the error for an invalid argument, in the common wording.
 
-    Args:
-        expected: What was expected.
-        received: What came instead, or a description of it.
-        way_out: What helps, in one or more sentences.
-        argument: Name of the argument, if it is one.
+    `way_out` says what helps, in one or more sentences; `argument` is the name
+    of the argument, if it is one.
     """
     place = f"Invalid value for argument `{argument}`. " if argument else ""
     message = f"{place}Expected {expected}. Received: {received}"
@@ -51,7 +49,7 @@ def instance_of(value: Any, kinds: Any, name: str, expected: str) -> Any:
     raise invalid(expected, received, argument=name)
 
 
-def number(value: Any, name: str, *, expected: str, valid: Any) -> float:
+def number(value: Any, name: str, expected: str, valid: Any) -> float:
     """Returns `value` as a float if it is a number that `valid` accepts."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if is_number and valid(float(value)):
@@ -66,34 +64,25 @@ def flag(value: Any, name: str) -> bool:
 
 def positive(value: Any, name: str) -> float:
     """Returns `value` as a float if it is finite and above zero."""
-    return number(
-        value,
-        name,
-        expected="a finite number above 0",
-        valid=lambda x: 0.0 < x < float("inf"),
-    )
+    expected = "a finite number above 0"
+    return number(value, name, expected, lambda x: 0.0 < x < math.inf)
 
 
-def non_negative(value: Any, name: str) -> float:
+def non_negative(
+    value: Any, name: str, expected: str = "a finite number of at least 0"
+) -> float:
     """Returns `value` as a float if it is finite and not below zero."""
-    return number(
-        value,
-        name,
-        expected="a finite number of at least 0",
-        valid=lambda x: 0.0 <= x < float("inf"),
-    )
+    return number(value, name, expected, lambda x: 0.0 <= x < math.inf)
 
 
 def count(value: Any, name: str, least: int = 1) -> int:
     """Returns `value` as an int if it is a whole number, no smaller."""
-    return int(
-        number(
-            value,
-            name,
-            expected=f"a whole number of at least {least}",
-            valid=lambda x: x >= least and x.is_integer(),
-        )
-    )
+    expected = f"a whole number of at least {least}"
+
+    def valid(x):
+        return x >= least and x.is_integer()
+
+    return int(number(value, name, expected, valid))
 
 
 def unique(names: Iterable[str], what: str, remedy: str) -> None:
@@ -138,31 +127,22 @@ def solver(value: Any) -> Any:
 
 def loss(value: Any, name: str = "loss") -> Any:
     """Returns `value` if it is a Keras loss."""
-    return instance_of(
-        value,
-        keras.losses.Loss,
-        name,
-        "a `keras.losses.Loss` over (teacher, student) activations",
-    )
+    expected = "a `keras.losses.Loss` over (teacher, student) activations"
+    return instance_of(value, keras.losses.Loss, name, expected)
 
 
 def weight(value: Any, name: str = "weight") -> Any:
     """Returns a number of at least 0, or a schedule."""
-    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
-        if not engine.losses_see_step():
-            raise NotImplementedError(
-                f"Expected a number for `{name}` on this backend, where a loss "
-                "cannot read the number of a step. Received: "
-                f"{name}={value!r}. Train on TensorFlow or PyTorch, or let a "
-                "callback set the weight."
-            )
-        return value
-    return number(
-        value,
-        name,
-        expected="a number of at least 0, or a LearningRateSchedule",
-        valid=lambda x: 0.0 <= x < float("inf"),
-    )
+    if not isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        expected = "a number of at least 0, or a LearningRateSchedule"
+        return non_negative(value, name, expected)
+    if not engine.losses_see_step():
+        raise NotImplementedError(
+            f"Expected a number for `{name}` on this backend, where a loss "
+            f"cannot read the number of a step. Received: {name}={value!r}. "
+            "Train on TensorFlow or PyTorch, or let a callback set the weight."
+        )
+    return value
 
 
 def one_or_two_flags(value: Any, name: str) -> tuple[bool, bool]:

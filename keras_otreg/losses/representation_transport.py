@@ -95,11 +95,9 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         self.plan_name = checks.one_of(plan, ("transport", *CONTROLS), "plan")
         self.solver = checks.solver(solver or Sinkhorn())
         self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
+        expected = "a number from 0 to below 1"
         self.momentum = checks.number(
-            momentum,
-            "momentum",
-            expected="a number from 0 to below 1",
-            valid=lambda x: 0.0 <= x < 1.0,
+            momentum, "momentum", expected, lambda x: 0.0 <= x < 1.0
         )
         self.across_replicas = checks.flag(across_replicas, "across_replicas")
 

@@ -1,6 +1,5 @@
 """Copies of a classifier's head at the temperature that suits some samples."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -16,11 +15,8 @@ TEMPERATURES = (1.0, *(2.0**k for k in (-0.5, 0.5, -1, 1, -1.5, 1.5, -2, 2)))
 BATCH = 128
 # In float32 the logarithm of less is not finite.
 SMALLEST = 1e-30
-ENDS = (
-    keras.layers.Activation,
-    keras.layers.Dropout,
-    keras.layers.Softmax,
-)
+LAYERS = keras.layers
+ENDS = (LAYERS.Activation, LAYERS.Dropout, LAYERS.Softmax)
 
 
 class CalibratedHead(NamedTuple):
@@ -36,17 +32,18 @@ class CalibratedHead(NamedTuple):
 def calibrated_head(
     teacher: keras.Model, at: str, data: Any, temperature: float | None = None
 ) -> CalibratedHead:
-    """Copy the layers behind `at`, with the temperature in their weights.
-
-    Raises:
-        ValueError: If the teacher cannot be cut at `at`, or does not end in a
-            `Dense` and a softmax, or logits.
-    """
+    """Copy the layers behind `at`, with the temperature in their weights."""
     head = _copied(teacher, at)
     last = _last_dense(head)
     is_logits = not _has_softmax(head, last)
     last_name = teacher.layers[-1].name
-    found, labels = extract(teacher, last_name, _batches(data), verbose=0)
+    if isinstance(data, tuple):
+        x, y, *_ = checks.sample_tuple(data, "target")
+        data = [
+            keras.tree.map_structure(lambda v, k=k: v[k : k + BATCH], (x, y))
+            for k in range(0, len(y), BATCH)
+        ]
+    found, labels = extract(teacher, last_name, data, verbose=0)
     if not is_logits:
         found = np.log(np.maximum(found, SMALLEST))
     if temperature is None:
@@ -129,17 +126,3 @@ def _has_softmax(head, last):
             f"activations {sorted(others)}",
         )
     return softmax or "softmax" in names
-
-
-def _batches(data: Any) -> Any:
-    """Batches of arrays, or the batches that were given."""
-    if not isinstance(data, tuple):
-        return data
-    x, y, *_ = checks.sample_tuple(data, "target")
-    return list(_slices(x, y))
-
-
-def _slices(x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
-    for k in range(0, len(y), BATCH):
-        part = keras.tree.map_structure(lambda v, k=k: v[k : k + BATCH], (x, y))
-        yield part

@@ -43,9 +43,7 @@ class Guard:
         weight_penalties: Mapping[str, Any],
         source: Any,
     ):
-        self.on_nonfinite = checks.one_of(
-            on_nonfinite, POLICIES, "on_nonfinite"
-        )
+        checks.one_of(on_nonfinite, POLICIES, "on_nonfinite")
         self.penalties = dict(penalties)
         self.weight_penalties = dict(weight_penalties)
         self._source = source

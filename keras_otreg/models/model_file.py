@@ -1,28 +1,18 @@
-"""Files of a `TransferModel`: state beside the weights, and loading."""
+"""What a file of a `TransferModel` holds beside the weights of its layers."""
 
 import functools
-import math
-import os
-from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from keras_otreg import checks, files
-from keras_otreg.models.teacher import Teacher, frozen_copy, names_of
+from keras_otreg import checks
+from keras_otreg.models.teacher import Teacher, frozen_copy
 
-# Suffix of a file of weights.
-WEIGHTS = ".weights.h5"
 # Keys of own variables: the states of random layers, the fingerprint of a
 # teacher that is in the file or is not, and the number of optimizer arrays.
 RANDOM, TEACHER, APART = "random_state_", "teacher", "teacher_apart"
 COUNT = "optimizer_arrays"
-# Under which `load_model` hands a `ModelFile` to `from_config`.
-GIVEN = "keras_otreg>given_model_file"
-# What HDF5 needs beside each array, in bytes: names, groups and gaps.
-BESIDE = 16384
 
 
 class ModelFile:
@@ -32,18 +22,10 @@ class ModelFile:
         self, has_teacher: bool = True, teacher: keras.Model | None = None
     ):
         self.has_teacher = has_teacher
+        # The one that `load_model` was given.
         self.teacher = teacher
-        self._expected: str | None = None
-
-    def close(self) -> None:
-        """Ends the saving or loading."""
-        self.has_teacher = True
-
-    def teacher_config(self, teacher: Teacher) -> Any:
-        """Describes a teacher, or stands for it, in the config of a model."""
-        if teacher.model is None or self.has_teacher:
-            return keras.saving.serialize_keras_object(teacher.model)
-        return {"fingerprint": teacher.fingerprint()}
+        # The fingerprint of the teacher that the file leaves out.
+        self.expected: str | None = None
 
     def write(self, store: Any, model: Any, teacher: Teacher) -> None:
         """Saves what is in no layer."""
@@ -63,17 +45,17 @@ class ModelFile:
             store[f"{RANDOM}{i}"] = state
 
     def read(self, store: Any, model: Any, teacher: Teacher) -> Teacher:
-        """Loads what is in no layer."""
+        """Loads what is in no layer; returns the teacher to use from now on."""
         keys = list(store.keys())
         _expect_optimizer(model, store)
         if APART in keys:
-            self._expected = bytes(store[APART]).hex()
             self.has_teacher = False
-            self.check(teacher)
+            self.expected = bytes(store[APART]).hex()
+            check_teacher(teacher, self.expected)
         elif TEACHER in keys and not teacher.owned:
-            self.has_teacher = False
-            if teacher.full_fingerprint() != bytes(store[TEACHER]).hex():
-                self.has_teacher = True
+            known = bytes(store[TEACHER]).hex()
+            self.has_teacher = teacher.full_fingerprint() != known
+            if self.has_teacher:
                 copy = frozen_copy(teacher.model)
                 teacher = Teacher(
                     copy, teacher.paths, True, teacher.reads_weights
@@ -91,16 +73,6 @@ class ModelFile:
             state.assign(store[f"{RANDOM}{i}"])
         return teacher
 
-    def owners(self, model: Any) -> list[Any]:
-        """Models and optimizer whose variables are in the file."""
-        teacher = model.teacher if self.has_teacher else None
-        return [model, teacher, getattr(model, "optimizer", None)]
-
-    def check(self, teacher: Teacher) -> None:
-        """Raises if the file was saved without a teacher, but with another."""
-        if self._expected is not None:
-            check_teacher(teacher, self._expected)
-
 
 def check_teacher(teacher: Teacher, expected: str) -> None:
     """Raise unless a teacher has the fingerprint that a file holds."""
@@ -114,98 +86,6 @@ def check_teacher(teacher: Teacher, expected: str) -> None:
             "(`model.teacher.load_weights(...)`), before you load. With "
             "include_teacher=True a file holds both.",
         )
-
-
-def load_model(
-    filepath: str | os.PathLike,
-    teacher: keras.Model | str | os.PathLike | None = None,
-    *,
-    custom_objects: Any = None,
-    compile: bool = True,
-    safe_mode: bool = True,
-) -> keras.Model:
-    """Loads a `TransferModel`, with the teacher that its file leaves out.
-
-    For a file with everything in it, `keras.saving.load_model` is enough.
-
-    Args:
-        filepath: A `.keras` file.
-        teacher: The teacher of a model that was saved with
-            `include_teacher=False`: a built `keras.Model`, or the `.keras`
-            file of one.
-        custom_objects: See `keras.saving.load_model`.
-        compile: See `keras.saving.load_model`.
-        safe_mode: See `keras.saving.load_model`.
-
-    Returns:
-        The model, as it was when it was saved.
-
-    Raises:
-        OSError: If a file is damaged.
-        ValueError: If the teacher is not the one that the model was trained
-            with: if the weights differ that its penalties depend on.
-
-    Example:
-        ```python
-        model.save("run.keras", include_teacher=False)
-        model = otreg.load_model("run.keras", teacher="teacher.keras")
-        ```
-    """
-    if teacher is None:
-        return _loaded(filepath, custom_objects, compile, safe_mode)
-    if not isinstance(teacher, keras.Model):
-        teacher = _loaded(teacher, custom_objects, False, safe_mode)
-    file = ModelFile(False, checks.built_model(teacher, "teacher"))
-    custom_objects = {**(custom_objects or {}), GIVEN: file}
-    try:
-        model = _loaded(filepath, custom_objects, compile, safe_mode)
-    finally:
-        file.close()
-    return checks.instance_of(
-        model,
-        keras.saving.get_registered_object("keras_otreg>TransferModel"),
-        f"the model in '{filepath}'",
-        "a `keras_otreg.TransferModel`, because a teacher is given",
-    )
-
-
-def given_file() -> ModelFile | None:
-    """The file that `load_model` reads, if it was given a teacher."""
-    return keras.saving.get_registered_object(GIVEN)
-
-
-def names_by_part(model: Any) -> dict[str, list[str]]:
-    """`names_of` both networks of a `TransferModel`, by its arguments."""
-    parts = {"student": model.student, "teacher": model.teacher}
-    return {part: names_of(x) for part, x in parts.items() if x is not None}
-
-
-def room_for(owners: Iterable[Any]) -> int:
-    """Bytes that weights take in a file of HDF5, at most."""
-    sizes = [
-        math.prod(variable.shape) * (8 if "64" in variable.dtype else 4)
-        for owner in owners
-        if owner is not None
-        for variable in owner.variables
-    ]
-    return sum(sizes) + BESIDE * (len(sizes) + 1)
-
-
-def values_of(model: Any, teacher: Teacher) -> list[tuple[Any, np.ndarray]]:
-    """All variables that a file of weights can change, and their values."""
-    variables = list(model.variables)
-    if teacher.model is not None and teacher.owned:
-        variables += teacher.model.variables
-    if model.compiled and model.optimizer is not None:
-        variables += model.optimizer.variables
-    return [(x, np.array(ops.convert_to_numpy(x))) for x in variables]
-
-
-def _loaded(filepath, custom_objects, compile, safe_mode):
-    files.check_undamaged(filepath)
-    return keras.saving.load_model(
-        filepath, custom_objects, compile=compile, safe_mode=safe_mode
-    )
 
 
 def _as_bytes(fingerprint):

@@ -1,6 +1,5 @@
 """Plans and gradients of a training step that changes nothing."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -18,8 +17,8 @@ TASK = "task_loss"
 class Observation(NamedTuple):
     """Plans and gradient shares of a training step that is not taken."""
 
-    plans: Mapping[str, SolvedPlan]
-    shares: Mapping[str, float]
+    plans: dict[str, SolvedPlan]
+    shares: dict[str, float]
 
 
 class Observer:
@@ -66,10 +65,9 @@ class Observer:
             )
             for name, (P, iterations, error) in found.items()
         }
-        norms = [float(norm) for norm in norms]
-        total = sum(norms) or 1.0
-        shares = [norm / total for norm in norms]
-        return Observation(plans, dict(zip(self._names, shares, strict=True)))
+        found = dict(zip(self._names, map(float, norms), strict=True))
+        total = sum(found.values()) or 1.0
+        return Observation(plans, {k: x / total for k, x in found.items()})
 
     def _follow_weights(self):
         """Takes up weights of terms that were set since the last look."""

@@ -32,41 +32,28 @@ class Parts(NamedTuple):
     # Whether the inputs were a pair of (target, source) inputs.
     paired: bool = False
 
-    def joined(self) -> Any:
-        """All inputs of the step, one part after the other."""
-        return _concatenated([self.target, self.unlabelled, self.source])
-
-    def joined_target(self) -> Any:
-        """The inputs of the target task, with labels and without."""
-        return _concatenated([self.target, self.unlabelled])
-
-    def joined_known(self) -> dict[str, Any] | None:
-        """The activations that `joined_target` carries, or `None`."""
-        return None if self.known is None else _concatenated(self.known)
-
     def labelled_rows(self, outputs: Any) -> Any:
-        """The rows of the labelled target samples in outputs for `joined`."""
+        """The labelled target samples in outputs for all parts together."""
         if self.unlabelled is None and self.source is None:
             return outputs
-        return _rows(outputs, None, batch_size(self.target))
+        return _rows(outputs, slice(batch_size(self.target)))
 
     def target_rows(self, outputs: Any) -> Any:
-        """The rows of all target samples in outputs for `joined`."""
+        """All target samples in outputs for all parts together."""
         if self.source is None:
             return outputs
-        return _rows(outputs, None, self._num_target())
+        return _rows(outputs, slice(self._num_target()))
 
     def source_rows(self, outputs: Any) -> Any:
-        """The rows of the source samples in outputs for `joined`."""
-        return _rows(outputs, self._num_target(), None)
+        """The source samples in outputs for all parts together."""
+        return _rows(outputs, slice(self._num_target(), None))
 
     def labels(self, y: Any, sample_weight: Any) -> tuple["Labels", "Labels"]:
         """Labels and weights of the target samples, and of the source's."""
         if not self.paired:
             return Labels(y, sample_weight), Labels(None, None)
         weights = (None, None) if sample_weight is None else sample_weight
-        target, source = map(Labels, y, weights)
-        return target, source
+        return Labels(y[0], weights[0]), Labels(y[1], weights[1])
 
     def penalty_weights(self, sample_weight: Any) -> Any:
         """Weights of the target samples in the penalties."""
@@ -110,8 +97,7 @@ def split(inputs: Any) -> Parts:
     if all(_has_keys(x, INPUTS, TEACHER) for x in targets):
         known = [x[TEACHER] for x in targets]
         targets = [x[INPUTS] for x in targets]
-    target, unlabelled = (*targets, None)[:2]
-    return Parts(target, unlabelled, known=known)
+    return Parts(*targets, known=known)
 
 
 def is_pair(inputs: Any, num_inputs: int | None) -> bool:
@@ -169,8 +155,7 @@ class Forward(NamedTuple):
 class LastForward:
     """Keeps the forward pass of a step until its end, one in each thread.
 
-    Keras calls `call`, `compute_loss` and `compute_metrics` one after the
-    other, and passes only the prediction between them.
+    Keras passes only the prediction from `call` to `compute_loss` and on.
     """
 
     def __init__(self) -> None:
@@ -233,13 +218,12 @@ class Wrapper(keras.Model):
         inputs = input_spec(getattr(self, self.inner))
         if input_signature is None and inputs is not None:
             # Keras knows no inputs of a model that was never called.
-            spec = keras.tree.map_structure(
-                lambda x: keras.InputSpec(
-                    shape=(None, *x.shape[1:]), dtype=x.dtype
-                ),
-                inputs,
-            )
-            input_signature = [spec]
+            input_signature = [
+                keras.tree.map_structure(
+                    lambda x: keras.InputSpec(x.dtype, (None, *x.shape[1:])),
+                    inputs,
+                )
+            ]
         super().export(filepath, format, verbose, input_signature, **kwargs)
 
 
@@ -262,14 +246,15 @@ def _has_keys(inputs, *keys):
     return isinstance(inputs, dict) and set(inputs) == set(keys)
 
 
-def _concatenated(structures):
+def joined(*structures: Any) -> Any:
+    """Structures of batches, such as inputs, one after the other."""
     present = [x for x in structures if x is not None]
     if len(present) == 1:
         return present[0]
-    return keras.tree.map_structure(_concatenated_tensors, *present)
+    return keras.tree.map_structure(_joined_tensors, *present)
 
 
-def _concatenated_tensors(*tensors):
+def _joined_tensors(*tensors):
     def all_masks(masks):
         rank = max(len(mask.shape) for mask in masks if mask is not None)
         return ops.concatenate(
@@ -279,17 +264,15 @@ def _concatenated_tensors(*tensors):
             ]
         )
 
-    joined = ops.concatenate(tensors, axis=0)
-    return with_mask_of(list(tensors), joined, all_masks)
+    result = ops.concatenate(tensors, axis=0)
+    return with_mask_of(list(tensors), result, all_masks)
 
 
-def _rows(outputs, start, end):
-    """The rows from `start` to `end` of tensors, and of their masks."""
-
-    def rows(x):
-        return with_mask_of(x, x[start:end], lambda mask: mask[start:end])
-
-    return keras.tree.map_structure(rows, outputs)
+def _rows(outputs, rows):
+    """Some rows of tensors, and of their masks."""
+    return keras.tree.map_structure(
+        lambda x: with_mask_of(x, x[rows], lambda mask: mask[rows]), outputs
+    )
 
 
 def _mispaired(is_pair):

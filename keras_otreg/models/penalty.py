@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops
@@ -62,9 +62,7 @@ class Penalty(Weighted):
         self.at = checks.layer_path(at, "at")
         self.teacher_at = checks.layer_path(teacher_at or at, "teacher_at")
         self.weight = weight
-        self._name = (
-            checks.instance_of(name, str, "name", "a string") if name else None
-        )
+        self._name = name and checks.instance_of(name, str, "name", "a string")
 
     @property
     def name(self) -> str:
@@ -115,15 +113,7 @@ class Penalty(Weighted):
         ]
 
     def adapter(self, teacher: Any, student: Any) -> Any:
-        """Makes the layer that the loss needs trained between the two.
-
-        Args:
-            teacher: Symbolic activations of the teacher.
-            student: Symbolic activations of the student.
-
-        Returns:
-            A built layer for the activations of the student, or `None`.
-        """
+        """Makes the layer that the loss trains between the two, or `None`."""
         if not isinstance(self.loss, SampleLoss):
             return None
         layer = self.loss.adapter(tuple(teacher.shape), tuple(student.shape))
@@ -134,7 +124,7 @@ class Penalty(Weighted):
         return layer
 
     def memory(self, teacher: Any, student: Any) -> Any:
-        """Makes the layer with the state between steps, or `None`."""
+        """Makes the layer with the loss's state between steps, or `None`."""
         if not isinstance(self.loss, TransportLoss):
             return None
         return self.loss.memory(tuple(teacher.shape), tuple(student.shape))
@@ -147,14 +137,10 @@ class Penalty(Weighted):
         adapter: Any = None,
         memory: Any = None,
     ) -> Term:
-        """Term that the penalty adds to a loss.
+        """Term that the penalty adds to a loss, for `(batch, ...)` activations.
 
-        Args:
-            teacher: Activations of the teacher, of shape `(batch, ...)`.
-            student: Activations of the student, of shape `(batch, ...)`.
-            sample_weight: Shape `(batch,)`, or `None`.
-            adapter: What `adapter` made for the two layers.
-            memory: What `memory` made for them, in a training step.
+        `adapter` and `memory` are what these methods made; the latter is given
+        in training steps alone.
         """
         if adapter is not None:
             student = adapter(student)
@@ -168,19 +154,18 @@ class Penalty(Weighted):
         # Any Keras loss may be here; only some take a memory.
         kept = {} if memory is None else {"memory": memory}
         value = self.loss(teacher, student, sample_weight=sample_weight, **kept)
-        solved = functools.partial(
-            solved_plan,
-            self.loss,
-            teacher,
-            student,
-            sample_weight,
-            memory=memory,
-        )
+        arguments = self.loss, teacher, student, sample_weight, memory
+        solved = functools.partial(solved_plan, *arguments)
         return Term(self.name, value, self.weight, solved)
 
 
-def names_in_logs(penalties: Sequence[Any]) -> list[str]:
-    """Names under which the penalties of one model are logged."""
+def by_name(penalties: Any) -> dict[str, Any]:
+    """One or several penalties of a model by their names in its logs."""
+    several = isinstance(penalties, Iterable)
+    penalties = list(penalties) if several else [penalties]
+    expected = "`keras_otreg.Penalty` or `WeightPenalty` objects"
+    for penalty in penalties:
+        checks.instance_of(penalty, Weighted, "penalties", expected)
     names = [penalty.name for penalty in penalties]
     found = [
         _name_at(name, penalty.at)
@@ -193,38 +178,23 @@ def names_in_logs(penalties: Sequence[Any]) -> list[str]:
     # Under which the logs have the total.
     way_out = "Give one of them another `name=`."
     checks.unique([*found, "loss"], "penalties and the total loss", way_out)
-    return found
+    return dict(zip(found, penalties, strict=True))
 
 
 def _name_at(name, path):
     return f"{name}_{re.sub('[/#]', '_', str(path))}"
 
 
-def as_penalties(values: Any) -> list[Any]:
-    """Return one or several penalties as a list."""
-    values = list(values) if isinstance(values, Iterable) else [values]
-    expected = "`keras_otreg.Penalty` or `WeightPenalty` objects"
-    for value in values:
-        checks.instance_of(value, Weighted, "penalties", expected)
-    return values
-
-
-class Companions(NamedTuple):
-    """Layers that penalties need, each by the name of its penalty."""
-
-    adapters: dict[str, keras.layers.Layer]
-    memories: dict[str, keras.layers.Layer]
-
-
-def check_layers(
+def companions(
     student: keras.Model,
     teacher: keras.Model | None,
     penalties: dict[str, Any],
-) -> Companions:
-    """Makes sure that penalties can act between two networks.
+) -> tuple[dict[str, keras.Layer], dict[str, keras.Layer]]:
+    """Adapters and memories that penalties need, by the penalties' names.
 
-    What cannot be known before the first batch, as with a subclassed model
-    whose input shape is not on record, is left to the first step.
+    Raises if they cannot act between the two networks. What cannot be known
+    before the first batch, as with a subclassed model whose input shape is not
+    on record, is left to the first step.
     """
     if teacher is not None:
         checks.built_model(teacher, "teacher")
@@ -232,11 +202,12 @@ def check_layers(
     for penalty in penalties.values():
         find_layer(student, penalty.at)
         find_layer(teacher, penalty.teacher_at)
+    adapters: dict[str, keras.Layer] = {}
+    memories: dict[str, keras.Layer] = {}
     if not penalties or input_spec(student) is None:
-        return Companions({}, {})
+        return adapters, memories
     student_specs = activation_specs(student)
     teacher_specs = _teacher_specs(teacher, student)
-    companions = Companions({}, {})
     for name, penalty in penalties.items():
         known = output_of(teacher_specs, penalty.teacher_at)
         found = output_of(student_specs, penalty.at)
@@ -244,12 +215,12 @@ def check_layers(
         _check_layout(student, penalty.at, found)
         adapter = penalty.adapter(known, found)
         if adapter is not None:
-            companions.adapters[name] = adapter
+            adapters[name] = adapter
         _check_loss(name, penalty, known, found, adapter)
         memory = penalty.memory(known, found)
         if memory is not None:
-            companions.memories[name] = memory
-    return companions
+            memories[name] = memory
+    return adapters, memories
 
 
 def check_apart(student: keras.Model, teacher: keras.Model | None) -> None:

@@ -45,36 +45,35 @@ class Incidents(keras.metrics.Metric):
         )
 
     def update_state(self, kinds: Any, step: Any) -> Any:
-        """Records a step, unless there has been an incident."""
-        before = self.happened()
-        kinds = ops.cast(kinds, "float32")
-        counts = ops.where(before, self.counts.value, kinds)
-        self.counts.assign(counts)
-        step = ops.cast(step, "float32")
+        """Record a step, unless there has been an incident; return whether."""
+        before = ops.any(self.counts.value > 0.0)
+        kinds, step = ops.cast(kinds, "float32"), ops.cast(step, "float32")
+        self.counts.assign(ops.where(before, self.counts.value, kinds))
         self.step.assign(ops.where(before, self.step.value, step))
-        bad = self.happened()
+        bad = ops.any(self.counts.value > 0.0)
         self.batches.assign_add(ops.where(bad, 0.0, 1.0))
         self.steps_since.assign_add(ops.where(bad, 1.0, 0.0))
         # In a graph, whoever waits for the answer waits for all of them.
         known = self.step.value + self.batches.value >= 0.0
         return ops.logical_and(bad, known)
 
-    def happened(self) -> Any:
-        """Whether there has been an incident."""
-        return ops.any(self.counts.value > 0.0)
-
     def result(self) -> dict[str, Any]:
-        """Returns nothing, because it is not logged."""
+        """Return nothing, because it is not logged."""
         return {}
 
     def first(self, replicas: int) -> Incident | None:
-        """The incident, if there has been one."""
-        counts = _numpy(self.counts) > 0.0
+        """Return the incident, if there has been one."""
+
+        def numpy(variable):
+            # NumPy warns of a variable that it is to convert by itself.
+            return ops.convert_to_numpy(ops.copy(variable))
+
+        counts = numpy(self.counts) > 0.0
         if not counts.any():
             return None
         index = int(counts.any(axis=1).argmax())
         held = self.step, self.batches, self.steps_since
-        step, batches, since = (int(_numpy(x)) for x in held)
+        step, batches, since = (int(numpy(x)) for x in held)
         kinds = tuple(map(bool, counts[index]))
         return Incident(index, kinds, step, batches // replicas + 1, since)
 
@@ -88,14 +87,12 @@ class Propagate:
     def __init__(self, names: list[str], penalties: int):
         self.metrics: list[keras.metrics.Metric] = []
 
-    def term(
-        self, name: str, penalty: Any, teacher: Any, student: Any, *rest
-    ) -> Term:
-        """The term of a penalty in a step."""
-        return penalty.term(teacher, student, *rest)._replace(name=name)
+    def term(self, penalty: Any, teacher: Any, student: Any, *rest) -> Term:
+        """Return the term of a penalty; its arguments are those of `term`."""
+        return penalty.term(teacher, student, *rest)
 
     def counted(self, term: Term, samples: Any) -> Any:
-        """Number of samples that the logged value of a term counts for."""
+        """Return how many samples the logged value of a term counts for."""
         return samples
 
     def passed(
@@ -106,7 +103,7 @@ class Propagate:
         step: Any,
         training: bool,
     ) -> Any:
-        """The total loss of a step, once it is known that it may go on."""
+        """Return the total loss of a step, if the step may go on."""
         return total
 
 
@@ -121,8 +118,8 @@ class Skip(Propagate):
         self.metrics = [keras.metrics.Sum(f"{name}_skipped") for name in names]
         self._counts = dict(zip(names, self.metrics, strict=True))
 
-    def term(self, name, penalty, teacher, student, weights, adapter, memory):
-        """The term of a penalty, or zero, which has no gradient then."""
+    def term(self, penalty, teacher, student, weights, adapter, memory):
+        """Return the term, or zero, which has no gradient then."""
         known = [all_finite(x) for x in (teacher, student)]
         if adapter is not None:
             # Its own gradient is a product with what it was given.
@@ -130,18 +127,17 @@ class Skip(Propagate):
             student = adapter(with_mask_of(student, finite))
         passed, on = engine.gate_gradient(student, ops.zeros(()))
         student = with_mask_of(student, passed)
-        rest = weights, None, memory
-        term = super().term(name, penalty, teacher, student, *rest)
+        term = penalty.term(teacher, student, weights, None, memory)
         value = term.value
         finite = ops.logical_and(ops.all(ops.stack(known)), all_finite(value))
-        self._counts[name].update_state(ops.where(finite, 0.0, 1.0))
         value = ops.where(finite, value + ops.cast(on, value.dtype), 0.0)
         return term._replace(value=value, finite=finite)
 
     def counted(self, term, samples):
-        """No samples in a step that the term was left out of."""
+        """Return 0 in a step that the term was left out of; count the step."""
         if term.finite is None:
             return samples
+        self._counts[term.name].update_state(ops.where(term.finite, 0.0, 1.0))
         return ops.where(term.finite, ops.cast(samples, "float32"), 0.0)
 
 
@@ -167,12 +163,12 @@ class Raise(Propagate):
         self._kept = threading.local()
 
     def keep(self, variables: list[Any]) -> None:
-        """Keeps values that a forward pass changes, to bring them back."""
+        """Keep values that a forward pass changes, to bring them back."""
         self._kept.values = [(x, ops.copy(x)) for x in variables]
 
-    def term(self, name, penalty, teacher, student, *rest):
-        """The term of a penalty; its value is NaN if anything is not finite."""
-        term = super().term(name, penalty, teacher, student, *rest)
+    def term(self, penalty, teacher, student, *rest):
+        """Return the term; its value is NaN if anything is not finite."""
+        term = penalty.term(teacher, student, *rest)
         if not acts(penalty.weight):
             # It is only logged: nothing is lost if the step goes on.
             return term
@@ -182,7 +178,7 @@ class Raise(Propagate):
         return term._replace(value=value, finite=finite)
 
     def passed(self, total, terms, inputs, step, training):
-        """The total loss, with an end to the step if a term is not finite."""
+        """Return the total loss, or end the step if a term is not finite."""
         kept = getattr(self._kept, "values", []) if training else []
         self._kept.values = []
 
@@ -203,10 +199,14 @@ class Raise(Propagate):
     def _kinds(self, terms, inputs, total):
         """Flags of non-finite values: `(terms, inputs and total, 3)`."""
         fine = ops.ones((3,), "bool")
-        rows = [
-            _finite_value(term) if term.finite is None else term.finite
-            for term in terms
-        ]
+        rows = []
+        for term in terms:
+            if term.finite is not None:
+                rows.append(term.finite)
+            elif acts(term.weight):
+                rows.append(ops.logical_and(fine, all_finite(term.value)))
+            else:
+                rows.append(fine)
         rows += [fine] * (self._terms - len(rows))
         # A NaN that a ReLU hides still has a NaN for a gradient.
         for x in keras.tree.flatten(inputs):
@@ -233,15 +233,3 @@ POLICIES = {
 def all_finite(x: Any) -> Any:
     """Whether all of a tensor is finite."""
     return ops.all(ops.isfinite(x))
-
-
-def _finite_value(term):
-    """Flags of a term of which only the value is known."""
-    if not acts(term.weight):
-        return ops.ones((3,), "bool")
-    return ops.stack([True, True, all_finite(term.value)])
-
-
-def _numpy(variable):
-    # NumPy warns of a variable that it is to convert by itself.
-    return ops.convert_to_numpy(ops.copy(variable))

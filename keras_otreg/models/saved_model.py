@@ -1,23 +1,84 @@
 """Saving and loading a student with its teacher, or without."""
 
 import contextlib
+import math
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from keras_otreg import checks, engine, files
-from keras_otreg.models.model_file import (
-    WEIGHTS,
-    ModelFile,
-    check_teacher,
-    given_file,
-    names_by_part,
-    room_for,
-    values_of,
-)
+from keras_otreg.models.model_file import ModelFile, check_teacher
 from keras_otreg.models.parts import Wrapper, rebuilt
-from keras_otreg.models.steps import build_optimizer
-from keras_otreg.models.teacher import Teacher, take_names
+from keras_otreg.models.teacher import Teacher, names_of, take_names
+from keras_otreg.models.terms import build_optimizer
+
+# Suffix of a file of weights.
+WEIGHTS = ".weights.h5"
+# Under which `load_model` hands a `ModelFile` to `from_config`.
+GIVEN = "keras_otreg>given_model_file"
+# What HDF5 needs beside each array, in bytes: names, groups and gaps.
+BESIDE = 16384
+
+
+def load_model(
+    filepath: str | os.PathLike,
+    teacher: keras.Model | str | os.PathLike | None = None,
+    *,
+    custom_objects: Any = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> keras.Model:
+    """Loads a `TransferModel`, with the teacher that its file leaves out.
+
+    For a file with everything in it, `keras.saving.load_model` is enough, which
+    explains the last three arguments.
+
+    Args:
+        filepath: A `.keras` file.
+        teacher: The teacher of a model that was saved with
+            `include_teacher=False`: a built `keras.Model`, or the `.keras`
+            file of one.
+        custom_objects: See `keras.saving.load_model`.
+        compile: See `keras.saving.load_model`.
+        safe_mode: See `keras.saving.load_model`.
+
+    Returns:
+        The model, as it was when it was saved.
+
+    Raises:
+        OSError: If a file is damaged.
+        ValueError: If the teacher is not the one that the model was trained
+            with: if the weights differ that its penalties depend on.
+
+    Example:
+        ```python
+        model.save("run.keras", include_teacher=False)
+        model = otreg.load_model("run.keras", teacher="teacher.keras")
+        ```
+    """
+
+    def load(path, custom_objects, compile):
+        files.check_undamaged(path)
+        return keras.saving.load_model(path, custom_objects, compile, safe_mode)
+
+    if teacher is None:
+        return load(filepath, custom_objects, compile)
+    if not isinstance(teacher, keras.Model):
+        teacher = load(teacher, custom_objects, False)
+    file = ModelFile(False, checks.built_model(teacher, "teacher"))
+    model = load(filepath, {**(custom_objects or {}), GIVEN: file}, compile)
+    if isinstance(model, SavedModel):
+        model.file = None
+    return checks.instance_of(
+        model,
+        SavedModel,
+        f"the model in '{filepath}'",
+        "a `keras_otreg.TransferModel`, because a teacher is given",
+    )
 
 
 class SavedModel(Wrapper):
@@ -94,12 +155,15 @@ class SavedModel(Wrapper):
             self._opened(include_teacher) as file,
             files.in_its_place(filepath, overwrite, suffix) as path,
         ):
+            if path is None:
+                return
             if path is filepath:
                 super().save_weights(path, overwrite, max_shard_size)
-            elif path is not None:
-                files.make_sure_of_room(path, room_for(file.owners(self)))
-                super().save_weights(path, overwrite, max_shard_size)
-                files.seal(path)
+                return
+            variables = self._variables_in_files(file.has_teacher)
+            files.make_sure_of_room(path, _size_of(variables))
+            super().save_weights(path, overwrite, max_shard_size)
+            files.seal(path)
 
     def load_weights(
         self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any
@@ -115,12 +179,17 @@ class SavedModel(Wrapper):
         """
         files.check_undamaged(filepath)
         build_optimizer(self)  # Else Keras leaves out its state.
-        teacher, before = self.frozen, values_of(self, self.frozen)
+        teacher = self.frozen
+        before = [
+            (x, np.array(ops.convert_to_numpy(x)))
+            for x in self._variables_in_files(teacher.owned)
+        ]
         with engine.strategy_scope(self), self._opened(True) as file:
             try:
                 super().load_weights(filepath, skip_mismatch, **kwargs)
                 # A teacher of other weights is no mismatch to skip.
-                file.check(self.frozen)
+                if file.expected is not None:
+                    check_teacher(self.frozen, file.expected)
             except BaseException:
                 for variable, value in before:
                     variable.assign(value)
@@ -140,8 +209,7 @@ class SavedModel(Wrapper):
     def save_own_variables(self, store: Any) -> None:
         """Saves what is in no layer; Keras calls it first of all."""
         super().save_own_variables(store)
-        file = self.file or ModelFile()
-        file.write(store, self, self.frozen)
+        (self.file or ModelFile()).write(store, self, self.frozen)
 
     def load_own_variables(self, store: Any) -> None:
         """Loads what is in no layer; Keras calls it first of all."""
@@ -160,17 +228,37 @@ class SavedModel(Wrapper):
         self.make_train_function(force=True)
         self.make_test_function(force=True)
 
+    def _variables_in_files(self, with_teacher):
+        """All variables that a file of weights holds."""
+        owners = [self, self.teacher if with_teacher else None]
+        owners.append(getattr(self, "optimizer", None))
+        return [
+            variable
+            for owner in owners
+            if owner is not None
+            for variable in owner.variables
+        ]
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, and the policy of precision."""
-        file = self.file or ModelFile()
         serialize = keras.saving.serialize_keras_object
+        teacher = self.teacher
+        networks = {"student": self.student, "teacher": teacher}
+        if teacher is not None and self.file and not self.file.has_teacher:
+            described: Any = {"fingerprint": self.frozen.fingerprint()}
+        else:
+            described = serialize(teacher)
         return {
             "student": serialize(self.student),
-            "teacher": file.teacher_config(self.frozen),
+            "teacher": described,
             "penalties": [serialize(penalty) for penalty in self.penalties],
             "source_task": serialize(self.source_task),
             "on_nonfinite": self.on_nonfinite,
-            "layer_names": names_by_part(self),
+            "layer_names": {
+                part: names_of(network)
+                for part, network in networks.items()
+                if network is not None
+            },
             "name": self.name,
             "dtype": serialize(self.dtype_policy),
         }
@@ -184,7 +272,8 @@ class SavedModel(Wrapper):
         policy = config.pop("dtype", None)
         for part, names in config.pop("layer_names", {}).items():
             take_names(config[part], names)
-        file, teacher = given_file(), config["teacher"]
+        teacher = config["teacher"]
+        file = keras.saving.get_registered_object(GIVEN)
         is_left_out = isinstance(teacher, dict)
         if is_left_out and file is None:
             raise checks.invalid(
@@ -219,7 +308,7 @@ class SavedModel(Wrapper):
         return [name for name in names if name != "teacher"]
 
     @contextlib.contextmanager
-    def _opened(self, include_teacher):
+    def _opened(self, include_teacher: bool | None) -> Iterator[ModelFile]:
         """Within it, Keras saves or loads one file, with the teacher or not."""
         if include_teacher is None:
             include_teacher = self.include_teacher
@@ -229,3 +318,11 @@ class SavedModel(Wrapper):
             yield self.file
         finally:
             self.file = None
+
+
+def _size_of(variables):
+    """Bytes that variables take in a file of HDF5, at most."""
+    sizes = [
+        math.prod(x.shape) * (8 if "64" in x.dtype else 4) for x in variables
+    ]
+    return sum(sizes) + BESIDE * (len(sizes) + 1)

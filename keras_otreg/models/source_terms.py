@@ -42,7 +42,14 @@ class SourceTerms:
         loss = keras.losses.get(task.loss)
         is_loss = loss is None or isinstance(loss, keras.losses.Loss)
         self.loss = loss if is_loss else FunctionLoss(loss)
-        self.metrics = [self._metric(metric) for metric in task.metrics]
+        accuracy = f"{task.name}_accuracy"
+        self.metrics = [
+            keras.metrics.MeanMetricWrapper(_accuracies, name=accuracy)
+            if metric == "accuracy"
+            else metric
+            for metric in task.metrics
+        ]
+        self._names = f"{task.name}_loss", f"{task.name}_transport"
 
     @property
     def has_data(self) -> bool:
@@ -58,24 +65,16 @@ class SourceTerms:
     @property
     def names(self) -> list[str]:
         """Names of the terms that `terms` returns, in their order."""
-        if not self.acts:
-            return []
-        names = ["target_loss"]
-        if self.has_data:
-            names.append(f"{self.task.name}_loss")
-        if self.task.transport is not None:
-            names.append(f"{self.task.name}_transport")
-        return names
+        return ["target_loss", *self.weights] if self.acts else []
 
     @property
     def weights(self) -> dict[str, tuple[Any, str]]:
         """Owner and attribute of the weight of each term."""
-        name, task = self.task.name, self.task
         found: dict[str, tuple[Any, str]] = {}
         if self.has_data:
-            found[f"{name}_loss"] = task, "weight"
-        if task.transport is not None:
-            found[f"{name}_transport"] = task, "transport_weight"
+            found[self._names[0]] = self.task, "weight"
+        if self.task.transport is not None:
+            found[self._names[1]] = self.task, "transport_weight"
         return found
 
     def sees(self, parts: Parts) -> bool:
@@ -93,11 +92,11 @@ class SourceTerms:
         """The terms of one step; updates the metrics of the source task too."""
         parts, outputs, activations = forward
         shared = activations[self.task.at]
-        values: list[Any] = [(target_loss, 0.0)]
+        found = [Term("target_loss", target_loss, 0.0)]
         if self.has_data:
             rows = parts.source_rows(shared)
             value = self._source_loss(rows, source, training)
-            values.append((value, self.task.weight))
+            found.append(Term(self._names[0], value, self.task.weight))
         if self.task.transport is not None:
             transport, solved = self._transport(
                 parts.target_rows(shared),
@@ -105,19 +104,17 @@ class SourceTerms:
                 target_weights,
                 training and self._transports,
             )
-            values.append((transport, self.task.transport_weight, solved))
-        named = zip(self.names, values, strict=True)
-        return [Term(name, *pair) for name, pair in named]
+            weight = self.task.transport_weight
+            found.append(Term(self._names[1], transport, weight, solved))
+        return found
 
     def _source_loss(self, shared, source, training):
         """The loss of the source samples; updates the metrics."""
         predicted, own = _called(self.task.head, shared, training)
-        value = self.loss(source.y, predicted, sample_weight=source.weights)
+        values = source.y, predicted
         for metric in self.metrics:
-            metric.update_state(
-                source.y, predicted, sample_weight=source.weights
-            )
-        return sum(own, value)
+            metric.update_state(*values, sample_weight=source.weights)
+        return sum(own, self.loss(*values, sample_weight=source.weights))
 
     @property
     def _transports(self):
@@ -133,19 +130,9 @@ class SourceTerms:
             prediction = with_mask_of(prediction, constant)
         if self.task.gradient_to == "target":
             source_view = ops.stop_gradient(source_view)
-        loss = self.task.transport
-        value = loss(source_view, prediction, sample_weight=weights)
-        solved = functools.partial(
-            solved_plan, loss, source_view, prediction, weights
-        )
-        return value, solved
-
-    def _metric(self, metric):
-        if metric != "accuracy":
-            return metric
-        return keras.metrics.MeanMetricWrapper(
-            _accuracies, name=f"{self.task.name}_accuracy"
-        )
+        arguments = self.task.transport, source_view, prediction, weights
+        value = self.task.transport(*arguments[1:])
+        return value, functools.partial(solved_plan, *arguments)
 
 
 def _accuracies(y_true, y_pred):

@@ -15,7 +15,7 @@ from keras_otreg.features.fingerprint import (
 )
 from keras_otreg.features.taps import Taps
 from keras_otreg.features.walk import walk
-from keras_otreg.models.parts import Parts
+from keras_otreg.models.parts import Parts, joined
 from keras_otreg.saving import copy_own_variables
 
 # Of data sets, until they are mapped to others.
@@ -29,9 +29,7 @@ ANEW = (
 class Teacher:
     """Holds the teacher, hidden from the tracking of Keras.
 
-    A tracked model would become part of its owner: its weights trainable, its
-    regularisers counted, its `trainable` flags set with the owner's. The
-    caller's model must stay as it is.
+    A tracked model would be trained and changed with its owner.
     """
 
     def __init__(
@@ -48,13 +46,16 @@ class Teacher:
         # Of each `WeightPenalty`, by its name.
         self.weight_pairs: dict[str, Any] = {}
         self._taps: Taps | None = None
-        self._before: tuple[list[Any], list[str]] | None = None
+        self._before: list[Any] | None = None
 
     def fingerprint(self) -> str:
         """Digest of the weights that the penalties depend on."""
         if self.model is None or self.reads_weights:
             return self.full_fingerprint()
-        return fingerprint_of(self.model, self._read_first()[0])
+        if self._before is None:
+            # To find them takes longer than to read them.
+            self._before = weights_before(self.model, self.paths)
+        return fingerprint_of(self.model, self._before)
 
     def full_fingerprint(self) -> str:
         """Digest of all weights."""
@@ -64,24 +65,12 @@ class Teacher:
 
     def precision(self) -> list[str]:
         """Dtypes in which the activations are computed."""
-        return self._read_first()[1]
+        return precision_before(self.model, self.paths)
 
     def forget(self) -> None:
         """Clears the cache of layers and weights."""
         self._taps = None
         self._before = None
-
-    def _read_first(self):
-        """Weights and precision up to the layers that are read, found once.
-
-        Which weights they are takes longer to find out than what they hold.
-        """
-        if self._before is None:
-            self._before = (
-                weights_before(self.model, self.paths),
-                precision_before(self.model, self.paths),
-            )
-        return self._before
 
     @property
     def supports_jit(self) -> bool:
@@ -102,17 +91,17 @@ class Teacher:
         """
         if not self.paths:
             return {}
-        known = parts.joined_known()
-        if known is not None:
-            if missing := sorted(set(self.paths) - set(known)):
-                raise checks.invalid(
-                    "batches that carry the activations of the teacher's "
-                    f"layers {sorted(set(self.paths))}",
-                    f"those of {sorted(known)}, without {missing}",
-                    ANEW,
-                )
-            return known
-        return self.activations(parts.joined_target())
+        if parts.known is None:
+            return self.activations(joined(parts.target, parts.unlabelled))
+        known = joined(*parts.known)
+        if missing := sorted(set(self.paths) - set(known)):
+            raise checks.invalid(
+                "batches that carry the activations of the teacher's layers "
+                f"{self.paths}",
+                f"those of {sorted(known)}, without {missing}",
+                ANEW,
+            )
+        return known
 
     def mark(self, dataset: Any) -> None:
         """Notes on a data set that it carries activations of this teacher."""
@@ -121,26 +110,28 @@ class Teacher:
 
     def check_data(self, data: Iterable[Any]) -> None:
         """Raises if a data set carries activations of another teacher."""
-        for dataset in data if self.model is not None else ():
-            if known := getattr(dataset, ATTRIBUTE, None):
-                fingerprint, precision, paths = known
-                same = paths == self.paths and not self.reads_weights
-                other = self if same else Teacher(self.model, paths)
-                if fingerprint != other.fingerprint():
-                    raise checks.invalid(
-                        "the teacher whose activations the data carry",
-                        "a model whose teacher has other weights up to "
-                        f"{paths}",
-                        ANEW,
-                    )
-                if precision != other.precision():
-                    raise checks.invalid(
-                        "the teacher whose activations the data carry, "
-                        f"computed in {precision}",
-                        "a model whose teacher has the same weights and "
-                        f"computes in {other.precision()} up to {paths}",
-                        ANEW,
-                    )
+        if self.model is None:
+            return
+        for dataset in data:
+            if (known := getattr(dataset, ATTRIBUTE, None)) is None:
+                continue
+            fingerprint, precision, paths = known
+            same = paths == self.paths and not self.reads_weights
+            other = self if same else Teacher(self.model, paths)
+            if fingerprint != other.fingerprint():
+                raise checks.invalid(
+                    "the teacher whose activations the data carry",
+                    f"a model whose teacher has other weights up to {paths}",
+                    ANEW,
+                )
+            if precision != other.precision():
+                raise checks.invalid(
+                    "the teacher whose activations the data carry, computed "
+                    f"in {precision}",
+                    "a model whose teacher has the same weights and computes "
+                    f"in {other.precision()} up to {paths}",
+                    ANEW,
+                )
 
 
 def frozen_copy(model: keras.Model) -> keras.Model:
@@ -160,26 +151,23 @@ def frozen_copy(model: keras.Model) -> keras.Model:
 def copy_of(
     model: keras.Model, weights: keras.Model | None = None
 ) -> keras.Model:
-    """The same network with a state of its own."""
+    """The same network with a state of its own, or with that of `weights`."""
     copy = keras.models.clone_model(model)
     if not copy.built:
         copy.build_from_config(model.get_build_config())
     take_names(copy, names_of(model))
     _take_optional_inputs(copy, model)
-    take_state(copy, model if weights is None else weights)
-    return copy
-
-
-def take_state(model: keras.Model, other: keras.Model) -> None:
-    """Gives a network the weights and adapted statistics of another."""
-    model.set_weights(other.get_weights())
-    for layer, known in _pairs(model, other):
+    weights = weights or model
+    copy.set_weights(weights.get_weights())
+    # Adapted statistics, vocabularies and the like.
+    for layer, known in _pairs(copy, weights):
         if _keeps_more(layer, "load_own_variables"):
             copy_own_variables(layer, known)
         if _keeps_more(layer, "load_assets"):
             with tempfile.TemporaryDirectory() as folder:
                 known.save_assets(folder)
                 layer.load_assets(folder)
+    return copy
 
 
 def _pairs(model, other):
@@ -214,11 +202,10 @@ def take_names(network: Any, names: list[str]) -> None:
     Those that a subclassed model makes without a name have another in each
     copy of it: a path that led to one would lead to nothing, or elsewhere.
     """
-    if not isinstance(network, keras.Model):
-        return
-    layers = [layer for _, layer in walk(network, into_loops=True)]
-    if len(layers) != len(names):
-        return
-    for layer, name in zip(layers, names, strict=True):
-        if layer.name != name:
-            layer.name = name
+    if isinstance(network, keras.Model) and len(names_of(network)) == len(
+        names
+    ):
+        layers = walk(network, into_loops=True)
+        for (_, layer), name in zip(list(layers), names, strict=True):
+            if layer.name != name:
+                layer.name = name

@@ -1,6 +1,8 @@
-"""The summands of a total loss, and their weights."""
+"""The terms of a total loss, their weights, and the steps that read these."""
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -79,12 +81,9 @@ class LossWeights(keras.layers.Layer):
     """Lets a compiled step read weights that are attributes of other objects.
 
     A callback may set `penalty.weight` at any time. Each number has a scalar
-    variable, which `update` sets before a step. A number that is zero and a
-    schedule have no use for theirs: a term of weight 0 is left out of the
-    graph, and a change from or to one of them asks for another `structure`.
-
-    The variables are part of the state of a step, and are neither weights nor
-    saved: the configuration of their owners holds the numbers.
+    variable, which `update` sets before a step. Terms of weight 0 are left out
+    of the graph, and schedules are part of it: such changes ask for another
+    `structure`. The variables are neither weights nor saved.
     """
 
     def __init__(self, owners: Mapping[str, tuple[Any, str]], dtype: str):
@@ -135,27 +134,6 @@ class LossWeights(keras.layers.Layer):
             return term
         return term._replace(weight=lambda step: variable.value)
 
-    def before(
-        self,
-        function: Callable[..., Any],
-        model: keras.Model,
-        remade: Callable[[], Callable[..., Any]],
-    ) -> Callable[..., Any]:
-        """Wraps a function of Keras that makes steps of a model."""
-        structure = self.structure
-
-        def step(*arguments):
-            if self.structure != structure:
-                return remade()(*arguments)
-            changed = self.update()
-            if changed:
-                arguments = engine.with_variable_values(
-                    arguments, model, changed
-                )
-            return function(*arguments)
-
-        return step
-
     def save_own_variables(self, store: Any) -> None:
         """Saves nothing."""
 
@@ -163,7 +141,138 @@ class LossWeights(keras.layers.Layer):
         """Loads nothing."""
 
     def _current(self):
-        return {
-            name: getattr(owner, attribute)
-            for name, (owner, attribute) in self._owners.items()
-        }
+        owners = self._owners.items()
+        return {name: getattr(*owner) for name, owner in owners}
+
+
+class StepFunctions:
+    """Makes the functions by which Keras trains, evaluates and predicts.
+
+    They read the weights of the loss before each step, and are made anew when
+    one is set that their graph lacks, or when a network has other variables,
+    because layers were quantised, unfrozen, or given LoRA.
+    """
+
+    def __init__(
+        self,
+        weights: LossWeights,
+        penalties: Mapping[str, Any],
+        adapters: Mapping[str, keras.layers.Layer],
+    ):
+        self._weights = weights
+        self._penalties = {name: penalties[name] for name in adapters}
+        self._adapters = adapters
+        self._is_on = {k: acts(x.weight) for k, x in self._penalties.items()}
+        self._variables: list[Any] | None = None
+
+    def make(self, model: Any, kind: str, force: bool) -> Any:
+        """Makes the function of a kind of step, if there is none."""
+        if self._has_other_variables(model):
+            model.find_layers()
+            for known in ("train", "test", "predict"):
+                if getattr(model, f"{known}_function") is not None:
+                    self._remake(model, known, force=True)
+        if kind == "train":
+            self.train_adapters()
+            build_optimizer(model)
+        return self._remake(model, kind, force)
+
+    def train_adapters(self) -> None:
+        """Trains the adapters of penalties that act, and no other."""
+        for name in self._switched():
+            self._is_on[name] = acts(self._penalties[name].weight)
+            self._adapters[name].trainable = self._is_on[name]
+
+    def _remake(self, model, kind, force):
+        name = f"{kind}_function"
+        make = getattr(keras.Model, f"make_{name}")
+        if kind == "predict":
+            return make(model, force)
+        before = getattr(model, name)
+        with _another_step(model, f"{kind}_step"):
+            make(model, force)
+        made = getattr(model, name)
+        if made is before:
+            return made
+        structure = self._weights.structure
+
+        def step(*arguments):
+            if self._weights.structure != structure:
+                return self._made_for_weights(model, kind)(*arguments)
+            if changed := self._weights.update():
+                arguments = engine.with_variable_values(
+                    arguments, model, changed
+                )
+            return made(*arguments)
+
+        setattr(model, name, step)
+        return step
+
+    def _made_for_weights(self, model, kind):
+        names = sorted(x for x in self._switched() if not self._is_on[x])
+        if names:
+            raise checks.invalid(
+                f"a weight above 0 from the start of `fit` for {names}, whose "
+                "adapters are not trained at weight 0",
+                "a weight above 0 in the middle of it",
+                "Start from a small weight, such as 1e-6",
+            )
+        return self._remake(model, kind, force=True)
+
+    def _switched(self):
+        """Names of adapters whose penalties act and did not, or otherwise."""
+        return [
+            name
+            for name, penalty in self._penalties.items()
+            if acts(penalty.weight) is not self._is_on[name]
+        ]
+
+    def _has_other_variables(self, model):
+        variables = list(model.student.variables)
+        if model.teacher is not None:
+            variables += model.teacher.variables
+        current = [(id(x), x.dtype, x.trainable) for x in variables]
+        known, self._variables = self._variables, current
+        return known not in (None, current)
+
+
+@contextlib.contextmanager
+def _another_step(model: Any, name: str) -> Iterator[None]:
+    """Within the block, a step is another object that does the same.
+
+    JAX would find the program that it made of the same method before.
+    """
+    own = vars(model).get(name)
+    vars(model)[name] = functools.partial(getattr(model, name))
+    try:
+        yield
+    finally:
+        del vars(model)[name]
+        if own is not None:
+            vars(model)[name] = own
+
+
+def build_optimizer(model: Any) -> None:
+    """Makes the variables of the optimizer of a model, if it has none yet.
+
+    TensorFlow would trace a step that makes them twice.
+    """
+    optimizer = model.optimizer if model.compiled else None
+    if optimizer is not None and not optimizer.built:
+        with engine.strategy_scope(model):
+            optimizer.build(model.trainable_variables)
+
+
+def first_batch(iterator: Any, strategy: Any) -> Any:
+    """The first batch of a replica of this process, or `None`.
+
+    Keras would take the shapes of the mean of the replicas' batches, which
+    fails where these are unlike, and always between several workers
+    (keras-team/keras, issue 20585).
+    """
+    for _, _, batches in iterator:
+        return keras.tree.map_structure(
+            lambda values: strategy.experimental_local_results(values)[0],
+            next(batches),
+        )
+    return None

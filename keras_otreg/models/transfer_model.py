@@ -15,20 +15,20 @@ from keras_otreg.models.parts import (
     Forward,
     LastForward,
     input_shapes,
+    joined,
     num_inputs,
 )
-from keras_otreg.models.penalty import (
-    as_penalties,
-    check_apart,
-    check_layers,
-    names_in_logs,
-)
+from keras_otreg.models.penalty import by_name, check_apart, companions
 from keras_otreg.models.saved_model import SavedModel
 from keras_otreg.models.source_task import SourceModel, SourceTask
 from keras_otreg.models.source_terms import SourceTerms, check_source_task
-from keras_otreg.models.steps import StepFunctions, first_batch
 from keras_otreg.models.teacher import Teacher, frozen_copy
-from keras_otreg.models.terms import LossWeights, Term
+from keras_otreg.models.terms import (
+    LossWeights,
+    StepFunctions,
+    Term,
+    first_batch,
+)
 from keras_otreg.models.weight_penalty import WeightPenalty
 from keras_otreg.saving import export
 
@@ -102,11 +102,10 @@ class TransferModel(SavedModel):
         # The student casts its own inputs; its policy decides loss scaling.
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student
-        self.penalties = as_penalties(penalties)
+        named = by_name(penalties)
+        self.penalties = list(named.values())
         if is_copy := teacher is None and bool(self.penalties):
             teacher = frozen_copy(student)
-        names = names_in_logs(self.penalties)
-        named = dict(zip(names, self.penalties, strict=True))
         of_weights = {
             k: x for k, x in named.items() if isinstance(x, WeightPenalty)
         }
@@ -116,12 +115,13 @@ class TransferModel(SavedModel):
         # Keras asks only the layers that it tracks.
         self.supports_jit = self.frozen.supports_jit
         # What Keras is to train or to save, outside of the student.
-        self.adapters, self.memories = check_layers(student, teacher, of_layers)
+        self.adapters, self.memories = companions(student, teacher, of_layers)
         for penalty in of_weights.values():
             penalty.check(student, teacher)
         self.source_task = source_task
         source = self._source = self._source_of(source_task)
         self._guard = Guard(on_nonfinite, of_layers, of_weights, source)
+        self.on_nonfinite = on_nonfinite
         # For Keras to track.
         self._means = self._guard.means
         self._policy_metrics = self._guard.policy.metrics
@@ -158,11 +158,6 @@ class TransferModel(SavedModel):
     def output_names(self) -> list[str]:
         """Names of the student's outputs, for losses that are given by them."""
         return self.student.output_names
-
-    @property
-    def on_nonfinite(self) -> str:
-        """Policy for NaN and infinity, as given to the constructor."""
-        return self._guard.on_nonfinite
 
     # A step.
 
@@ -259,7 +254,8 @@ class TransferModel(SavedModel):
     def _forward(self, x, training):
         """Runs the student once on all parts of a step's inputs."""
         parts = self._reader.read(x, training)
-        return Forward(parts, *self._taps(parts.joined(), training))
+        inputs = joined(parts.target, parts.unlabelled, parts.source)
+        return Forward(parts, *self._taps(inputs, training))
 
     def _penalty_terms(self, forward, weights, training):
         if not self.penalties:
@@ -269,7 +265,6 @@ class TransferModel(SavedModel):
         for name, penalty in self._guard.penalties.items():
             student = forward.activations[penalty.at]
             term = self._guard.policy.term(
-                name,
                 penalty,
                 known[penalty.teacher_at],
                 forward.parts.target_rows(student),
@@ -277,7 +272,7 @@ class TransferModel(SavedModel):
                 self.adapters.get(name),
                 self.memories.get(name) if training else None,
             )
-            terms.append(term)
+            terms.append(term._replace(name=name))
         for name, penalty in self._guard.weight_penalties.items():
             term = penalty.term(self.frozen.weight_pairs[name])
             terms.append(term._replace(name=name))

@@ -94,11 +94,8 @@ class WeightPenalty(Weighted):
     ) -> list[tuple[Any, Any, int]]:
         """Weights of both networks that belong together.
 
-        Returns:
-            The teacher's weight, the student's, and which axis counts neurons.
-
-        Raises:
-            ValueError: If a path is unknown.
+        Each is the teacher's weight, the student's, and which axis of them
+        counts neurons.
         """
         theirs = dict(walk(teacher, into_loops=True))
         found = {}
@@ -131,10 +128,10 @@ class WeightPenalty(Weighted):
     def _layers(self, student):
         """The layers that are pulled, by path."""
         layers = dict(walk(student, into_loops=True))
-        if self.at is None and self.exclude is None:
-            excluded = excluded_layers(student, layers, None)
-        else:
-            excluded = excluded_layers(student, layers, self.exclude or [])
+        exclude = self.exclude
+        if exclude is None and self.at is not None:
+            exclude = []
+        excluded = excluded_layers(student, layers, exclude)
         for pattern in self.at or ():
             if not any(_matches(path, pattern) for path in layers):
                 checks.known_layer(pattern, layers, student.name)
@@ -148,11 +145,12 @@ class WeightPenalty(Weighted):
     def term(self, pairs: Sequence[tuple[Any, Any, int]]) -> Term:
         """Term that the penalty adds to the loss of each replica.
 
-        Args:
-            pairs: As of the method `pairs`.
+        It takes what the method `pairs` returns.
         """
         values = [
-            self._between(frozen(at_least_float32(start)), weight, axis)
+            self._between(
+                frozen(at_least_float32(start)), at_least_float32(weight), axis
+            )
             for start, weight, axis in pairs
             if weight.trainable
         ]
@@ -160,7 +158,6 @@ class WeightPenalty(Weighted):
         return Term(self.name, engine.scale_loss(value), self.weight)
 
     def _between(self, start, weight, axis):
-        weight = at_least_float32(weight)
         if self.distance == "l2":
             return half_squared_distance(start, weight)
         return neuron_transport(start, weight, self.epsilon, axis)

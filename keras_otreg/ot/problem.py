@@ -116,9 +116,7 @@ def _marginal_penalties(rho):
     for value in pair:
         if isinstance(value, numbers.Real):
             expected = "None, or a number above 0"
-            checks.number(
-                value, "rho", expected=expected, valid=lambda x: x > 0
-            )
+            checks.number(value, "rho", expected, lambda x: x > 0)
     # An infinite penalty is an exact marginal.
     return tuple(
         None if isinstance(x, numbers.Real) and x == float("inf") else x

@@ -67,11 +67,9 @@ class NeuronTransport(Configurable, keras.regularizers.Regularizer):
         self.strength = checks.non_negative(strength, "strength")
         self.epsilon = checks.positive(epsilon, "epsilon")
         rank = max(1, self.start.ndim)
+        expected = f"one of the {rank} axes of the starting point"
         number = checks.number(
-            axis,
-            "axis",
-            expected=f"one of the {rank} axes of the starting point",
-            valid=lambda x: x.is_integer() and -rank <= x < rank,
+            axis, "axis", expected, lambda x: x in range(-rank, rank)
         )
         self.axis = int(number - rank if number >= 0 else number)
 

@@ -16,7 +16,7 @@ from keras_otreg.data import (
 )
 from keras_otreg.data.teacher import ATTRIBUTE, differing
 from keras_otreg.models import parts
-from keras_otreg.models.parts import split
+from keras_otreg.models.parts import joined, split
 
 PATHS = ["backbone/pool", "features"]
 
@@ -393,7 +393,7 @@ def test_few_labels_and_the_others_carry_activations(samples, model):
     np.testing.assert_array_equal(np.bincount(y), [2, 2, 2])
     parts = split(inputs)
     x = np.concatenate([parts.target, parts.unlabelled])
-    found = parts.joined_known()
+    found = joined(*parts.known)
     for path, expected in live(model, x).items():
         np.testing.assert_allclose(found[path], expected, atol=1e-6)
 

@@ -4,7 +4,7 @@ import pytest
 
 import keras_otreg as otreg
 from keras_otreg.models import parts
-from keras_otreg.models.parts import split
+from keras_otreg.models.parts import joined, split
 
 PATHS = ["backbone/features", "backbone/hidden"]
 
@@ -127,7 +127,9 @@ def test_inputs_that_happen_to_be_a_dictionary_are_inputs():
     parts = split(inputs)
     assert parts.target is inputs
     assert parts.known is None
-    assert keras.tree.is_nested(parts.joined())
+    assert keras.tree.is_nested(
+        joined(parts.target, parts.unlabelled, parts.source)
+    )
 
 
 @pytest.mark.slow

@@ -181,7 +181,7 @@ def test_the_transport_term_leaves_masked_steps_out(
 def test_masks_of_inputs_are_joined_with_them(data):
     x, more, *_ = data
     masked = [keras.layers.Masking(PADDING)(part) for part in (x, more)]
-    joined = parts.Parts(*masked).joined()
+    joined = parts.joined(*masked)
     seen = keras.layers.Lambda(lambda _, mask: mask, mask=lambda _, mask: mask)(
         joined
     )
