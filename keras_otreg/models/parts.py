@@ -97,7 +97,7 @@ def split(inputs: Any) -> Parts:
     if all(_has_keys(x, INPUTS, TEACHER) for x in targets):
         known = [x[TEACHER] for x in targets]
         targets = [x[INPUTS] for x in targets]
-    return Parts(*targets, known=known)
+    return Parts(*targets)._replace(known=known)
 
 
 def is_pair(inputs: Any, num_inputs: int | None) -> bool:

@@ -202,10 +202,10 @@ def take_names(network: Any, names: list[str]) -> None:
     Those that a subclassed model makes without a name have another in each
     copy of it: a path that led to one would lead to nothing, or elsewhere.
     """
-    if isinstance(network, keras.Model) and len(names_of(network)) == len(
-        names
-    ):
-        layers = walk(network, into_loops=True)
-        for (_, layer), name in zip(list(layers), names, strict=True):
+    if not isinstance(network, keras.Model):
+        return
+    layers = [layer for _, layer in walk(network, into_loops=True)]
+    if len(layers) == len(names):
+        for layer, name in zip(layers, names, strict=True):
             if layer.name != name:
                 layer.name = name

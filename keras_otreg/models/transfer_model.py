@@ -121,7 +121,7 @@ class TransferModel(SavedModel):
         self.source_task = source_task
         source = self._source = self._source_of(source_task)
         self._guard = Guard(on_nonfinite, of_layers, of_weights, source)
-        self.on_nonfinite = on_nonfinite
+        self._on_nonfinite = on_nonfinite
         # For Keras to track.
         self._means = self._guard.means
         self._policy_metrics = self._guard.policy.metrics
@@ -158,6 +158,11 @@ class TransferModel(SavedModel):
     def output_names(self) -> list[str]:
         """Names of the student's outputs, for losses that are given by them."""
         return self.student.output_names
+
+    @property
+    def on_nonfinite(self) -> str:
+        """Policy for NaN and infinity, as given to the constructor."""
+        return self._on_nonfinite
 
     # A step.
 
