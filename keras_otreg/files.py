@@ -39,8 +39,7 @@ DAY = 24 * 60 * 60
 def unfinished_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Make a temporary folder beside `path`, for this call alone.
 
-    What is in it can be renamed to `path` in one step. A process that is killed
-    leaves its folder behind; a later call removes it once it is a day old.
+    One that a killed process left is removed once it is a day old.
     """
     for old in path.parent.glob(f"{glob.escape(path.name)}.*{UNFINISHED}"):
         # Another process may be removing it too.
@@ -56,10 +55,7 @@ def unfinished_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yield where to write a file, which is then put at `path`.
-
-    After an error the file at `path` is what it was.
-    """
+    """Yield where to write a file, which is put at `path` if all goes well."""
     with unfinished_folder(path) as folder:
         unfinished = folder / path.name
         yield unfinished
@@ -98,16 +94,12 @@ def in_its_place(
     is_one = suffix is not None and str(filepath).endswith(suffix)
     if not is_one or not _is_local(filepath):
         yield filepath
-    elif (
-        os.path.exists(filepath)
-        and not overwrite
-        and not _may_replace(filepath)
-    ):
-        yield None
-    else:
+    elif overwrite or not os.path.exists(filepath) or _may_replace(filepath):
         # Through a link to what it leads to, as Keras writes.
         with whole(pathlib.Path(filepath).resolve()) as unfinished:
             yield unfinished
+    else:
+        yield None
 
 
 def _may_replace(path):
@@ -120,10 +112,8 @@ def _may_replace(path):
 
 
 def make_sure_of_room(path: pathlib.Path, size: int) -> None:
-    """Raise the error of a full disk before a file of some bytes is written.
-
-    HDF5 ends the process if a disk is full half-way through a file.
-    """
+    """Raise the error of a full disk before a file of some bytes is written."""
+    # HDF5 ends the process if a disk is full half-way through a file.
     if shutil.disk_usage(path.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
@@ -131,8 +121,7 @@ def make_sure_of_room(path: pathlib.Path, size: int) -> None:
 def seal(path: pathlib.Path) -> None:
     """Write a checksum behind the end of a file of HDF5.
 
-    HDF5 stops reading where its content ends. An attribute in it says that a
-    checksum follows, so that a file without one is known to be cut off.
+    An attribute says that it follows: a file without one is then cut off.
     """
     with h5py.File(path, "r+") as file:
         file.attrs[SEALED] = True
@@ -153,7 +142,7 @@ def check_undamaged(filepath: Any) -> None:
 
 
 def is_damaged(filepath: Any) -> bool:
-    """Return whether a file does not agree with the checksums that are in it.
+    """Return whether a file does not agree with the checksums in it.
 
     Those of a `.keras` file are of its zip archive, others of `seal`.
     """

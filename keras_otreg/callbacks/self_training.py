@@ -1,6 +1,6 @@
 """Rounds of labelling and training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -80,9 +80,9 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
             "class_names": class_names,
         }
         self._best = BestWeights(None)
-        self._temperature: float | str = temperature
+        self._temperature = temperature
 
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         """Divide the epochs into rounds."""
         epochs = self.params["epochs"]
         rounds = min(self._rounds, epochs)
@@ -92,9 +92,7 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
         }
         self._best, self.labels = BestWeights(self.model), None
 
-    def on_epoch_begin(
-        self, epoch: int, logs: Mapping[str, float] | None = None
-    ) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Label the samples, if a round begins."""
         if epoch in self._sure_at or self.labels is None:
             self._keep_best()
@@ -110,7 +108,7 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
             # Later the model has learnt from its own labels.
             self._temperature = self.labels.temperature
 
-    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         """Restore the weights that are best in validation."""
         self._keep_best()
         self._best.restore()

@@ -27,10 +27,8 @@ class TransportMonitor(keras.callbacks.Callback):
 
     After each epoch it computes what a step of training on a fixed batch would
     do, without taking it: weights, metrics and random numbers stay as they
-    are, to the last bit. The batch is yours: one that is the same in all epochs
-    gives curves without the noise of batches, and the steps themselves are
-    left alone. It adds to the logs, for each penalty, and for the transport of
-    a source task, under its name:
+    are, to the last bit. It adds to the logs, for each penalty, and for the
+    transport of a source task, under its name:
 
     - `..._marginal_error`, `..._iterations`: how well the plan is solved;
     - `..._entropy`: how blurred it is, from 0, a matching, to 1, uniform;
@@ -181,19 +179,15 @@ def _array(values):
 
 def _numbers(plan):
     """Return the numbers of a plan: the mean, or the worst, of several."""
-    numbers = {}
+    found = {}
     if plan.solver is not None:
-        numbers["marginal_error"] = _number(plan.marginal_error, np.max)
-        numbers["iterations"] = _number(plan.num_iterations, np.max)
-    numbers["entropy"] = _number(entropy_of(plan.P), np.mean)
-    numbers["mass"] = _number(ops.sum(plan.P, axis=(-2, -1)), np.mean)
+        found["marginal_error"] = ops.max(plan.marginal_error)
+        found["iterations"] = ops.max(plan.num_iterations)
+    found["entropy"] = ops.mean(entropy_of(plan.P))
+    found["mass"] = ops.mean(ops.sum(plan.P, axis=(-2, -1)))
     if plan.between == NEURONS and plan.P.shape[-2] == plan.P.shape[-1]:
-        numbers["permuted"] = _number(permuted_fraction(plan.P), np.mean)
-    return numbers
-
-
-def _number(values, summary):
-    return float(summary(ops.convert_to_numpy(values)))
+        found["permuted"] = ops.mean(permuted_fraction(plan.P))
+    return {name: float(value) for name, value in found.items()}
 
 
 def _mean_plan(plan):
@@ -205,10 +199,7 @@ def _mean_plan(plan):
 def advise(
     name: str, plan: SolvedPlan, numbers: Mapping[str, float], given: set[str]
 ) -> None:
-    """Warn once of a nearly uniform plan, and once of a solver that fails.
-
-    Keys of the warnings so far are in `given`, to which new ones are added.
-    """
+    """Warn of a nearly uniform plan or a failing solver, unless in `given`."""
     # Of controls the user knows, and of the solvers of others we do not.
     if not isinstance(plan.solver, (Sinkhorn, ProximalPoint)):
         return

@@ -13,9 +13,8 @@ Function = Callable[..., Any]
 class Engine:
     """Everything in this package that differs between backends of Keras.
 
-    The methods are those of an engine without compiler, graphs and replicas,
-    in which gradients are taken by nobody. Subclasses override what they can
-    do better. No method keeps state between two steps.
+    The methods are those of an engine without compiler, graphs, replicas and
+    gradients; subclasses override them. None keeps state between two steps.
     """
 
     # Programs.
@@ -47,16 +46,10 @@ class Engine:
     ) -> Callable[..., None]:
         """Make a function that assigns the next values of variables.
 
-        If it is `compiled`, the variables are overwritten in place: no second
-        tensor of their size is needed. Replicas of a distributed step agree
-        on the values first.
-
-        Args:
-            function: Takes tensors, followed by the values of the variables
-                in the dtype of the first tensor; returns the next values, of
-                the same shapes. No gradient may pass through it.
-            variables: Keras variables.
-            jit_compile: Whether it may be `compiled`.
+        `function` takes tensors, followed by the values of the variables in
+        the dtype of the first tensor, and returns the next values, without a
+        gradient. If it may be `compiled`, the variables are overwritten in
+        place. Replicas of a distributed step agree on the values first.
         """
         program = self.compiled(function) if jit_compile else function
 
@@ -104,14 +97,9 @@ class Engine:
     ) -> tuple[list[list[Any]], Any]:
         """Gradients of several scalars in several tensors, outside a step.
 
-        Args:
-            function: Takes a list of tensors; returns a list of scalars, and
-                a structure of tensors.
-            tensors: Floating point tensors at which to take the gradients.
-
-        Returns:
-            For each scalar a list of gradients of the shapes of `tensors`,
-            zero where it does not depend on one; and the structure.
+        `function` takes a list of tensors, and returns a list of scalars and a
+        structure of tensors. Returns for each scalar a list of gradients, zero
+        where it does not depend on a tensor; and the structure.
         """
         raise NotImplementedError
 
@@ -119,15 +107,8 @@ class Engine:
         """Return a tensor whose gradient is zero unless its gate has one.
 
         Zero times NaN is NaN: a value that `where` leaves out may still have
-        a gradient. Add the gate to that value inside the `where`; the gradient
-        then passes through `x` only if the value was selected.
-
-        Args:
-            x: A tensor of any shape.
-            gate: A scalar, zero.
-
-        Returns:
-            The tensor and the gate, with the values that were given.
+        a gradient. Add the returned gate, a zero, to that value inside the
+        `where`: a gradient passes through `x` only if the value was selected.
         """
         raise NotImplementedError
 
@@ -142,12 +123,6 @@ class Engine:
         """Return whether a loss can read how many steps were made."""
         return True
 
-    def optimizer_step(self, optimizer: Any) -> Any:
-        """Return the steps that an optimizer made; 0 if no loss sees them."""
-        if optimizer is None or not self.losses_see_step():
-            return 0
-        return optimizer.iterations
-
     def concrete_bool(self, flag: Any) -> bool | None:
         """Return the value of a boolean scalar; `None` if it is symbolic."""
         return bool(flag)
@@ -155,16 +130,11 @@ class Engine:
     def stop_graph_if(
         self, flag: Any, x: Any, message: str, before: Callable[[], None]
     ) -> Any:
-        """Return a tensor; let a TensorFlow graph fail before its gradient.
+        """Return `x`; let a TensorFlow graph fail before its gradient.
 
-        XLA has no way to fail, nor have the other engines: there only the
-        tensor is returned.
-
-        Args:
-            flag: A boolean scalar, whether to fail.
-            x: A tensor of floating point numbers.
-            message: Of the error, a `tf.errors.InvalidArgumentError`.
-            before: Called in the graph before it fails; assigns variables.
+        If the boolean scalar `flag` is true, the graph calls `before`, which
+        may assign variables, and raises a `tf.errors.InvalidArgumentError`.
+        XLA has no way to fail, nor have the other engines.
         """
         del flag, message, before
         return x
@@ -183,13 +153,8 @@ class Engine:
     ) -> Any:
         """Run a step, and restore the variables if it was non-finite.
 
-        Args:
-            model: A compiled model. Its weights, other variables and those of
-                its optimizer go back; those of metrics do not.
-            train_step: The `train_step` of Keras for that model.
-            arguments: Its arguments.
-            counts: A variable of a metric of the model; the step is rolled back
-                if any of its numbers is positive after the step.
+        It was if any number of `counts`, a variable of a metric of the model,
+        is positive after the step. Variables of metrics do not go back.
         """
         variables = [
             *model.trainable_variables,
@@ -211,8 +176,8 @@ class Engine:
     ) -> tuple[Any, ...]:
         """Return arguments of a step that use new values of variables.
 
-        The variables are not trainable and were assigned already. On JAX the
-        arguments hold the values of all variables; elsewhere nothing is to do.
+        The variables are not trainable and were assigned already. Only on JAX
+        do the arguments hold values of variables.
         """
         del model, values
         return arguments
@@ -245,11 +210,7 @@ class Engine:
         return contextlib.nullcontext()
 
     def scale_loss(self, loss: Any) -> Any:
-        """Return a loss divided by the number of replicas.
-
-        Keras does this to each loss, so that the sum over replicas is the
-        loss of one device.
-        """
+        """Return a loss divided by the number of replicas, as Keras does."""
         replicas = self.num_replicas()
         return loss if replicas == 1 else loss / replicas
 
@@ -259,16 +220,11 @@ class Engine:
         return loss if replicas == 1 else loss * replicas
 
     def all_reduce_sum(self, values: Any) -> Any:
-        """Return the sum of tensors over all replicas of a step.
+        """Return the sums of one or more tensors over all replicas of a step.
 
         It is for a loss that is the same on all replicas, of which Keras takes
         the mean, and which depends on the samples of this replica through such
-        sums alone. Each replica then has the gradient in its own samples:
-        nothing is sent in the backward pass.
-
-        Args:
-            values: A tensor or a list of tensors, of the same shapes on all
-                replicas.
+        sums alone: nothing is sent in the backward pass.
         """
         return values
 

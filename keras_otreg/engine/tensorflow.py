@@ -222,24 +222,23 @@ def _replica():
 def _sum(context, x):
     """Sum of a tensor over all replicas."""
     if _has_all_in_one_graph(context):
-        return _merged(context, tf.add_n, x)
+        return context.merge_call(_merge_by(tf.add_n), args=(x,))
     return context.all_reduce("SUM", x)
 
 
 def _rows(context, x):
     """The rows of all replicas, joined."""
     if _has_all_in_one_graph(context):
-        return _merged(context, lambda parts: tf.concat(parts, 0), x)
+        merge = _merge_by(lambda parts: tf.concat(parts, 0))
+        return context.merge_call(merge, args=(x,))
     return context.all_gather(x, axis=0)
 
 
-def _merged(context, function, x):
-    """Apply a function to the list of the tensors of all replicas."""
-
-    def merge(strategy, values):
-        return function(strategy.experimental_local_results(values))
-
-    return context.merge_call(merge, args=(x,))
+def _merge_by(function):
+    """Let a function of the tensors of all replicas merge them."""
+    return lambda strategy, values: function(
+        strategy.experimental_local_results(values)
+    )
 
 
 def _has_all_in_one_graph(context):

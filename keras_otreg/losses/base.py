@@ -62,22 +62,13 @@ class AcrossReplicas:
 
 
 class SolvedPlan(NamedTuple):
-    """Transport plan of a loss on one batch, and how well it is solved.
+    """Transport plan of a loss on one batch, and how well it is solved."""
 
-    Attributes:
-        P: A plan of shape `(n, m)`, or one for each sample, of shape
-            `(batch, n, m)`. Rows are the teacher's.
-        between: What is transported: `"neuron"`, `"sample"` or `"class"`.
-        epsilon: Entropic strength, in the units of the loss. `None`, as all
-            that follows, where nothing was solved.
-        solver: The solver.
-        num_iterations: Its iterations.
-        marginal_error: L1 distance of the plan's marginals from what they
-            should be, as the solver says.
-    """
-
+    # Of shape `(n, m)`, or `(batch, n, m)`; rows are the teacher's.
     P: Any
+    # `"neuron"`, `"sample"` or `"class"`.
     between: str
+    # In the units of the loss; `None`, as what follows, if nothing was solved.
     epsilon: float | None = None
     solver: Any = None
     num_iterations: Any = None
@@ -93,10 +84,7 @@ class TransportLoss(ActivationLoss):
     def memory(
         self, teacher: tuple[Any, ...], student: tuple[Any, ...]
     ) -> keras.layers.Layer | None:
-        """Make the state of the loss between steps, for layers of two shapes.
-
-        A `TransferModel` holds and saves the built layer. `None` for no state.
-        """
+        """Make the built layer with the loss's state between steps, if any."""
         return None
 
     def plan(self, teacher: Any, student: Any) -> Any:
@@ -107,8 +95,7 @@ class TransportLoss(ActivationLoss):
             student: Passed as `y_pred` of the loss.
 
         Returns:
-            The plan of shape `(n, m)`, or of shape `(batch, n, m)` for losses
-            with a plan for each sample.
+            The plan, `(n, m)`, or `(batch, n, m)` if each sample has its own.
         """
         solved = self.solved(teacher, student)
         return None if solved is None else solved.P
@@ -120,10 +107,7 @@ class TransportLoss(ActivationLoss):
         sample_weight: Any = None,
         memory: Any = None,
     ) -> SolvedPlan | None:
-        """Return the plan behind the value, or `None` if there is none to show.
-
-        It takes what the loss takes, and in a training step the memory.
-        """
+        """Return the plan behind the value, or `None` if there is none."""
         return None
 
     def _solved_plan(

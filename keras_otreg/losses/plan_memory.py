@@ -12,18 +12,12 @@ from keras_otreg.ot.fixed_plan import RELATIVE, planner, running_costs
 
 
 class PlanMemory(keras.layers.Layer):
-    """Potentials to start the solver from, and running costs.
+    """Potentials to start the solver from, and running costs of neurons.
 
-    A neuron keeps its index from step to step, and so do its potential and
-    its costs. The variables are not trained; they are saved with their owner.
-    Where a step is not finite they stay as they were.
-
-    Args:
-        rows: Number of teacher neurons.
-        columns: Number of student neurons.
-        momentum: See `running_costs`; 0 for none.
-        warm: Whether the solver starts from the last potentials.
-        shared: Whether the replicas of a distributed step solve one problem.
+    `warm` says whether the solver starts from the last potentials, `shared`
+    whether the replicas of a step solve one problem; without `momentum` there
+    are no running costs. The variables are not trained, but saved. Where a step
+    is not finite they stay as they were.
     """
 
     def __init__(
@@ -53,10 +47,7 @@ class PlanMemory(keras.layers.Layer):
     def plan(
         self, cost: Cost, points: tuple[Any, ...], epsilon: float, solver: Any
     ) -> tuple[Any, TransportSolution]:
-        """Update the memory by a training step, and solve for its plan.
-
-        It takes and returns what a `fixed_plan.planner` takes and returns.
-        """
+        """Update the memory, and solve for the plan of a training step."""
         dtype = points[0].dtype
         if self.costs is not None:
             self._update(cost)(*points)

@@ -59,8 +59,7 @@ class SampleLoss(ActivationLoss):
     ) -> keras.layers.Layer | None:
         """Make the layer through which the loss sees the student, if any.
 
-        It takes the shapes of the activations of both. A `TransferModel`
-        builds, applies, trains and saves the layer; the loss does not hold it.
+        A `TransferModel` builds, applies, trains and saves it.
         """
         return None
 

@@ -31,9 +31,8 @@ ASSERTION = re.compile(r"assertion failed: \[(Expected .*?)\] (.*)")
 class Guard:
     """Sums and logs the terms of a loss, and acts if they are not finite.
 
-    TensorFlow's graphs and eager steps end before the first gradient. A
-    compiled step cannot end: training stops when the host reads of it in the
-    logs, and `"rollback"` has such a step change nothing.
+    TensorFlow's graphs and eager steps end before the first gradient. After a
+    compiled step, training stops when the host reads of it in the logs.
     """
 
     def __init__(
@@ -65,8 +64,7 @@ class Guard:
         training: bool,
     ) -> Any:
         """The total loss of a step; logs its terms."""
-        split = len(self.penalties)
-        values = reported(terms[:split], terms[split:])
+        values = reported(terms, len(self.penalties))
         samples = batch_size(inputs)
         logged = zip(self.means, terms, values, strict=False)
         for mean, term, value in logged:
@@ -77,20 +75,18 @@ class Guard:
     def step(self, model: keras.Model, train_step: Any, arguments: Any) -> Any:
         """Runs a step of training such that it can be taken back."""
         policy = self.policy
-        if not policy.stops:
-            return train_step(*arguments)
-        if not engine.step_is_compiled(model):
+        is_compiled = engine.step_is_compiled(model)
+        if policy.undoes and is_compiled:
+            counts = policy.incidents.counts
+            return engine.train_step_with_rollback(
+                model, train_step, arguments, counts
+            )
+        if policy.stops and not is_compiled:
             among = list(map(id, model.non_trainable_variables))
             if among != self._changed[0]:
                 self._changed = among, _changed_by_forward_pass(model)
             policy.keep(self._changed[1])
-            return train_step(*arguments)
-        if not policy.undoes:
-            return train_step(*arguments)
-        counts = policy.incidents.counts
-        return engine.train_step_with_rollback(
-            model, train_step, arguments, counts
-        )
+        return train_step(*arguments)
 
     @contextlib.contextmanager
     def reporting(
@@ -109,7 +105,9 @@ class Guard:
             # After any other error the variables may be in no state.
             if isinstance(error, Stopped) or engine.is_graph_error(error):
                 self.report(model, error)
-            _raise_assertion(error)
+            # Only the wording depends on the text.
+            if found := ASSERTION.search(str(error)):
+                raise ValueError(" ".join(found.groups())) from error
             # JAX asks for a batch before Keras has a word to say.
             checks.some_batches(not isinstance(error, StopIteration))
             raise
@@ -163,13 +161,11 @@ class Guard:
             return f"Penalty '{name}' is", ["the student's weights"]
         if name not in self.penalties:
             return f"Loss '{name}' is", [f"heads at '{self._source.task.at}'"]
-        penalty = self.penalties[name]
-        places = (
-            f"the teacher's activations at '{penalty.teacher_at}'",
-            f"the student's activations at '{penalty.at}'",
-        )
-        pairs = zip(places, incident.kinds[:2], strict=True)
-        found = [place for place, is_bad in pairs if is_bad]
+        penalty, found = self.penalties[name], []
+        if incident.kinds[0]:
+            found.append(f"the teacher's activations at '{penalty.teacher_at}'")
+        if incident.kinds[1]:
+            found.append(f"the student's activations at '{penalty.at}'")
         alone = f"its value alone, between finite activations at '{penalty.at}'"
         return f"Penalty '{name}' is", found or [alone]
 
@@ -203,16 +199,6 @@ def _changed_by_forward_pass(model):
         # Others are for all replicas: those look after themselves.
         and variable.aggregation == "none"
     ]
-
-
-def _raise_assertion(error):
-    """Raise what an assertion in the graph of a data set says, without a trace.
-
-    Only the wording depends on the text: the error is raised in any case.
-    """
-    found = ASSERTION.search(str(error))
-    if found:
-        raise ValueError(" ".join(found.groups())) from error
 
 
 class _Watch(keras.callbacks.Callback):

@@ -83,6 +83,8 @@ class Propagate:
 
     # Whether a step may have to stop.
     stops = False
+    # Whether a compiled step keeps all variables, to bring them back.
+    undoes = False
 
     def __init__(self, names: list[str], penalties: int):
         self.metrics: list[keras.metrics.Metric] = []
@@ -152,8 +154,6 @@ class Raise(Propagate):
     """
 
     stops = True
-    # Whether a compiled step keeps all variables, to bring them back.
-    undoes = False
 
     def __init__(self, names, penalties):
         self._terms = len(names)

@@ -38,18 +38,16 @@ def weighted_sum(total: Any, terms: Iterable[Term], step: Any) -> Any:
     return total
 
 
-def reported(penalties: list[Term], others: list[Term]) -> list[Any]:
-    """The values of terms as one device reports them.
+def reported(terms: list[Term], penalties: int) -> list[Any]:
+    """The values of terms, penalties first, as one device reports them.
 
     Keras divides each loss by the number of TensorFlow replicas, so that
     their sum is that of one device. That of a penalty is exactly this sum;
     any other is, as `loss` itself, a mean over replicas by batch size.
     """
-    values = [ops.cast(term.value, "float32") for term in penalties]
-    return [
-        *engine.all_reduce_sum(values),
-        *(engine.unscale_loss(term.value) for term in others),
-    ]
+    values = [ops.cast(term.value, "float32") for term in terms[:penalties]]
+    others = [engine.unscale_loss(term.value) for term in terms[penalties:]]
+    return [*engine.all_reduce_sum(values), *others]
 
 
 def acts(weight: Any) -> bool:

@@ -198,7 +198,8 @@ class TransferModel(SavedModel):
     ):
         """The task's loss, the student's own losses, and all other terms."""
         total, terms = self.loss_terms(x, y, y_pred, sample_weight, training)
-        step = engine.optimizer_step(self.optimizer)
+        has_step = self.optimizer is not None and engine.losses_see_step()
+        step = self.optimizer.iterations if has_step else 0
         return self._guard.total(total, terms, x, step, training)
 
     def loss_terms(

@@ -24,11 +24,10 @@ from keras_otreg.saving import Configurable, export
 class Cost(Configurable):
     """Base class of costs that are made from sums over coordinates.
 
-    Coordinates may be samples, as in `RepresentationTransport`: a cost
-    therefore says how it adds up over them (`sums`, `from_sums`) and how often
-    each of them counts (`exponent`). `sample_weight`, any batch size and
-    several replicas are then right. Arguments of the constructor are saved if
-    they are kept in attributes of their names.
+    Coordinates may be samples: a cost therefore says how it adds up over them
+    (`sums`, `from_sums`) and how often each of them counts (`exponent`), so
+    that weights, any batch size and replicas are right. Arguments of the
+    constructor are saved if they are kept in attributes of their names.
 
     Attributes:
         exponent: A coordinate counts `w` times if both points are scaled by

@@ -19,10 +19,12 @@ from keras_otreg.ot.sinkhorn import Sinkhorn
 
 
 class KnownCosts(Cost):
-    """A cost for points that are replaced by their costs `(n, m)`."""
+    """A cost for points that are replaced by their costs `(n, m)`.
+
+    `is_relative` says that their mean is one: they need not be scaled.
+    """
 
     def __init__(self, is_relative: bool = False):
-        # Whether their mean is one, so that they need not be scaled.
         self.is_relative = is_relative
 
     def __call__(self, C):
@@ -38,11 +40,10 @@ def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Any]:
     """Return a function that solves for the plan, without a gradient.
 
     It takes what `cost` takes, and potentials `g` to start from or `None`. It
-    returns the plan of shape `(n, m)` and sum one between points of equal
-    weight, and the `TransportSolution`; potentials that are not finite are
-    replaced by those given. `epsilon` is in units of the mean cost. Costs and
-    solver are one compiled program if both can be compiled: it needs memory
-    for few matrices.
+    returns the plan `(n, m)` between points of equal weight, and the
+    `TransportSolution`, with the given potentials in place of non-finite ones.
+    `epsilon` is in units of the mean cost. Costs and solver are one compiled
+    program if both can be: it needs memory for few matrices.
     """
 
     def solved(*arguments):

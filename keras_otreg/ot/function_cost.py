@@ -22,9 +22,8 @@ def as_cost(cost: Callable[..., Any]) -> Cost:
 class FunctionCost(Cost):
     """A function of points `(..., n, d)` and `(..., m, d)` as a cost.
 
-    A function that takes `weights` `(d,)` as a third argument is told how often
-    each coordinate counts. For others, coordinates are scaled as if they were
-    repeated, with an exponent that is measured once.
+    If it takes `weights` `(d,)`, it is told how often each coordinate counts.
+    If not, coordinates are scaled by weights to a power that is measured once.
     """
 
     adds_up = False
@@ -84,14 +83,11 @@ class FunctionCost(Cost):
 
 
 class Scaling(NamedTuple):
-    """Scaling of coordinates that stands for repeating them.
+    """Scaling of coordinates, by `w**exponent`, that stands for repeating."""
 
-    Weights scale coordinates by `w**exponent`; `None` if no scaling will do.
-    With `averages`, repeating all coordinates changes nothing: only the ratios
-    of weights matter.
-    """
-
+    # `None` if no scaling will do.
     exponent: float | None
+    # Whether repeating all coordinates changes nothing, only ratios do.
     averages: bool
 
 

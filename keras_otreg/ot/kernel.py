@@ -29,28 +29,22 @@ LARGEST_SUM = 1e37
 
 
 class Iteration(NamedTuple):
-    """Result of one iteration from the scalings of the columns.
-
-    `error` is the L1 error of the column marginal under `log_u` and the old
-    scalings; the row marginal is then exact. `value` is the dual objective
-    there, up to a constant, in units of `epsilon`. An iteration never lowers
-    it.
-    """
+    """Result of one iteration from the scalings of the columns."""
 
     log_u: Any
     log_v: Any
+    # L1 error of the column marginal under `log_u` and the old scalings.
     error: Any
+    # Dual objective there, up to a constant, in units of `epsilon`.
     value: Any
 
 
 class KernelUpdate:
     """Sinkhorn's iteration against the kernel of given potentials.
 
-    The potentials `f` and `g` are absorbed into the kernel; `u` and `v` scale
-    its rows and columns, so that the current potentials are
-    `f + epsilon log u` and `g + epsilon log v`. They are chosen such that each
-    row and each column of the kernel holds an entry that counts. `start` is the
-    `log v` of the potentials of the columns that are given.
+    The potentials `f` and `g` are absorbed into the kernel, of which each row
+    and column then holds an entry that counts. The current potentials are
+    `f + epsilon log u` and `g + epsilon log v`; `start` is the first `log v`.
     """
 
     def __init__(self, problem: TransportProblem, g: Any):
@@ -72,7 +66,9 @@ class KernelUpdate:
         sums = sum_of_columns(self.kernel, b * v)
         log_u = self._scaling(sums, self.f, rho_a)
         if rho_a is not None and rho_b is not None:
-            log_u = log_u + self._translation(log_u, log_v)
+            potentials = self.potentials(log_u, log_v)
+            constant = translation(self.problem, *potentials)
+            log_u = log_u + _bounded(column(constant) / self.epsilon)
         u = ops.exp(log_u)
         sums = minimum(sum_of_rows(a * u, self.kernel), LARGEST_SUM)
         columns = b * v * sums
@@ -104,10 +100,6 @@ class KernelUpdate:
             moved = conjugate(potential + self.epsilon * log_scaling, rho)
             log_scaling = moved / self.epsilon
         return inner(weights, log_scaling)
-
-    def _translation(self, log_u, log_v):
-        constant = translation(self.problem, *self.potentials(log_u, log_v))
-        return _bounded(column(constant) / self.epsilon)
 
 
 def _bounded(log_scaling):

@@ -42,9 +42,8 @@ def row(x: Any) -> Any:
 def matmul(x: Any, y: Any) -> Any:
     """Product of matrices in their own precision.
 
-    On PyTorch `ops.matmul`, `ops.minimum` and `ops.maximum` make float32 of
-    float64. Accelerators round float32 to fewer bits, in which small distances
-    are lost: they are given parts that need no rounding.
+    Accelerators round float32 to fewer bits, in which small distances are
+    lost: they are given parts that need no rounding.
     """
     x, y = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
     if not _is_rounded(x):
@@ -74,11 +73,7 @@ def sum_of_columns(matrix: Any, weights: Any) -> Any:
 
 
 def sum_of_rows(weights: Any, matrix: Any) -> Any:
-    """Weighted sum of the rows of `(..., n, m)`, with weights `(..., n)`.
-
-    Of a large matrix two cores read half of the rows each: compilers give each
-    of them half of every row, which is slower.
-    """
+    """Weighted sum of the rows of `(..., n, m)`, with weights `(..., n)`."""
     if _is_rounded(matrix):
         return ops.sum(matrix * column(weights), axis=-2)
     shape = tuple(matrix.shape)
@@ -87,6 +82,7 @@ def sum_of_rows(weights: Any, matrix: Any) -> Any:
     is_large = is_known and math.prod(shape) >= LARGE
     if not is_large or len(shape) > 2 or shape[0] % 2:
         return matmul(row(weights), matrix)[..., 0, :]
+    # Two cores read half of the rows each, not half of every row.
     n, m = shape
     halves = ops.reshape(matrix, (2, n // 2, m))
     return ops.sum(
@@ -95,10 +91,8 @@ def sum_of_rows(weights: Any, matrix: Any) -> Any:
 
 
 def inner(x: Any, y: Any) -> Any:
-    """Sum of the products of two tensors of shape `(..., n)`.
-
-    For one problem a matrix product is faster, for many a sum.
-    """
+    """Sum of the products of two tensors of shape `(..., n)`."""
+    # For one problem a matrix product is faster, for many a sum.
     if len(x.shape) > 1 or len(y.shape) > 1 or _is_rounded(x):
         return ops.sum(x * y, axis=-1)
     return matmul(row(x), column(y))[0, 0]
@@ -112,8 +106,8 @@ def minimum(x: Any, y: Any) -> Any:
 def smallest(x: Any, axis: int) -> Any:
     """Minimum of `(..., n, m)` along axis -1 or -2.
 
-    XLA materialises the operand of a reduction. Of the minimum of two halves,
-    which may overlap by one entry, it materialises only half as much.
+    XLA materialises the operand of a reduction: here only half as much, the
+    minimum of two halves, which may overlap by one entry.
     """
     size = x.shape[axis]
     if not isinstance(size, int):
@@ -133,11 +127,7 @@ def maximum(x: Any, y: Any) -> Any:
 
 
 def clipped(x: Any, low: float, high: float) -> Any:
-    """Clip values that leave a range by rounding alone.
-
-    The gradient passes everywhere: if it were masked outside of the range, two
-    halves of it that cancel could be masked differently by a compiler.
-    """
+    """Clip values that leave a range by rounding; the gradient passes."""
     return x + ops.stop_gradient(ops.clip(x, low, high) - x)
 
 
@@ -164,8 +154,7 @@ def safe_divide(numerator: Any, denominator: Any) -> Any:
 def of_unit_size(x: Any, axis: Any = None) -> Any:
     """Divide by the largest absolute value over some axes, held constant.
 
-    Powers of the result neither overflow nor vanish. For functions that do not
-    depend on the scale of `x`, whose gradient stays the same.
+    For functions that do not depend on the scale: powers do not overflow.
     """
     largest = ops.max(ops.abs(x), axis=axis, keepdims=True)
     return safe_divide(x, ops.stop_gradient(largest))

@@ -28,9 +28,8 @@ def transport_cost(
 ) -> Any:
     """The cost of the plan, `<P, C>`, with the plan held constant.
 
-    Its gradient in `C` is `P`. That is the exact gradient where the plan is
-    that of unregularised transport, and the one that Representation Transfer
-    by Optimal Transport uses.
+    Its gradient in `C` is `P`, as in Representation Transfer by Optimal
+    Transport; it is exact for the plan of unregularised transport.
 
     Args:
         problem: The `TransportProblem` that was solved.

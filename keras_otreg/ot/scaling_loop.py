@@ -33,21 +33,20 @@ class Step(NamedTuple):
 
 
 class _State(NamedTuple):
-    """State of the loop: log scalings, errors and counts of each problem.
+    """State of the loop: log scalings, errors and counts of each problem."""
 
-    `start` is where the next iteration starts, maybe extrapolated, and `point`
-    where the last one did; `best` is the smallest error so far, `value` the
-    dual objective of the last iteration that counted; `unmet` says whether the
-    tolerance has never been met, `num_iterations` after how many it was.
-    """
-
+    # Where the next iteration starts, maybe extrapolated.
     start: Any
     log_u: Any
     log_v: Any
+    # Where the last iteration started.
     point: Any
+    # The smallest error so far.
     best: Any
+    # The dual objective of the last iteration that counted.
     value: Any
     error: Any
+    # Whether the tolerance has never been met; after how many iterations.
     unmet: Any
     num_iterations: Any
     total: Any

@@ -42,17 +42,12 @@ def shared_cost_values(
     """Optimal values of shape `(batch,)`, with exact gradients in `a` and `b`.
 
     With exact marginals the value is `<P, C> + epsilon KL(P | a b^T)`, and its
-    gradient in `a` is `f`, up to a constant. With relaxed ones it is
-    `<P, C> + epsilon <P, log P> + rho KL(P 1 | a) + rho KL(P^T 1 | b)`, whose
-    gradient in `a` is `rho (1 - P 1 / a)`: the forms of the references.
+    gradient in `a` is `f`, up to a constant (Cuturi, 2013). With relaxed ones
+    it is `<P, C> + epsilon <P, log P> + rho KL(P 1 | a) + rho KL(P^T 1 | b)`,
+    whose gradient in `a` is `rho (1 - P 1 / a)` (Frogner et al., 2015).
 
-    `safe` says that `max(C) / epsilon` is at most `LARGEST_SAFE_RATIO`. An
-    iteration is then a product of the kernel with the batch; it is in the log
-    domain otherwise.
-
-    References:
-        Cuturi, "Sinkhorn distances" (2013). Frogner et al., "Learning with a
-        Wasserstein loss" (2015).
+    `safe` says that `max(C) / epsilon` is at most `LARGEST_SAFE_RATIO`: an
+    iteration is a product of the kernel with the batch, not in the log domain.
     """
     sums, scalings, *_ = _solved(problem, solver, safe)
     relaxed = problem.rho is not None

@@ -68,13 +68,8 @@ class Sinkhorn(Configurable):
     ) -> TransportSolution:
         """Solve a problem.
 
-        Args:
-            problem: A `TransportProblem`.
-            init: Potentials to start from: a `TransportSolution`, or a pair
-                `(f, g)`, of which only `g`, of shape `(..., m)`, is used.
-
-        Returns:
-            A `TransportSolution`.
+        `init` holds potentials to start from: a `TransportSolution`, or a pair
+        `(f, g)`, of which only `g`, of shape `(..., m)`, is used.
         """
         problem = frozen(prepared(problem))
         _, g = initial_potentials(problem, init)
@@ -94,15 +89,12 @@ def _program(solver):
 
 
 class _Outcome(NamedTuple):
-    """State of the loop over absorptions.
-
-    `loop_error` is the error that the loop on the last kernel found, `error`
-    and `previous_error` are those of the absorbed potentials.
-    """
+    """State of the loop over absorptions."""
 
     f: Any
     g: Any
     num_iterations: Any
+    # Those of the absorbed potentials, and of the loop on the last kernel.
     error: Any
     previous_error: Any
     loop_error: Any
@@ -156,11 +148,7 @@ def _absorb(solver, problem, outcome):
 
 
 def _completed(problem, f, g):
-    """Set potentials of rows without mass to those that the columns imply.
-
-    They are in no marginal, so that an iteration may end before they are right;
-    yet the gradient in their weights is made of them.
-    """
+    """Set potentials of rows without mass, in no marginal, for the gradient."""
     empty = problem.a <= 0.0
 
     def moved():

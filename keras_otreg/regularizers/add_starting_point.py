@@ -29,15 +29,14 @@ def add_starting_point(
 ) -> keras.Model:
     """Pulls every weight of a model towards its present value (L2-SP).
 
-    It is for models without a `TransferModel` around them. Each start is kept
-    in the configuration of its layer, as text: a `.keras` file grows by 4/3 of
-    the weights, 136 MB for a ResNet50. In a `TransferModel`,
-    `keras_otreg.WeightPenalty` reads the starts from the teacher instead.
+    It is for models without a `TransferModel` around them, in which
+    `keras_otreg.WeightPenalty` reads the starts from the teacher. Here each
+    start is kept in the configuration of its layer, as text: a `.keras` file
+    grows by 4/3 of the weights.
 
     Other regularisers of a weight are kept, a starting point that it already
-    has is replaced. That of a frozen weight acts when it is unfrozen. The
-    regularisers are saved with the layers; a warning names the weights whose
-    layers do not save them.
+    has is replaced. That of a frozen weight acts when it is unfrozen. A warning
+    names the weights whose layers do not save their regularisers.
 
     Args:
         model: A built `keras.Model`, which is changed in place.
@@ -69,7 +68,8 @@ def add_starting_point(
         if id(layer) in excluded:
             continue
         lost = _pull(layer, regularizer, strength)
-        if not _is_described(model, path, layers):
+        around = [x for k, x in layers.items() if path.startswith(f"{k}/")]
+        if not all(map(_describes_its_layers, [model, *around])):
             lost = [weight.name for weight in _own_weights(layer)]
         unsaved += [f"{path}/{name}" for name in lost]
     if unsaved:
@@ -108,13 +108,6 @@ def _of_models(model, prefix=""):
             yield from _of_models(layer, f"{path}/")
         else:
             yield path
-
-
-def _is_described(model, path, layers):
-    """Return whether all layers around a layer save their parts."""
-    names = path.split("/")[:-1]
-    around = [layers["/".join(names[: k + 1])] for k in range(len(names))]
-    return all(_describes_its_layers(outer) for outer in (model, *around))
 
 
 def _describes_its_layers(outer):
@@ -165,6 +158,7 @@ def _own_weights(layer):
 
 
 def _beside(present: Any, start: Any) -> Any:
+    """A starting point beside the regularisers of a weight at present."""
     several = present.regularizers if isinstance(present, Sum) else [present]
     dropped = (StartingPoint, NeuronTransport, type(None))
     kept = [x for x in several if not isinstance(x, dropped)]

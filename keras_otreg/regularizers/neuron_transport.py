@@ -26,11 +26,9 @@ class NeuronTransport(Configurable, keras.regularizers.Regularizer):
     in the backward pass. It is at most that of `StartingPoint`, which pairs
     every neuron with itself, and zero for neurons in another order.
 
-    One axis of the weight counts neurons: the last one for the kernels of dense
-    layers and convolutions, and for biases; the last but one for transposed
-    convolutions, as `add_starting_point` knows. A depthwise kernel of one
-    filter a channel is one point. A recurrent kernel has a column for each gate
-    of each unit, all of which may change places.
+    The last axis of most weights counts neurons; the last but one for
+    transposed convolutions. A depthwise kernel of one filter a channel is one
+    point. A recurrent kernel has a column for each gate of each unit.
 
     Args:
         start: Array of the shape of the weight. The axis of the neurons may
@@ -90,15 +88,7 @@ class NeuronTransport(Configurable, keras.regularizers.Regularizer):
 def neuron_transport(start: Any, x: Any, epsilon: float, axis: int) -> Any:
     """Half the number of neurons of `x` times `<P, C>` between both weights.
 
-    Args:
-        start: A weight; the axis of neurons may have another length than in
-            `x`, and all others have the same.
-        x: A weight, of the dtype of `start`, float32 or float64.
-        epsilon: Entropic strength in units of the mean cost.
-        axis: Which axis counts neurons.
-
-    Returns:
-        A scalar.
+    They are of one dtype, float32 or float64, and of one shape, but for `axis`.
     """
     points = _neurons(start, axis), _neurons(x, axis)
     count, width = points[1].shape
@@ -110,11 +100,7 @@ def neuron_transport(start: Any, x: Any, epsilon: float, axis: int) -> Any:
 
 
 def _sorted_cost(x, y):
-    """Optimal mean squared distance between points on a line.
-
-    In ascending order, each point shares its mass with those that lie at the
-    same quantiles of the other set.
-    """
+    """Optimal mean squared distance between points on a line, by quantiles."""
     n, m = x.shape[0], y.shape[0]
     quantiles = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
     mass = np.diff(quantiles) / (n * m)
