@@ -7,9 +7,9 @@ import json
 import pathlib
 import sys
 
-from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy.cells import CELLS, Cells
-from keras_otreg.benchmark.accuracy.report import summaries
+from keras_otreg.benchmark import reading
+from keras_otreg.benchmark.cells import CELLS, Cells
+from keras_otreg.benchmark.report import summaries
 from keras_otreg.files import written
 from keras_otreg.plots.figure import colors, new_figure, tidy
 
@@ -87,7 +87,7 @@ def solvers():
 def small():
     """Accuracies of students a quarter as wide as their teacher."""
     cells = Cells(DOCS / "results" / "accuracy" / CELLS)
-    found = summaries(accuracy.read(), cells)
+    found = summaries(reading.read(), cells)
     figure = new_figure(7.5, 2.0)
     for axes, (task, title) in zip(
         figure.subplots(1, len(THIN), sharey=True), THIN.items(), strict=True

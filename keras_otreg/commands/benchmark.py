@@ -48,35 +48,39 @@ def add(benchmark):
 
 def run(given):
     """Compare the methods, or write a page about what was compared."""
-    from keras_otreg.benchmark import accuracy
+    from keras_otreg.benchmark import report, runner
+    from keras_otreg.benchmark.reading import PACKAGED
     from keras_otreg.workflows.stages import output_folder
 
     if given.page is None:
         output_folder(given.out)
     try:
-        comparison = _comparison(accuracy, given)
+        comparison = _comparison(given, given.tasks or PACKAGED)
     except ValueError as error:
         reason = f"cannot use {given.tasks or 'the tasks'}: {error}"
         raise OSError(reason) from error
     except OSError as error:
         raise OSError(
             f"cannot read --tasks {given.tasks}: {error.strerror}. Expected "
-            f"a YAML file, such as a copy of {accuracy.PACKAGED}"
+            f"a YAML file, such as a copy of {PACKAGED}"
         ) from error
     if given.page is not None:
-        accuracy.write_page(comparison, given.out, given.page)
+        report.write_page(comparison, given.out, given.page)
         return
     if given.data is not None and not given.data.is_dir():
         raise OSError(f"cannot read --data {given.data}: no folder")
-    accuracy.run(comparison, given.out, given.data, options.screen(given))
+    runner.run(comparison, given.out, given.data, options.screen(given))
 
 
-def _comparison(accuracy, given):
-    comparison = accuracy.read(given.tasks or accuracy.PACKAGED)
+def _comparison(given, path):
+    from keras_otreg.benchmark.comparison import only, quick
+    from keras_otreg.benchmark.reading import read
+
+    comparison = read(path)
     if given.quick:
-        comparison = accuracy.quick(comparison)
+        comparison = quick(comparison)
     if given.only is not None:
-        comparison = accuracy.only(comparison, given.only)
+        comparison = only(comparison, given.only)
     seeds = {"seeds": given.seeds, "seed": given.seed}
     changed = {k: x for k, x in seeds.items() if x is not None}
     return dataclasses.replace(comparison, **changed)

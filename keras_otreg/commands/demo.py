@@ -31,17 +31,18 @@ def add(parser):
 
 def run(given):
     """Run one of the demos."""
-    from keras_otreg import demo
+    from keras_otreg.demo import runner, task
+    from keras_otreg.experiments.settings import Settings
     from keras_otreg.workflows.stages import output_folder
 
     output_folder(given.out)
     # Without --joint, then with it.
     seeds = ((8, 5), (2, 1))[given.quick][given.joint]
-    settings = demo.Settings(seeds=given.seeds or seeds, seed=given.seed)
+    settings = Settings(seeds=given.seeds or seeds, seed=given.seed)
+    data, work = task.digits, runner.run
     if given.joint:
-        settings = demo.joint(settings)
+        data, work = task.letters_and_digits, runner.run_joint
+        settings = task.joint(settings)
     if given.quick:
-        settings = demo.quick(settings)
-    task = demo.letters_and_digits() if given.joint else demo.digits()
-    work = demo.run_joint if given.joint else demo.run
-    work(task, settings, given.out, options.screen(given))
+        settings = task.quick(settings)
+    work(data(), settings, given.out, options.screen(given))

@@ -27,8 +27,7 @@ def add(parser):
     )
     number = options.whole_number(0, 10**4)
     options.add(
-        *(parser, "--tune", "N", text, number, 0, "0, no search"),
-        dest="trials",
+        *(parser, "--tune", "N", text, number, 0, "0, no search"), dest="trials"
     )
     text = "pictures without labels, which the head learns from too"
     options.add(parser, "--unlabelled", "FOLDER", text)

@@ -19,12 +19,7 @@ from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
 from keras_otreg.experiments.training import Trainee
 from keras_otreg.losses import ClassTransport
-from keras_otreg.models import (
-    Penalty,
-    SourceTask,
-    TransferModel,
-    WeightPenalty,
-)
+from keras_otreg.models import Penalty, SourceTask, TransferModel, WeightPenalty
 
 WIDE, NARROW = "same network", "a quarter as wide"
 SCRATCH, PLAIN = "from scratch", "plain fine-tuning"

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,26 +10,14 @@ import numpy as np
 
 from keras_otreg import plots
 from keras_otreg.data.letters import NAMES
-from keras_otreg.demo import report
-from keras_otreg.demo.rows import (
-    JOINT,
-    NARROW,
-    SHOWN,
-    TRANSPORT,
-    WIDE,
-    Row,
-    digit_rows,
-    joint_rows,
-)
+from keras_otreg.demo import report, rows
 from keras_otreg.demo.task import Task
 from keras_otreg.experiments.networks import trained_source
 from keras_otreg.experiments.progress import progress
 from keras_otreg.experiments.settings import Settings
 from keras_otreg.experiments.statistics import chosen
-from keras_otreg.experiments.training import Trainee, Trainings, accuracy
+from keras_otreg.experiments.training import Trainings, accuracy
 from keras_otreg.files import written
-
-Learners = dict[tuple[str, str], Trainee]
 
 
 def run(
@@ -43,19 +31,21 @@ def run(
         f"source, and {accuracy(teacher, task.test):.3f} on the target's test "
         "digits before any transfer."
     )
-    rows = digit_rows(teacher, task, settings)
-    results, learners = _compare(rows, task, settings, folder, console)
-    wide, narrow = (learners[x, TRANSPORT].student for x in (WIDE, NARROW))
+    methods = rows.digit_rows(teacher, task, settings)
+    results, learners = _compare(methods, task, settings, folder, console)
+    wide, narrow = (
+        learners[x, rows.TRANSPORT].student for x in (rows.WIDE, rows.NARROW)
+    )
     written(folder / "fine_tuned.keras", wide.save)
     plans = report.plans(teacher, wide, narrow, task.pool, settings)
     figure = plots.plan(plans, aligned=[report.SAME])
     written(folder / "plan.png", figure.savefig)
     console.print(
-        f"Written to {folder}: fine_tuned.keras (the student of '{TRANSPORT}', "
-        f"seed {settings.reported_seeds[-1]}, a plain Keras model), table.csv, "
-        "learning_curves.png (mean test accuracy over the steps, with a band "
-        "of one standard deviation), plan.png (which student neurons the "
-        "teacher's neurons are transported to)"
+        f"Written to {folder}: fine_tuned.keras (the student of "
+        f"'{rows.TRANSPORT}', seed {settings.reported_seeds[-1]}, a plain "
+        "Keras model), table.csv, learning_curves.png (mean test accuracy over "
+        "the steps, with a band of one standard deviation), plan.png (which "
+        "student neurons the teacher's neurons are transported to)"
     )
     return results
 
@@ -70,9 +60,9 @@ def run_joint(
         f"{len(np.unique(task.source.y))} letters; its accuracy is "
         f"{accuracy(network, task.source_test):.3f} on other letters."
     )
-    rows = joint_rows(network, task, settings)
-    results, learners = _compare(rows, task, settings, folder, console)
-    shown = learners[JOINT, SHOWN]
+    methods = rows.joint_rows(network, task, settings)
+    results, learners = _compare(methods, task, settings, folder, console)
+    shown = learners[rows.JOINT, rows.SHOWN]
     written(folder / "joint.keras", shown.student.save)
     # The mean plan between classes of the source and the target.
     plans = shown.model.source_task.transport.plan(
@@ -83,15 +73,15 @@ def run_joint(
     figure = plots.class_plan(plan, NAMES, [*map(str, range(plan.shape[1]))])
     written(folder / "class_plan.png", figure.savefig)
     console.print(
-        f"Written to {folder}: joint.keras (the student of '{SHOWN}', seed "
-        f"{settings.reported_seeds[-1]}, a plain Keras model), table.csv, "
-        "learning_curves.png, class_plan.png (transport from each digit to the "
-        "letters)"
+        f"Written to {folder}: joint.keras (the student of '{rows.SHOWN}', "
+        f"seed {settings.reported_seeds[-1]}, a plain Keras model), table.csv, "
+        "learning_curves.png, class_plan.png (transport from each digit to "
+        "the letters)"
     )
     return results
 
 
-def chosen_strength(row: Row, advance: Callable[[], None]) -> float | None:
+def chosen_strength(row: rows.Row, advance: Callable[[], None]) -> float | None:
     """Return the best of a few strengths, by training labels held out.
 
     Every method has the same strengths and as many trials, with draws of
@@ -109,17 +99,11 @@ def chosen_strength(row: Row, advance: Callable[[], None]) -> float | None:
     return chosen(row.method.strengths, settings.choosing_seeds, validation)
 
 
-def _compare(
-    rows: Sequence[Row],
-    task: Task,
-    settings: Settings,
-    folder: pathlib.Path,
-    console: Any,
-) -> tuple[list[report.Result], Learners]:
+def _compare(methods, task, settings, folder, console):
     """Report all rows; return the learners as each of them ended last, too."""
     results, learners = [], {}
-    with progress(console, sum(map(_trainings, rows))) as bar:
-        for row in rows:
+    with progress(console, sum(map(_trainings, methods))) as bar:
+        for row in methods:
             bar.begin(f"{row.student}: {row.method.name}")
             result, learner = _measured(row, bar.advance)
             results.append(result)

@@ -1,13 +1,12 @@
 """Methods of learning the target, by name."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
 
-from keras_otreg import checks, losses, ot
+from keras_otreg import checks, losses
 from keras_otreg.compression import inherit
 from keras_otreg.data import Labelled
 from keras_otreg.experiments.problem import (
@@ -16,16 +15,10 @@ from keras_otreg.experiments.problem import (
     Problem,
     frozen_but_for_head,
 )
-from keras_otreg.experiments.training import (
-    END,
-    Trainee,
-    train,
-)
+from keras_otreg.experiments.training import END, Trainee, train
 from keras_otreg.features import channel_weights
 from keras_otreg.models import Penalty, TransferModel, WeightPenalty
 
-# Values of `solver` in a file, for the losses that take one.
-SOLVERS = {"Sinkhorn": ot.Sinkhorn, "ProximalPoint": ot.ProximalPoint}
 # Learners without a strength.
 WITHOUT_STRENGTH = ("plain", "frozen", "rates", "lora", "norms")
 # What a method can ask of a task.
@@ -93,13 +86,8 @@ def penalties(
     """Return the penalties of a method between some pairs of layers."""
     name = f"{method.name}: loss"
     kind = getattr(losses, checks.one_of(method.loss, losses.__all__, name))
-    arguments = dict(method.arguments)
-    if "solver" in arguments:
-        name = f"{method.name}: solver"
-        solver = checks.one_of(arguments["solver"], SOLVERS, name)
-        arguments["solver"] = SOLVERS[solver]()
     try:
-        loss = kind(**arguments)
+        loss = kind(**method.arguments)
     except (TypeError, ValueError) as error:
         message = f"Invalid arguments in entry `{method.name}`. {error}"
         raise ValueError(message) from error
@@ -145,9 +133,8 @@ class _InferenceNormalization(keras.layers.BatchNormalization):
         return super().call(inputs, training=False, mask=mask)
 
 
-def _weights(distance, method, problem, strength, few, student):
-    """L2-SP, or transport between neurons."""
-    penalty = WeightPenalty(distance, exclude=HEAD, weight=strength)
+def _l2(method, problem, strength, few, student):
+    penalty = WeightPenalty("l2", exclude=HEAD, weight=strength)
     return TransferModel(student, problem.teacher, [penalty])
 
 
@@ -207,8 +194,7 @@ LEARNERS: dict[str, Callable[..., Any]] = {
     "rates": _plain,
     "lora": _lora,
     "norms": _norms,
-    "l2": functools.partial(_weights, "l2"),
-    "neuron_transport": functools.partial(_weights, "transport"),
+    "l2": _l2,
     "penalties": _penalties,
     "delta": _delta,
 }

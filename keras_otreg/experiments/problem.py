@@ -86,9 +86,7 @@ class Problem:
         if not self.unlabelled:
             return self.samples(few).x
         rows = np.random.default_rng(0).permutation(len(self.pool.y))
-        return self.samples(
-            Labelled(*(x[rows[: self.unlabelled]] for x in self.pool))
-        ).x
+        return self.samples(self.pool).x[rows[: self.unlabelled]]
 
     def samples(self, few: Labelled) -> Labelled:
         """Labelled samples as the networks take them."""

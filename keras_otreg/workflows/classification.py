@@ -53,8 +53,7 @@ class Evaluation:
 
 
 def predict(
-    model: str | os.PathLike[str],
-    pictures: Iterable[str | os.PathLike[str]],
+    model: str | os.PathLike[str], pictures: Iterable[str | os.PathLike[str]]
 ) -> list[dict[str, Any]]:
     """Classify pictures, read as in the training.
 

@@ -23,9 +23,10 @@ from keras_otreg.workflows.narrowing import (
     trained_stages,
 )
 from keras_otreg.workflows.networks import network_in, picture_shape
-from keras_otreg.workflows.project import begin, few_pictures, started
+from keras_otreg.workflows.project import begin, started
 from keras_otreg.workflows.results import HEAD_ONLY, Result, accuracy
 from keras_otreg.workflows.settings import Settings
+from keras_otreg.workflows.training import few_pictures
 
 ALONE, TEACHER = "the student alone", "the teacher"
 # Blocks where a method acts, beside the layer before the head.
@@ -77,11 +78,9 @@ def compress(
         The `Result`.
 
     Raises:
-        OSError: If a network or the folder cannot be used.
-        ValueError: If the pictures or a layer are not there, the networks take
-            other pictures, or the folder holds another run; if there is
-            neither a student nor a size, or both.
-        ImportError: If a package is missing.
+        OSError, ImportError: As `finetune` does.
+        ValueError: As `finetune` does; if the networks take other pictures, or
+            if there is neither a student nor a size, or both.
 
     Example:
         ```python

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -16,9 +16,10 @@ from keras_otreg.workflows.networks import (
     teacher_named,
     title_of,
 )
-from keras_otreg.workflows.project import begin, few_pictures, started
+from keras_otreg.workflows.project import begin, started
 from keras_otreg.workflows.results import HEAD_ONLY, LABELS, PLAIN, Result
 from keras_otreg.workflows.settings import NONE, Settings
+from keras_otreg.workflows.training import few_pictures
 from keras_otreg.workflows.unlabelled import Unlabelled, shown_labels
 
 
@@ -127,18 +128,18 @@ def tune(
 
 
 def _fine_tuned(
-    command: str,
-    data: str | os.PathLike[str],
-    teacher: str | os.PathLike[str] | keras.Model,
-    settings: Mapping[str, Any],
-    method: str,
-    at: Sequence[str],
-    trials: int,
-    draw: Mapping[str, bool],
-    weight: float | None = None,
-    unlabelled: str | os.PathLike[str] | None = None,
-    shares: Any = UNIFORM,
-) -> Result:
+    command,
+    data,
+    teacher,
+    settings,
+    method,
+    at,
+    trials,
+    draw,
+    weight=None,
+    unlabelled=None,
+    shares=UNIFORM,
+):
     """Fine-tune; `draw` has the arguments of `Method.draw`."""
     given, folder = Settings.of(command, settings), pathlib.Path(data)
     begin(given, folder)

@@ -18,16 +18,11 @@ from keras_otreg.workflows.networks import (
     teacher_named,
     title_of,
 )
-from keras_otreg.workflows.project import (
-    Project,
-    begin,
-    few_pictures,
-    started,
-)
+from keras_otreg.workflows.project import Project, begin, started
 from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, Result
 from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import AGAIN, STAGES
-from keras_otreg.workflows.training import LOSS
+from keras_otreg.workflows.training import LOSS, few_pictures
 
 JOINT = "joint transfer"
 ALL, SHARES = "all", ("all", "plan")
@@ -65,10 +60,7 @@ def joint(
         The `Result`.
 
     Raises:
-        OSError: If the teacher or the folder cannot be used.
-        ValueError: If the pictures are not there, or the folder holds another
-            run.
-        ImportError: If a package is missing.
+        OSError, ValueError, ImportError: As `finetune` does.
 
     Example:
         ```python

@@ -86,20 +86,22 @@ def trained_stages(
     title = f"inherited, then {method.title}"
     tuned = {
         TRAINED: trained_from(project, start.model),
-        title: _trained(
-            *(project, "method", title, start.model),
+        title: trained_from(
+            *(project, start.model, "method", title),
             lambda x: method.model(x, teacher),
         ),
     }
     return found | tuned | project.interpolate(start, tuned)
 
 
-def trained_from(project: Project, start: keras.Model) -> Trained:
-    """The stage that trains inherited weights."""
-    return _trained(project, "inherited-trained", TRAINED, start)
-
-
-def _trained(project, name, title, start, *wrap):
+def trained_from(
+    project: Project,
+    start: keras.Model,
+    name: str = "inherited-trained",
+    title: str = TRAINED,
+    *wrap: Any,
+) -> Trained:
+    """The stage that trains inherited weights, at a share of the rate."""
     rate = RATE * project.settings.learning_rate
     return project.train(name, title, start, *wrap, learning_rate=rate)
 

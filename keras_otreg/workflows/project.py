@@ -10,14 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_otreg import heads
-from keras_otreg.data import (
-    PictureFiles,
-    draw_pictures,
-    picture_parts,
-    read_pictures,
-)
-from keras_otreg.data.splits import check_draw
+from keras_otreg import checks, heads
+from keras_otreg.data import PictureFiles, read_pictures
 from keras_otreg.experiments.progress import Progress, console_for, progress
 from keras_otreg.features import fingerprint
 from keras_otreg.files import whole
@@ -28,7 +22,7 @@ from keras_otreg.workflows.class_names import Classes, save_classifier
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.networks import without_batch_statistics
 from keras_otreg.workflows.neurons import neurons
-from keras_otreg.workflows.report import check_report, report_page
+from keras_otreg.workflows.report import report_page
 from keras_otreg.workflows.results import (
     BETWEEN,
     HEAD_ONLY,
@@ -49,12 +43,13 @@ from keras_otreg.workflows.stages import (
     output_folder,
     write_table,
 )
-from keras_otreg.workflows.training import fitted, some
-from keras_otreg.workflows.unlabelled import (
-    PROBABILITIES,
-    WEIGHTS,
-    Unlabelled,
+from keras_otreg.workflows.training import (
+    CROSSENTROPY,
+    LOSS,
+    BestEpoch,
+    some,
 )
+from keras_otreg.workflows.unlabelled import PROBABILITIES, WEIGHTS, Unlabelled
 
 # Pictures on which neurons are compared.
 SEEN = 256
@@ -225,20 +220,32 @@ class Project:
         of the settings if not given.
         """
         settings = self.settings
-        if learning_rate is not None:
-            settings = dataclasses.replace(
-                settings, learning_rate=learning_rate
-            )
         keras.utils.set_random_seed(settings.seed)
         student = copy_of(start)
         if self._keep_statistics:
             without_batch_statistics(student)
-        data = self.shuffled(self.parts["train"]) if data is None else data
-        history, best = fitted(
-            *(wrap(student), student, data, self.fixed["validation"], settings),
-            self.bar.watch(title, settings.epochs),
+        model = wrap(student)
+        crossentropy = keras.metrics.SparseCategoricalCrossentropy(CROSSENTROPY)
+        model.compile(
+            keras.optimizers.Adam(learning_rate or settings.learning_rate),
+            LOSS,
+            metrics=["accuracy", crossentropy],
         )
-        return Trained(copy_of(start, student), history, best)
+        best = BestEpoch(student, settings.patience)
+        logs = model.fit(
+            self.shuffled(self.parts["train"]) if data is None else data,
+            validation_data=self.fixed["validation"],
+            epochs=settings.epochs,
+            callbacks=[best, self.bar.watch(title, settings.epochs)],
+            # A data set has its own order.
+            shuffle=False,
+            verbose=0,
+        ).history
+        history = [
+            {"epoch": k + 1, **{name: float(x[k]) for name, x in logs.items()}}
+            for k in range(len(logs["val_accuracy"]))
+        ]
+        return Trained(copy_of(start, student), history, best.epoch)
 
     def search(
         self, method: Method, start: keras.Model, trials: int, **draw: bool
@@ -348,18 +355,6 @@ def begin(settings: Settings, *pictures: pathlib.Path) -> None:
     output_folder(settings.folder, *pictures)
 
 
-def few_pictures(
-    folder: pathlib.Path, settings: Settings
-) -> dict[str, PictureFiles]:
-    """The parts of a folder, with `shots` training pictures of each class."""
-    parts = picture_parts(folder, settings.seed)
-    if settings.shots is not None:
-        train = parts["train"]
-        check_draw(settings.shots, train.counts(), "shots")
-        parts["train"] = draw_pictures(train, settings.shots, settings.seed)
-    return parts
-
-
 @contextlib.contextmanager
 def started(
     command: str,
@@ -378,7 +373,8 @@ def started(
     Raises:
         ValueError: If the folder holds a run with other settings.
     """
-    check_report()
+    for package in ("jinja2", "matplotlib", "PIL"):
+        checks.installed(package, "pictures", "Reports")
     settled = {
         "command": command,
         **{f"{part} pictures": files for part, files in parts.items()},

@@ -16,15 +16,7 @@ from keras_otreg import checks, plots
 from keras_otreg.callbacks.transport_monitor import UNIFORM
 from keras_otreg.data import PictureFiles
 from keras_otreg.data.decoding import decoded_file
-from keras_otreg.workflows.results import (
-    ReportData,
-    advice,
-    choice,
-    comparison,
-    confusion,
-    ended,
-    surest,
-)
+from keras_otreg.workflows.results import ReportData, confusion, ended, surest
 
 SIZE = 104
 
@@ -59,15 +51,8 @@ FILTERS = {
 }
 
 
-def check_report() -> None:
-    """Raise if a package is missing that the report needs."""
-    for package in ("jinja2", "matplotlib", "PIL"):
-        checks.installed(package, EXTRA, "Reports")
-
-
 def report_page(data: ReportData, shape: tuple[int, int, int]) -> str:
     """Return an HTML page that needs no other file, for pictures of a shape."""
-    compared = data.compared()
     versions = {
         "keras-otreg": keras_otreg.__version__,
         "Keras": f"{keras.__version__} on {keras.backend.backend()}",
@@ -75,14 +60,10 @@ def report_page(data: ReportData, shape: tuple[int, int, int]) -> str:
     probabilities = data.results[data.chosen].predictions["test"]
     context = {
         "data": data,
-        "choice": choice(data),
-        "comparison": comparison(compared, data.method, data.plain),
-        "advice": advice(data),
         "settings": {**data.settings, **versions},
         "size": tuple(shape[:2]),
         "channels": shape[2],
         "rows": data.rows(),
-        "num_test": compared.count,
         "curves": _curves(data),
         "neurons": _neurons(data),
         "labels": data.labels,

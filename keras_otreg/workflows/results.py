@@ -22,28 +22,6 @@ LEVEL = 0.05
 LEAST = 1e-7
 
 
-@dataclasses.dataclass(frozen=True)
-class McNemar:
-    """Two networks on the same pictures, compared by McNemar's exact test.
-
-    `correct` and `other` of `count` pictures are classified correctly by the
-    first and by the second network, `only` by one of them alone.
-    """
-
-    correct: int
-    other: int
-    count: int
-    only: tuple[int, int]
-    p_value: float
-
-    @property
-    def verdict(self) -> str:
-        """`"better"`, `"worse"` or `"open"`."""
-        if self.p_value > LEVEL:
-            return "open"
-        return "better" if self.correct > self.other else "worse"
-
-
 def is_correct(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Whether the most probable class is the label, of shape `(pictures,)`."""
     return probabilities.argmax(axis=-1) == labels
@@ -61,19 +39,12 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return accuracy(probabilities, labels), -float(crossentropy)
 
 
-def compared(
-    probabilities: np.ndarray, other: np.ndarray, labels: np.ndarray
-) -> McNemar:
-    """Compare two networks by their probabilities, `(pictures, classes)`."""
-    first, second = is_correct(probabilities, labels), is_correct(other, labels)
-    only = int((first & ~second).sum()), int((second & ~first).sum())
-    differ = sum(only)
-    tail = sum(math.comb(differ, k) for k in range(min(only) + 1))
+def p_value(first: int, second: int) -> float:
+    """P-value of McNemar's exact test, of what one network alone gets right."""
+    differ = first + second
+    tail = sum(math.comb(differ, k) for k in range(min(first, second) + 1))
     # Whole numbers: of 1024 pictures on, their powers are no floats.
-    p_value = min(1.0, 2 * tail / 2**differ)
-    return McNemar(
-        int(first.sum()), int(second.sum()), len(labels), only, p_value
-    )
+    return min(1.0, 2 * tail / 2**differ)
 
 
 def confusion(
@@ -194,13 +165,76 @@ class ReportData:
         predictions = self.results[title].predictions[part]
         return score(predictions, self.parts[part].labels)
 
-    def compared(self) -> McNemar:
-        """The method beside what it is compared with, on test pictures."""
-        return compared(
-            self.results[self.method].predictions["test"],
-            self.results[self.plain].predictions["test"],
-            self.parts["test"].labels,
+    def comparison(self) -> str:
+        """Sentence that compares the method with `plain` on test pictures."""
+        labels = self.parts["test"].labels
+        first, second = (
+            is_correct(self.results[title].predictions["test"], labels)
+            for title in (self.method, self.plain)
         )
+        counts = (
+            f"Of {len(labels)} test pictures, {self.method} classifies "
+            f"{first.sum()} correctly and {self.plain} {second.sum()}"
+        )
+        only = int((first & ~second).sum()), int((second & ~first).sum())
+        if not any(only):
+            return f"{counts}: the same ones."
+        p = p_value(*only)
+        outcome = "better" if only[0] > only[1] else "worse"
+        outcome += " by more than chance"
+        if p > LEVEL:
+            outcome = "the difference is within chance"
+        return (
+            f"{counts}. They differ in {sum(only)}: {outcome} (McNemar's "
+            f"test, p = {p:.2g})."
+        )
+
+    def choice(self) -> str:
+        """Sentence about which network `model.keras` is, and why."""
+        best, least = self.score(self.chosen, "validation")
+        scores = {
+            title: self.score(title, "validation")
+            for title in self.results
+            if title != self.chosen
+        }
+        count = len(self.parts["validation"].paths)
+        found = (
+            f"model.keras is the network of {self.chosen!r}, the best on the "
+            f"{count} validation pictures: accuracy {best:.3f}"
+        )
+        if self.results[self.chosen].is_start:
+            found = f"Training of all layers brought nothing: {found}"
+        others = [f"{k} {reached:.3f}" for k, (reached, _) in scores.items()]
+        found += f" ({', '.join(others)})." if others else "."
+        tied = [
+            f"{title} has {-loss:.3f}"
+            for title, (reached, loss) in scores.items()
+            if reached == best and loss != least
+        ]
+        if tied:
+            found += (
+                f" Of equal accuracies the lower cross-entropy decides: it has "
+                f"{-least:.3f}, {', '.join(tied)}."
+            )
+        return found
+
+    def advice(self) -> str | None:
+        """Sentence about the one thing to try next, if there is one."""
+        result = self.results[self.chosen]
+        if result.is_start:
+            told = f"If there are pictures without labels, try {self.more}."
+            return told if self.more else None
+        if self.chosen == self.plain:
+            cure = f"a smaller {' or '.join(self.strengths)}"
+            if self.search:
+                cure += f", or search one with {self.search}"
+            if self.narrowed is not None:
+                cure = "a larger network, or more --epochs"
+            ahead = f"{self.plain} is ahead of {self.method}"
+            return f"In validation {ahead}: try {cure}."
+        if result.history and result.best == len(result.history):
+            return "The last epoch was the best one: try more --epochs."
+        return None
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each network."""
@@ -223,73 +257,6 @@ class ReportData:
                 }
             )
         return rows
-
-
-def choice(data: ReportData) -> str:
-    """Sentence about which network `model.keras` is, and why."""
-    best, least = data.score(data.chosen, "validation")
-    scores = {
-        title: data.score(title, "validation")
-        for title in data.results
-        if title != data.chosen
-    }
-    found = (
-        f"model.keras is the network of {data.chosen!r}, the best on the "
-        f"{len(data.parts['validation'].paths)} validation pictures: accuracy "
-        f"{best:.3f}"
-    )
-    if data.results[data.chosen].is_start:
-        found = f"Training of all layers brought nothing: {found}"
-    others = [f"{k} {reached:.3f}" for k, (reached, _) in scores.items()]
-    found += f" ({', '.join(others)})." if others else "."
-    tied = [
-        f"{title} has {-loss:.3f}"
-        for title, (reached, loss) in scores.items()
-        if reached == best and loss != least
-    ]
-    if tied:
-        found += (
-            f" Of equal accuracies the lower cross-entropy decides: it has "
-            f"{-least:.3f}, {', '.join(tied)}."
-        )
-    return found
-
-
-def comparison(found: McNemar, method: str, plain: str) -> str:
-    """Sentence that compares the method with its baseline on test pictures."""
-    counts = (
-        f"Of {found.count} test pictures, {method} classifies {found.correct} "
-        f"correctly and {plain} {found.other}"
-    )
-    if not any(found.only):
-        return f"{counts}: the same ones."
-    outcome = f"{found.verdict} by more than chance"
-    if found.verdict == "open":
-        outcome = "the difference is within chance"
-    return (
-        f"{counts}. They differ in {sum(found.only)}: {outcome} (McNemar's "
-        f"test, p = {found.p_value:.2g})."
-    )
-
-
-def advice(data: ReportData) -> str | None:
-    """Sentence about the one thing to try next, if there is one."""
-    result = data.results[data.chosen]
-    if result.is_start:
-        told = f"If there are pictures without labels, try {data.more}."
-        return told if data.more else None
-    if data.chosen == data.plain:
-        weight = " or ".join(data.strengths)
-        search = f", or search one with {data.search}" if data.search else ""
-        cure = f"a smaller {weight}{search}"
-        if data.narrowed is not None:
-            cure = "a larger network, or more --epochs"
-        return (
-            f"In validation {data.plain} is ahead of {data.method}: try {cure}."
-        )
-    if result.history and result.best == len(result.history):
-        return "The last epoch was the best one: try more --epochs."
-    return None
 
 
 def ended(row: Mapping[str, Any]) -> str:
@@ -317,8 +284,8 @@ def summarised(
             style="bold" if row["chosen"] else None,
         )
     console.print(table)
-    lines = [choice(data), comparison(data.compared(), data.method, data.plain)]
-    for line in (*lines, advice(data)):
+    lines = [data.choice(), data.comparison()]
+    for line in (*lines, data.advice()):
         if line:
             console.print(line, highlight=False)
     files = (MODEL, CLASSES, HISTORY, TRIALS, REPORT)

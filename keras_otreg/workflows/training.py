@@ -1,12 +1,19 @@
-"""Training of a network on pictures; the epoch that is best in validation."""
+"""Pictures of a training, and its epoch that is best in validation."""
 
+import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 import numpy as np
 
-from keras_otreg.data import PictureFiles, read_pictures
+from keras_otreg.data import (
+    PictureFiles,
+    draw_pictures,
+    picture_parts,
+    read_pictures,
+)
+from keras_otreg.data.splits import check_draw
+from keras_otreg.workflows.settings import Settings
 
 LOSS = "sparse_categorical_crossentropy"
 # Of the task alone: `val_loss` contains penalties.
@@ -45,42 +52,6 @@ class BestEpoch(keras.callbacks.Callback):
         self._network.set_weights(self._weights)
 
 
-def fitted(
-    model: keras.Model,
-    student: keras.Model,
-    data: Any,
-    validation: Any,
-    settings: Any,
-    *callbacks: keras.callbacks.Callback,
-) -> tuple[list[dict[str, float]], int]:
-    """Train a model; the student in it ends as in its best epoch.
-
-    Returns:
-        The logs of all epochs, and the best one, from 1.
-    """
-    crossentropy = keras.metrics.SparseCategoricalCrossentropy(CROSSENTROPY)
-    model.compile(
-        keras.optimizers.Adam(settings.learning_rate),
-        LOSS,
-        metrics=["accuracy", crossentropy],
-    )
-    best = BestEpoch(student, settings.patience)
-    logs = model.fit(
-        data,
-        validation_data=validation,
-        epochs=settings.epochs,
-        callbacks=[best, *callbacks],
-        # A data set has its own order.
-        shuffle=False,
-        verbose=0,
-    ).history
-    history = [
-        {"epoch": k + 1, **{name: float(x[k]) for name, x in logs.items()}}
-        for k in range(len(logs["val_accuracy"]))
-    ]
-    return history, best.epoch
-
-
 def some(
     files: PictureFiles, most: int, seed: int, shape: tuple[int, int, int]
 ) -> tuple[PictureFiles, np.ndarray]:
@@ -90,3 +61,15 @@ def some(
     batches = read_pictures(files, shape[:2], channels=shape[2])
     pictures = [keras.ops.convert_to_numpy(x) for x, _ in batches]
     return files, np.concatenate(pictures)
+
+
+def few_pictures(
+    folder: pathlib.Path, settings: Settings
+) -> dict[str, PictureFiles]:
+    """The parts of a folder, with `shots` training pictures of each class."""
+    parts = picture_parts(folder, settings.seed)
+    if settings.shots is not None:
+        train = parts["train"]
+        check_draw(settings.shots, train.counts(), "shots")
+        parts["train"] = draw_pictures(train, settings.shots, settings.seed)
+    return parts

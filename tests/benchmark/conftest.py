@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy import problems
+from keras_otreg.benchmark import problems, reading
 from keras_otreg.data import Labelled
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.settings import Settings
@@ -59,7 +58,7 @@ def read(tmp_path):
     def read(text):
         path = tmp_path / "tasks.yaml"
         path.write_text(text, encoding="utf-8")
-        return accuracy.read(path)
+        return reading.read(path)
 
     return read
 

@@ -4,15 +4,15 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy.comparison import SmallTask
-from keras_otreg.benchmark.accuracy.problems import small_problem
+from keras_otreg.benchmark import reading
+from keras_otreg.benchmark.comparison import SmallTask
+from keras_otreg.benchmark.problems import small_problem
 from keras_otreg.data import few_shot
 from keras_otreg.experiments.training import Trainings, train
 from keras_otreg.models import TransferModel
 
 NARROW = {"student": "narrow", "start": "random", "steps": 2}
-METHODS = {method.name: method for method in accuracy.read().methods}
+METHODS = {method.name: method for method in reading.read().methods}
 
 
 @pytest.fixture(scope="module")

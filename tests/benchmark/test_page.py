@@ -3,16 +3,17 @@ import json
 
 import pytest
 
-from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy.cells import Cell, write_cells
+from keras_otreg.benchmark.cells import Cell, write_cells
+from keras_otreg.benchmark.comparison import quick
 from keras_otreg.benchmark.record import machine
+from keras_otreg.benchmark.report import write_page
 
 
 @pytest.fixture
 def results(toy, tmp_path):
     """A comparison, and a folder with results that it might have."""
-    quick = dataclasses.replace(accuracy.quick(toy), tasks=toy.tasks[1:])
-    (task,) = quick.tasks
+    short = dataclasses.replace(quick(toy), tasks=toy.tasks[1:])
+    (task,) = short.tasks
     cells = [
         Cell(
             task.name,
@@ -21,12 +22,12 @@ def results(toy, tmp_path):
             seed,
             next(iter(method.strengths), None),
             None,
-            quick.key(task, method),
+            short.key(task, method),
             0.5,
             0.125 * number + 0.0625 * seed,
         )
-        for number, method in enumerate(quick.methods_of(task))
-        for seed in quick.reported_seeds(task)
+        for number, method in enumerate(short.methods_of(task))
+        for seed in short.reported_seeds(task)
     ]
     folder = tmp_path / "out"
     folder.mkdir()
@@ -37,7 +38,7 @@ def results(toy, tmp_path):
         **machine(),
     }
     (folder / "run.json").write_text(json.dumps(about), encoding="utf-8")
-    return dataclasses.replace(quick, tasks=toy.tasks), folder
+    return dataclasses.replace(short, tasks=toy.tasks), folder
 
 
 def test_the_page_states_machine_versions_command_and_every_mean(
@@ -45,7 +46,7 @@ def test_the_page_states_machine_versions_command_and_every_mean(
 ):
     page = tmp_path / "pages" / "results.md"
     page.parent.mkdir()
-    accuracy.write_page(*results, page)
+    write_page(*results, page)
     text = page.read_text(encoding="utf-8")
     for part in ("cores", "keras 3", "Python 3", "python -m keras_otreg"):
         assert part in text
@@ -63,10 +64,10 @@ def test_what_else_a_page_says_stays_and_writing_twice_changes_nothing(
 ):
     page = tmp_path / "results.md"
     page.write_text("# Results\n\nBefore.\n", encoding="utf-8")
-    accuracy.write_page(*results, page)
+    write_page(*results, page)
     page.write_text(page.read_text() + "\n## After\n", encoding="utf-8")
     first = page.read_text(encoding="utf-8")
-    accuracy.write_page(*results, page)
+    write_page(*results, page)
     assert page.read_text(encoding="utf-8") == first
     assert first.startswith("# Results\n\nBefore.\n")
     assert first.endswith("\n## After\n")
@@ -75,5 +76,5 @@ def test_what_else_a_page_says_stays_and_writing_twice_changes_nothing(
 def test_no_page_is_written_without_results(toy, tmp_path):
     page = tmp_path / "results.md"
     with pytest.raises(OSError, match="no results"):
-        accuracy.write_page(toy, tmp_path, page)
+        write_page(toy, tmp_path, page)
     assert not page.exists()

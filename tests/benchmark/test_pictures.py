@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.benchmark.accuracy import problems
-from keras_otreg.benchmark.accuracy.comparison import FolderTask
-from keras_otreg.benchmark.accuracy.problems import PARTS, folder_problem
+from keras_otreg.benchmark import problems
+from keras_otreg.benchmark.comparison import FolderTask
+from keras_otreg.benchmark.problems import PARTS, folder_problem
 from keras_otreg.data import efficientnet_lite0, few_shot
 
 STAGES = ("block3_out", "block5_out", "block6_out", "block7_out", "top")

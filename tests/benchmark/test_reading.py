@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from keras_otreg.benchmark import accuracy
+from keras_otreg.benchmark import reading
+from keras_otreg.benchmark.comparison import quick
 
 
 @pytest.mark.parametrize(
@@ -39,14 +40,12 @@ from keras_otreg.benchmark import accuracy
         ("draws: 1", "draws: 1, seed: abc", "protocol: seed"),
         ("draws: 1", "draws: 1, seed: 1.5", "protocol: seed"),
         ("draws: 1", "draws: 1, seed: -1", "protocol: seed"),
-        ("draws: 1", "draws: 1, seed: 2147483648", "protocol: seed"),
         ("labels: 1,", "labels: 1, target_classes: [a, b],", "target_classes"),
         ("labels: 1,", "labels: 1, target_classes: [5, 2],", "target_classes"),
         ("labels: 1,", "labels: 1, target_classes: [5, 10],", "from 0 to 9"),
         ("labels: 1,", "labels: 1, methods: [head only],", "toy.*baseline"),
         ("{uses: plain}", "{uses: plain, needs: [same network]}", "baseline"),
         ("  toy:", "  5:", r"names.*quotes.*\[5"),
-        ("plan: uniform", "solver: transport_plan", "'ProximalPoint', 'Sink"),
         ("plan: uniform", "solver: TransportProblem", "uniform plan.*solver"),
         ("{plan: uniform}", "[1]", "uniform plan: arguments"),
         ("{plan: uniform}", "{1: 2}", "uniform plan"),
@@ -106,7 +105,7 @@ def test_a_method_is_left_out_where_the_task_lacks_what_it_needs(toy):
 
 
 def test_the_packaged_file_has_every_task_and_method_that_was_asked_for():
-    comparison = accuracy.read()
+    comparison = reading.read()
     losses = {method.loss for method in comparison.methods}
     uses = {method.uses for method in comparison.methods}
     assert losses >= {
@@ -127,22 +126,22 @@ def test_the_packaged_file_has_every_task_and_method_that_was_asked_for():
 
 
 def test_a_quick_comparison_chooses_nothing_and_keeps_the_seeds_few(toy):
-    quick = accuracy.quick(toy)
-    assert [task.name for task in quick.tasks] == ["toy"]
-    assert all(len(method.strengths) < 2 for method in quick.methods)
-    assert len(quick.reported_seeds(quick.tasks[0])) == 2
+    short = quick(toy)
+    assert [task.name for task in short.tasks] == ["toy"]
+    assert all(len(method.strengths) < 2 for method in short.methods)
+    assert len(short.reported_seeds(short.tasks[0])) == 2
 
 
 def test_a_quick_comparison_keeps_what_it_cannot_do_without(toy):
     slow = tuple(dataclasses.replace(x, quick=False) for x in toy.methods)
-    quick = accuracy.quick(dataclasses.replace(toy, methods=slow))
-    assert [x.name for x in quick.methods] == ["plain", "uniform plan"]
+    short = quick(dataclasses.replace(toy, methods=slow))
+    assert [x.name for x in short.methods] == ["plain", "uniform plan"]
 
 
 def test_without_a_quick_task_there_is_no_quick_comparison(toy):
     slow = tuple(dataclasses.replace(x, quick=False) for x in toy.tasks)
     with pytest.raises(ValueError, match="quick: true"):
-        accuracy.quick(dataclasses.replace(toy, tasks=slow))
+        quick(dataclasses.replace(toy, tasks=slow))
 
 
 def test_no_draw_is_used_both_to_choose_and_to_report(toy):

@@ -4,15 +4,9 @@ import shutil
 
 import pytest
 
-from keras_otreg.benchmark import accuracy
-from keras_otreg.benchmark.accuracy import problems, runner
-from keras_otreg.benchmark.accuracy.cells import (
-    Cell,
-    Cells,
-    read_cells,
-    write_cells,
-)
-from keras_otreg.benchmark.accuracy.comparison import FolderTask
+from keras_otreg.benchmark import problems, runner
+from keras_otreg.benchmark.cells import Cell, Cells, read_cells, write_cells
+from keras_otreg.benchmark.comparison import FolderTask, only, quick
 from keras_otreg.experiments import training
 
 
@@ -40,8 +34,8 @@ def test_a_killed_run_resumes_and_ends_with_the_same_table(
 ):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir(), killed.mkdir()
-    toy = accuracy.only(toy, "narrow")
-    accuracy.run(toy, whole, None, console)
+    toy = only(toy, "narrow")
+    runner.run(toy, whole, None, console)
     # 2 seeds for each of 2 methods, and a trial for each of 2 strengths.
     assert len(counted) == 6
     # Sums of several threads differ in their last bits between trainings.
@@ -57,10 +51,10 @@ def test_a_killed_run_resumes_and_ends_with_the_same_table(
 
     monkeypatch.setattr(Cells, "add", add_some)
     with pytest.raises(KeyboardInterrupt):
-        accuracy.run(toy, killed, None, console)
+        runner.run(toy, killed, None, console)
     monkeypatch.setattr(Cells, "add", add)
     counted.clear()
-    accuracy.run(toy, killed, None, console)
+    runner.run(toy, killed, None, console)
     assert len(counted) == 2
     assert timeless(killed / "cells.csv") == timeless(whole / "cells.csv")
     tables = [(x / "table.md").read_text() for x in (killed, whole)]
@@ -69,11 +63,11 @@ def test_a_killed_run_resumes_and_ends_with_the_same_table(
 
 @pytest.mark.slow
 def test_what_is_finished_is_not_done_again(toy, tmp_path, console, counted):
-    toy = accuracy.only(toy, "narrow")
-    accuracy.run(toy, tmp_path, None, console)
+    toy = only(toy, "narrow")
+    runner.run(toy, tmp_path, None, console)
     before = (tmp_path / "cells.csv").read_bytes()
     counted.clear()
-    accuracy.run(toy, tmp_path, None, console)
+    runner.run(toy, tmp_path, None, console)
     assert not counted
     assert (tmp_path / "cells.csv").read_bytes() == before
 
@@ -82,8 +76,8 @@ def test_what_is_finished_is_not_done_again(toy, tmp_path, console, counted):
 def test_trials_see_no_test_data_and_the_best_of_them_is_reported(
     toy, tmp_path, console
 ):
-    toy = accuracy.only(toy, "narrow")
-    accuracy.run(toy, tmp_path, None, console)
+    toy = only(toy, "narrow")
+    runner.run(toy, tmp_path, None, console)
     cells = read_cells(tmp_path / "cells.csv")
     trials = [x for x in cells if x.phase == "trial"]
     reports = [x for x in cells if x.method == "uniform plan"][len(trials) :]
@@ -103,7 +97,7 @@ def test_tasks_without_data_are_skipped_and_said_so(
     monkeypatch.setattr(problems, "_data", no_data)
     tasks = (FolderTask("photos", labels=1), *toy.tasks)
     toy = dataclasses.replace(toy, tasks=tasks)
-    accuracy.run(toy, tmp_path, None, console)
+    runner.run(toy, tmp_path, None, console)
     text = console.file.getvalue()
     assert "Skipped photos" in text
     assert "--data FOLDER" in text
@@ -115,8 +109,8 @@ def test_tasks_without_data_are_skipped_and_said_so(
 def test_the_table_has_a_row_for_each_method_and_names_its_files(
     toy, tmp_path, console
 ):
-    toy = accuracy.only(accuracy.quick(toy), "toy")
-    accuracy.run(toy, tmp_path, None, console)
+    toy = only(quick(toy), "toy")
+    runner.run(toy, tmp_path, None, console)
     text = console.file.getvalue()
     for method in toy.methods:
         assert f"| {method.name} |" in text
@@ -182,7 +176,7 @@ def test_more_labels_than_there_are_is_said_after_the_table(
 
     monkeypatch.setattr(runner, "measure", measure)
     with pytest.raises(ValueError, match="greedy: labels.*class.* 4") as error:
-        accuracy.run(toy, tmp_path, None, console)
+        runner.run(toy, tmp_path, None, console)
     assert "\n" not in str(error.value)
     assert "Skipped greedy" in console.file.getvalue()
     assert [name for _, name in measured] == ["plain", "uniform plan"]
@@ -192,8 +186,8 @@ def test_more_labels_than_there_are_is_said_after_the_table(
 def test_rates_and_strengths_are_searched_in_as_many_trials(
     toy, tmp_path, console
 ):
-    toy = accuracy.only(toy, "toy")
-    accuracy.run(toy, tmp_path, None, console)
+    toy = only(toy, "toy")
+    runner.run(toy, tmp_path, None, console)
     cells = read_cells(tmp_path / "cells.csv")
     assert len(cells) == toy.trainings(toy.tasks[0])
     trials = [x for x in cells if x.phase == "trial"]
@@ -238,12 +232,12 @@ def test_results_of_other_pictures_are_refused(toy, tmp_path, console):
         for part in ("validation", "test"):
             (tmp_path / name / part).mkdir()
     for _ in range(2):
-        accuracy.run(none, folder, tmp_path / "here", console)
+        runner.run(none, folder, tmp_path / "here", console)
     about = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**about, "notes": "mine"}))
     with pytest.raises(ValueError, match="another --out"):
-        accuracy.run(none, folder, tmp_path / "there", console)
-    accuracy.run(none, folder, tmp_path / "here", console)
+        runner.run(none, folder, tmp_path / "there", console)
+    runner.run(none, folder, tmp_path / "here", console)
     assert json.loads((folder / "run.json").read_text())["notes"] == "mine"
 
 
@@ -251,10 +245,10 @@ def test_results_of_other_pictures_are_refused(toy, tmp_path, console):
 def test_a_damaged_account_of_the_results_is_named(
     toy, tmp_path, console, damage
 ):
-    none = dataclasses.replace(accuracy.only(toy, "narrow"), tasks=())
+    none = dataclasses.replace(only(toy, "narrow"), tasks=())
     (tmp_path / "run.json").write_text(damage)
     with pytest.raises(ValueError, match="run.json'.*damaged.*another --out"):
-        accuracy.run(none, tmp_path, None, console)
+        runner.run(none, tmp_path, None, console)
     assert (tmp_path / "run.json").read_text() == damage
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from keras_otreg.benchmark.accuracy.cells import Cell, Cells, write_cells
-from keras_otreg.benchmark.accuracy.comparison import Choice
-from keras_otreg.benchmark.accuracy.report import (
+from keras_otreg.benchmark.cells import Cell, Cells, write_cells
+from keras_otreg.benchmark.comparison import Choice
+from keras_otreg.benchmark.report import (
     Summary,
     as_markdown,
     differences,

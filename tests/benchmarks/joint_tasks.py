@@ -12,10 +12,12 @@ import keras
 import numpy as np
 
 import keras_otreg as otreg
-from keras_otreg import class_costs, demo
+from keras_otreg import class_costs
 from keras_otreg.data import Labelled
 from keras_otreg.data.letters import NAMES, _fonts, _glyph
+from keras_otreg.demo import task
 from keras_otreg.experiments import networks
+from keras_otreg.experiments.settings import Settings
 
 LOSS, AT = "sparse_categorical_crossentropy", "features"
 START, SOURCE = "start", "source"
@@ -188,8 +190,8 @@ def _words(*groups):
 
 def letters_to_digits() -> Task:
     """Handwritten digits beside printed letters, with a small network."""
-    data = demo.letters_and_digits()
-    settings = demo.joint(demo.Settings())
+    data = task.letters_and_digits()
+    settings = task.joint(Settings())
     network = functools.partial(networks.wide, settings)
 
     @functools.cache

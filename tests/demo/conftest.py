@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from keras_otreg.data import Labelled
-from keras_otreg.demo import Settings, Task
+from keras_otreg.demo.task import Task
+from keras_otreg.experiments.settings import Settings
 
 LABELS = np.arange(10)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from keras_otreg import demo
 from keras_otreg.data import Labelled
+from keras_otreg.demo import runner
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def done(task, settings, tmp_path_factory):
     settings = dataclasses.replace(settings, seeds=1)
     folder = tmp_path_factory.mktemp("joint")
     console = Console(file=io.StringIO(), width=100)
-    results = demo.run_joint(task, settings, folder, console)
+    results = runner.run_joint(task, settings, folder, console)
     return results, folder, console.file.getvalue()
 
 

@@ -5,8 +5,10 @@ import numpy as np
 from rich.console import Console
 
 from keras_otreg.data import Labelled
-from keras_otreg.demo import Settings, Task, report
+from keras_otreg.demo import report
 from keras_otreg.demo.report import Result
+from keras_otreg.demo.task import Task
+from keras_otreg.experiments.settings import Settings
 
 NOISE = 0.01 * np.sin(np.arange(8))
 

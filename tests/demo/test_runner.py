@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from keras_otreg import demo
+from keras_otreg.demo import runner
 
 # `.ci/run` runs the demo.
 pytestmark = pytest.mark.release
@@ -19,7 +19,7 @@ def done(task, settings, tmp_path_factory):
     """Results, folder and printed text of one run of the demo."""
     folder = tmp_path_factory.mktemp("demo")
     console = Console(file=io.StringIO(), width=100)
-    results = demo.run(task, settings, folder, console)
+    results = runner.run(task, settings, folder, console)
     return results, folder, console.file.getvalue()
 
 

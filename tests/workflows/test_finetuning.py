@@ -58,6 +58,13 @@ def _check_again(clothes, start, result, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_an_unknown_method_is_refused_with_those_that_there_are(
+    clothes, start, tmp_path
+):
+    with pytest.raises(ValueError, match="`method`.*'alignment', 'attention'"):
+        workflows.finetune(clothes, start, out=tmp_path / "out", method="magic")
+
+
 def test_every_name_is_there_and_no_other():
     for name in workflows.__all__:
         assert getattr(workflows, name).__doc__

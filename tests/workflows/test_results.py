@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.results import ReportData, advice, choice
+from keras_otreg.workflows.results import ReportData
 from keras_otreg.workflows.stages import Trained
 
 HEAD, PLAIN, METHOD = "solved head", "plain fine-tuning", "transport"
@@ -34,14 +34,14 @@ def data(picture_files):
 
 
 def test_the_network_in_the_file_is_named_with_the_reason(data):
-    told = choice(data(METHOD))
+    told = data(METHOD).choice()
     assert "model.keras is the network of 'transport'" in told
     assert "3 validation pictures: accuracy 1.000" in told
     assert "solved head 0.000" in told
     assert "the lower cross-entropy decides: it has 0.105" in told
     assert "plain fine-tuning has 0.357" in told
     same = {HEAD: trained(0.2), METHOD: trained(0.9), PLAIN: trained(0.9)}
-    assert "decides" not in choice(data(METHOD, same))
+    assert "decides" not in data(METHOD, same).choice()
 
 
 @pytest.mark.parametrize("chosen", [HEAD, PLAIN, METHOD])
@@ -52,7 +52,7 @@ def test_one_outcome_has_one_advice(data, chosen, best):
         PLAIN: trained(0.7),
         METHOD: trained(0.9, best),
     }
-    told = advice(data(chosen, results)) or ""
+    told = data(chosen, results).advice() or ""
     kinds = ("smaller --weight", "more --epochs")
     expected = {PLAIN: kinds[0]}.get(chosen)
     if chosen == METHOD:
@@ -64,20 +64,20 @@ def test_one_outcome_has_one_advice(data, chosen, best):
 
 
 def test_a_training_that_brought_nothing_is_said_to_first(data):
-    told = choice(data(HEAD))
+    told = data(HEAD).choice()
     assert told.startswith("Training of all layers brought nothing: ")
     assert "solved head" in told
-    assert not choice(data(PLAIN)).startswith("Training")
-    assert advice(data(HEAD)) is None
-    assert "--unlabelled" in advice(data(HEAD, more="--unlabelled"))
+    assert not data(PLAIN).choice().startswith("Training")
+    assert data(HEAD).advice() is None
+    assert "--unlabelled" in data(HEAD, more="--unlabelled").advice()
     gains = [row["gain"] for row in data(METHOD).rows()]
     assert gains == [None, 1.0, 1.0]
 
 
 def test_only_options_that_a_command_has_are_advised(data):
     strengths = ["--transport-weight", "--source-weight"]
-    told = advice(data(PLAIN, strengths=strengths))
+    told = data(PLAIN, strengths=strengths).advice()
     assert "a smaller --transport-weight or --source-weight." in told
     assert "--tune" not in told
     assert " --weight" not in told
-    assert "--tune 10" in advice(data(PLAIN, search="--tune 10"))
+    assert "--tune 10" in data(PLAIN, search="--tune 10").advice()

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, NewType
 import numpy as np
 
 from keras_otreg import checks
+from keras_otreg.benchmark.cells import REPORT, TRIAL, Cell
 from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.statistics import chosen, searched
 from keras_otreg.experiments.training import START
@@ -260,6 +261,21 @@ class Comparison:
         values, inside = searched(axes, mean, self.trials)
         rate, strength, *_ = (*values, None)
         return Choice(strength, rate, inside)
+
+    def measured(
+        self, task: Entry, method: Method, cell: Callable[..., Cell]
+    ) -> tuple[Choice, list[Cell]]:
+        """Return what is chosen, and the trainings that are reported.
+
+        `cell` returns a training by its phase, seed, strength and rate.
+        """
+        choice = self.choice(
+            task, method, lambda *each: cell(TRIAL, *each).validation
+        )
+        return choice, [
+            cell(REPORT, seed, choice.strength, choice.rate)
+            for seed in self.reported_seeds(task)
+        ]
 
     def trainings(self, task: Entry) -> int:
         """Number of trainings of a task."""

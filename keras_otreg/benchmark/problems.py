@@ -4,18 +4,12 @@ import functools
 import hashlib
 import json
 import pathlib
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_otreg.benchmark.accuracy.comparison import (
-    SOLVED,
-    Entry,
-    FolderTask,
-    SmallTask,
-)
+from keras_otreg.benchmark.comparison import SOLVED, FolderTask, SmallTask
 from keras_otreg.data import (
     Labelled,
     efficientnet_lite0,
@@ -44,7 +38,7 @@ STAGES = ("block3_out", "block5_out", "block7_out", "top")
 PENULTIMATE = "avg_pool"
 
 
-def _common(entry: Entry, seed: int) -> dict[str, Any]:
+def _common(entry, seed):
     """What both kinds of problems have of an entry."""
     settings = Settings(
         seed=seed,
@@ -93,14 +87,14 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
 
 
 @functools.cache
-def _data(name: str) -> tuple[Labelled, Labelled]:
+def _data(name):
     if name == "letters":
         test, train = few_shot(*letters(), per_class=20, seed=0)
         return train, test
     return mnist5k() if name == "mnist5k" else optdigits()
 
 
-def _of_classes(data: Labelled, ends: tuple[int, ...]) -> Labelled:
+def _of_classes(data, ends):
     """The samples of some classes, which then count from 0."""
     if not ends:
         return data
@@ -122,9 +116,7 @@ def _teacher(entry, settings, folder):
     return keras.saving.load_model(path, compile=False)
 
 
-def _with_unlabelled(
-    unlabelled: int, few: Labelled, others: Labelled, seed: int, usable: bool
-) -> tf.data.Dataset | None:
+def _with_unlabelled(unlabelled, few, others, seed, usable):
     if not (unlabelled and usable):
         return None
     return with_unlabelled(
@@ -179,7 +171,7 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
 
 
 @functools.cache
-def _halves(size: int, frozen_to: str | None) -> tuple:
+def _halves(size, frozen_to):
     """The frozen lower stages, or `None`, and the layers above them."""
     network = efficientnet_lite0((size, size, 3), False, pooling="avg")
     if frozen_to is None:
@@ -193,9 +185,7 @@ def _halves(size: int, frozen_to: str | None) -> tuple:
 
 
 @functools.cache
-def _pictures(
-    path: pathlib.Path, size: int, frozen_to: str | None
-) -> tuple[Labelled, ...]:
+def _pictures(path, size, frozen_to):
     """Inputs of the upper layers, for each picture and its mirror image."""
     lower, _ = _halves(size, frozen_to)
     names, seen = None, []
@@ -234,14 +224,7 @@ def _student(upper, classes):
     return keras.Model(body.input, head(body.output))
 
 
-def _mirrored(
-    steps: int,
-    batch_size: int,
-    few: Labelled,
-    others: Labelled,
-    seed: int,
-    usable: bool,
-) -> tf.data.Dataset:
+def _mirrored(steps, batch_size, few, others, seed, usable):
     """Endless pictures in random order, mirrored at random."""
     rng = np.random.default_rng(seed)
     needed, count = steps * batch_size, len(few.y)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from keras_otreg import checks, plots
-from keras_otreg.benchmark.accuracy.cells import CELLS, REPORT, TRIAL, Cells
-from keras_otreg.benchmark.accuracy.comparison import Choice, Comparison
+from keras_otreg.benchmark.cells import CELLS, Cells
+from keras_otreg.benchmark.comparison import Choice, Comparison
 from keras_otreg.benchmark.record import (
     markdown_table,
     origin,
@@ -99,11 +99,7 @@ def _summary(comparison, task, method, cells):
         return found
 
     try:
-        choice = comparison.choice(
-            task, method, lambda *each: find(TRIAL, *each).validation
-        )
-        seeds = comparison.reported_seeds(task)
-        group = [find(REPORT, x, choice.strength, choice.rate) for x in seeds]
+        choice, group = comparison.measured(task, method, find)
     except LookupError:
         return None
     balanced = [cell.balanced for cell in group]

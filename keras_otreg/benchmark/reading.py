@@ -6,7 +6,7 @@ import typing
 from typing import Any
 
 from keras_otreg import checks
-from keras_otreg.benchmark.accuracy.comparison import (
+from keras_otreg.benchmark.comparison import (
     Comparison,
     Entry,
     FolderTask,
@@ -21,7 +21,6 @@ from keras_otreg.experiments.methods import (
 )
 
 PACKAGED = pathlib.Path(__file__).with_name("accuracy.yaml")
-LARGEST = 2**31 - 1
 KINDS = {"small": SmallTask, "folder": FolderTask}
 
 
@@ -118,25 +117,20 @@ def _method(name: str, value: Any) -> Method:
 
 
 def _made(kind, value, where, **known):
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    """An entry, made of its keys and values and of what is known."""
+    fields = {x.name: x for x in dataclasses.fields(kind)}
+    fields = {name: x for name, x in fields.items() if name not in known}
     missing = dataclasses.MISSING
     required = {
         name
-        for name, field in fields.items()
-        if field.default is missing and field.default_factory is missing
+        for name, x in fields.items()
+        if x.default is missing and x.default_factory is missing
     }
-    value = _entry(
-        value, set(fields) - set(known), required - set(known), where
-    )
-    value = {
-        k: _typed(x, fields[k].type, f"{where}: {k}") for k, x in value.items()
+    found = {
+        name: _typed(one, fields[name].type, f"{where}: {name}")
+        for name, one in _entry(value, fields, required, where).items()
     }
-    try:
-        return kind(**known, **value)
-    except TypeError as error:
-        raise ValueError(
-            f"Invalid arguments in entry `{where}`. {error}"
-        ) from error
+    return kind(**known, **found)
 
 
 def _typed(value, kind, name):
@@ -144,15 +138,7 @@ def _typed(value, kind, name):
     if kind is int or kind == int | None:
         return checks.count(value, name)
     if kind is Natural:
-        expected = f"a whole number from 0 to {LARGEST}"
-        return int(
-            checks.number(
-                value,
-                name,
-                expected=expected,
-                valid=lambda x: 0 <= x <= LARGEST and x.is_integer(),
-            )
-        )
+        return checks.count(value, name, least=0)
     if kind is float:
         checks.positive(value, name)
         return value

@@ -6,19 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_otreg import checks
-from keras_otreg.benchmark.accuracy import problems, report
-from keras_otreg.benchmark.accuracy.cells import (
-    CELLS,
-    REPORT,
-    TRIAL,
-    Cell,
-    Cells,
-)
-from keras_otreg.benchmark.accuracy.comparison import (
-    Comparison,
-    Entry,
-    FolderTask,
-)
+from keras_otreg.benchmark import problems, report
+from keras_otreg.benchmark.cells import CELLS, REPORT, Cell, Cells
+from keras_otreg.benchmark.comparison import Comparison, Entry, FolderTask
 from keras_otreg.benchmark.record import read_about, write_about
 from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.progress import progress
@@ -122,7 +112,7 @@ def measure(
     """
     key = comparison.key(task, method)
 
-    def measured(phase, seed, strength, rate):
+    def cell_of(phase, seed, strength, rate):
         identity = task.name, method.name, phase, seed, strength, rate, key
         cell = cells.find(*identity)
         if cell is None:
@@ -140,8 +130,4 @@ def measure(
         advance()
         return cell
 
-    choice = comparison.choice(
-        task, method, lambda *each: measured(TRIAL, *each).validation
-    )
-    for seed in comparison.reported_seeds(task):
-        measured(REPORT, seed, choice.strength, choice.rate)
+    comparison.measured(task, method, cell_of)
