@@ -62,17 +62,6 @@ class Entry:
             "fewer of the last, as also in the test data"
         )
 
-    def check_labels(self, y: np.ndarray) -> None:
-        """Raise if a class has fewer samples than are to be labelled."""
-        smallest = int(np.unique(y, return_counts=True)[1].min())
-        checks.number(
-            self.labels,
-            f"{self.name}: labels",
-            expected="a whole number from 1 to the size of the smallest class "
-            f"of the data to train on, {smallest}",
-            valid=lambda x: x <= smallest,
-        )
-
 
 @dataclasses.dataclass(frozen=True)
 class SmallTask(Entry):

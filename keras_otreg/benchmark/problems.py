@@ -1,5 +1,6 @@
 """Transfers that tasks describe, between small networks or to pictures."""
 
+import collections
 import functools
 import hashlib
 import json
@@ -20,6 +21,7 @@ from keras_otreg.data import (
     optdigits,
     with_unlabelled,
 )
+from keras_otreg.data.splits import check_draw
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.networks import trained_source
 from keras_otreg.experiments.problem import HEAD, Problem, unequal
@@ -38,8 +40,10 @@ STAGES = ("block3_out", "block5_out", "block7_out", "top")
 PENULTIMATE = "avg_pool"
 
 
-def _common(entry, seed):
+def _common(entry, seed, pool):
     """What both kinds of problems have of an entry."""
+    counts = collections.Counter(pool.y.tolist())
+    check_draw(entry.labels, counts, f"{entry.name}: labels")
     settings = Settings(
         seed=seed,
         points=1,
@@ -47,8 +51,12 @@ def _common(entry, seed):
         learning_rate=entry.learning_rate,
         per_class=entry.labels,
     )
-    solved = entry.start == SOLVED
-    return {"settings": settings, "solved": solved, "ratio": entry.ratio}
+    return {
+        "settings": settings,
+        "pool": pool,
+        "solved": entry.start == SOLVED,
+        "ratio": entry.ratio,
+    }
 
 
 def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
@@ -60,23 +68,22 @@ def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
         ImportError: If the data are not installed.
         ValueError: If a class has fewer samples than are to be labelled.
     """
-    common = _common(entry, seed)
-    settings = common["settings"]
     data, test = (
         _of_classes(x, entry.target_classes) for x in _data(entry.target)
     )
     validation, pool = few_shot(*data, VALIDATION, seed=0)
-    entry.check_labels(pool.y)
+    common = _common(entry, seed, pool)
     network, stages = {
         "same": (networks.wide, networks.WIDE_STAGES),
         "narrow": (networks.narrow, networks.NARROW_STAGES),
         "thin": (networks.thin, networks.WIDE_STAGES),
     }[entry.student]
     return Problem(
-        teacher=_teacher(entry, settings, folder),
-        student=functools.partial(network, settings, int(pool.y.max()) + 1),
+        teacher=_teacher(entry, common["settings"], folder),
+        student=functools.partial(
+            network, common["settings"], int(pool.y.max()) + 1
+        ),
         pretrained=entry.student == "same",
-        pool=pool,
         validation=validation,
         test=unequal(test, entry.ratio),
         places=networks.places(stages),
@@ -146,25 +153,17 @@ def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
         OSError: If the network has no layer `frozen_to`.
         ValueError: If the folders hold no pictures, or too few to label.
     """
-    common = _common(entry, seed)
     _, upper = _halves(entry.image_size, entry.frozen_to)
     pool, validation, test = _pictures(data, entry.image_size, entry.frozen_to)
-    entry.check_labels(pool.y)
+    common = _common(entry, seed, pool)
     stages = [(x, x) for x in STAGES if x in {y.name for y in upper.layers}]
-    penultimate = (PENULTIMATE, PENULTIMATE)
     return Problem(
         teacher=upper,
         student=functools.partial(_student, upper, int(pool.y.max()) + 1),
         pretrained=True,
-        pool=pool,
         validation=Labelled(validation.x[:, 0], validation.y),
         test=unequal(Labelled(test.x[:, 0], test.y), entry.ratio),
-        places={
-            "penultimate": [penultimate],
-            "stages": stages,
-            "everywhere": [*stages, penultimate],
-            "head": [],
-        },
+        places=networks.places(stages, PENULTIMATE) | {"head": []},
         batches=functools.partial(_mirrored, entry.steps, entry.batch_size),
         **common,
     )

@@ -14,15 +14,16 @@ SHAPE, CLASSES = (28, 28, 1), 10
 # Stages of a student, each with the stage of the wide teacher beside it.
 WIDE_STAGES = [(name, name) for name in ("stage1", "stage2", "stage3")]
 NARROW_STAGES = [("stage1", "stage1"), ("stage2", "stage3")]
-FEATURES = ("features", "features")
 
 
-def places(stages: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+def places(
+    stages: list[tuple[str, str]], last: str = "features"
+) -> dict[str, list[tuple[str, str]]]:
     """Layers where a method can act, by the values of `Method.at`."""
     return {
-        "penultimate": [FEATURES],
+        "penultimate": [(last, last)],
         "stages": stages,
-        "everywhere": [*stages, FEATURES],
+        "everywhere": [*stages, (last, last)],
         "head": [("head", "head")],
     }
 

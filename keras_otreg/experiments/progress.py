@@ -39,7 +39,16 @@ class Progress:
 
     def watch(self, title: str, epochs: int) -> keras.callbacks.Callback:
         """Return a callback that shows a training of at most some epochs."""
-        return _Watch(self._bar, title, epochs)
+        task = self._bar.add_task(title, total=epochs)
+
+        def show(epoch, logs):
+            shown = f"{title}: validation {logs['val_accuracy']:.3f}"
+            self._bar.update(task, advance=1, description=shown)
+
+        return keras.callbacks.LambdaCallback(
+            on_epoch_end=show,
+            on_train_end=lambda logs=None: self._bar.remove_task(task),
+        )
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -62,24 +71,3 @@ def progress(
         *columns, console=console, transient=True
     ) as bar:
         yield Progress(bar, total)
-
-
-class _Watch(keras.callbacks.Callback):
-    """Callback that moves the bar of one training."""
-
-    def __init__(self, bar, title, epochs):
-        super().__init__()
-        self._bar, self._title, self._epochs = bar, title, epochs
-        self._task = None
-
-    def on_train_begin(self, logs=None):
-        self._task = self._bar.add_task(self._title, total=self._epochs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        accuracy = (logs or {}).get("val_accuracy")
-        shown = "" if accuracy is None else f": validation {accuracy:.3f}"
-        text = self._title + shown
-        self._bar.update(self._task, advance=1, description=text)
-
-    def on_train_end(self, logs=None):
-        self._bar.remove_task(self._task)

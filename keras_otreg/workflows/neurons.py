@@ -23,70 +23,29 @@ MOST = 0.5
 class Neurons:
     """Two layers as sets of neurons, and the plan between them.
 
-    The plan has the shape `(teacher neurons, student neurons)`; `before` and
-    `after` are activations of teacher and student, `(pictures, neurons)`.
-    `own_plan` is the plan between the teacher's layer and itself, where the
-    student began as a copy of the teacher; else `None`.
+    The plan has the shape `(teacher neurons, student neurons)`, and an
+    `entropy` from 0 for a matching to 1 for a uniform one; `before` and `after`
+    are activations of teacher and student, `(pictures, neurons)`. By `same` the
+    student began as a copy of the teacher.
+
+    Of each neuron of the teacher there are its main one of the `partners` in
+    the student, the one of the `shares` of its mass that goes there, and
+    whether it is `silent`: has the same activation on all pictures. The others
+    are `kept`, if they kept their role, or `moved`, if another neuron has it.
     """
 
     at: str
     teacher_at: str
+    same: bool
     before: np.ndarray
     after: np.ndarray
     plan: np.ndarray
-    own_plan: np.ndarray | None = None
-
-    @property
-    def same(self) -> bool:
-        """Whether the student began as a copy of the teacher."""
-        return self.own_plan is not None
-
-    @property
-    def shift(self) -> np.ndarray:
-        """Share of each neuron's mass that training has moved elsewhere.
-
-        It is the total variation between its row of the plan and its row of
-        the unchanged network's own plan, which may be blurred itself.
-        """
-        change = _shares(self.plan) - _shares(self.own_plan)
-        return 0.5 * np.abs(change).sum(axis=1)
-
-    @property
-    def partners(self) -> np.ndarray:
-        """The student's main partner of each neuron of the teacher."""
-        if not self.same:
-            return self.plan.argmax(axis=1)
-        gain = _shares(self.plan) - _shares(self.own_plan)
-        own = np.arange(len(self.plan))
-        return np.where(self.shift > MOST, gain.argmax(axis=1), own)
-
-    @property
-    def shares(self) -> np.ndarray:
-        """Share of each neuron's mass that goes to its partner."""
-        rows = np.arange(len(self.plan))
-        return _shares(self.plan)[rows, self.partners]
-
-    @property
-    def silent(self) -> np.ndarray:
-        """Neurons of the teacher with the same activation on all pictures."""
-        return self.before.std(axis=0) < 1e-6
-
-    @property
-    def kept(self) -> np.ndarray:
-        """Neurons that kept the role of the teacher's neuron."""
-        if not self.same:
-            return np.zeros(len(self.plan), bool)
-        return (self.shift <= MOST) & ~self.silent
-
-    @property
-    def moved(self) -> np.ndarray:
-        """Neurons whose role another neuron took over."""
-        return ~self.kept & ~self.silent
-
-    @property
-    def entropy(self) -> float:
-        """Entropy of the plan: 0 for a matching, 1 for a uniform one."""
-        return float(entropy_of(keras.ops.convert_to_tensor(self.plan)))
+    entropy: float
+    partners: np.ndarray
+    shares: np.ndarray
+    silent: np.ndarray
+    kept: np.ndarray
+    moved: np.ndarray
 
     def roles(self, which: np.ndarray) -> list[dict[str, Any]]:
         """Some of the neurons where `which` is true, most varied first.
@@ -148,13 +107,27 @@ def neurons(
     plan is that of the loss, if it has one. `same` tells whether the student
     began as a copy of the teacher.
     """
-    at, teacher_at = place
     planned = isinstance(loss, (RepresentationTransport, TransportAlignment))
     loss = loss if planned else RepresentationTransport()
+    at, teacher_at = place
     (before,) = mean_activations(teacher, pictures, [teacher_at])
     (after,) = mean_activations(student, pictures, [at])
-    plans = [
-        keras.ops.convert_to_numpy(loss.plan(before, x))
-        for x in ((after, before) if same else (after,))
-    ]
-    return Neurons(at, teacher_at, before, after, *plans)
+    plan = keras.ops.convert_to_numpy(loss.plan(before, after))
+    shares, rows = _shares(plan), np.arange(len(plan))
+    partners, is_own = plan.argmax(axis=1), np.zeros(len(plan), bool)
+    if same:
+        # The plan of the unchanged network with itself may be blurred, too.
+        own = keras.ops.convert_to_numpy(loss.plan(before, before))
+        change = shares - _shares(own)
+        is_own = 0.5 * np.abs(change).sum(axis=1) <= MOST
+        partners = np.where(is_own, rows, change.argmax(axis=1))
+    silent = before.std(axis=0) < 1e-6
+    return Neurons(
+        *(at, teacher_at, same, before, after, plan),
+        entropy=float(entropy_of(keras.ops.convert_to_tensor(plan))),
+        partners=partners,
+        shares=shares[rows, partners],
+        silent=silent,
+        kept=is_own & ~silent,
+        moved=~is_own & ~silent,
+    )

@@ -108,22 +108,21 @@ class Project:
         The time that `work` takes and the predictions are added to what it
         returns.
         """
-
-        def measured():
+        trained = self.run.read(name)
+        how = "finished before"
+        if trained is None:
             begin = time.perf_counter()
             made = work()
             seconds = time.perf_counter() - begin
-            seen = self.predictions(made.model) | made.predictions
-            return dataclasses.replace(made, seconds=seconds, predictions=seen)
-
-        was_there = self.run.is_finished(name)
-        trained = self.run.stage(name, measured)
-        how = f"{trained.seconds:.0f} s"
-        if was_there:
-            how = "finished before"
-        elif trained.history:
-            epochs = len(trained.history)
-            how = f"best epoch {trained.best} of {epochs}, {how}"
+            seen = {**self.predictions(made.model), **made.predictions}
+            trained = dataclasses.replace(
+                made, seconds=seconds, predictions=seen
+            )
+            self.run.write(name, trained)
+            how = f"{seconds:.0f} s"
+            if trained.history:
+                epochs = len(trained.history)
+                how = f"best epoch {trained.best} of {epochs}, {how}"
         reached, _ = self.score(trained)
         self.bar.say(f"{title}: validation accuracy {reached:.3f} ({how})")
         return trained

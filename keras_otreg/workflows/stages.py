@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -25,10 +25,9 @@ class Trained:
     """A network that a stage has trained, a plain Keras model.
 
     `history` has the logs of each epoch, if there were any; the weights are
-    those of the `best` one, from 1.
-    `predictions` are the probabilities of `"validation"` and `"test"`, of
-    shape `(pictures, classes)`; beside them may be those of other pictures.
-    `share` is that of interpolated weights.
+    those of the `best` one, from 1. `predictions` are the probabilities of
+    `"validation"` and `"test"`, of shape `(pictures, classes)`; beside them may
+    be those of other pictures. `share` is that of interpolated weights.
     """
 
     model: keras.Model
@@ -67,15 +66,8 @@ class Run:
             unfinished.write_text(json.dumps(settings, indent=2), "utf-8")
         (folder / STAGES).mkdir(exist_ok=True)
 
-    def is_finished(self, name: str) -> bool:
-        """Whether a stage is on disk."""
-        return self._path(name, "json").exists()
-
-    def stage(self, name: str, work: Callable[[], Trained]) -> Trained:
-        """Return the network of a stage, trained now or before."""
-        if self.is_finished(name):
-            return self._read(name)
-        trained = work()
+    def write(self, name: str, trained: Trained) -> None:
+        """Write what a stage has trained."""
         with whole(self._path(name, "keras")) as unfinished:
             trained.model.save(unfinished)
         with whole(self._path(name, "npz")) as unfinished:
@@ -86,10 +78,12 @@ class Run:
         # The last file is the mark that the stage is finished.
         with whole(self._path(name, "json")) as unfinished:
             unfinished.write_text(json.dumps(facts, indent=1), "utf-8")
-        return trained
 
-    def _read(self, name):
+    def read(self, name: str) -> Trained | None:
+        """Return what a stage has trained, if it is finished."""
         mark = self._path(name, "json")
+        if not mark.exists():
+            return None
         with checks.undamaged(mark, AGAIN.format(mark)):
             facts = dict(json.loads(mark.read_text("utf-8")))
             model = keras.saving.load_model(
