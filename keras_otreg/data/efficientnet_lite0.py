@@ -55,8 +55,7 @@ def efficientnet_lite0(
 
     It takes pictures of values from 0 to 255 and scales them itself. Penalties
     can name the layers `stem`, `block1_out` to `block7_out`, `top`, `avg_pool`
-    and `predictions`. It is a plain Keras model, without the dropout and the
-    stochastic depth that it was once trained with.
+    and `predictions`. It has no dropout and no stochastic depth.
 
     Args:
         input_shape: Shape of a picture, `(height, width, 3)`. The weights were
@@ -120,14 +119,14 @@ def efficientnet_lite0(
 
 def _features(inputs):
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="rescaling")(inputs)
-    x = _unit(x, "stem", layers.Conv2D, filters=32, kernel_size=3, strides=2)
+    x = _unit(x, "stem", filters=32, kernel_size=3, strides=2)
     for number, stage in enumerate(STAGES, 1):
         for index in range(stage.blocks):
             block = f"block{number}{'abcd'[index]}"
             is_last = index == stage.blocks - 1
             out = f"block{number}_out" if is_last else f"{block}_out"
             x = _block(x, block, out, stage, 1 if index else stage.stride)
-    return _unit(x, "top", layers.Conv2D, filters=1280, kernel_size=1)
+    return _unit(x, "top", filters=1280, kernel_size=1)
 
 
 def _block(x, name, out, stage, stride):
@@ -135,34 +134,24 @@ def _block(x, name, out, stage, stride):
     start, width = x, x.shape[-1]
     if stage.expansion > 1:
         wide = width * stage.expansion
-        x = _unit(
-            x, f"{name}_expand", layers.Conv2D, filters=wide, kernel_size=1
-        )
-    x = _unit(
-        x,
-        f"{name}_filter",
-        layers.DepthwiseConv2D,
-        kernel_size=stage.kernel,
-        strides=stride,
-    )
-    x = _normalised(
-        x,
-        f"{name}_project",
-        layers.Conv2D,
-        filters=stage.channels,
-        kernel_size=1,
-    )
+        x = _unit(x, f"{name}_expand", filters=wide, kernel_size=1)
+    # Without a number of filters, each channel has its own.
+    x = _unit(x, f"{name}_filter", kernel_size=stage.kernel, strides=stride)
+    narrow = {"filters": stage.channels, "kernel_size": 1}
+    x = _normalised(x, f"{name}_project", **narrow)
     if stride == 1 and width == stage.channels:
         return layers.Add(name=out)([start, x])
     return layers.Identity(name=out)(x)
 
 
-def _unit(x, name, convolution, **settings):
-    x = _normalised(x, name, convolution, **settings)
+def _unit(x, name, **settings):
+    x = _normalised(x, name, **settings)
     return layers.ReLU(6.0, name=name)(x)
 
 
-def _normalised(x, name, convolution, **settings):
+def _normalised(x, name, **settings):
+    convolves_all = "filters" in settings
+    convolution = layers.Conv2D if convolves_all else layers.DepthwiseConv2D
     settings = {"padding": "same", "use_bias": False, **LAST, **settings}
     x = convolution(name=f"{name}_conv", **settings)(x)
     return layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)

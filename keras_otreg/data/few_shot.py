@@ -75,8 +75,10 @@ def few_shot(
             # As few_shot(x, per_class, seed).
             seed = seed if per_class is None else per_class
             per_class = y
-        read = _arrays_of if isinstance(x, BATCHED) else _pair_of
-        x, y = read(x, seed)
+        if isinstance(x, BATCHED):
+            x, y = _arrays_of(x, seed)
+        else:
+            x, y, *_ = checks.sample_tuple(as_tuple(x), "few-shot")
     x, y = np.asarray(x), np.asarray(y)
     checks.one_label_each(x, y, "data", least_rank=1)
     y = y.reshape(-1)
@@ -93,11 +95,6 @@ def few_shot(
     drawn = draw_rows(y, lambda size: per_class, seed)
     others = np.setdiff1d(np.arange(len(y)), drawn)
     return Labelled(x[drawn], y[drawn]), Labelled(x[others], y[others])
-
-
-def _pair_of(data, seed):
-    """The samples and labels of a pair."""
-    return checks.sample_tuple(as_tuple(data), "few-shot")[:2]
 
 
 def _arrays_of(data, seed):

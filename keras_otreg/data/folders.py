@@ -84,31 +84,19 @@ def check_one_set(folder: pathlib.Path, classes: Collection[str] = ()) -> None:
                 "Make folders train/<class>/, validation/<class>/ and "
                 "test/<class>/"
             )
-    _warn_of_equal_folders(folder, others)
-
-
-def _warn_of_equal_folders(folder, classes):
-    """Warn if all classes hold folders of the same names, as parts do."""
-    names = [[x.name for x in inner_folders(place)] for place in classes]
-    if (
-        len(names) > 1
-        and len(names[0]) > 1
-        and all(x == names[0] for x in names)
-    ):
+    # Classes that all hold folders of the same names may be parts.
+    names = [tuple(x.name for x in inner_folders(place)) for place in others]
+    if len(names) > 1 and len(names[0]) > 1 and len(set(names)) == 1:
         warnings.warn(
-            f"Took the folders {[x.name for x in classes]} in '{folder}' for "
-            f"classes, although each of them holds the folders {names[0]}. If "
-            "those are the classes, read the outer folders one by one",
-            stacklevel=4,
+            f"Took the folders {[x.name for x in others]} in '{folder}' for "
+            f"classes, although each of them holds the folders {[*names[0]]}. "
+            "If those are the classes, read the outer folders one by one",
+            stacklevel=3,
         )
 
 
 def pictures_in(folder: pathlib.Path) -> dict[str, str]:
-    """Find the pictures in the folders of classes.
-
-    A warning names all that is left out, with the reason. Only files and
-    folders whose names begin with a dot are passed over in silence.
-    """
+    """Find the pictures in the folders of classes; warn of all else in it."""
     left_out: dict[str, list[str]] = {}
 
     def leave_out(path, reason):
@@ -122,8 +110,16 @@ def pictures_in(folder: pathlib.Path) -> dict[str, str]:
                 found[path] = place.name
             else:
                 leave_out(path, "files that have no suffix of a picture")
-    found = dict(sorted(found.items()))
-    readable = _readable(list(found), leave_out)
+    tried = [x for x in sorted(found) if shown(x) == x and os.path.isfile(x)]
+    readable = decodable(tried)
+    for path in sorted(found.keys() - set(readable)):
+        is_named = shown(path) == path
+        why = (
+            "that cannot be decoded"
+            if is_named
+            else "whose names are not UTF-8"
+        )
+        leave_out(path, f"files {why}")
     found = {path: found[path] for path in readable}
     for place in inner_folders(folder):
         if place.name not in found.values():
@@ -152,31 +148,12 @@ def _files_in(place: pathlib.Path, leave_out: Callable) -> Iterable[str]:
     for path, folders, files in os.walk(place, onerror=fail):
         shown = [name for name in folders if not name.startswith(".")]
         links = [x for x in shown if os.path.islink(os.path.join(path, x))]
-        for name in sorted(links):
-            leave_out(
-                os.path.join(path, name), "links to folders inside of a class"
-            )
+        for link in sorted(os.path.join(path, name) for name in links):
+            leave_out(link, "links to folders inside of a class")
         folders[:] = sorted(set(shown) - set(links))
         for name in sorted(files):
             if not name.startswith("."):
                 yield os.path.join(path, name)
-
-
-def _readable(paths: list[str], leave_out: Callable) -> list[str]:
-    """Those of some paths that can be decoded."""
-    tried = []
-    for path in paths:
-        if shown(path) != path:
-            leave_out(path, "files whose names are not UTF-8")
-        elif not os.path.isfile(path):
-            leave_out(path, "files that cannot be decoded")
-        else:
-            tried.append(path)
-    readable = set(decodable(tried))
-    for path in tried:
-        if path not in readable:
-            leave_out(path, "files that cannot be decoded")
-    return [path for path in tried if path in readable]
 
 
 def decodable(files: Sequence[str]) -> list[str]:

@@ -150,9 +150,8 @@ def _endless(labelled, classes, size, seed):
         if y.shape.rank == 1 or y.shape[-1] == 1:
             y = tf.reshape(y, (-1,))
             most = tf.cast(classes - 1, y.dtype)
-            with tf.control_dependencies(
-                [tf.debugging.assert_less_equal(y, most)]
-            ):
+            fits = tf.debugging.assert_less_equal(y, most)
+            with tf.control_dependencies([fits]):
                 y = tf.one_hot(tf.cast(y, "int32"), classes)
         weight = tf.ones(tf.shape(y)[:1]) if weight is None else weight
         weight = tf.reshape(tf.cast(weight, "float32"), (-1,))
@@ -184,23 +183,18 @@ def _labelled_rows(x, labelling, classes, size, seed):
         return x, y, weight
 
     # Keras fixes the length of an epoch: it must not depend on the round.
-    is_live = labelling.labels is None and not isinstance(x, BATCHED)
-    passes = rows.repeat() if is_live else rows
-    found = passes.enumerate().map(with_row)
+    count = None
+    if labelling.labels is not None:
+        count = int((labelling.labels.sample_weight > 0.0).sum())
+    elif not isinstance(x, BATCHED):
+        count, rows = len(rows), rows.repeat()
+    found = rows.enumerate().map(with_row)
     found = found.filter(lambda x, y, weight: weight > 0.0).batch(size)
-    if is_live:
-        return _of_length(found, len(rows), size)
-    if labelling.labels is None:
+    if count is None:
         return found
-    count = int((labelling.labels.sample_weight > 0.0).sum())
-    return _of_length(found, count, size)
-
-
-def _of_length(batches, count, size):
-    """As many batches as so many samples make."""
     steps = -(-count // size)
     length = tf.data.experimental.assert_cardinality(steps)
-    return batches.take(steps).apply(length)
+    return found.take(steps).apply(length)
 
 
 def _check_count(count, labels):
@@ -227,10 +221,9 @@ def _looked_up(labelling, classes, first):
                 "callbacks of `fit`. Received: no labels when training began."
             )
         known = labels.checksums
-        is_other = number >= len(labels.sample_weight) or (
+        if number >= len(labels.sample_weight) or (
             known is not None and known[number] != checksum(leaves)
-        )
-        if is_other:
+        ):
             raise ValueError(
                 "Expected the unlabelled samples in the order in which they "
                 f"were labelled. Received: another sample number {number}. "

@@ -18,7 +18,7 @@ NOT_LETTERS = ("cmex", "cmsy", "cmmi", "Display", "LastResort", "NonUni", "Siz")
 
 
 def letters(copies: int = 7, seed: int = 0) -> Labelled:
-    """Renders the 52 letters in every font of matplotlib.
+    """Render the 52 letters in every font of matplotlib.
 
     Each picture is a letter in one font, turned, sheared and moved a little at
     random, on the same 28 x 28 ground as MNIST's digits.
@@ -54,11 +54,8 @@ def letters(copies: int = 7, seed: int = 0) -> Labelled:
 def _fonts() -> list[pathlib.Path]:
     matplotlib = checks.installed("matplotlib", "demo", "Rendered letters")
     folder = pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return sorted(
-        path
-        for path in folder.glob("*.ttf")
-        if not any(word in path.name for word in NOT_LETTERS)
-    )
+    paths = sorted(folder.glob("*.ttf"))
+    return [x for x in paths if not any(word in x.name for word in NOT_LETTERS)]
 
 
 def _glyph(font: pathlib.Path, letter: str) -> Any:
@@ -84,13 +81,8 @@ def _varied(picture: Any, rng: np.random.Generator) -> np.ndarray:
     """The picture under a small random affine map about its middle."""
     angle, shear = rng.uniform(-0.2, 0.2, size=2)
     zoom = rng.uniform(0.9, 1.2, size=2)
-    matrix = np.array(
-        [
-            [np.cos(angle), np.sin(angle) + shear],
-            [-np.sin(angle), np.cos(angle)],
-        ]
-    )
-    matrix = matrix * zoom[:, None]
+    cos, sin = np.cos(angle), np.sin(angle)
+    matrix = np.array([[cos, sin + shear], [-sin, cos]]) * zoom[:, None]
     middle = np.full(2, (SIZE - 1) / 2)
     offset = middle - matrix @ middle + rng.uniform(-1.5, 1.5, size=2)
     entries = (*matrix[0], offset[0], *matrix[1], offset[1])

@@ -28,26 +28,22 @@ def paired(
     source_shares: Any = None,
     seed: int = 0,
 ) -> tf.data.Dataset:
-    """Pairs target data with source data for joint training.
+    """Pair target data with source data for joint training.
 
     One epoch is one pass over the target. The source starts anew in each
     epoch, in a new order, and repeats if it is the shorter one.
 
     Args:
-        target: `(x, y)` or `(x, y, sample_weight)` arrays, which are shuffled
-            and batched here; a `keras.utils.PyDataset` of such batches, whose
-            batches are shuffled; or a batched `tf.data.Dataset`, taken as it
-            is, such as `with_unlabelled` returns. Shuffle a long source of
-            that kind, or only its first batches are ever seen.
-        source: Likewise, with the labels of the source task.
+        target: Labelled data as of `with_unlabelled`, which also returns such.
+        source: Likewise, with the labels of the source task. Shuffle a long
+            `tf.data.Dataset`, or only its first batches are ever seen.
         batch_size: Target samples in a batch, for arrays; 32 if not given.
         source_batch_size: Source samples in a batch, for arrays, and all
             batches have as many; `batch_size` if not given.
-        source_shares: For each source class, by sorted label, the share of
-            the source samples that are of it, such as
-            `keras_otreg.class_costs.shares`; or a function that returns them
-            and is asked once in each epoch, such as
-            `keras_otreg.callbacks.SourceShares`. A class is then drawn for
+        source_shares: For each source class, by sorted label, its share of
+            the source samples, such as `keras_otreg.class_costs.shares`; or a
+            function that returns them and is asked once in each epoch, such
+            as `keras_otreg.callbacks.SourceShares`. A class is then drawn for
             each sample, and one of its samples, with replacement. Only for a
             source of arrays.
         seed: Seed of the orders of arrays.
@@ -57,12 +53,8 @@ def paired(
         with a pair of sample weights behind if both have them.
 
     Raises:
-        ValueError: If the inputs of the two have different structures or
-            shapes, such as batches that are padded to different lengths, if
-            one has sample weights and the other has not, if a batch size is
-            given for data that come in batches, or if a batch size or the
-            seed is no whole number. For shapes that are not known before a
-            batch is read, `fit` raises `tf.errors.InvalidArgumentError`.
+        ValueError: As `with_unlabelled` does, or if one has sample weights and
+            the other has not.
 
     Example:
         ```python

@@ -41,10 +41,8 @@ class PictureFiles(NamedTuple):
 
     def first_of_each(self, most: int) -> np.ndarray:
         """Rows of the first pictures of each class, so many at most."""
-        rows = [
-            np.flatnonzero(self.labels == label)[:most]
-            for label in range(len(self.class_names))
-        ]
+        classes = range(len(self.class_names))
+        rows = [np.flatnonzero(self.labels == k)[:most] for k in classes]
         return np.concatenate(rows)
 
     def counts(self) -> dict[str, int]:
@@ -61,12 +59,11 @@ def picture_parts(
     Args:
         folder: One with folders `train`, `validation` and `test`, of which
             each has a folder for each class; or a folder of classes. Other
-            usual names of parts will do, in any case, such as `Training`,
-            `train_set`, `val`, `valid`, `dev`, `testing`, `eval` and
-            `holdout`; a warning names what is no part. What is missing is set
-            aside, a fifth of each class: the test pictures first, then those
-            for validation, of what is left a quarter.
-        seed: Of what is set aside: the same gives the same.
+            usual names of parts will do, such as `Training`, `train_set`,
+            `val`, `dev`, `eval` and `holdout`; a warning names what is no
+            part. A part that is missing is set aside from the training
+            pictures: a fifth of each class, those for testing first.
+        seed: Of what is set aside.
 
     Returns:
         A `PictureFiles` each for `"train"`, `"validation"` and `"test"`.
@@ -97,7 +94,14 @@ def picture_parts(
         share = HELD_OUT / (1.0 - gone * HELD_OUT)
         # Of the pictures of a class, one is left to train on.
         least = 1 + len(missing) - gone
-        _check_size(found["train"].counts(), least, part)
+        counts = found["train"].counts()
+        small = [f"{k} has {n}" for k, n in counts.items() if n < least]
+        if small:
+            raise ValueError(
+                f"Expected at least {least} pictures of each class where there "
+                f"is no folder {part}. Received: {', '.join(small)}. Add "
+                "pictures, or make that folder yourself."
+            )
         rows = set_aside(found["train"].labels, share, seed)
         found["train"], found[part] = map(found["train"].take, rows)
     return {part: found[part] for part in folders.PARTS}
@@ -108,9 +112,8 @@ def picture_files(
 ) -> PictureFiles:
     """Find the pictures in a folder that has a folder for each class.
 
-    `image_folder` and the commands read what this finds. A picture is a file
-    with the suffix of a picture, such as `.jpg`, `.png`, `.gif`, `.bmp` or
-    `.webp`, that Pillow can decode. A class is a folder that has pictures.
+    A picture is a file with the suffix of a picture, such as `.jpg` or `.png`,
+    that Pillow can decode. A class is a folder that has pictures.
 
     Args:
         folder: The folder. Pictures may lie deeper in those of the classes.
@@ -119,8 +122,7 @@ def picture_files(
 
     Returns:
         The `PictureFiles`, in the order of their paths. A warning names, with
-        the reason, what else is there; only what begins with a dot is
-        passed over in silence.
+        the reason, what else is there, unless it begins with a dot.
 
     Raises:
         ValueError: If there are no pictures of at least two classes, or of
@@ -149,12 +151,9 @@ def draw_pictures(
     """Draw equally many pictures of every class.
 
     Args:
-        files: To draw from.
+        files: The `PictureFiles` to draw from.
         per_class: How many of each class.
-        seed: Of the draw.
-
-    Returns:
-        The `PictureFiles` drawn, in the order they came in.
+        seed: Seed of the draw.
 
     Raises:
         ValueError: If a class has fewer.
@@ -186,16 +185,6 @@ def _places(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     reason = "folders that are no part with a folder for each class"
     folders.warn_of({reason: sorted(map(str, others))} if others else {})
     return places
-
-
-def _check_size(counts, least, part):
-    small = [f"{k} has {n}" for k, n in counts.items() if n < least]
-    if small:
-        raise ValueError(
-            f"Expected at least {least} pictures of each class where there is "
-            f"no folder {part}. Received: {', '.join(small)}. Add pictures, or "
-            "make that folder yourself."
-        )
 
 
 def _check_classes(found, known, folder):

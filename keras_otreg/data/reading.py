@@ -29,15 +29,13 @@ def image_folder(
     `read_pictures` does, but keeps none in memory.
 
     Args:
-        path: A folder of folders of pictures. The names of the inner folders
-            that have pictures, in order, are the classes.
+        path: A folder of folders of pictures.
         image_size: `(height, width)` that pictures are resized to.
         batch_size: Pictures in a batch.
         class_names: The classes, in the order of their labels, such as those
-            of the training pictures: a class that has no folder here keeps its
-            label. The names of the inner folders if not given.
-        shuffle: Whether each epoch has a new order. Otherwise the pictures
-            come in the order of their paths.
+            of the training pictures; the names of the inner folders that have
+            pictures if not given.
+        shuffle: Whether each epoch has a new order; by path if not.
         seed: Seed of the orders.
         crop_to_aspect_ratio: Whether pictures lose their margins rather than
             their proportions.
@@ -45,24 +43,16 @@ def image_folder(
     Returns:
         A `tf.data.Dataset` of batches of float32 pictures from 0 to 255, of
         shape `(batch, height, width, 3)`, and int32 labels. Its attributes
-        `class_names` and `file_paths` are lists, as in Keras; the latter is
-        in the order of paths.
+        `class_names` and `file_paths` are lists, in the order of paths.
 
     Raises:
-        ValueError: If there is no such folder, or no pictures of at least two
-            classes in it, or of classes that are not known, or if its
-            folders are parts such as `train` and `validation`; if a size is
-            none.
+        ValueError: As `picture_files` does, or if a size is none.
 
     Example:
         ```python
         train = otreg.data.image_folder("clothes/train", (128, 128))
-        head = keras.layers.Dense(len(train.class_names))
         validation = otreg.data.image_folder(
-            "clothes/validation",
-            (128, 128),
-            class_names=train.class_names,
-            shuffle=False,
+            "clothes/validation", (128, 128), class_names=train.class_names
         )
         ```
     """
@@ -126,15 +116,19 @@ def read_pictures(
     )
     read = _Reader(image_size, batch_size, seed, crop_to_aspect_ratio, channels)
     size = 4 * channels * read.image_size[0] * read.image_size[1]
-    order = len(files.paths) if shuffle else None
-    if len(files.paths) * size <= MEMORY:
+    count = len(files.paths)
+    order = count if shuffle else None
+    if count * size <= MEMORY:
         samples = read.samples(files).cache()
         if order:
             samples = samples.shuffle(order, seed=read.seed)
     else:
         samples = read.samples(files, order)
     if mirror:
-        samples = _mirrored(samples, read.seed)
+        coins = tf.data.Dataset.random(
+            read.seed, rerandomize_each_iteration=True
+        )
+        samples = tf.data.Dataset.zip(samples, coins).map(_mirrored)
     return read.batches(files, samples)
 
 
@@ -185,11 +179,6 @@ def _cropped(picture, image_size):
     return picture[top : top + rows, left : left + columns]
 
 
-def _mirrored(samples, seed):
-    coins = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-
-    def toss(sample, coin):
-        picture, label = sample
-        return tf.where(coin % 2 == 0, picture, picture[:, ::-1]), label
-
-    return tf.data.Dataset.zip(samples, coins).map(toss)
+def _mirrored(sample, coin):
+    picture, label = sample
+    return tf.where(coin % 2 == 0, picture, picture[:, ::-1]), label

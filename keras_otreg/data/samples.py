@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ INDEX = "index.json"
 
 
 class Samples:
-    """Reads the samples of some data, as often as it is iterated over.
+    """Passes over the samples of some data.
 
     A pass gives batches, each as a list of arrays with a row for each sample:
     the leaves of `(x, y, sample_weight)`.
@@ -64,11 +64,7 @@ class Samples:
 
 
 class Census:
-    """Digest and number of samples, in any order.
-
-    The digests of the samples are added up: no order leaves a trace in the
-    sum, and every sample does.
-    """
+    """Number and digest of samples in any order: the sum of their digests."""
 
     def __init__(self):
         self._count = 0
@@ -158,19 +154,6 @@ def _row_digest(row):
     return int.from_bytes(digest.digest(), "big")
 
 
-class _Column(NamedTuple):
-    """A file of samples, as the index describes it."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    digest: str
-
-    def opened(self, path):
-        """Return the samples, mapped from the file; raise if it is damaged."""
-        _check_digest(checksum(path).hex(), self.digest, path.name)
-        return np.memmap(path, self.dtype, mode="r", shape=tuple(self.shape))
-
-
 def in_memory(passing: Iterable[Columns]) -> Columns:
     """Join the batches of a pass into one array for each column."""
     kept, shapes = [], None
@@ -185,10 +168,7 @@ def is_written(folder: pathlib.Path) -> bool:
     """Return whether a folder holds samples; raise if other files."""
     if (folder / INDEX).is_file():
         return True
-    is_free = not folder.exists() or (
-        folder.is_dir() and not any(folder.iterdir())
-    )
-    if not is_free:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise _no_cache(folder, f"no '{INDEX}' in what is there")
     return False
 
@@ -197,17 +177,18 @@ def write(
     folder: pathlib.Path, passing: Iterable[Columns], key: Callable[[], Any]
 ) -> None:
     """Write the samples of a pass into a folder, all of them or none."""
-    with contextlib.ExitStack() as stack:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        outer = stack.enter_context(unfinished_folder(folder))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished_folder(folder) as outer:
         inner = outer / folder.name
         if folder.exists():
             # Whether it can be replaced is to be known before the pass.
             inner.mkdir()
             _rename(inner, folder)
         inner.mkdir(exist_ok=True)
-        columns = _write_columns(inner, passing)
-        _write_index(inner / INDEX, columns, key())
+        content = {"columns": _write_columns(inner, passing), "key": key()}
+        with (inner / INDEX).open("w", encoding="utf-8") as file:
+            json.dump({**content, "digest": _digest(content)}, file)
+            _put_on_disk(file)
         _rename(inner, folder)
 
 
@@ -221,13 +202,17 @@ def _rename(inner, folder):
 
 
 def read(folder: pathlib.Path, key: dict[str, Any]) -> Columns:
-    """Open what `write` has written, after checking every byte of it.
-
-    The arrays that are returned are read from disk as they are used.
-    """
-    with _undamaged(folder):
-        columns, found = _read_index(folder / INDEX)
+    """Map the arrays that `write` has written, after checking every byte."""
+    try:
+        content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        digest = content.pop("digest", None)
+        _check_digest(_digest(content), digest, INDEX)
+        found = content["key"]
         other = {k: found.get(k) for k in key if found.get(k) != key[k]}
+        columns = [] if other else content["columns"]
+        samples = [_opened(_file(folder, k), *x) for k, x in enumerate(columns)]
+    except (*DAMAGE, AttributeError) as error:
+        raise _no_cache(folder, f"damaged files ({error})") from error
     if other:
         raise checks.invalid(
             f"a cache in '{folder}' that was made with the same teacher, "
@@ -237,18 +222,7 @@ def read(folder: pathlib.Path, key: dict[str, Any]) -> Columns:
             "it is always the samples that differ, they are augmented at "
             "random.)",
         )
-    with _undamaged(folder):
-        return [
-            column.opened(_file(folder, k)) for k, column in enumerate(columns)
-        ]
-
-
-@contextlib.contextmanager
-def _undamaged(folder):
-    try:
-        yield
-    except (*DAMAGE, AttributeError) as error:
-        raise _no_cache(folder, f"damaged files ({error})") from error
+    return samples
 
 
 class _Damage(ValueError):
@@ -269,19 +243,10 @@ def _check_digest(found, expected, name):
         raise _Damage(f"'{name}' is not what was written")
 
 
-def _write_index(path, columns, key):
-    content = {"columns": columns, "key": key}
-    with path.open("w", encoding="utf-8") as file:
-        json.dump({**content, "digest": _digest(content)}, file)
-        _put_on_disk(file)
-
-
-def _read_index(path):
-    """Return the columns of the index, and the key of their samples."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    digest = content.pop("digest", None)
-    _check_digest(_digest(content), digest, path.name)
-    return [_Column(*x) for x in content["columns"]], content["key"]
+def _opened(path, dtype, shape, digest):
+    """Return the samples, mapped from a file; raise if it is damaged."""
+    _check_digest(checksum(path).hex(), digest, path.name)
+    return np.memmap(path, dtype, mode="r", shape=tuple(shape))
 
 
 def _digest(content):
@@ -290,7 +255,7 @@ def _digest(content):
 
 
 def _write_columns(folder, passing):
-    """Write the columns, a file each; return their entries of the index."""
+    """Write the columns; return dtype, shape and digest of each file."""
     shapes, length = None, 0
     with contextlib.ExitStack() as stack:
         for columns in passing:
@@ -302,9 +267,8 @@ def _write_columns(folder, passing):
                 digests = [hashlib.sha256() for _ in files]
             shapes = equal_samples(columns, shapes)
             length += len(columns[0])
-            for file, digest, column in zip(
-                files, digests, columns, strict=True
-            ):
+            triples = zip(files, digests, columns, strict=True)
+            for file, digest, column in triples:
                 content = column.tobytes()
                 file.write(content)
                 digest.update(content)
@@ -312,7 +276,7 @@ def _write_columns(folder, passing):
         for file in files:
             _put_on_disk(file)
     return [
-        _Column(dtype, (length, *shape), digest.hexdigest())
+        (dtype, (length, *shape), digest.hexdigest())
         for (dtype, shape), digest in zip(shapes, digests, strict=True)
     ]
 

@@ -38,34 +38,31 @@ def with_teacher(
     seed: int = 0,
     cache: str | pathlib.Path | None = None,
 ) -> tf.data.Dataset:
-    """Runs the teacher once and caches its activations with the samples.
+    """Run the teacher once and cache its activations with the samples.
 
-    Where samples are the same in each epoch, so is what the teacher returns:
-    `fit` and `evaluate` then leave it out. Samples and activations are kept
-    side by side, in memory or on disk, and shuffled together. Maps are kept as
-    the layer returns them: at 16 x 16 x 512, float32, a sample takes 0.5 MiB.
+    `fit` and `evaluate` then leave the teacher out. Samples and activations
+    are kept side by side, in memory or on disk, and shuffled together. Maps
+    are kept as the layer returns them: at 16 x 16 x 512, float32, a sample
+    takes 0.5 MiB.
 
     The data are read twice. Two passes may differ in the order of the samples,
-    and in nothing else: random augmentation is refused, as the teacher would
-    have to see each picture again.
+    and in nothing else: random augmentation is refused.
 
     Args:
         data: Arrays `x`, `(x, y)` or `(x, y, sample_weight)`; a
             `keras.utils.PyDataset` or a `tf.data.Dataset` of such batches,
             which ends.
-        model: The `TransferModel` to be trained. Its teacher and the layers
-            that its penalties read count; any other model may take the
-            result for which these are the same: `fit` and `evaluate` refuse
-            it where the teacher has other weights or another precision,
-            unless it was mapped.
+        model: The `TransferModel` to be trained, or another with the same
+            teacher and layers that penalties read. `fit` and `evaluate` refuse
+            the result where the teacher has other weights or another
+            precision, unless it was mapped.
         batch_size: If not given, that of the data set, or 32 for arrays.
         shuffle: Whether each epoch has a new order. Use `False` for
             validation data.
         seed: Seed of the orders.
         cache: A folder for samples and activations, to be read from there,
             now and in later runs. One that was made with another teacher,
-            other layers or other samples is refused, never overwritten; the
-            teacher's layers behind those that are read do not count.
+            other layers or other samples is refused, never overwritten.
 
     Returns:
         A `tf.data.Dataset` for `fit` and `evaluate` of the model, for either
@@ -102,12 +99,8 @@ def with_teacher(
         cache = _local_folder(cache)
     known = _KnownSamples(model, data, batch_size)
     columns = known.in_memory() if cache is None else known.on_disk(cache)
-    batches = batches_of_rows(
-        columns,
-        known.samples.batch_size,
-        seed if shuffle else None,
-        known.packed,
-    )
+    size, seed = known.samples.batch_size, seed if shuffle else None
+    batches = batches_of_rows(columns, size, seed, known.packed)
     known.teacher.mark(batches)
     return batches
 

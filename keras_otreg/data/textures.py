@@ -10,7 +10,7 @@ NAMES = ("brick", "grass", "gravel")
 
 
 def textures() -> tuple[Labelled, Labelled]:
-    """Cuts photographs of a wall, a lawn and gravel into patches.
+    """Cut photographs of a wall, a lawn and gravel into patches.
 
     Neighbours look alike, so they are not told apart by chance: the left half
     of each photograph is for training and the right half for testing.

@@ -26,13 +26,11 @@ def with_unlabelled(
     unlabelled_batch_size: int | None = None,
     seed: int = 0,
 ) -> tf.data.Dataset:
-    """Adds unlabelled samples to each batch of labelled ones.
+    """Add unlabelled samples to each batch of labelled ones.
 
-    A penalty needs no labels. The unlabelled samples go through student and
-    teacher with the others, in one forward pass, and on into the penalties;
-    never into the task's loss or its metrics, and a `sample_weight` is for
-    the labelled samples alone. Use them where labels are few and samples are
-    not.
+    The unlabelled samples go through student and teacher with the others, in
+    one forward pass, and on into the penalties; never into the task's loss or
+    its metrics, and a `sample_weight` is for the labelled samples alone.
 
     One epoch is one pass over the labelled samples. The others start anew in
     each epoch, in a new order, and repeat if they are fewer.
@@ -54,12 +52,11 @@ def with_unlabelled(
         `keras_otreg.data.paired`.
 
     Raises:
-        ValueError: If the inputs of the two have different structures or
-            shapes, such as batches that are padded to different lengths, if a
-            batch size is given for data that come in batches, or if a batch
-            size or the seed is no whole number. For shapes that are not known
-            before a batch is read, `fit` raises
-            `tf.errors.InvalidArgumentError`.
+        ValueError: If the inputs have different structures or shapes, a batch
+            size is given for data that come in batches, or it or the seed is
+            no whole number.
+        tf.errors.InvalidArgumentError: In `fit`, for shapes that are not known
+            before a batch is read.
 
     Example:
         ```python
