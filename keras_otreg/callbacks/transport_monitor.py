@@ -35,9 +35,8 @@ class TransportMonitor(keras.callbacks.Callback):
     - `..._mass`: how much it transports, 1 unless marginals are relaxed;
     - `..._permuted`: between layers of equal width, the share of the teacher's
       neurons whose main partner is not the one of their index;
-    - `..._gradient_share`: the norm of the gradient of the term, with its
-      weight, in the student's weights, over the sum of these norms. That of
-      the task is `task_loss_gradient_share`.
+    - `..._gradient_share`: the norm of the gradient of the weighted term in
+      the student's weights, over the sum of these norms, also for `task_loss`.
 
     It warns once if a plan is nearly uniform, or its solver does not converge.
 
@@ -47,8 +46,7 @@ class TransportMonitor(keras.callbacks.Callback):
     Args:
         probe: The batch: `(x, y)` or `(x, y, sample_weight)`, or a data set
             of which the first batch is taken, of the form that `fit` gets. Some
-            100 samples are enough. Reading a data set that is shuffled may
-            change its later orders.
+            100 samples are enough.
         log_dir: A folder for TensorBoard, into which pictures of the plans
             go; needs matplotlib. `None` for no pictures.
         class_names: Names of the source classes and of the target classes, for

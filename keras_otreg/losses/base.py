@@ -39,8 +39,7 @@ def default_name(kind: type) -> str:
 class AcrossReplicas:
     """A loss of the whole batch of all replicas, or of that of each.
 
-    Every replica has the value of the whole batch. Keras adds up the values of
-    the replicas, after it has divided means by their number.
+    Keras divides means by the number of replicas, and adds them up.
     """
 
     across_replicas: bool
@@ -125,11 +124,9 @@ class TransportLoss(ActivationLoss):
 
 
 class ClassLoss(TransportLoss):
-    """A loss between predictions over two sets of classes.
+    """A loss between predictions over two sets of classes."""
 
-    `classes` are the numbers of source classes and of target classes.
-    """
-
+    # The numbers of source classes and of target classes.
     classes: tuple[int, int]
 
     def __init__(

@@ -62,8 +62,7 @@ class BatchLoss(AcrossReplicas, ActivationLoss):
     def value(self, x: Any, a: Any, y: Any, b: Any) -> Any:
         """Return a scalar for samples `(n, units)` with weights `(n,)`.
 
-        `x` and `a` are the teacher's, `y` and `b` the student's. The weights
-        have the sum one, or are all zero.
+        `x` and `a` are the teacher's. Weights have the sum one, or are all 0.
         """
         raise NotImplementedError
 

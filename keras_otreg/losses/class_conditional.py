@@ -27,9 +27,8 @@ class ClassConditional(ClassLoss):
     Args:
         conditional: `R` of shape `(source classes, target classes)`, whose
             columns sum to one; see `keras_otreg.class_costs.conditional`.
-        **options: `from_logits`, whether the predictions are logits, or a pair
-            of such answers, for source and target; and `name`, `reduction` and
-            `dtype` of a `keras.losses.Loss`.
+        **options: `from_logits`, as of `ClassTransport`, and `name`,
+            `reduction` and `dtype` of a `keras.losses.Loss`.
 
     Call arguments:
         y_true: Source probabilities of shape `(batch, source classes)`.

@@ -22,11 +22,10 @@ from keras_otreg.saving import decode_array, export
 class ClassTransport(ClassLoss):
     """Cost of transporting one prediction onto another, sample by sample.
 
-    The predictions may be over different classes: the cost matrix holds the
-    distance of each source class from each target class. With a square matrix
-    and one-hot labels it is the Wasserstein loss of a classifier whose classes
-    have a metric. The value is `<P, C> + epsilon KL(P | a b^T)`, whose gradient
-    in both distributions is exact.
+    The predictions may be over different classes. With a square matrix and
+    one-hot labels it is the Wasserstein loss of a classifier whose classes have
+    a metric. The value is `<P, C> + epsilon KL(P | a b^T)`, whose gradient in
+    both distributions is exact.
 
     Args:
         cost_matrix: Non-negative costs of shape `(source classes, target

@@ -34,11 +34,11 @@ CONTROLS = ("identity", "uniform", "random")
 class RepresentationTransport(AcrossReplicas, TransportLoss):
     """Cost of transporting a teacher's neurons onto a student's.
 
-    A layer is a set of neurons, and a neuron is a function, seen through its
-    activations on the batch. The loss is `<P, C>`, where `C[i, j]` is the
-    distance between teacher neuron `i` and student neuron `j` and `P` is the
-    optimal plan between them, held constant in the backward pass. The layers
-    may have different widths. The value does not depend on the batch size.
+    A neuron is a point, its activations on the batch. The loss is `<P, C>`,
+    where `C[i, j]` is the distance between teacher neuron `i` and student
+    neuron `j` and `P` is the optimal plan between them, held constant in the
+    backward pass. The layers may have different widths. The value does not
+    depend on the batch size.
 
     Args:
         cost: Name of a cost in `keras_otreg.ot.costs`, a `costs.Cost`, or a
@@ -62,8 +62,7 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., teacher neurons)`.
         y_pred: Student activations of shape `(batch, ..., student neurons)`.
-        sample_weight: Shape `(batch,)`. A weight counts a sample in the
-            distances between neurons: weight 0 is leaving the sample out.
+        sample_weight: Shape `(batch,)`. Weight 0 is leaving the sample out.
 
     Example:
         ```python
@@ -152,8 +151,8 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
     def _points(self, teacher, student, sample_weight=None):
         """A cost, and its arguments: neurons as points, weighted coordinates.
 
-        Replicas that share the batch add up their costs once, for the plan and
-        for the value: the arguments are then those costs.
+        Replicas that share the batch add up their costs once: the arguments
+        are then those costs.
         """
         # New tensors: the old ones may carry a Keras mask.
         teacher, student = (
@@ -223,11 +222,7 @@ def _at_positions(weights, maps):
 
 
 def control_plan(name: str, teacher: int, student: int) -> np.ndarray:
-    """Return a plan of shape `(teacher, student)` with uniform marginals.
-
-    `"identity"` pairs neuron i with neuron i, `"uniform"` every neuron with
-    every other, `"random"` each with others, by a draw that is always the same.
-    """
+    """Return a plan of shape `(teacher, student)` with uniform marginals."""
     if name == "uniform":
         return np.full((teacher, student), 1.0 / (teacher * student), "float32")
     if name == "identity":

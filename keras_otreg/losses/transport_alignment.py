@@ -24,17 +24,15 @@ class TransportAlignment(BatchLoss, TransportLoss):
     """One minus the alignment of two sets of neurons, by transport.
 
     A neuron is its centred activations on the batch, and weighs as much as
-    their variance: silent neurons count for nothing. Moving it onto another
-    costs one minus their squared correlation. With `S` one minus the optimal
-    transport cost, the loss is `1 - S(x, y) / sqrt(S(x, x) S(y, y))`. It is
-    zero between equal layers, and permuting neurons, shifting each of them, or
-    scaling a layer, with any sign, changes nothing. It is 1 if one of the
-    layers is constant over the batch.
+    their variance. Moving it onto another costs one minus their squared
+    correlation. With `S` one minus the optimal transport cost, the loss is
+    `1 - S(x, y) / sqrt(S(x, x) S(y, y))`. It is zero between equal layers, and
+    permuting neurons, shifting each of them, or scaling a layer, with any sign,
+    changes nothing. It is 1 if one of the layers is constant over the batch.
 
     For a small `epsilon` each neuron has to find a partner. Towards infinity
-    only the span of the layer matters, and the loss is
-    `CenteredKernelAlignment`; in between, neurons of a narrow student can
-    stand for mixtures of the teacher's.
+    the loss is `CenteredKernelAlignment`; in between, neurons of a narrow
+    student can stand for mixtures of the teacher's.
 
     Args:
         epsilon: Entropic strength; the costs are in [0, 1].
@@ -55,8 +53,7 @@ class TransportAlignment(BatchLoss, TransportLoss):
     References:
         This package. It joins Khosla and Williams, "Soft matching distance"
         (2023), and Kornblith et al., "Similarity of neural network
-        representations revisited" (ICML 2019), by the normalisation of the
-        latter and the interpolation of Feydy et al. (2019).
+        representations revisited" (ICML 2019).
     """
 
     adds_up = True

@@ -37,8 +37,8 @@ class Penalty(Weighted):
         teacher_at: Path of the teacher's layer; the same if not given.
         weight: Factor of the loss: a number of at least 0, or a
             `keras.optimizers.schedules.LearningRateSchedule` over the steps
-            of the optimizer. At weight 0 the loss is logged and has no effect.
-            A callback may set the attribute: it counts from the next step on.
+            of the optimizer. At weight 0 the loss is only logged. A callback
+            may set the attribute: it counts from the next step on.
         name: Under which the value of the loss, without the weight, is
             logged. If not given, the name of the loss, with the path of the
             layer behind it where a model has several penalties of that name.
@@ -225,18 +225,18 @@ def companions(
 
 def check_apart(student: keras.Model, teacher: keras.Model | None) -> None:
     """Makes sure that training a student does not change its teacher."""
-    if teacher is not None:
-        trained = {id(v): v.path for v in student.trainable_variables}
-        shared = [trained[id(v)] for v in teacher.variables if id(v) in trained]
-        if shared:
-            raise checks.invalid(
-                "a teacher whose weights are its own, because it must stay as "
-                "it is",
-                f"a teacher that shares {len(shared)} trainable weights with "
-                f"the student, such as {shared[:3]}",
-                "Leave out `teacher=` for a frozen copy of the student, or "
-                "copy it with `keras.models.clone_model` and `set_weights`.",
-            )
+    if teacher is None:
+        return
+    trained = {id(v): v.path for v in student.trainable_variables}
+    shared = [trained[id(v)] for v in teacher.variables if id(v) in trained]
+    if shared:
+        raise checks.invalid(
+            "a teacher whose weights are its own, because it stays as it is",
+            f"a teacher that shares {len(shared)} trainable weights with the "
+            f"student, such as {shared[:3]}",
+            "Leave out `teacher=` for a frozen copy of the student, or copy it "
+            "with `keras.models.clone_model` and `set_weights`.",
+        )
 
 
 def _check_layout(model, path, spec):
@@ -265,14 +265,13 @@ class _Loss(keras.Operation):
 
     def __init__(self, penalty, adapter):
         super().__init__()
-        self.penalty = penalty
-        self.adapter = adapter
+        self.compared = penalty, adapter
         self.error = None
 
     def call(self, teacher, student):
+        penalty, adapter = self.compared
         try:
-            term = self.penalty.term(teacher, student, None, self.adapter)
-            return term.value
+            return penalty.term(teacher, student, None, adapter).value
         except Exception as error:
             # Keras wraps what it catches in advice about `Operation`.
             self.error = error

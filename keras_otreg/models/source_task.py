@@ -25,8 +25,7 @@ class SourceTask(Configurable):
     The loss of a step is `CE(target) + weight * CE(source) + transport_weight
     * OT(source head, target head)`. The last term compares the predictions of
     the two heads for the target samples. Without a `loss` there are no source
-    data: the head is frozen, and the transport term alone is added; `frozen`
-    makes such a task from a pretrained classifier.
+    data, and the head is frozen; `frozen` makes such a task.
 
     Args:
         head: Any layer or model from the activations at `at` to source
@@ -41,10 +40,9 @@ class SourceTask(Configurable):
             `ClassConditional`, or any Keras loss over (source, target)
             predictions; `None` for none.
         transport_weight: Factor of the transport term, like `weight`.
-        gradient_to: Which classifier the transport term moves: `"both"`, as
-            the paper's objective is printed, `"source"`, as its abstract says,
-            or `"target"`. Both work on the shared layers too; a frozen head
-            is never changed.
+        gradient_to: Which classifier the transport term moves, with the shared
+            layers: `"both"`, as the paper's objective is printed, `"source"`,
+            as its abstract says, or `"target"`. A frozen head never changes.
         name: Prefix of what is logged: `source_loss`, `source_accuracy`,
             `source_transport`.
         metrics: Metrics of the source task: `keras.metrics.Metric`s of other
@@ -84,15 +82,12 @@ class SourceTask(Configurable):
         name: str = "source",
         metrics: Any = ("accuracy",),
     ):
-        self.head = checks.instance_of(
-            head, keras.layers.Layer, "head", "a Keras layer or model"
-        )
+        expected = "a Keras layer or model"
+        self.head = checks.instance_of(head, keras.Layer, "head", expected)
         self.at = checks.layer_path(at, "at")
         self.loss = loss
         self.weight = weight
-        self.transport = (
-            None if transport is None else checks.loss(transport, "transport")
-        )
+        self.transport = transport and checks.loss(transport, "transport")
         self.transport_weight = transport_weight
         self.gradient_to = checks.one_of(gradient_to, GRADIENTS, "gradient_to")
         self.name = checks.instance_of(name, str, "name", "a string")
@@ -123,10 +118,9 @@ class SourceTask(Configurable):
     ) -> "SourceTask":
         """Make a task of a pretrained classifier's own head, without its data.
 
-        The head says which of its classes a target sample looks like. How its
-        classes are related to the target's is estimated from its predictions
-        on labelled target samples. The student starts with the teacher's
-        layers up to `at`; `fit` takes target data alone.
+        How its classes are related to the target's is estimated from its
+        predictions on labelled target samples. The student starts with the
+        teacher's layers up to `at`; `fit` takes target data alone.
 
         Args:
             teacher: A `keras.Model` that ends in a `Dense` and a softmax, or

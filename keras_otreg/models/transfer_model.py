@@ -44,10 +44,10 @@ class TransferModel(SavedModel):
 
     It is a `keras.Model` with the inputs and outputs of the student: `compile`,
     `fit`, `evaluate` and `predict` are Keras's own. Each step runs the student
-    once and the teacher once, the latter in inference mode, or not at all on
-    what `keras_otreg.data.with_teacher` returns; `predict` runs the student
-    alone. The logs hold each penalty by its name, without its weight,
-    beside `loss`, the one total that is optimised.
+    once and the teacher once, in inference mode, or not at all on what
+    `keras_otreg.data.with_teacher` returns; `predict` runs the student alone.
+    The logs hold each penalty by its name, without its weight, beside `loss`,
+    the one total that is optimised.
 
     Args:
         student: A built `keras.Model`. It is trained in place, and stays a
@@ -207,9 +207,7 @@ class TransferModel(SavedModel):
     ) -> tuple[Any, list[Term]]:
         """The summands of `compute_loss`, which takes the same arguments.
 
-        Returns:
-            The loss of the task, with the student's own losses, and a list of
-            `keras_otreg.models.terms.Term`.
+        They are the loss of the task, with the student's own, and all terms.
         """
         # Of another prediction the activations are not at hand.
         forward = self._last.of(y_pred) or self._forward(x, training)

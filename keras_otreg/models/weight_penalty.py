@@ -28,11 +28,10 @@ DISTANCES = {"l2": "l2_sp", "transport": "neuron_transport"}
 class WeightPenalty(Weighted):
     """Keeps weights of the student close to those of the teacher.
 
-    The starts are read from the frozen teacher of the `TransferModel`: neither
-    the configuration nor a file holds them a second time. Weights belong
-    together whose layers have the same path, and which have the same name and
-    shape in both networks. Others, such as those of a new head, stay free, and
-    so do frozen ones for as long as they are frozen.
+    The starts are read from the frozen teacher of the `TransferModel`. Weights
+    belong together whose layers have the same path, and which have the same
+    name and shape in both networks. Others, such as those of a new head, stay
+    free, and so do frozen ones for as long as they are frozen.
 
     Args:
         distance: `"l2"` for half the sum of squared differences (L2-SP), or
@@ -45,10 +44,8 @@ class WeightPenalty(Weighted):
         exclude: Path of a layer that is not pulled, with all inside it, or
             several.
         epsilon: Entropic strength of `"transport"`, in units of the mean cost.
-        weight: Factor of the distance: a number of at least 0, or a
-            `keras.optimizers.schedules.LearningRateSchedule` over the steps
-            of the optimizer. The paper on L2-SP uses 0.1. A callback may set
-            the attribute: it counts from the next step on.
+        weight: Factor of the distance, as of a `Penalty`. The paper on L2-SP
+            uses 0.1.
         name: Under which the distance, without the weight, is logged;
             `"l2_sp"` or `"neuron_transport"` if not given.
 
@@ -79,9 +76,9 @@ class WeightPenalty(Weighted):
         name: str | None = None,
     ):
         self.distance = checks.one_of(distance, DISTANCES, "distance")
-        self.at = None if at is None else checks.some_layers(at, "at")
-        self.exclude = (
-            None if exclude is None else checks.some_layers(exclude, "exclude")
+        self.at, self.exclude = (
+            None if paths is None else checks.some_layers(paths, argument)
+            for paths, argument in ((at, "at"), (exclude, "exclude"))
         )
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.weight = weight

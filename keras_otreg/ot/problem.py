@@ -139,7 +139,7 @@ def relative_problem(
 
 
 def initial_potentials(problem: TransportProblem, init: Any) -> tuple[Any, Any]:
-    """Zeros of the shape of `f`, and `g` of `init`, or zeros, to start from."""
+    """Potentials to start from: zeros, with the `g` of `init` if given."""
     # Weights may have batch axes that the costs have not.
     f = ops.zeros_like(problem.C[..., 0] + problem.a + problem.b[..., :1])
     g = ops.zeros_like(problem.C[..., 0, :] + problem.b + f[..., :1])

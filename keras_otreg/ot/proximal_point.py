@@ -35,8 +35,7 @@ class ProximalPoint(Configurable):
     Each step minimises `<P, C> + step KL(P | previous P)`. Its `k`-th plan is
     the entropic plan of strength `step / k`, until that reaches the problem's
     own `epsilon`; from there on it converges to the same plan as `Sinkhorn`.
-    For the nearly unregularised plans of the IPOT paper, give the problem a
-    small `epsilon`. All of it is in the log domain.
+    All of it is in the log domain.
 
     Args:
         step: Strength of the first step, in the units of the cost. If

@@ -27,10 +27,9 @@ class Sinkhorn(Configurable):
     """Alternating projections onto the two marginals.
 
     An iteration is two products of the kernel `exp((f + g - C) / epsilon)`
-    with a vector of scalings. The potentials are absorbed into the kernel at
-    the start and whenever a scaling grows large, so that no row or column of
-    it can vanish, whatever `epsilon` is. No gradient passes through the loop:
-    take gradients of the objectives.
+    with a vector of scalings. Large scalings are absorbed into the kernel, so
+    that no row or column of it can vanish, whatever `epsilon` is. No gradient
+    passes through the loop: take gradients of the objectives.
 
     Args:
         max_iterations: Iterations after which the solver gives up.

@@ -160,8 +160,7 @@ def _own_weights(layer):
 def _beside(present: Any, start: Any) -> Any:
     """A starting point beside the regularisers of a weight at present."""
     several = present.regularizers if isinstance(present, Sum) else [present]
-    dropped = (StartingPoint, NeuronTransport, type(None))
-    kept = [x for x in several if not isinstance(x, dropped)]
+    kept = [x for x in several if x and not isinstance(x, StartingPoint)]
     return Sum([*kept, start]) if kept else start
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -11,12 +10,12 @@ from keras_otreg.ot import Sinkhorn
 from keras_otreg.ot.costs import squared_euclidean
 from keras_otreg.ot.fixed_plan import column_costs, planner
 from keras_otreg.ot.numerics import at_least_float32
-from keras_otreg.regularizers.starting_point import misfit
-from keras_otreg.saving import Configurable, decode_array, export
+from keras_otreg.regularizers.starting_point import StartingPoint, misfit
+from keras_otreg.saving import export
 
 
 @export
-class NeuronTransport(Configurable, keras.regularizers.Regularizer):
+class NeuronTransport(StartingPoint):
     """Pulls the neurons of a layer towards those it started from, as a set.
 
     A neuron is a point: its weights, that is a column of the kernel, or the
@@ -61,8 +60,7 @@ class NeuronTransport(Configurable, keras.regularizers.Regularizer):
         epsilon: float = 0.05,
         axis: int = -1,
     ):
-        self.start = checks.finite_array(decode_array(start), "start")
-        self.strength = checks.non_negative(strength, "strength")
+        super().__init__(start, strength)
         self.epsilon = checks.positive(epsilon, "epsilon")
         rank = max(1, self.start.ndim)
         expected = f"one of the {rank} axes of the starting point"

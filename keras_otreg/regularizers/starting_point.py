@@ -90,12 +90,3 @@ class Sum(Configurable, keras.regularizers.Regularizer):
     def __call__(self, x):
         """The sum of the penalties of a weight."""
         return sum(regularizer(x) for regularizer in self.regularizers)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            "regularizers": [
-                keras.regularizers.serialize(regularizer)
-                for regularizer in self.regularizers
-            ]
-        }
