@@ -79,15 +79,24 @@ def conditional(value: Any) -> Any:
     )
 
 
-def class_shares(value: Any, classes: int, name: str) -> Any:
-    """Return non-negative shares of so many classes, of sum one."""
-    value = finite_array(np.asarray(value, float), name, least_rank=1)
-    if value.shape == (classes,) and (value >= 0).all() and value.sum() > 0:
-        return value / value.sum()
+def class_shares(
+    value: Any, classes: int, name: str, *, relative: bool = True
+) -> Any:
+    """Return shares of so many classes, scaled to sum one.
+
+    Unless they are `relative`, they have to sum to one, but for rounding.
+    """
+    value = np.asarray(value, float)
+    total = value.sum()
+    fits = value.shape == (classes,) and (value >= 0).all() and total > 0
+    if fits and (np.isfinite(total) if relative else abs(total - 1) <= 1e-3):
+        return value / total
+    sums = "not all of them zero" if relative else "that sum to 1"
     raise invalid(
-        f"non-negative shares of {classes} classes, by sorted label, not all "
-        "of them zero",
-        f"{name} of shape {value.shape}, smallest value {value.min()}",
+        f"shares of {classes} classes of at least 0, by sorted label, {sums}",
+        f"{name} of shape {value.shape}, sum {total:.4g}",
+        "Divide numbers of samples by their sum, and write 0 for a class that "
+        "is not there.",
         argument=name,
     )
 

@@ -28,7 +28,7 @@ SOLVER = Sinkhorn(max_iterations=1000, tolerance=1e-4)
 TINY = 1e-30
 # The largest temperature; the smallest is its inverse.
 HOTTEST = 20.0
-# Shares and probabilities may miss a sum of one by this much.
+# Probabilities may miss a sum of one by this much.
 ROUNDING = 1e-3
 
 
@@ -224,16 +224,7 @@ def known_shares(
                 argument="shares",
             )
         shares = [shares[name] for name in names]
-    found = np.asarray(shares, "float64")
-    is_share = found.shape == (classes,) and (found >= 0.0).all()
-    if not is_share or abs(found.sum() - 1.0) > ROUNDING:
-        raise checks.invalid(
-            f"{classes} shares of at least 0 that sum to 1",
-            f"shape {found.shape}, sum {found.sum():.4g}",
-            "Divide numbers of samples by their sum.",
-            argument="shares",
-        )
-    return found / found.sum()
+    return checks.class_shares(shares, classes, "shares", relative=False)
 
 
 def _named_shares(name, p, y):

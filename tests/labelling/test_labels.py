@@ -177,7 +177,7 @@ def test_with_fewer_samples_than_classes_shares_are_relaxed(p):
     ("change", "message"),
     [
         ({"shares": np.full(5, 0.3)}, "sum to 1"),
-        ({"shares": [0.5, 0.5]}, "5 shares"),
+        ({"shares": [0.5, 0.5]}, "shares of 5 classes"),
         ({"shares": {"a": 0.5, "x": 0.5}, "class_names": "abcde"}, "'x'"),
         ({"shares": "known"}, "'labelled', 'model', 'uniform'"),
         ({"shares": "labelled", "y": None}, "labels of the labelled"),
