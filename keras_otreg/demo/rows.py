@@ -46,7 +46,7 @@ def digit_rows(
     """Fine-tuning to the digits of another scanner, and compression."""
     wide = _problem(teacher, networks.wide, task, settings)
     narrow = _problem(teacher, networks.narrow, task, settings)
-    taught = dataclasses.replace(wide, pretrained=True)
+    taught = dataclasses.replace(wide, pretrained=True, solved=True)
     pulls = settings.strengths or (_default_weight(WeightPenalty),)
     transport = Method(
         TRANSPORT,
@@ -63,13 +63,14 @@ def digit_rows(
     )
     return [
         Row(WIDE, wide, Method(SCRATCH, "plain")),
+        Row(WIDE, taught, Method("solved head", "plain", ends="start")),
         Row(WIDE, taught, Method(PLAIN, "plain")),
-        Row(WIDE, taught, Method("frozen features", "frozen")),
         Row(WIDE, taught, Method("L2-SP", "l2", pulls)),
         *(Row(WIDE, taught, method) for method in (transport, *controls)),
         Row(NARROW, narrow, Method(SCRATCH, "plain")),
         Row(NARROW, narrow, transport),
         Row(NARROW, narrow, alignment),
+        Row(NARROW, narrow, Method("inherited", "inherit", (0.1,))),
     ]
 
 

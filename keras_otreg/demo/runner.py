@@ -133,12 +133,15 @@ def _measured(row, advance):
         )
         outcomes.append(outcome)
         advance()
+    curves = np.stack([outcome.curve for outcome in outcomes])
+    # A method without training has one accuracy for all points.
+    shape = len(outcomes), row.problem.settings.points
     result = report.Result(
         row.student,
         row.method.name,
         strength,
         learner.student.count_params(),
-        np.stack([outcome.curve for outcome in outcomes]),
+        np.broadcast_to(curves, shape),
         float(np.mean([outcome.seconds for outcome in outcomes])),
     )
     return result, learner

@@ -33,5 +33,5 @@ def test_without_a_choice_the_default_is_taken_and_without_a_strength_none(
 ):
     found = rows(())
     assert chosen_strength(found["L2-SP"], None) > 0.0
-    assert chosen_strength(found["frozen features"], None) is None
-    assert not rows((0.5, 2.0))["frozen features"].method.strengths
+    assert chosen_strength(found["solved head"], None) is None
+    assert not rows((0.5, 2.0))["solved head"].method.strengths
