@@ -111,6 +111,7 @@ OURS = "shares uniform, 30 to 100 %", "shares known, 30 to 100 %"
 VIEWED = ", strong views"
 AUGMENTED = {f"{name}{VIEWED}": METHODS.get(name) for name in (HEAD, *OURS)}
 UNREDUCED = ", all features"
+UNREDUCED_ON = (Task("clothing-small", 5), Task("grocery", 5))
 SHARES = dict(zip((HEAD, *OURS), (None, "uniform", known), strict=True))
 BEST = "pseudo-labels above the best threshold"
 LABELS = "pseudo-labels"
@@ -223,41 +224,64 @@ def measure(folders, out, quick):
     read = functools.cache(lambda name: features(by_name[name], out))
     by_name = {folder.name: folder for folder in folders}
     cells = Cells(out / "cells.csv")
-    seeds, found = range(2 if quick else DRAWS), {}
-    for task in tasks_of(folders)[: 1 if quick else None]:
-        l2 = chosen_strength(read, task, seeds, cells)
-        is_first = task.data == folders[0].name
-        methods = METHODS if is_first else {k: METHODS[k] for k in MAIN}
-        for seed in seeds:
-            for name, make in works(read, task, seed, l2, methods).items():
-                cells.get((str(task), name, seed), make)
-        found[task] = Found(task, cells.found, seeds)
-        yield from summary(task, methods, found[task])
+    seeds = range(2 if quick else DRAWS)
+    tasks = {
+        task: METHODS if task.data == folders[0].name else MAIN
+        for task in tasks_of(folders)[: 1 if quick else None]
+    }
+    for works in (of_components, of_views, of_all_features):
+        for task, methods in tasks.items():
+            l2 = chosen_strength(read, task, seeds, cells)
+            for seed in seeds:
+                for name, make in works(read, task, seed, l2, methods).items():
+                    cells.get((str(task), name, seed), make)
+    yield from rows(tasks, cells.found, seeds)
+
+
+def rows(tasks, cells, seeds):
+    """Rows of the tables, from cells."""
+    found = {task: Found(task, cells, seeds) for task in tasks}
+    for task, of in found.items():
+        yield from summary(task, of)
     for task, of in found.items():
         yield from beside_others(task, of)
 
 
-def works(read, task, seed, l2, methods):
-    """A function that measures each cell of a draw."""
+def of_components(read, task, seed, l2, methods):
+    """A function that measures each cell of a draw, on the components."""
 
-    def plain(method, augmented=False):
-        return lambda: accuracies(
-            read(task.data), task, seed, l2, method, augmented
-        )
+    def plain(method):
+        return lambda: accuracies(read(task.data), task, seed, l2, method)
 
-    made = {name: plain(x) for name, x in {HEAD: None, **methods}.items()}
+    made = {HEAD: plain(None)}
+    made |= {name: plain(METHODS[name]) for name in methods}
     for setting in consistency.SETTINGS:
         for k, end in enumerate(("", consistency.AVERAGED)):
             made[f"{setting}{end}"] = lambda setting=setting, k=k: matched(
                 read, task, seed, l2, setting
             )[k]
-    for name, method in AUGMENTED.items():
-        made[name] = plain(method, augmented=True)
-    for name, shares in SHARES.items():
-        made[f"{name}{UNREDUCED}"] = lambda shares=shares: unreduced(
+    return made
+
+
+def of_views(read, task, seed, l2, methods):
+    """The same, with strong views of all training pictures."""
+    return {
+        name: lambda method=method: accuracies(
+            read(task.data), task, seed, l2, method, augmented=True
+        )
+        for name, method in AUGMENTED.items()
+    }
+
+
+def of_all_features(read, task, seed, l2, methods):
+    """The same on all features, where the library chooses the strength."""
+    return {
+        f"{name}{UNREDUCED}": lambda shares=shares: unreduced(
             read(task.data), task, seed, shares
         )
-    return made
+        for name, shares in SHARES.items()
+        if task in UNREDUCED_ON
+    }
 
 
 def chosen_strength(read, task, seeds, cells):
@@ -285,6 +309,9 @@ class Found:
     def __init__(self, task, found, seeds):
         self._task, self._found, self._seeds = str(task), found, seeds
 
+    def has(self, name):
+        return (self._task, name, self._seeds[-1]) in self._found
+
     def values(self, name, part=1):
         """Test accuracies; those of validation for the part 0."""
         return np.array(
@@ -299,12 +326,16 @@ class Found:
         return str(interval(self.values(name) - self.values(base)))
 
 
-def summary(task, methods, found):
-    """A row of each method on a task."""
+def summary(task, found):
+    """A row of each method that was run on a task."""
     shown = {HEAD: HEAD, PSEUDO.format(0.9): PSEUDO.format(0.9)}
     shown[BEST] = found.best(PEERS[LABELS])
-    others = (*methods, *AUGMENTED, *(f"{x}{UNREDUCED}" for x in SHARES))
-    shown |= {name: name for name in others if name not in PEERS[LABELS]}
+    others = (*METHODS, *AUGMENTED, *(f"{x}{UNREDUCED}" for x in SHARES))
+    shown |= {
+        name: name
+        for name in others
+        if name not in PEERS[LABELS] and found.has(name)
+    }
     for method in (consistency.FIXMATCH, consistency.FLEXMATCH):
         shown[method] = found.best(PEERS[method][::2])
         shown[f"{method}{consistency.AVERAGED}"] = found.best(
