@@ -191,12 +191,15 @@ def read(body: keras.Model, data: Any, units: int, several: bool) -> "Samples":
         if not isinstance(batch, tuple) or len(batch) < 2:
             raise checks.invalid("batches (x, y)", f"{type(batch)}")
         x, y, weight = (*batch, None)[:3]
+        checks.sample_tuple((x, to_array(y)), "labelled")
         found = to_array(body.predict(x, verbose=0))
+        checks.finite_array(found, "features")
         weight = np.ones(len(found)) if weight is None else to_array(weight)
         targets = targets_of(y, units, several)
         columns.append((found, targets, weight.reshape(-1)))
     checks.some_batches(columns)
-    return Samples(*map(np.concatenate, zip(*columns, strict=True)), several)
+    columns = [*map(np.concatenate, zip(*columns, strict=True))]
+    return Samples(*columns, several=several)
 
 
 class Samples:
@@ -334,13 +337,17 @@ def targets_of(labels: Any, units: int, several: bool = True) -> np.ndarray:
     Labels are rows, or numbers if a sample has one class of `several`.
     """
     labels = np.asarray(keras.ops.convert_to_numpy(labels))
+    labels = checks.finite_array(labels, "y", least_rank=1)
     labels = labels.reshape(len(labels), -1)
     if several and labels.shape[1] == 1:
         classes = labels[:, 0].astype(int)
-        if classes.min() < 0 or classes.max() >= units:
+        wrong = labels[(labels[:, 0] != classes) | (classes < 0), 0]
+        wrong = np.append(wrong, classes[classes >= units])
+        if wrong.size:
             raise checks.invalid(
-                f"labels from 0 to {units - 1}, as the head has {units} units",
-                f"labels from {classes.min()} to {classes.max()}",
+                f"labels from 0 to {units - 1}, whole numbers, as the head "
+                f"has {units} units",
+                f"labels such as {wrong[0]:g}",
                 argument="y",
             )
         return np.eye(units)[classes]

@@ -123,6 +123,10 @@ def test_weights_of_a_data_set_count_samples(samples):
     ("model", "y", "message"),
     [
         (classifier(3, "softmax"), np.full(60, 3), "labels from 0 to 2"),
+        (classifier(3, "softmax"), np.full(60, 0.5), "labels such as 0.5"),
+        (classifier(3, "softmax"), np.full(60, np.nan), "60 values not finite"),
+        (classifier(3, "softmax"), ["a"] * 60, "finite numbers"),
+        (classifier(3, "softmax"), np.zeros(50, int), r"lengths \[50, 60\]"),
         (classifier(3, "softmax"), np.ones((60, 2)), "3 targets"),
         (
             keras.Sequential([keras.Input((6,)), layers.BatchNormalization()]),
@@ -136,3 +140,16 @@ def test_labels_and_heads_that_do_not_fit_are_refused(
 ):
     with pytest.raises(ValueError, match=message):
         solve_head(model, samples[0], y)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.zeros((0, 6)), np.zeros(0), "arrays of one length"),
+        (np.full((60, 6), np.nan), np.zeros(60), "360 values not finite"),
+    ],
+)
+def test_samples_that_tell_nothing_are_refused(x, y, message):
+    body = keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])
+    with pytest.raises(ValueError, match=message):
+        solve_head(body, x, y)

@@ -71,6 +71,7 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
         Labelling.__init__(self)
         self._x = x_unlabelled
         self._rounds = checks.count(rounds, "rounds")
+        sure_shares(sure, self._rounds)
         self._sure = sure
         self._validation = validation
         self._settings = {

@@ -86,7 +86,11 @@ def class_shares(
 
     Unless they are `relative`, they have to sum to one, but for rounding.
     """
-    value = np.asarray(value, float)
+    try:
+        value = np.asarray(value, float)
+        received = f"{name} of shape {value.shape}, sum {value.sum():.4g}"
+    except (TypeError, ValueError):
+        value, received = np.empty(0), f"{value}, which are no numbers"
     total = value.sum()
     fits = value.shape == (classes,) and (value >= 0).all() and total > 0
     if fits and (np.isfinite(total) if relative else abs(total - 1) <= 1e-3):
@@ -94,7 +98,7 @@ def class_shares(
     sums = "not all of them zero" if relative else "that sum to 1"
     raise invalid(
         f"shares of {classes} classes of at least 0, by sorted label, {sums}",
-        f"{name} of shape {value.shape}, sum {total:.4g}",
+        received,
         "Divide numbers of samples by their sum, and write 0 for a class that "
         "is not there.",
         argument=name,

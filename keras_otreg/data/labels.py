@@ -17,12 +17,12 @@ from keras_otreg.data.batches import (
     side_by_side,
     with_sizes_of,
 )
+from keras_otreg.features.batches import checksum
 from keras_otreg.heads import targets_of
 from keras_otreg.labelling.labels import (
     Labelling,
     TransportedLabels,
     check_some_weight,
-    checksum,
 )
 
 NAMES = ("labelled", "unlabelled")

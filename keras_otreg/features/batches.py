@@ -1,10 +1,13 @@
 """Batches of any kind of data set, and what a model predicts for them."""
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+
+from keras_otreg import checks
 
 
 def batches(dataset: Any) -> Iterator[Any]:
@@ -18,7 +21,8 @@ def predictions(model: Any, data: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return predictions and labels of a pair `(x, y)`, or of such batches."""
     pairs = [data] if isinstance(data, tuple) else batches(data)
     found, labels = [], []
-    for x, y, *_ in pairs:
+    for batch in pairs:
+        x, y, *_ = checks.labelled_batch(batch)
         found.append(np.asarray(model.predict(x, verbose=0), np.float64))
         labels.append(np.asarray(keras.ops.convert_to_numpy(y)))
     return np.concatenate(found), np.concatenate(labels)
@@ -28,3 +32,45 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities of logits of shape `(n, classes)`."""
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     return p / p.sum(axis=1, keepdims=True)
+
+
+def predicted(
+    model: keras.Model, x: Any, batch_size: int = 32, verbose: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Predictions of all samples, and checksums of those in batches."""
+    is_data = isinstance(x, Iterable | keras.utils.PyDataset)
+    if isinstance(x, str) or not is_data:
+        raise checks.invalid(
+            "inputs of samples, or a data set of batches of them",
+            f"an object of type {type(x).__name__}",
+        )
+    if hasattr(x, "shape") or isinstance(x, (list, tuple, dict)):
+        leaves = keras.tree.flatten(x)
+        _check_some(len(leaves[0]) if leaves else 0)
+        found = model.predict(x, batch_size=batch_size, verbose=int(verbose))
+        return found, None
+    count = getattr(x, "cardinality", int)()
+    checks.finite_passes(bool(count == -1), "each sample is labelled once")
+    known = hasattr(x, "__len__") and count >= 0
+    bar = keras.utils.Progbar(len(x) if known else None, verbose=int(verbose))
+    found, sums = [], []
+    for batch in batches(x):
+        inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
+        p = model.predict_on_batch(inputs)
+        found.append(keras.ops.convert_to_numpy(p))
+        leaves = keras.tree.flatten(inputs)
+        columns = map(keras.ops.convert_to_numpy, leaves)
+        sums += [checksum(row) for row in zip(*columns, strict=True)]
+        bar.add(1)
+    _check_some(len(found))
+    return np.concatenate(found), np.array(sums, "uint32")
+
+
+def _check_some(count):
+    if not count:
+        raise checks.invalid("at least one unlabelled sample", "none")
+
+
+def checksum(leaves: Sequence[np.ndarray]) -> int:
+    """Return a checksum of the inputs of a sample."""
+    return zlib.crc32(b"".join(x.tobytes() for x in leaves))

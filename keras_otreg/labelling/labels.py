@@ -2,7 +2,6 @@
 
 import dataclasses
 import warnings
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.features.batches import batches, predictions, softmax
+from keras_otreg.features.batches import predicted, predictions, softmax
 from keras_otreg.heads import VALIDATION, held_out_logits, targets_of
 from keras_otreg.models import TransferModel
 from keras_otreg.ot import Sinkhorn, TransportProblem
@@ -30,6 +29,8 @@ TINY = 1e-30
 HOTTEST = 20.0
 # Probabilities may miss a sum of one by this much.
 ROUNDING = 1e-3
+# The same for probabilities in half precision.
+ROUNDING_OF_HALF = 5e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +134,13 @@ def transported_labels(
         2102.08622. Guo et al., "On calibration of modern neural networks"
         (ICML 2017), arXiv 1706.04599.
     """
+    if labelled is not None and not isinstance(labelled, (tuple, list)):
+        raise checks.invalid(
+            "the labelled samples as a pair (x, y)",
+            f"an object of type {type(labelled).__name__}",
+            argument="labelled",
+        )
+    checks.count(batch_size, "batch_size")
     found, checksums = predicted(model, x_unlabelled, batch_size, verbose)
     found = _probabilities(found)
     divisor = _temperature(temperature, model, labelled, validation)
@@ -140,7 +148,7 @@ def transported_labels(
         at_temperature(found, divisor),
         shares=shares,
         sure=sure,
-        y=None if labelled is None else labelled[1],
+        y=None if labelled is None else checks.labelled_batch(labelled)[1],
         class_names=class_names,
         epsilon=epsilon,
         rho=rho,
@@ -175,12 +183,7 @@ def from_probabilities(
         labels = from_probabilities(p, shares=[1 / 3, 2 / 3])
         ```
     """
-    checks.number(
-        sure,
-        "sure",
-        expected="a share above 0 and at most 1",
-        valid=lambda x: 0.0 < x <= 1.0,
-    )
+    check_sure(sure)
     checks.positive(epsilon, "epsilon")
     p = _probabilities(probabilities)
     is_known = not isinstance(shares, str)
@@ -275,11 +278,28 @@ def _weights(p, logits, sure):
     return ((doubt <= highest) & is_known).astype("float32")
 
 
+def check_sure(sure: Any) -> float:
+    """Return the share of the samples that count, if it is one."""
+    return checks.number(
+        sure,
+        "sure",
+        expected="a share above 0 and at most 1",
+        valid=lambda x: 0.0 < x <= 1.0,
+    )
+
+
 def _probabilities(values):
     """Raises unless an array holds probabilities of samples."""
-    p = checks.finite_array(np.asarray(values), "probabilities", least_rank=2)
+    try:
+        p = np.asarray(values)
+    except ValueError:
+        p = np.empty(1, object)
+    p = checks.finite_array(p, "probabilities", least_rank=2)
+    rounding = ROUNDING
+    if p.dtype.itemsize < 4:
+        p, rounding = p.astype("float32"), ROUNDING_OF_HALF
     is_share = p.ndim == 2 and p.shape[1] > 1 and (p >= 0.0).all()
-    if is_share and np.allclose(p.sum(axis=1), 1.0, atol=ROUNDING):
+    if is_share and np.allclose(p.sum(axis=1), 1.0, atol=rounding):
         return p
     raise checks.invalid(
         "probabilities of shape (samples, classes), of two or more classes, "
@@ -335,36 +355,6 @@ def best_temperature(logits: np.ndarray, y: Any) -> float:
     return float(np.exp(0.5 * (low + high)))
 
 
-def predicted(
-    model: keras.Model, x: Any, batch_size: int = 32, verbose: bool = False
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Predictions of all samples, and checksums of those in batches."""
-    if hasattr(x, "shape") or isinstance(x, (list, tuple, dict)):
-        _check_some(len(keras.tree.flatten(x)[0]))
-        found = model.predict(x, batch_size=batch_size, verbose=int(verbose))
-        return found, None
-    count = getattr(x, "cardinality", int)()
-    checks.finite_passes(bool(count == -1), "each sample is labelled once")
-    known = hasattr(x, "__len__") and count >= 0
-    bar = keras.utils.Progbar(len(x) if known else None, verbose=int(verbose))
-    found, sums = [], []
-    for batch in batches(x):
-        inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
-        p = model.predict_on_batch(inputs)
-        found.append(keras.ops.convert_to_numpy(p))
-        leaves = keras.tree.flatten(inputs)
-        columns = map(keras.ops.convert_to_numpy, leaves)
-        sums += [checksum(row) for row in zip(*columns, strict=True)]
-        bar.add(1)
-    _check_some(len(found))
-    return np.concatenate(found), np.array(sums, "uint32")
-
-
-def _check_some(count):
-    if not count:
-        raise checks.invalid("at least one unlabelled sample", "none")
-
-
 def check_some_weight(labels: TransportedLabels) -> None:
     """Raise if no sample has a weight."""
     if not labels.sample_weight.any():
@@ -373,8 +363,3 @@ def check_some_weight(labels: TransportedLabels) -> None:
             "weights that are all 0",
             "The model knows nothing of these samples: train it first.",
         )
-
-
-def checksum(leaves: Sequence[np.ndarray]) -> int:
-    """Return a checksum of the inputs of a sample."""
-    return zlib.crc32(b"".join(x.tobytes() for x in leaves))

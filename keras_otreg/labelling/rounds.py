@@ -8,12 +8,12 @@ import keras
 import numpy as np
 
 from keras_otreg import checks, heads
-from keras_otreg.features.batches import softmax
+from keras_otreg.features.batches import predicted, softmax
 from keras_otreg.labelling.labels import (
     UNIFORM,
     TransportedLabels,
+    check_sure,
     from_probabilities,
-    predicted,
 )
 
 
@@ -79,7 +79,7 @@ def solve_head_in_rounds(
         found.labels.shares
         ```
     """
-    rounds = checks.count(rounds, "rounds")
+    parts = sure_shares(sure, checks.count(rounds, "rounds"))
     head, body, several = heads.parts_of(student)
     if not several:
         raise checks.invalid(
@@ -96,7 +96,7 @@ def solve_head_in_rounds(
     solved = heads.solve(head, data, l2, held, by_loss=True)
     best = BestWeights(head)
     best.look(_accuracy(head, held))
-    for share in sure_shares(sure, rounds):
+    for share in parts:
         found = np.concatenate([features, np.ones((len(features), 1))], axis=1)
         p = softmax(found @ heads.weights_of(head))
         labels = from_probabilities(
@@ -113,7 +113,14 @@ def solve_head_in_rounds(
 
 def sure_shares(sure: float | tuple[float, float], rounds: int) -> list[float]:
     """Share of the samples that counts in each round, growing evenly."""
-    first, last = sure if isinstance(sure, tuple) else (sure, sure)
+    ends = sure if isinstance(sure, (tuple, list)) else (sure, sure)
+    if len(ends) != 2:
+        raise checks.invalid(
+            "a share of the samples, or those of the first and last round",
+            f"{len(ends)} shares",
+            argument="sure",
+        )
+    first, last = map(check_sure, ends)
     return [float(x) for x in np.linspace(first, last, rounds)]
 
 

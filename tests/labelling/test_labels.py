@@ -180,10 +180,20 @@ def test_with_fewer_samples_than_classes_shares_are_relaxed(p):
         ({"shares": [0.5, 0.5]}, "shares of 5 classes"),
         ({"shares": {"a": 0.5, "x": 0.5}, "class_names": "abcde"}, "'x'"),
         ({"shares": "known"}, "'labelled', 'model', 'uniform'"),
+        ({"shares": [-0.1, 0.5, 0.2, 0.2, 0.2]}, "of at least 0"),
+        ({"shares": list("abcde")}, "no numbers"),
+        ({"shares": {k: str(k) * 2 + "%" for k in range(5)}}, "no numbers"),
+        ({"shares": [[0.5], [0.2, 0.3]]}, "no numbers"),
+        ({"shares": {0.1, 0.9}}, "no numbers"),
         ({"shares": "labelled", "y": None}, "labels of the labelled"),
+        ({"shares": "labelled", "y": []}, "`y`.*non-empty"),
+        ({"shares": "labelled", "y": ["a"]}, "`y`.*finite numbers"),
+        ({"shares": "labelled", "y": [0.0, np.nan]}, "1 values not finite"),
+        ({"shares": "labelled", "y": [0.0, 2.7]}, "labels such as 2.7"),
         ({"sure": 0.0}, "share above 0"),
         ({"probabilities": np.log(np.full((4, 5), 0.2))}, "Put a softmax"),
         ({"probabilities": np.full((4, 5), np.nan)}, "not finite"),
+        ({"probabilities": [[0.2, 0.8], [1.0]]}, "unequal lengths"),
         ({"probabilities": np.ones((4, 1))}, "two or more classes"),
         ({"probabilities": np.ones((0, 5))}, "non-empty"),
     ],
@@ -201,11 +211,57 @@ def test_a_temperature_needs_its_samples(p):
             )
 
 
-def test_no_samples_and_logits_of_a_model_are_refused():
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_probabilities_of_half_precision_are_enough(rng, dtype):
+    # Some are below the least number of the type, and sums are not one.
+    p = rng.dirichlet(np.full(300, 0.05), 40)
+    half = keras.ops.convert_to_numpy(keras.ops.cast(p, dtype))
+    found = from_probabilities(half)
+    expected = from_probabilities(p)
+    np.testing.assert_allclose(
+        found.probabilities, expected.probabilities, atol=0.03
+    )
+
+
+@pytest.mark.parametrize("x", [np.zeros((0, 6)), [], {}])
+def test_no_samples_are_refused(x):
     with pytest.raises(ValueError, match="at least one unlabelled sample"):
-        transported_labels(classifier(6, 3), np.zeros((0, 6)))
+        transported_labels(classifier(6, 3), x)
+
+
+@pytest.mark.parametrize("x", [None, "folder", 3])
+def test_what_is_no_data_is_refused(x):
+    with pytest.raises(ValueError, match="inputs of samples"):
+        transported_labels(classifier(6, 3), x)
+
+
+def test_models_without_probabilities_of_one_output_are_refused():
     with pytest.raises(ValueError, match="Put a softmax"):
         transported_labels(classifier(6, 3, None), np.ones((4, 6)))
+    x = keras.Input((6,))
+    two = keras.Model(x, [layers.Dense(k, "softmax")(x) for k in (2, 3)])
+    with pytest.raises(ValueError, match="unequal lengths"):
+        transported_labels(two, np.ones((4, 6)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        # Its second sample would be taken for the labels.
+        ({"labelled": np.ones((3, 6))}, "pair"),
+        ({"labelled": (np.ones((3, 6)),)}, "without labels"),
+        (
+            {"temperature": "validation", "validation": np.ones((3, 6))},
+            "without labels",
+        ),
+        ({"batch_size": 0}, "`batch_size`"),
+    ],
+)
+def test_samples_without_labels_and_empty_batches_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        transported_labels(
+            classifier(6, 3), np.ones((4, 6)), shares="labelled", **change
+        )
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_otreg import solve_head
+from keras_otreg.callbacks import SelfTraining
 from keras_otreg.labelling import from_probabilities, solve_head_in_rounds
 
 layers = keras.layers
@@ -80,6 +81,43 @@ def test_worse_labels_are_undone(samples):
         start.get_weights(), model.get_weights(), strict=True
     ):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sure", "message"),
+    [
+        ((0.3,), "1 shares"),
+        ((0.3, 0.5, 1.0), "3 shares"),
+        ((0.3, 1.5), "at most 1"),
+        ("all", "share above 0"),
+        (None, "share above 0"),
+    ],
+)
+def test_shares_of_samples_are_checked_before_anything_runs(sure, message):
+    with pytest.raises(ValueError, match=message):
+        solve_head_in_rounds(None, None, None, sure=sure)
+    with pytest.raises(ValueError, match=message):
+        SelfTraining(np.ones((4, 4)), sure=sure)
+
+
+def test_a_network_in_half_precision_learns_like_another(samples):
+    labelled, (more, _), _ = samples
+    with_policy = keras.DTypePolicy("mixed_bfloat16")
+    plain = network()
+    half = keras.models.clone_model(
+        plain,
+        clone_function=lambda layer: layer.__class__.from_config(
+            {**layer.get_config(), "dtype": with_policy}
+        ),
+    )
+    half.set_weights(plain.get_weights())
+    one, other = (
+        solve_head_in_rounds(model, labelled, more, l2=0.1).labels
+        for model in (plain, half)
+    )
+    np.testing.assert_allclose(
+        other.probabilities, one.probabilities, atol=0.05
+    )
 
 
 def test_a_sigmoid_is_refused(samples):
