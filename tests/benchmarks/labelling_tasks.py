@@ -46,12 +46,15 @@ class Draw(NamedTuple):
     scale: float
     heat: Any = None
 
-    def augmented(self, views):
-        """The same with views, of shape `(VIEWS, n, d)`, of all pictures."""
-        copies = 1 + len(views)
+    def augmented(self, views, both=True):
+        """The same with views, of shape `(VIEWS, n, d)`, of pictures.
+
+        They are those of all pictures, or of the unlabelled ones alone.
+        """
+        own = views[: len(views) if both else 0, self.few]
         return self._replace(
-            x=np.concatenate([self.x, *views[:, self.few]]),
-            y=np.tile(self.y, copies),
+            x=np.concatenate([self.x, *own]),
+            y=np.tile(self.y, 1 + len(own)),
             more=np.concatenate([self.more, *views[:, self.rest]]),
         )
 

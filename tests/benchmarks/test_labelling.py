@@ -49,6 +49,7 @@ def test_views_count_as_much_as_the_plain_pictures_together(data, rng):
     both = draw.augmented(views)
     assert both.x.shape == (36, 3)
     np.testing.assert_array_equal(both.more[148:296], draw.more)
+    assert draw.augmented(views, both=False).x.shape == (12, 3)
     labels, weight = np.eye(4)[draw.truth], rng.uniform(size=148)
     one, other = (
         labelling_tasks.solved(each, 0.1, labels, weight)
