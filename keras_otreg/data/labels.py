@@ -3,6 +3,7 @@
 import weakref
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -91,13 +92,17 @@ def with_labels(
         own = tf.nest.map_structure(lambda rows: rows[:count], own)
         checked = with_sizes_of(own[0], other[0], NAMES)
         other = (checked, other[1], mass * other[2])
-        return tf.nest.map_structure(
-            lambda *both: tf.concat(both, axis=0), own, other
-        )
+        return tf.nest.map_structure(_concatenated, own, other)
 
     batches = side_by_side(others, known, join)
     setattr(batches, ATTRIBUTE, labels)
     return batches
+
+
+def _concatenated(*both):
+    # Pictures may be bytes in one folder, and numbers in the other.
+    dtype = keras.backend.result_type(*(x.dtype.name for x in both))
+    return tf.concat([tf.cast(x, dtype) for x in both], axis=0)
 
 
 def _pair(unlabelled):

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,9 @@ class Unlabelled:
         paths = pictures_of([folder])
         labels = np.zeros(len(paths), "int32")
         files = PictureFiles(paths, labels, list(class_names))
-        if shares in NAMED:
-            return cls(files, shares)
-        if not isinstance(shares, Mapping):
+        if isinstance(shares, (str, os.PathLike)):
+            if shares in NAMED:
+                return cls(files, shares)
             shares = _read(pathlib.Path(shares))
         found = known_shares(shares, len(class_names), class_names)
         return cls(files, found.tolist())
@@ -60,16 +60,18 @@ class Unlabelled:
 
 def _read(path):
     """The shares in a CSV file with a class and its share in each row."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
+    expected = f"rows of a class and its share in '{path}'"
     try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
         if rows and rows[0] == HEADER:
             rows = rows[1:]
-        return {name: float(share) for name, share in rows}
+        shares = {name: float(share) for name, share in rows}
     except ValueError as error:
-        raise checks.invalid(
-            f"rows of a class and its share in '{path}'", str(error)
-        ) from error
+        raise checks.invalid(expected, str(error)) from error
+    if len(shares) < len(rows):
+        raise checks.invalid(expected, "two rows of one class")
+    return shares
 
 
 def shown_labels(trained: Trained, given: Unlabelled) -> dict[str, Any]:

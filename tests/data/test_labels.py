@@ -42,6 +42,18 @@ def test_half_of_a_batch_is_labelled_and_the_others_have_a_weight(
     np.testing.assert_array_equal(np.sort(targets[own], axis=1)[:, :2], 0.0)
 
 
+@pytest.mark.parametrize("dtypes", [("uint8", "float32"), ("float64", "uint8")])
+def test_bytes_and_numbers_are_joined_without_loss(samples, labels, dtypes):
+    x, y, more = samples
+    own, other = (
+        data.astype(dtype)
+        for data, dtype in zip((x, more), dtypes, strict=True)
+    )
+    found = next(iter(with_labels((own, y), (other, labels), batch_size=8)))[0]
+    known = np.concatenate([own, other])
+    assert all((known == row).all(axis=1).any() for row in found.numpy())
+
+
 @pytest.mark.slow
 def test_mass_and_weights_of_samples_count(samples, labels):
     x, y, more = samples

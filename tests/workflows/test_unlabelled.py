@@ -31,6 +31,8 @@ def test_shares_are_read_from_a_file_in_any_order(more, tmp_path, head):
     assert given.shares == [0.75, 0.25]
     assert len(given.files.paths) == 20
     assert Unlabelled.of(more, "model", NAMES).shares == "model"
+    numbers = Unlabelled.of(more, np.array(given.shares), NAMES)
+    assert numbers.shares == given.shares
 
 
 @pytest.mark.parametrize(
@@ -40,11 +42,13 @@ def test_shares_are_read_from_a_file_in_any_order(more, tmp_path, head):
         ("dark,0.5\nhat,0.5", "a share of each of the 2 classes"),
         ("dark,much\nlight,0.5", "rows of a class and its share"),
         ("class,share\ndark;0.5", "rows of a class and its share"),
+        ("dark,0.2\ndark,0.5\nlight,0.5", "two rows of one class"),
+        ("\N{LATIN SMALL LETTER U WITH DIAERESIS},1", "can't decode"),
     ],
 )
 def test_shares_that_do_not_fit_are_refused(more, tmp_path, text, message):
     path = tmp_path / "shares.csv"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="latin1")
     with pytest.raises(ValueError, match=message):
         Unlabelled.of(more, path, NAMES)
 
