@@ -82,17 +82,13 @@ def load_model(
 
 
 class SavedModel(Wrapper):
-    """The part of a `TransferModel` that saves, loads and exports.
-
-    Attributes:
-        student: The network that is trained, saved and exported.
-        frozen: The teacher, which is in a file or is not.
-        file: The file that the model is being saved to or loaded from.
-    """
+    """The part of a `TransferModel` that saves, loads and exports."""
 
     inner = "student"
     student: keras.Model
+    # The teacher, which is in a file or is not.
     frozen: Teacher
+    # The file that the model is being saved to or loaded from.
     file: ModelFile | None = None
 
     include_teacher = True

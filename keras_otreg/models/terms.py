@@ -28,8 +28,7 @@ class Term(NamedTuple):
 def weighted_sum(total: Any, terms: Iterable[Term], step: Any) -> Any:
     """Adds the terms to a total, each with its weight at a step.
 
-    A term of weight 0 is left out of the graph: the rest is then what it
-    would be without the term, to the last bit.
+    Terms of weight 0 are left out of the graph, and so change no bit.
     """
     for term in terms:
         if acts(term.weight):
@@ -236,10 +235,7 @@ class StepFunctions:
 
 @contextlib.contextmanager
 def _another_step(model: Any, name: str) -> Iterator[None]:
-    """Within the block, a step is another object that does the same.
-
-    JAX would find the program that it made of the same method before.
-    """
+    """Within the block, a step is a new object, of which JAX has no program."""
     own = vars(model).get(name)
     vars(model)[name] = functools.partial(getattr(model, name))
     try:
@@ -251,10 +247,7 @@ def _another_step(model: Any, name: str) -> Iterator[None]:
 
 
 def build_optimizer(model: Any) -> None:
-    """Makes the variables of the optimizer of a model, if it has none yet.
-
-    TensorFlow would trace a step that makes them twice.
-    """
+    """Makes an optimizer's variables: a step that does is traced twice."""
     optimizer = model.optimizer if model.compiled else None
     if optimizer is not None and not optimizer.built:
         with engine.strategy_scope(model):

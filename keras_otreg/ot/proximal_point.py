@@ -122,11 +122,7 @@ class ProximalPoint(Configurable):
 
 
 def _c_transforms(problem, g, epsilon):
-    """One iteration in the log domain, at a given `epsilon`.
-
-    Returns the new `f`, the new `g`, and the `f` that would have made the row
-    marginal of the old `g` exact.
-    """
+    """The next `f` and `g`, and the `f` of exact rows under the old `g`."""
     rho_a, rho_b = problem.rho
     to_rows = problem.C - row(g)
     exact = softmin(epsilon, to_rows, row(safe_log(problem.b)), axis=-1)

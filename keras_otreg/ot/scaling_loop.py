@@ -167,15 +167,13 @@ def _is_good(after, state):
 def extrapolated(last: Step, differences: list[Step], weights: Any) -> Any:
     """Image of the point at which the residual should be smallest.
 
-    The map is taken to be linear along `differences` between recent steps,
-    which are zero where unknown: Anderson's acceleration, whose least squares
-    under `weights` `(..., m)` are solved by Gram-Schmidt, which is safe in
-    float32.
+    Anderson's acceleration: the map is taken to be linear along `differences`
+    between recent steps, which are zero where unknown. Gram-Schmidt solves its
+    least squares under `weights` `(..., m)` safely in float32.
 
     References:
-        Anderson, "Iterative procedures for nonlinear integral equations"
-        (1965). Pratapa, Suryanarayana and Pask, "Anderson acceleration of the
-        Jacobi iterative method" (2016), for extrapolating only now and then.
+        Pratapa, Suryanarayana and Pask, "Anderson acceleration of the Jacobi
+        iterative method" (2016), for extrapolating only now and then.
     """
 
     def weighted(x, y):
