@@ -91,6 +91,7 @@ def test_the_head_is_solved_and_the_rest_stays(project, picture_files, start):
     # Half-way to a network that is always wrong it is still right.
     wrong = keras.models.clone_model(start)
     wrong.set_weights([*before[:-1], 50 * before[-1][::-1]])
-    (found,) = project.interpolate(solved, {"wrong": Trained(wrong)}).values()
+    tuned = Trained(wrong, predictions=project.predictions(wrong))
+    (found,) = project.interpolate(solved, {"wrong": tuned}).values()
     assert found.share < 1.0
     assert not found.is_start
