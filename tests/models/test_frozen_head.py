@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 import keras_otreg as otreg
-from keras_otreg.models.frozen_head import calibrated_head, fitted_temperature
+from keras_otreg.models.source_task import calibrated_head, fitted_temperature
 
 pytestmark = pytest.mark.filterwarnings("ignore:Gradients do not exist")
 
