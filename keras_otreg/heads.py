@@ -71,9 +71,6 @@ def solve_head(
         validation: A pair `(x, y)` or a data set to choose `l2` by; every
             fifth sample, with the head solved again on all, if not given.
 
-    Returns:
-        A `SolvedHead`.
-
     Raises:
         ValueError: If there is no such head, or labels do not fit it.
         ImportError: If SciPy is not installed.

@@ -20,8 +20,7 @@ def extract(
     Args:
         model: A built `keras.Model`; it runs in inference mode.
         at: Path of a layer. Maps are averaged over their positions.
-        dataset: Batches of (inputs, labels): a `tf.data.Dataset`, a
-            `keras.utils.PyDataset` or any iterable of them.
+        dataset: Batches of (inputs, labels), of any kind.
         verbose: 0 for no progress bar.
 
     Returns:

@@ -16,8 +16,7 @@ def conditional(
     target class `j`, and needs no source data.
 
     Args:
-        probabilities: Of the source classes, for target samples, of shape
-            `(samples, source classes)`.
+        probabilities: Predictions of shape `(samples, source classes)`.
         labels: Target class of each sample.
         smoothing: How many samples with the mean prediction of all classes
             each class is given besides its own. 0 for Co-Tuning's estimate.
@@ -54,15 +53,11 @@ def from_conditional(conditional: Any) -> np.ndarray:
     """Costs from the probabilities of source classes given target classes.
 
     The cost is minus the pointwise mutual information, `-log(R[i, j] /
-    mean(R[i]))`, moved such that the least cost is zero: a source class that
-    is as frequent for all target classes prefers none of them.
+    mean(R[i]))`, moved such that the least cost is zero.
 
     Args:
         conditional: `R` of shape `(source classes, target classes)`, above
             zero, as `conditional` returns it with smoothing.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`.
 
     Example:
         ```python

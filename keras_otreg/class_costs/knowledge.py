@@ -12,9 +12,8 @@ def from_embeddings(source: Any, target: Any) -> np.ndarray:
     """One minus the cosine between vectors of the classes.
 
     Args:
-        source: Vectors of the source classes, such as word vectors of their
-            names, of shape `(source classes, d)`.
-        target: Vectors of the target classes, of shape `(target classes, d)`.
+        source: Vectors of shape `(source classes, d)`, such as word vectors.
+        target: Vectors of shape `(target classes, d)`.
 
     Returns:
         Costs in [0, 2], of shape `(source classes, target classes)`. A vector
@@ -37,14 +36,9 @@ def from_embeddings(source: Any, target: Any) -> np.ndarray:
 
 
 def from_names(source: Sequence[str], target: Sequence[str]) -> np.ndarray:
-    """Zero between classes of one name, one between all others.
+    """Zero between classes of one name in any case, one between all others.
 
-    Args:
-        source: Names of the source classes; case does not matter.
-        target: Names of the target classes.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`.
+    The costs are of shape `(source classes, target classes)`.
 
     Example:
         ```python
@@ -61,13 +55,7 @@ def from_names(source: Sequence[str], target: Sequence[str]) -> np.ndarray:
 def random(source: int, target: int, seed: int = 0) -> np.ndarray:
     """Uniform random costs in [0, 1), as a control.
 
-    Args:
-        source: Number of source classes.
-        target: Number of target classes.
-        seed: Seed of the draw.
-
-    Returns:
-        Costs of shape `(source classes, target classes)`.
+    They are of shape `(source, target)`, the numbers of classes.
 
     Example:
         ```python

@@ -19,17 +19,15 @@ def shares(
 ) -> np.ndarray:
     """Mass that a transport plan between classes gives each source class.
 
-    Each target class sends its mass to the source classes that are near; what
-    these receive is not prescribed, but a price `rho` holds it near uniform.
-    Source classes that resemble no target class get little.
+    Each target class sends its mass to the source classes that are near; a
+    price `rho` holds what these receive near uniform.
 
     Args:
         costs: Costs of shape `(source classes, target classes)`.
         plan: A plan of that shape in place of the costs, such as the mean plan
             of a `ClassTransport`: its row sums are the shares.
         target_shares: Mass of each target class; equal if not given.
-        epsilon: Entropic strength in units of the mean cost: the smaller, the
-            fewer source classes share a target class.
+        epsilon: Entropic strength in units of the mean cost.
         rho: Price of unequal shares, in units of the mean cost: near zero they
             are free, towards infinity uniform.
 
@@ -46,8 +44,7 @@ def shares(
 
     References:
         Ge and Yu, "Borrowing treasures from the wealthy: deep transfer
-        learning through selective joint fine-tuning" (CVPR 2017), for
-        training beside the source samples that are near.
+        learning through selective joint fine-tuning" (CVPR 2017).
     """
     if (costs is None) == (plan is None):
         raise checks.invalid("either costs or a plan", "both, or neither")

@@ -16,9 +16,6 @@ def normalise(costs: Any, by: str = "max") -> np.ndarray:
         costs: Costs of shape `(source classes, target classes)`.
         by: `"max"`, `"mean"`, or `"none"` for the costs as they are.
 
-    Returns:
-        Costs of the same shape; zeros stay as they are.
-
     Example:
         ```python
         C = class_costs.normalise(cost_matrix, by="mean")
@@ -38,9 +35,6 @@ def sharpen(costs: Any, kappa: float = 1.0) -> np.ndarray:
         costs: Costs of shape `(source classes, target classes)`.
         kappa: How soon a cost counts as far. Above 0.
 
-    Returns:
-        Costs in [0, 1), of the same shape.
-
     Example:
         ```python
         C = class_costs.sharpen(class_costs.normalise(cost_matrix), 5.0)
@@ -48,7 +42,7 @@ def sharpen(costs: Any, kappa: float = 1.0) -> np.ndarray:
 
     References:
         Lv, Yang and Li, "Wasserstein distance rivals Kullback-Leibler
-        divergence for knowledge distillation" (2024), for its use as a cost.
+        divergence for knowledge distillation" (2024).
     """
     costs = checks.cost_matrix(np.asarray(costs, float))
     return 1.0 - np.exp(-checks.positive(kappa, "kappa") * costs)

@@ -61,20 +61,9 @@ class Budget:
         free: list[int],
         grams: dict[int, np.ndarray] | None,
     ) -> dict[int, int]:
-        """Spread a cut over the groups of a network.
+        """Spread a cut of `widths`, by group, over the `free` groups.
 
-        Args:
-            traced: The network.
-            widths: Numbers of neurons of each group to begin with.
-            free: The groups that may be narrowed.
-            grams: Covariances between their neurons; `None` to narrow all
-                alike.
-
-        Returns:
-            The number of neurons of each group.
-
-        Raises:
-            ValueError: If one neuron in each group is still too many.
+        Without covariances between their neurons all are narrowed alike.
         """
         resources = ResourceModel(traced)
         limits = self._limits(resources(widths))

@@ -47,10 +47,9 @@ def inherit(
 
     In each group of tied channels, the neurons stay onto which the others can
     be moved at the least cost. Then each layer, in the order of the forward
-    pass, is fitted by ridge regression: from its inputs in the student, whose
-    earlier layers are fitted already, to the activations of the neurons that
-    stay in the teacher. Before a sum, a layer is fitted such that the sum is
-    right.
+    pass, is fitted by ridge regression: from its inputs in the student to the
+    activations of the neurons that stay in the teacher. Before a sum, a layer
+    is fitted such that the sum is right.
 
     Args:
         student: A built Functional or Sequential network, such as `narrow`
@@ -66,9 +65,8 @@ def inherit(
             squared correlation; `"pivots"` of a QR factorisation; or the
             controls `"largest"`, `"uniform"` and `"random"`.
         ridge: Strength of the pull towards the teacher's own weights, as a
-            share of the mean variance of a layer's inputs. `"validation"`
-            chooses it for each layer: half of the samples are fitted, the
-            others tell how well.
+            share of the mean variance of a layer's inputs; `"validation"`
+            chooses it for each layer on half of the samples.
         seed: Of the choices that are random.
         verbose: Whether to show a bar and print a table.
 

@@ -32,16 +32,8 @@ def sources(
 ) -> dict[int, int]:
     """Call of the teacher that each call of the student inherits from.
 
-    Args:
-        student: The student.
-        teacher: The teacher.
-        layers: Teacher's layers by those of the student; if not given, layers
-            of one name.
-        is_copy: Whether both have the same layers.
-
-    Raises:
-        ValueError: If a path names no layer with a kernel, or if no layer
-            would inherit anything.
+    `layers` are the teacher's by those of the student; if not given, layers of
+    one name. The student `is_copy` if both have the same layers.
     """
     calls, others = student.graph.calls, teacher.graph.calls
     if is_copy:
@@ -98,12 +90,7 @@ def _fits(student, teacher, call, other):
 def links(
     student: Traced, teacher: Traced, source: Mapping[int, int]
 ) -> dict[int, int]:
-    """Group of the teacher for each group of the student.
-
-    Raises:
-        ValueError: If tied layers of the student inherit from layers that are
-            not tied, or have more neurons.
-    """
+    """Group of the teacher for each group of the student."""
     found: dict[int, int] = {}
     pairs = list(zip(student.graph.inputs, teacher.graph.inputs, strict=True))
     for i, j in source.items():

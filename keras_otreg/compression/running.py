@@ -15,17 +15,10 @@ MEMORY = 2**31
 
 
 class Samples:
-    """Batches of inputs that can be read repeatedly.
+    """Batches of finite inputs of some networks that can be read repeatedly.
 
-    Args:
-        samples: Inputs as an array, or as the structure of arrays that the
-            network takes; or a `keras.utils.PyDataset` or `tf.data.Dataset` of
-            batches of inputs, or of tuples that begin with inputs.
-        *models: Networks that are to take them.
-
-    Raises:
-        ValueError: If there are none, a network cannot take them, or they are
-            not finite.
+    They come from arrays, in the structure that the networks take, or from a
+    data set of batches of inputs, or of tuples that begin with inputs.
     """
 
     def __init__(self, samples: Any, *models: keras.Model):
@@ -111,14 +104,9 @@ def passed(
     A data set may give other batches each time it is read: all networks see
     the same ones.
 
-    Args:
-        samples: The samples.
-        *wanted: For each network its run, the index of a call, and the keys of
-            the tensors that are wanted before this call.
-
-    Yields:
-        For each batch the number of samples before it, and the tensors of each
-        network.
+    Of each network are wanted its run, the index of a call, and the keys of
+    tensors before this call. Yields, for each batch, the number of samples
+    before it and the tensors of each network.
     """
     start = 0
     for number, batch in enumerate(samples):

@@ -44,9 +44,7 @@ def optdigits() -> tuple[Labelled, Labelled]:
     The 8x8 images are scaled up to the size of MNIST's.
 
     Returns:
-        `(x_train, y_train), (x_test, y_test)` of 897 and 900 images, of which
-        90 of each digit for testing, float32 in [0, 1] of shape
-        `(n, 28, 28, 1)`, and int labels.
+        As of `mnist5k`, of 897 and 900 images, of the latter 90 of each digit.
 
     Raises:
         ImportError: If scikit-learn is not installed.

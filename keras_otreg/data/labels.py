@@ -45,8 +45,8 @@ def with_labels(
     above 0. One epoch is one pass over the latter; the labelled samples repeat,
     in a new order each time. With a `SelfTraining` and arrays it has as many
     batches as a pass over all unlabelled samples. All labels are rows of
-    probabilities, so that the loss is a `"categorical_crossentropy"`, and
-    validation labels one-hot.
+    probabilities: the loss is a `"categorical_crossentropy"`, and validation
+    labels are one-hot.
 
     Args:
         labelled: `(x, y)` or `(x, y, sample_weight)` arrays, a batched

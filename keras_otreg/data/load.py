@@ -32,9 +32,9 @@ class Splits:
     """A data set in three parts.
 
     Attributes:
-        train: A `tf.data.Dataset` of batches `(x, y)`, in a new order in each
-            epoch, augmented if that was asked for: float32 pictures of shape
-            `(batch, height, width, channels)` and labels of shape `(batch,)`.
+        train: A `tf.data.Dataset` of batches, in a new order in each epoch,
+            augmented if that was asked for: float32 pictures of shape
+            `(batch, height, width, channels)` and int32 labels.
         validation: Batches to choose by, always the same.
         test: Batches for the last word, always the same.
         class_names: Names of the classes, in the order of their labels.

@@ -12,8 +12,7 @@ NAMES = ("brick", "grass", "gravel")
 def textures() -> tuple[Labelled, Labelled]:
     """Cut photographs of a wall, a lawn and gravel into patches.
 
-    Neighbours look alike, so they are not told apart by chance: the left half
-    of each photograph is for training and the right half for testing.
+    The left half of each is for training and the right half for testing.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)` of 32 and 32 patches of each

@@ -37,7 +37,7 @@ def samples_as_points(activations: Any, spatial: str = "pool") -> Any:
     """Samples are points, units are coordinates.
 
     Args:
-        activations: Shape `(batch, ..., units)`, channels last, of any rank.
+        activations: As of `units_as_points`.
         spatial: `"pool"` averages over the positions in between, `"keep"`
             makes a unit at each of them a coordinate.
 
@@ -67,11 +67,8 @@ def samples_as_points(activations: Any, spatial: str = "pool") -> Any:
 def positions_as_points(activations: Any) -> Any:
     """Positions of each sample are points, units are coordinates.
 
-    Args:
-        activations: Shape `(batch, ..., units)`, channels last.
-
-    Returns:
-        A set for each sample, of shape `(batch, positions, units)`.
+    Activations `(batch, ..., units)` become a set for each sample, of shape
+    `(batch, positions, units)`.
 
     Example:
         ```python

@@ -24,16 +24,15 @@ def capture(
     Args:
         model: A built `keras.Model`.
         inputs: What the model takes.
-        paths: Paths of layers; see `find_layer`.
+        paths: Paths of layers, such as `"backbone/block3_out"`; with `#k` at
+            the end, the `k`-th call of a layer called repeatedly.
         training: Passed to the model.
 
     Returns:
         The prediction, and a dictionary from each path to a tensor.
 
     Raises:
-        ValueError: If a path names no layer, a layer that the model did not
-            call, one that it called repeatedly and no call was chosen, or one
-            that returns several tensors.
+        ValueError: If a path does not mean one tensor of the forward pass.
 
     Example:
         ```python

@@ -111,15 +111,11 @@ def transported_labels(
         batch_size: Samples in a batch of an array.
         verbose: Whether to show progress.
 
-    Returns:
-        The `TransportedLabels`.
-
     Raises:
         ValueError: If there are no samples, the model does not return
             probabilities of two or more classes, the shares do not fit, or
             an argument is out of range.
-        ImportError: If the temperature is chosen by cross-validation and SciPy
-            is not installed.
+        ImportError: If SciPy is needed for the temperature and not installed.
 
     Example:
         ```python

@@ -65,9 +65,6 @@ def solve_head_in_rounds(
             the rounds.
         class_names: As for `transported_labels`.
 
-    Returns:
-        The `SolvedRounds`.
-
     Raises:
         ValueError: As `solve_head` and `transported_labels` do, or if a sample
             may have several classes.

@@ -47,11 +47,9 @@ def history(
 
     Example:
         ```python
-        model.compile(
-            "adam", "sparse_categorical_crossentropy", metrics=["accuracy"]
-        )
+        model.compile("adam", "sparse_categorical_crossentropy")
         logs = model.fit(train, validation_data=validation, epochs=10)
-        otreg.plots.history(logs, metrics=["loss", "accuracy"])
+        otreg.plots.history(logs, metrics=["loss"])
         ```
     """
     columns = checks.count(columns, "columns")
@@ -237,7 +235,7 @@ def feature_drift(
 
     One value for each layer is drawn as a bar, several as a line over the
     epochs, in colours that go from light to dark with the depth. A penalty of
-    weight 0 measures the values in training without any effect.
+    weight 0 logs the values in training without any effect.
 
     Args:
         drift: For the name of each layer, from input to output, one value, or
@@ -250,16 +248,8 @@ def feature_drift(
 
     Example:
         ```python
-        layers = ["stage1", "stage2", "avg_pool"]
-        penalties = otreg.Penalty.at_each(
-            otreg.losses.CenteredKernelAlignment(), layers, weight=0, name="cka"
-        )
-        model = otreg.TransferModel(student, penalties=penalties)
-        model.compile("adam", loss="sparse_categorical_crossentropy")
-        logs = model.fit(train)
-        otreg.plots.feature_drift(
-            {name: logs.history[f"cka_{name}"] for name in layers}
-        )
+        drift = {"stage1": [0.1, 0.2], "avg_pool": [0.3, 0.5]}
+        otreg.plots.feature_drift(drift, label="one minus CKA")
         ```
     """
     values = {name: np.asarray(x, "float64") for name, x in drift.items()}

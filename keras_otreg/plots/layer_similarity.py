@@ -51,13 +51,9 @@ def layer_similarity(
 
     Example:
         ```python
-        otreg.plots.layer_similarity(
-            [[0.9, 0.2], [0.3, 0.7]],
-            ["stem", "features"],
-            ["conv1", "conv2"],
-            pairs=[("features", "conv2")],
-            label="CKA",
-        )
+        values = [[0.9, 0.2], [0.3, 0.7]]
+        rows, columns = ["stem", "features"], ["conv1", "conv2"]
+        otreg.plots.layer_similarity(values, rows, columns, label="CKA")
         ```
     """
     values = np.asarray(values, dtype="float64")

@@ -30,9 +30,8 @@ class TransferHyperModel(keras_tuner.HyperModel):
             needed. If not given, a copy of each student as it was built.
         penalties: A function from `hp` to `Penalty` objects.
         compile: A function of `hp` and the `TransferModel` that compiles it.
-            If not given, `build_student` returns a compiled model, as it would
-            for KerasTuner alone, and the `TransferModel` is compiled with
-            copies of what that one was compiled with.
+            If not given, `build_student` returns a compiled model, and the
+            `TransferModel` is compiled as that one was.
         source_task: A function from `hp` to a new `SourceTask`, if there is
             one.
 
@@ -87,12 +86,8 @@ class TransferHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> TransferModel:
         """Build and compile the `TransferModel` of a trial.
 
-        Args:
-            hp: Its hyperparameters.
-
-        Raises:
-            ValueError: If the student shares weights with the last one, or
-                does not fit its teacher and penalties.
+        Raise a `ValueError` if the student shares weights with the last one,
+        or does not fit its teacher and penalties.
         """
         student = self.build_student(hp)
         self._check_new(checks.built_model(student, "build_student(hp)"))
@@ -115,15 +110,8 @@ class TransferHyperModel(keras_tuner.HyperModel):
     ) -> Any:
         """Train the model of a trial; warn of a misleading objective.
 
-        Args:
-            hp: Its hyperparameters.
-            model: What `build` returned.
-            *args: What `search` was given.
-            **kwargs: What `search` was given, and the tuner's callbacks.
-
-        Raises:
-            OSError: If a file cannot be read or written: the next trial would
-                fare no better, so the search ends.
+        The arguments are those of KerasTuner. An `OSError` ends the search:
+        the next trial would fare no better.
         """
         if model.penalties:
             # The callback that keeps the best epoch knows the objective.

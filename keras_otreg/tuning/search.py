@@ -30,7 +30,7 @@ def random_search(
         folder: Where the state of the search is kept. Called again with the
             same folder, it makes only the trials that are missing.
         num_trials: Trials, together with those made before.
-        seed: Of the settings.
+        seed: Seed of the settings.
         **fit: For `fit`: `x`, `validation_data`, `epochs` and so on.
 
     Returns:

@@ -87,15 +87,8 @@ def alignment_space(
 ) -> Penalty:
     """A `TransportAlignment` penalty of which a search sets the choices.
 
-    Args:
-        hp: As for `transport_space`, like all that follows.
-        at: Path of a layer of the student, or several to choose from.
-        weight: Strength, or the ends of its range.
-        epsilon: Entropic strength, or the ends of its range.
-        name: Name of the penalty, and prefix of the hyperparameters.
-
-    Returns:
-        A `Penalty` for `TransferHyperModel`.
+    The arguments are those of `transport_space`; `epsilon` is in the units of
+    the costs, which are in [0, 1].
 
     Example:
         ```python
@@ -125,9 +118,7 @@ def at_each(
     space: Callable[..., Penalty] = transport_space,
     **choices: Any,
 ) -> list[Penalty]:
-    """Search one strength for the same penalty at several layers.
-
-    A space alone chooses one layer of those that it is given.
+    """Search one strength for the same penalty at each of several layers.
 
     Args:
         hp: The `keras_tuner.HyperParameters` of a trial.
@@ -137,8 +128,7 @@ def at_each(
         **choices: For `space`, such as `weight` and `name`.
 
     Returns:
-        A list of `Penalty` objects, as of `Penalty.at_each`, for
-        `TransferHyperModel`.
+        A list of `Penalty` objects for `TransferHyperModel`.
 
     Raises:
         ValueError: If no layer is given.
@@ -146,10 +136,7 @@ def at_each(
     Example:
         ```python
         def penalties(hp):
-            layers = ["stage2_out", "stage3_out", "avg_pool"]
-            return otreg.tuning.at_each(
-                hp, layers, otreg.tuning.alignment_space
-            )
+            return otreg.tuning.at_each(hp, ["stage3_out", "avg_pool"])
         ```
     """
     paths = checks.some_layers(at, "at")
