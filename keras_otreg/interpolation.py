@@ -25,9 +25,9 @@ def between(
 ) -> keras.Model:
     """Return a network whose weights lie between those of two.
 
-    They are `start + share * (tuned - start)`. Half-way is often better than
-    either end after fine-tuning on few samples, above all on data that differ
-    from them.
+    They are `start + share * (tuned - start)`; at 0 and 1 those of the ends, to
+    the last bit. Half-way is often better than either end after fine-tuning on
+    few samples.
 
     Args:
         start: The network before it was tuned. It is not changed.
@@ -38,13 +38,9 @@ def between(
         samples: Inputs, or a data set of batches, on which statistics of
             `BatchNormalization` are estimated anew; they are interpolated as
             the weights are if not given.
-        validation: For `share="validation"`: a pair `(x, y)` or a data set of
-            batches `(x, y)`, with `y` as numbers of classes, for a network
-            that predicts probabilities.
-
-    Returns:
-        A plain network. At 0 and 1 its weights are those of the ends, to the
-        last bit, unless `samples` are given.
+        validation: For `share="validation"`: a pair `(x, y)` or a data set,
+            with `y` as numbers of classes, for a network that predicts
+            probabilities.
 
     Raises:
         ValueError: If the networks have other weights, or the share is none.

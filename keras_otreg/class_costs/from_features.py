@@ -27,8 +27,7 @@ def mkmmd(
 
     The kernel is the mean of five Gaussians, `exp(-d^2 / (2 s^2))`, with `s^2`
     at 1/4 to 4 times the median squared distance between source and target.
-    This is the cost that the paper calls fc7MKMMD; its own mixture of kernels
-    is not known, this one is fixed.
+    The paper calls this cost fc7MKMMD and does not say its mixture of kernels.
 
     Args:
         source_features: Array of shape `(source samples, ...)`.

@@ -1,7 +1,7 @@
 """The calls of a network, nested networks included, in one flat list."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -88,34 +88,36 @@ class Graph:
             entry = config["layers"][0]["config"]["name"]
             self.entries[f"{prefix}{entry}"] = inputs[0]
             for layer in model.layers:
-                inputs = self._call(layer, prefix, tuple(inputs), None)
-            return list(inputs)
+                inputs = self._call(layer, prefix, dict(enumerate(inputs)))
+            return inputs
         layers = {x.name: x for x in model.operations}
         made = dict(
             zip(_histories(config["input_layers"]), inputs, strict=True)
         )
         self.entries |= {prefix + name: k for (name, *_), k in made.items()}
-        waiting = list(_nodes(config))
-        while waiting:
-            ready = [x for x in waiting if set(x.sources) <= made.keys()]
-            for node in ready:
-                keys = tuple(made[x] for x in node.sources)
-                outputs = self._call(layers[node.name], prefix, keys, node)
-                for output, key in enumerate(outputs):
-                    made[node.name, node.position, output] = key
-            waiting = [x for x in waiting if x not in ready]
+        nodes = {
+            (x["name"], position): (node, _sources(node))
+            for x in config["layers"]
+            for position, node in enumerate(x["inbound_nodes"])
+        }
+        while nodes:
+            for place in [k for k, x in nodes.items() if made.keys() >= x[1]]:
+                node, sources = nodes.pop(place)
+                keys = {source: made[source] for source in sources}
+                outputs = self._call(layers[place[0]], prefix, keys, node)
+                made |= {(*place, k): key for k, key in enumerate(outputs)}
         return [made[x] for x in _histories(config["output_layers"])]
 
-    def _call(self, layer, prefix, inputs, node):
-        path = f"{prefix}{layer.name}"
+    def _call(self, layer, prefix, keys, node=None):
+        """Add a call that takes tensors of the `keys` of some sources."""
+        path, inputs = f"{prefix}{layer.name}", tuple(keys.values())
         if isinstance(layer, keras.layers.InputLayer):
             return list(inputs)
         if has_graph(layer):
             return self._add(layer, f"{path}/", inputs)
         args, kwargs = [Tensor(inputs[0])], {}
         if node is not None:
-            keys = dict(zip(node.sources, inputs, strict=True))
-            args, kwargs = _tensors((node.args, node.kwargs), keys)
+            args, kwargs = _tensors((node["args"], node["kwargs"]), keys)
         dtype = getattr(layer, "input_dtype", None) or keras.config.floatx()
         specs = {k: keras.KerasTensor(self.shapes[k], dtype) for k in inputs}
         filled, named = _filled((args, kwargs), specs)
@@ -130,24 +132,6 @@ def has_graph(layer: Any) -> bool:
     if isinstance(layer, keras.Sequential):
         return layer.built and bool(layer.layers)
     return isinstance(layer, keras.Model) and hasattr(layer, "operations")
-
-
-class _Node(NamedTuple):
-    """A node in the config of a Functional network."""
-
-    name: str
-    position: int
-    sources: tuple[tuple[str, int, int], ...]
-    args: Any
-    kwargs: Any
-
-
-def _nodes(config) -> Iterator[_Node]:
-    for layer in config["layers"]:
-        for position, node in enumerate(layer["inbound_nodes"]):
-            args, kwargs = node["args"], node["kwargs"]
-            sources = tuple(_sources((args, kwargs)))
-            yield _Node(layer["name"], position, sources, args, kwargs)
 
 
 def _histories(structure) -> list[tuple[str, int, int]]:
@@ -180,7 +164,8 @@ def _history(value) -> tuple[str, int, int] | None:
     return None
 
 
-def _sources(value) -> list[tuple[str, int, int]]:
+def _sources(value) -> Collection[tuple[str, int, int]]:
+    """The described tensors in a structure, each once, in their order."""
     found: dict[tuple[str, int, int], None] = {}
 
     def look(x):
@@ -189,7 +174,7 @@ def _sources(value) -> list[tuple[str, int, int]]:
         return history
 
     _mapped(value, look)
-    return list(found)
+    return found.keys()
 
 
 def _tensors(value, keys) -> Any:

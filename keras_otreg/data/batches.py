@@ -155,7 +155,6 @@ def _from_py_dataset(data, seed):
         array = np.asarray(array)
         return tf.TensorSpec((None, *array.shape[1:]), array.dtype)
 
-    batches = tf.data.Dataset.from_generator(
-        generate, output_signature=keras.tree.map_structure(spec, batch(0))
-    )
+    specs = keras.tree.map_structure(spec, batch(0))
+    batches = tf.data.Dataset.from_generator(generate, output_signature=specs)
     return batches.apply(tf.data.experimental.assert_cardinality(len(data)))

@@ -58,8 +58,8 @@ def efficientnet_lite0(
     and `predictions`. It has no dropout and no stochastic depth.
 
     Args:
-        input_shape: Shape of a picture, `(height, width, 3)`. The weights were
-            trained at 224 x 224; other sizes work too, and cost less.
+        input_shape: `(height, width, 3)`; the weights were trained at 224 x
+            224, and smaller pictures cost less.
         include_top: Whether to end in `predictions` of the classes.
         weights: `"imagenet"`, or `None` for random ones.
         pooling: Without the top, `"avg"` or `"max"` over positions, or `None`

@@ -21,12 +21,6 @@ class Labelled(NamedTuple):
     Attributes:
         x: Samples of shape `(n, ...)`.
         y: Labels of shape `(n,)`.
-
-    Example:
-        ```python
-        few, rest = otreg.data.few_shot(x, y, per_class=5)
-        model.fit(few.x, few.y, validation_data=rest)
-        ```
     """
 
     x: np.ndarray
@@ -44,10 +38,9 @@ def few_shot(
     samples are drawn.
 
     Args:
-        x: Samples of shape `(n, ...)` and any dtype, such as pictures or the
-            names of files; or, without `y`, a pair of samples and labels, a
-            `tf.data.Dataset` of samples `(x, y)` or of batches of them, or a
-            `keras.utils.PyDataset`.
+        x: Samples of shape `(n, ...)` and any dtype, such as names of files;
+            or, without `y`, a pair of samples and labels, a `tf.data.Dataset`
+            of samples `(x, y)` or batches, or a `keras.utils.PyDataset`.
         y: Integer labels of shape `(n,)`.
         per_class: How many samples of each class to draw.
         seed: Seed of the draw.
@@ -63,7 +56,8 @@ def few_shot(
 
     Example:
         ```python
-        (x_train, y_train), (x_rest, y_rest) = otreg.data.few_shot(x, y, 2)
+        few, rest = otreg.data.few_shot(x, y, per_class=2)
+        model.fit(few.x, few.y, validation_data=rest)
 
         pictures = otreg.data.image_folder("clothes", shuffle=False)
         few, others = otreg.data.few_shot(pictures, per_class=5)

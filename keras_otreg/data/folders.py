@@ -85,11 +85,12 @@ def check_one_set(folder: pathlib.Path, classes: Collection[str] = ()) -> None:
                 "test/<class>/"
             )
     # Classes that all hold folders of the same names may be parts.
-    names = [tuple(x.name for x in inner_folders(place)) for place in others]
-    if len(names) > 1 and len(names[0]) > 1 and len(set(names)) == 1:
+    inside = [[x.name for x in inner_folders(place)] for place in others]
+    are_equal = all(names == inside[0] for names in inside)
+    if len(inside) > 1 and len(inside[0]) > 1 and are_equal:
         warnings.warn(
             f"Took the folders {[x.name for x in others]} in '{folder}' for "
-            f"classes, although each of them holds the folders {[*names[0]]}. "
+            f"classes, although each of them holds the folders {inside[0]}. "
             "If those are the classes, read the outer folders one by one",
             stacklevel=3,
         )

@@ -174,7 +174,12 @@ def _labelled_rows(x, labelling, classes, size, seed):
         rows = rows.enumerate()
     else:
         rows = tf.data.Dataset.from_tensor_slices(x).enumerate()
-        _check_count(len(rows), labelling.labels)
+        labels, count = labelling.labels, len(rows)
+        if labels is not None and count != len(labels.sample_weight):
+            raise checks.invalid(
+                "the samples that were labelled, all of them",
+                f"{count} samples and {len(labels.sample_weight)} labels",
+            )
         rows = rows.shuffle(len(rows), seed=seed)
     look_up = _looked_up(labelling, classes, size)
 
@@ -200,14 +205,6 @@ def _labelled_rows(x, labelling, classes, size, seed):
     steps = -(-count // size)
     length = tf.data.experimental.assert_cardinality(steps)
     return found.take(steps).apply(length)
-
-
-def _check_count(count, labels):
-    if labels is not None and count != len(labels.sample_weight):
-        raise checks.invalid(
-            "the samples that were labelled, all of them",
-            f"{count} samples and {len(labels.sample_weight)} labels",
-        )
 
 
 def _looked_up(labelling, classes, first):

@@ -20,8 +20,8 @@ NOT_LETTERS = ("cmex", "cmsy", "cmmi", "Display", "LastResort", "NonUni", "Siz")
 def letters(copies: int = 7, seed: int = 0) -> Labelled:
     """Render the 52 letters in every font of matplotlib.
 
-    Each picture is a letter in one font, turned, sheared and moved a little at
-    random, on the same 28 x 28 ground as MNIST's digits.
+    Each is turned, sheared and moved a little at random, on the ground of
+    MNIST's digits.
 
     Args:
         copies: Pictures of each letter in each font.

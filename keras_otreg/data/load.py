@@ -39,13 +39,6 @@ class Splits:
         test: Batches for the last word, always the same.
         class_names: Names of the classes, in the order of their labels.
         info: TFDS's `DatasetInfo`, with description, licence and citation.
-
-    Example:
-        ```python
-        digits = otreg.data.load("otreg_optdigits", shots=5)
-        model.fit(digits.train, validation_data=digits.validation)
-        model.evaluate(digits.test)
-        ```
     """
 
     train: tf.data.Dataset
@@ -287,7 +280,13 @@ class _Records(NamedTuple):
         share = 1.0
         if rows is not None:
             share = len(rows) / max(1, info.num_examples)
-            data = _chosen(data, rows)
+            chosen = np.zeros(rows.max() + 1, bool)
+            chosen[rows] = True
+            data = data.take(len(chosen)).enumerate()
+            data = data.filter(lambda number, _: tf.constant(chosen)[number])
+            data = data.map(lambda _, record: record)
+            length = tf.data.experimental.assert_cardinality(len(rows))
+            data = data.apply(length)
         data = data.map(lambda x: (x[image], x[label]))
         return data.cache() if share * info.num_bytes < SMALL else data
 
@@ -371,12 +370,3 @@ def _unprepared(builder, error):
         f"- Or pass `data_dir=`, the folder that holds "
         f"{place.relative_to(root)}, if it was prepared elsewhere."
     )
-
-
-def _chosen(data, rows):
-    chosen = np.zeros(rows.max() + 1, bool)
-    chosen[rows] = True
-    data = data.take(len(chosen)).enumerate()
-    data = data.filter(lambda number, _: tf.constant(chosen)[number])
-    data = data.map(lambda _, record: record)
-    return data.apply(tf.data.experimental.assert_cardinality(len(rows)))

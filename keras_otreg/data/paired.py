@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
 from keras_otreg.data.batches import (
+    BATCHED,
     DEFAULT_BATCH_SIZE,
+    as_tuple,
     check_labelled,
     endless_batches,
     equal_inputs,
@@ -15,8 +19,11 @@ from keras_otreg.data.batches import (
     size_of,
     with_sizes_of,
 )
-from keras_otreg.data.drawn import drawn_batches
 from keras_otreg.models.parts import split
+
+NAMES = ("target", "source")
+# One more than the largest of TensorFlow's random numbers.
+NUMBERS = 2.0**32
 
 
 def paired(
@@ -71,7 +78,7 @@ def paired(
     else:
         size = size_of(batch_size, DEFAULT_BATCH_SIZE, "batch_size")
         size = size_of(source_batch_size, size, "source_batch_size")
-        source = drawn_batches(source, source_shares, size, seed + 1, "source")
+        source = _drawn_batches(source, source_shares, size, seed + 1)
     x, *others = target.element_spec
     # Unlabelled target samples are the target's own affair.
     known = (split(x).target, *others)
@@ -82,11 +89,63 @@ def paired(
             f"tuples of {len(known)} for the target and of "
             f"{len(source.element_spec)} for the source",
         )
-    equal_inputs(known[0], source.element_spec[0], ("target", "source"))
+    equal_inputs(known[0], source.element_spec[0], NAMES)
 
     def join(own, other):
         x, *labels = other
-        x = with_sizes_of(split(own[0]).target, x, ("target", "source"))
+        x = with_sizes_of(split(own[0]).target, x, NAMES)
         return tuple(zip(own, (x, *labels), strict=True))
 
     return side_by_side(target, source, join)
+
+
+def _drawn_batches(data, shares, batch_size, seed):
+    """Batches without end; a class is drawn by shares, then a sample of it."""
+    name = NAMES[1]
+    if isinstance(data, BATCHED) or not isinstance(data, tuple):
+        raise checks.invalid(
+            f"{name} data in arrays (x, y), to draw samples by their class",
+            f"an object of type {type(data).__name__}",
+            "Read them into arrays, or leave out `source_shares`.",
+        )
+    rows = checks.sample_tuple(as_tuple(data), name)
+    ends = _ends(rows[1], shares, f"{name}_shares")
+    arrays = keras.tree.map_structure(tf.convert_to_tensor, rows)
+    random = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+    numbers = random.batch(batch_size, drop_remainder=True)
+
+    def batches(ends):
+        def batch(numbers):
+            # A sample of share zero has no width: it is never found.
+            places = tf.cast(numbers, tf.float64) / NUMBERS * ends[-1]
+            found = tf.searchsorted(ends, places, side="right")
+            return keras.tree.map_structure(
+                lambda x: tf.gather(x, found), arrays
+            )
+
+        return numbers.map(batch)
+
+    return ends.flat_map(batches)
+
+
+def _ends(labels, shares, name):
+    """A data set of one element: where the width of each sample ends."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        labels = labels.argmax(axis=1)
+    _, owners, counts = np.unique(
+        labels.reshape(-1), return_inverse=True, return_counts=True
+    )
+
+    def widths(found: Any) -> np.ndarray:
+        found = np.ones(len(counts)) if found is None else found
+        found = checks.class_shares(found, len(counts), name)
+        return np.cumsum((found / counts)[owners.reshape(-1)])
+
+    def asked(_):
+        found = tf.numpy_function(lambda: widths(shares()), [], tf.float64)
+        return tf.ensure_shape(found, owners.size)
+
+    if callable(shares):
+        return tf.data.Dataset.from_tensors(0).map(asked)
+    return tf.data.Dataset.from_tensors(widths(shares))

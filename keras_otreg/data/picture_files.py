@@ -15,12 +15,7 @@ HELD_OUT = 0.2
 
 
 class PictureFiles(NamedTuple):
-    """Paths of pictures, and their labels.
-
-    Attributes:
-        paths: Of the files.
-        labels: Whole numbers of shape `(pictures,)`.
-        class_names: What the labels stand for.
+    """Paths of pictures, their labels `(pictures,)`, and the class names.
 
     Example:
         ```python

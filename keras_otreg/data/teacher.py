@@ -65,15 +65,13 @@ def with_teacher(
             other layers or other samples is refused, never overwritten.
 
     Returns:
-        A `tf.data.Dataset` for `fit` and `evaluate` of the model, for either
-        part of `keras_otreg.data.with_unlabelled`, or for the target of
-        `keras_otreg.data.paired`.
+        A `tf.data.Dataset` for `fit`, `evaluate`, either part of
+        `with_unlabelled`, or the target of `paired`.
 
     Raises:
         ValueError: If the model has no penalties, two passes over the data
-            differ, the teacher is random, the data cannot be read twice or
-            have no end, samples have unequal shapes, or the cache is damaged
-            or of something else.
+            differ, the teacher is random, the data have no end, samples have
+            unequal shapes, or the cache is damaged or of something else.
 
     Example:
         ```python
@@ -99,8 +97,8 @@ def with_teacher(
         cache = _local_folder(cache)
     known = _KnownSamples(model, data, batch_size)
     columns = known.in_memory() if cache is None else known.on_disk(cache)
-    size, seed = known.samples.batch_size, seed if shuffle else None
-    batches = batches_of_rows(columns, size, seed, known.packed)
+    size, order = known.samples.batch_size, seed if shuffle else None
+    batches = batches_of_rows(columns, size, order, known.packed)
     known.teacher.mark(batches)
     return batches
 

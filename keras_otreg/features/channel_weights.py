@@ -27,9 +27,7 @@ def channel_weights(
     A channel is switched off by setting it to zero in the output of its
     layer. The mean losses over the data, one for each channel, are
     standardised, and a softmax at `temperature` makes weights of them, as in
-    the authors' code. Copies of a batch, each without another channel, go
-    through the rest of the model together; through all of it if a shortcut
-    leads around the layer, which takes longer.
+    the authors' code.
 
     Args:
         model: A built `keras.Model` that solves the target task: the
@@ -41,7 +39,8 @@ def channel_weights(
         loss: A `keras.losses.Loss`, or the name of one.
         temperature: Towards 0 the most important channel counts alone,
             towards infinity all count the same.
-        copies: How many channels are switched off at a time.
+        copies: Copies of a batch, each without another channel, that go
+            through the model together.
 
     Returns:
         Weights of shape `(channels,)` and sum one, for

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.features.recording import changing, recording
-from keras_otreg.features.taps import input_spec
+from keras_otreg.features.taps import Symbolic, input_spec
 from keras_otreg.features.walk import children, find_layer, walk
 
 
@@ -62,28 +62,6 @@ def _as_saved(model, weights):
     return [x for each in weights for x in saved.get(id(each), [each])]
 
 
-class _Before(keras.Operation):
-    """Finds which layers have returned by the time that others return."""
-
-    def __init__(self, model, last):
-        super().__init__()
-        self.model = model
-        self.last = last
-        self.done = {id(layer) for layer in last}
-
-    def call(self, inputs):
-        layers = [layer for _, layer in walk(self.model)]
-        with recording(layers) as record, contextlib.ExitStack() as stack:
-
-            def note(outputs):
-                self.done.update(k for k, calls in record.items() if calls)
-                return outputs
-
-            for layer in self.last:
-                stack.enter_context(changing(layer, note))
-            return self.model(inputs, training=False)
-
-
 def weights_before(model: keras.Model, at: Iterable[str]) -> list[Any]:
     """Return the weights on which activations at some paths can depend."""
     checks.built_model(model, "model")
@@ -118,6 +96,19 @@ def _done_before(model, paths):
     inputs = input_spec(model)
     if inputs is None:
         return None
-    before = _Before(model, last)
-    before.compute_output_spec(inputs)
-    return before.done
+    layers = [layer for _, layer in walk(model)]
+    done = {id(layer) for layer in last}
+
+    def run(inputs):
+        with recording(layers) as record, contextlib.ExitStack() as stack:
+
+            def note(outputs):
+                done.update(k for k, calls in record.items() if calls)
+                return outputs
+
+            for layer in last:
+                stack.enter_context(changing(layer, note))
+            return model(inputs, training=False)
+
+    Symbolic(run).compute_output_spec(inputs)
+    return done

@@ -1,6 +1,6 @@
 """Activations of named layers and the prediction, in one forward pass."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -85,18 +85,16 @@ def _one_tensor(calls, path, index):
     return checks.single_tensor(calls[index], path)
 
 
-class _Probe(keras.Operation):
-    """Symbolic run of a model, for the shapes of all activations."""
+class Symbolic(keras.Operation):
+    """A function of tensors, for a symbolic run by `compute_output_spec`."""
 
-    def __init__(self, model):
+    def __init__(self, run: Callable[[Any], Any]):
         super().__init__()
-        self.model = model
+        self._run = run
 
-    def call(self, inputs):
-        layers = dict(walk(self.model))
-        with recording(layers.values()) as record:
-            self.model(inputs, training=False)
-        return {path: record[id(layer)] for path, layer in layers.items()}
+    def call(self, inputs: Any) -> Any:
+        """Call the function."""
+        return self._run(inputs)
 
 
 def input_spec(model: keras.Model) -> Any:
@@ -131,4 +129,11 @@ def activation_specs(model: keras.Model, inputs: Any = None) -> Any:
     inputs = input_spec(model) if inputs is None else inputs
     if inputs is None:
         return None
-    return _Probe(model).compute_output_spec(inputs)
+    layers = dict(walk(model))
+
+    def run(inputs):
+        with recording(layers.values()) as record:
+            model(inputs, training=False)
+        return {path: record[id(layer)] for path, layer in layers.items()}
+
+    return Symbolic(run).compute_output_spec(inputs)

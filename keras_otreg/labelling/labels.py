@@ -102,9 +102,9 @@ def transported_labels(
         labelled: The labelled samples, as `(x, y)`, where they are asked for.
         validation: A pair `(x, y)` or a data set, likewise.
         class_names: Names of the classes, for a mapping with names.
-        temperature: By which the logits are divided; `"validation"` for the
-            one that suits the validation data best, or `"labelled"` for that
-            of the labelled samples by cross-validation of the head.
+        temperature: Divisor of the logits; `"validation"` for the best one on
+            the validation data, `"labelled"` for that on the labelled samples
+            by cross-validation of the head.
         epsilon: Entropic strength of the plan, in nats.
         rho: Price in nats of violating the shares, at least 0; `None` to meet
             them exactly; `"auto"` for `None` if they are numbers, and else 0.5.

@@ -41,9 +41,8 @@ def history(
         columns: Panels side by side, at most.
 
     Raises:
-        ValueError: If a metric was not logged, or not in each epoch, but for
-            gaps, which are `None` or as in a file of `CSVLogger`; if there are
-            no columns.
+        ValueError: If a metric was not logged, there are not as many values
+            of each (a gap is `None`), or there are no columns.
 
     Example:
         ```python

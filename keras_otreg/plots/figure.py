@@ -143,12 +143,6 @@ def inline_svg(figure: Any, label: str) -> str:
         figure: A `matplotlib.figure.Figure`.
         label: What is to be seen, for those who cannot.
 
-    Returns:
-        Text for a page of HTML.
-
-    Raises:
-        ImportError: If matplotlib is not installed.
-
     Example:
         ```python
         figure = gains({"my task": {"transport": (0.04, 0.02, 0.06)}})

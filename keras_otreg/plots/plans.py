@@ -35,9 +35,9 @@ def plan(
     the plan: a sharp one is a staircase, and what is blurred comes last.
 
     Args:
-        plans: A plan of shape `(teacher neurons, student neurons)`, as
-            `RepresentationTransport.plan` returns it; or a plan for the title
-            of each panel, such as the `plans` of a `TransportMonitor`.
+        plans: A plan of shape `(teacher neurons, student neurons)`, or one for
+            the title of each panel, such as the `plans` of a
+            `TransportMonitor`.
         aligned: Titles of panels whose student started as a copy of the
             teacher. Both sides are then in one order, so that a neuron that
             stayed in its place is on the diagonal.
@@ -171,9 +171,9 @@ def matches(
 ) -> Any:
     """Figure of the activations of paired neurons of a teacher and a student.
 
-    The pairs are those of the plan to which the largest shares of a teacher
-    neuron go, each neuron at most once. A dot is a sample. With pictures, each
-    pair has those to which its two neurons answer most, strongest first.
+    The pairs are those with the largest shares in the plan, each neuron at most
+    once. A dot is a sample. With pictures, each pair has those to which its two
+    neurons answer most, strongest first.
 
     Args:
         plan: Shape `(teacher neurons, student neurons)`.

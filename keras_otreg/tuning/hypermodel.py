@@ -25,9 +25,9 @@ class TransferHyperModel(keras_tuner.HyperModel):
         build_student: A function from `hp`, the hyperparameters of a trial, to
             a new, built `keras.Model`. For the same initial weights in all
             trials, load them or call `keras.utils.set_random_seed` in it.
-        teacher: A `keras.Model`, the path of a saved one, or a function
-            without arguments that returns one. It is loaded once, when first
-            needed. If not given, a copy of each student as it was built.
+        teacher: A `keras.Model`, the path of a saved one, or a function that
+            returns one, when first needed. If not given, a copy of each
+            student as it was built.
         penalties: A function from `hp` to `Penalty` objects.
         compile: A function of `hp` and the `TransferModel` that compiles it.
             If not given, `build_student` returns a compiled model, and the

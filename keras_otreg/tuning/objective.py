@@ -46,12 +46,10 @@ def objective(
     Args:
         name: As in the logs of `fit`, such as `"val_accuracy"` or
             `"val_sparse_categorical_crossentropy"`. Not `"val_loss"`, about
-            which there is a warning: it contains the penalties, so that the
-            smallest weight would win whatever it does to the task.
+            which there is a warning: it contains the penalties.
         direction: `"max"` or `"min"`. Needed unless the name, without `val_`,
             is that of a metric or loss of Keras (but `dice` and `tversky`,
             which may also be scores), or of a loss or method of this package.
-            `cosine_similarity` is taken for the metric.
 
     Returns:
         A `keras_tuner.Objective`.

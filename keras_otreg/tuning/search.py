@@ -79,10 +79,9 @@ def trials(tuner: keras_tuner.Tuner) -> list[dict[str, Any]]:
             Of several workers, ask the chief.
 
     Returns:
-        A row for each trial: its id under `"trial"`, its `"status"`, its
-        `"score"` (`None` if it did not finish), then its hyperparameters by
-        name. All rows have the same keys; a hyperparameter that a trial did
-        not have is `None`.
+        A row for each trial, all with the same keys: its id under `"trial"`,
+        its `"status"`, its `"score"`, then the hyperparameters by name. What a
+        trial does not have is `None`.
 
     Example:
         ```python

@@ -153,30 +153,25 @@ def log_uniform(
     value: float | tuple[float, float],
 ) -> Any:
     """Search a positive number on a logarithmic scale, or fix it."""
-    low, high = _interval(value, name)
+    if not isinstance(value, (tuple, list)):
+        return hp.Fixed(name, checks.positive(value, name))
+    if len(value) != 2:
+        raise checks.invalid(
+            "a number above 0, or a pair of them, (lowest, highest)",
+            f"{name}={value!r}",
+            argument=name,
+        )
+    low = checks.positive(value[0], f"{name}[0]")
+    high = checks.number(
+        value[1],
+        f"{name}[1]",
+        expected=f"a finite number of at least {low:g}, the lower end",
+        valid=lambda x: low <= x < float("inf"),
+    )
     if low == high:
         return hp.Fixed(name, low)
     middle = math.sqrt(low * high)
     return hp.Float(name, low, high, sampling="log", default=middle)
-
-
-def _interval(value, name):
-    if not isinstance(value, (tuple, list)):
-        return (checks.positive(value, name),) * 2
-    if len(value) == 2:
-        low = checks.positive(value[0], f"{name}[0]")
-        high = checks.number(
-            value[1],
-            f"{name}[1]",
-            expected=f"a finite number of at least {low:g}, the lower end",
-            valid=lambda x: low <= x < float("inf"),
-        )
-        return low, high
-    raise checks.invalid(
-        "a number above 0, or a pair of them, (lowest, highest)",
-        f"{name}={value!r}",
-        argument=name,
-    )
 
 
 def _several(names):
