@@ -27,6 +27,8 @@ class Mixes(Rule):
 
     size: str = "units"
 
+    kernel_name = "kernel"
+
     def trace(self, call, layouts, shapes, groups):
         """A group of its own."""
         if reason := self.obstacle(call.layer, shapes[call.inputs[0]]):
@@ -52,7 +54,8 @@ class Mixes(Rule):
 
     def kernel(self, layer: Any) -> np.ndarray:
         """The kernel, of shape `(positions, inputs, neurons)`."""
-        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        own = getattr(layer, self.kernel_name)
+        kernel = keras.ops.convert_to_numpy(own)
         return kernel.reshape(-1, *kernel.shape[-2:])
 
     def weights_each(self, layer: Any) -> tuple[int, int]:
@@ -61,7 +64,8 @@ class Mixes(Rule):
 
     def assign(self, layer: Any, kernel: np.ndarray) -> None:
         """Set the kernel, given as `kernel` returns it."""
-        layer.kernel.assign(kernel.reshape(layer.kernel.shape))
+        own = getattr(layer, self.kernel_name)
+        own.assign(kernel.reshape(own.shape))
 
     def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
         """Inputs that the kernel is multiplied with.
@@ -139,21 +143,13 @@ class ConvolvesTransposed(Convolves):
 class ConvolvesSeparately(Convolves):
     """Rule for separable convolutions: depthwise, then pointwise."""
 
+    kernel_name = "pointwise_kernel"
+
     def obstacle(self, layer, shape):
         """Reason if each channel becomes several."""
         if layer.depth_multiplier != 1:
             return "it makes several channels of each"
         return super().obstacle(layer, shape)
-
-    def kernel(self, layer):
-        """The pointwise kernel."""
-        kernel = keras.ops.convert_to_numpy(layer.pointwise_kernel)
-        return kernel.reshape(1, *kernel.shape[-2:])
-
-    def assign(self, layer, kernel):
-        """Set the pointwise kernel."""
-        shape = layer.pointwise_kernel.shape
-        layer.pointwise_kernel.assign(kernel.reshape(shape))
 
     def weights_each(self, layer):
         """One of the pointwise kernel, and those of the depthwise one."""

@@ -29,7 +29,7 @@ def narrow(
     seed: int = 0,
     verbose: bool = True,
 ) -> keras.Model:
-    """A network of the same layers as a teacher's, with fewer neurons.
+    """A plain network of a teacher's layers, by name, with fewer neurons.
 
     Layers whose channels are tied, such as those of a residual stream, are
     narrowed together; those that cannot be narrowed stay as they are:
@@ -52,9 +52,6 @@ def narrow(
         ridge: See `inherit`.
         seed: See `inherit`.
         verbose: See `inherit`.
-
-    Returns:
-        A plain `keras.Model` with the teacher's names of layers.
 
     Raises:
         ValueError: If the teacher is no Functional or Sequential network, or

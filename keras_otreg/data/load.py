@@ -72,7 +72,8 @@ def load(
     test parts are always the same: those of the set, and what it lacks is
     taken from its training pictures, a tenth of each class for validation and,
     before that, a fifth for testing. A set that has a validation but no
-    (labelled) test split, as `food101`, is tested on the former.
+    (labelled) test split, as `food101`, is tested on the former. Grey pictures
+    get three channels if the network takes these.
 
     Args:
         name: Such as `"stanford_dogs"`, `"eurosat/rgb"`, or `"otreg_letters"`,
@@ -93,9 +94,6 @@ def load(
         seed: Seed of the draw and of the orders.
         data_dir: A folder of prepared sets, to read from there or download
             to; by default `~/tensorflow_datasets`.
-
-    Returns:
-        `Splits`. Grey pictures get three channels if the network takes these.
 
     Raises:
         ValueError: If the set or the network is not known, the set is not one

@@ -32,8 +32,10 @@ def with_unlabelled(
     one forward pass, and on into the penalties; never into the task's loss or
     its metrics, and a `sample_weight` is for the labelled samples alone.
 
-    One epoch is one pass over the labelled samples. The others start anew in
-    each epoch, in a new order, and repeat if they are fewer.
+    The `tf.data.Dataset` is for `TransferModel.fit`, or the target of
+    `keras_otreg.data.paired`. One epoch is one pass over the labelled samples.
+    The others start anew in each epoch, in a new order, and repeat if they are
+    fewer.
 
     Args:
         labelled: `(x, y)` or `(x, y, sample_weight)` arrays, which are
@@ -46,10 +48,6 @@ def with_unlabelled(
         unlabelled_batch_size: Unlabelled samples in a batch, for arrays, and
             all batches have as many; `batch_size` if not given.
         seed: Seed of the orders of arrays.
-
-    Returns:
-        A `tf.data.Dataset` for `TransferModel.fit`, or for the target of
-        `keras_otreg.data.paired`.
 
     Raises:
         ValueError: If the inputs have different structures or shapes, a batch

@@ -43,8 +43,7 @@ def channel_weights(
             through the model together.
 
     Returns:
-        Weights of shape `(channels,)` and sum one, for
-        `keras_otreg.losses.FeatureMap`.
+        Weights of shape `(channels,)` and sum one, for `losses.FeatureMap`.
 
     Raises:
         ValueError: If the path is unknown, or the layer is called repeatedly

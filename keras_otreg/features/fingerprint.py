@@ -15,7 +15,7 @@ from keras_otreg.features.walk import children, find_layer, walk
 
 
 def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
-    """Digest of the weights of a model.
+    """Digest of the weights of a model, of 64 hexadecimal digits.
 
     Equal weights have equal digests, whatever the layers are called and do;
     one other bit gives another. The states of metrics and of random numbers do
@@ -26,9 +26,6 @@ def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
         at: Paths of layers. If given, only what runs before these layers
             return counts: a new head does not change the features. In a model
             whose input shape is not on record, all weights count.
-
-    Returns:
-        64 hexadecimal digits.
 
     Raises:
         ValueError: If the model is not built, or a path is unknown.

@@ -48,9 +48,6 @@ def method_space(
         teacher_at: Path of the teacher's layer; the same if not given.
         weight: The strength, if it is not to be searched.
 
-    Returns:
-        A `Penalty`, named like the method.
-
     Raises:
         ValueError: If the method is unknown.
 

@@ -38,7 +38,7 @@ READINGS = ("iterations", "marginal_error", "skipped")
 def objective(
     name: str = "val_accuracy", direction: str | None = None
 ) -> keras_tuner.Objective:
-    """Objective of a search, with the direction in which it improves.
+    """`keras_tuner.Objective` with the direction in which it improves.
 
     KerasTuner guesses the direction of some metrics, takes F1 or R2 for errors,
     and minimises them.
@@ -50,9 +50,6 @@ def objective(
         direction: `"max"` or `"min"`. Needed unless the name, without `val_`,
             is that of a metric or loss of Keras (but `dice` and `tversky`,
             which may also be scores), or of a loss or method of this package.
-
-    Returns:
-        A `keras_tuner.Objective`.
 
     Raises:
         ValueError: If the direction is neither known nor given.

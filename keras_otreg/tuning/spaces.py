@@ -44,9 +44,6 @@ def transport_space(
         name: Under which the penalty is logged, and in front of the names of
             the hyperparameters: `"transport/weight"`. Two spaces need two.
 
-    Returns:
-        A `Penalty` for `TransferHyperModel`.
-
     Raises:
         ValueError: If no layer is given, or if a range does not consist of
             two positive numbers.
