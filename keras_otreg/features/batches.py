@@ -14,6 +14,11 @@ def batches(dataset: Any) -> Iterator[Any]:
     """Yield the batches of a `PyDataset` or of any iterable."""
     if isinstance(dataset, keras.utils.PyDataset):
         return (dataset[k] for k in range(len(dataset)))
+    if isinstance(dataset, str) or not isinstance(dataset, Iterable):
+        raise checks.invalid(
+            "arrays of samples, or a data set of batches of them",
+            f"an object of type {type(dataset).__name__}",
+        )
     return iter(dataset)
 
 
@@ -38,12 +43,6 @@ def predicted(
     model: keras.Model, x: Any, batch_size: int = 32, verbose: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Predictions of all samples, and checksums of those in batches."""
-    is_data = isinstance(x, Iterable | keras.utils.PyDataset)
-    if isinstance(x, str) or not is_data:
-        raise checks.invalid(
-            "inputs of samples, or a data set of batches of them",
-            f"an object of type {type(x).__name__}",
-        )
     if hasattr(x, "shape") or isinstance(x, (list, tuple, dict)):
         leaves = keras.tree.flatten(x)
         _check_some(len(leaves[0]) if leaves else 0)

@@ -231,7 +231,7 @@ def test_no_samples_are_refused(x):
 
 @pytest.mark.parametrize("x", [None, "folder", 3])
 def test_what_is_no_data_is_refused(x):
-    with pytest.raises(ValueError, match="inputs of samples"):
+    with pytest.raises(ValueError, match="arrays of samples"):
         transported_labels(classifier(6, 3), x)
 
 

@@ -120,6 +120,12 @@ def test_a_network_in_half_precision_learns_like_another(samples):
     )
 
 
+@pytest.mark.parametrize("labelled", [None, "folder"])
+def test_labelled_samples_have_to_be_data(samples, labelled):
+    with pytest.raises(ValueError, match="arrays of samples"):
+        solve_head_in_rounds(network(), labelled, samples[1][0])
+
+
 def test_a_sigmoid_is_refused(samples):
     labelled, (more, _), _ = samples
     with pytest.raises(ValueError, match="one class of several"):
