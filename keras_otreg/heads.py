@@ -195,8 +195,8 @@ def read(body: keras.Model, data: Any, units: int, several: bool) -> "Samples":
         targets = targets_of(y, units, several)
         columns.append((found, targets, weight.reshape(-1)))
     checks.some_batches(columns)
-    columns = [*map(np.concatenate, zip(*columns, strict=True))]
-    return Samples(*columns, several=several)
+    found, targets, weight = map(np.concatenate, zip(*columns, strict=True))
+    return Samples(found, targets, weight, several)
 
 
 class Samples:
