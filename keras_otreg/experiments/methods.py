@@ -17,6 +17,7 @@ from keras_otreg.experiments.problem import (
 )
 from keras_otreg.experiments.training import END, Trainee, train
 from keras_otreg.features import channel_weights
+from keras_otreg.heads import solve_head
 from keras_otreg.models import Penalty, TransferModel, WeightPenalty
 
 # Learners without a strength.
@@ -170,9 +171,13 @@ def _delta(method, problem, strength, few, student):
 
 
 def _inherit(method, problem, strength, few, student):
-    """A student that starts with inherited weights."""
+    """A student that starts with inherited weights.
+
+    For other classes than the teacher's its head is solved.
+    """
     pairs = dict(problem.places["everywhere"])
-    if student.output_shape == problem.teacher.output_shape:
+    is_same_task = student.output_shape == problem.teacher.output_shape
+    if is_same_task:
         pairs |= dict(problem.places["head"])
     is_copy = all(name == other for name, other in pairs.items())
     inherit(
@@ -184,6 +189,9 @@ def _inherit(method, problem, strength, few, student):
         verbose=False,
         **method.arguments,
     )
+    if not is_same_task:
+        few = problem.samples(few)
+        solve_head(student, few.x, few.y, validation=problem.validation)
     return student
 
 

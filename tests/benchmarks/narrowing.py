@@ -3,8 +3,6 @@
 The second needs a folder of pictures with the folders train, validation, test.
 """
 
-import time
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -251,7 +249,7 @@ def photographs(folder, quick):
 
 
 def half_of_lite0(parts, classes, seed, quick):
-    """Accuracies, milliseconds and seconds of one draw."""
+    """Accuracies and costs of one draw."""
     keras.utils.set_random_seed(seed)
     few, others = otreg.data.few_shot(*parts["train"], per_class=20, seed=seed)
     few, validation, test = tuple(few), parts["validation"], parts["test"]
@@ -260,14 +258,12 @@ def half_of_lite0(parts, classes, seed, quick):
     body = otreg.data.efficientnet_lite0(
         (128, 128, 3), include_top=False, pooling="avg"
     )
-    begin, processor = time.perf_counter(), time.process_time()
     small = otreg.narrow(
         body,
         otreg.compression.Budget(flops=0.5),
         samples=unlabelled,
         verbose=False,
     )
-    taken = time.perf_counter() - begin, time.process_time() - processor
     found = {}
     with_head = {}
     for name, network in (("teacher", body), ("half", small)):
@@ -292,7 +288,6 @@ def half_of_lite0(parts, classes, seed, quick):
         sum(x.resources.flops for x in summary_rows(m)) for m in (small, body)
     ]
     found["operations, share of the teacher's"] = flops[0] / flops[1]
-    found["seconds to narrow"], found["processor seconds to narrow"] = taken
     return found
 
 
