@@ -49,9 +49,8 @@ def test_the_numbers_of_a_page_are_those_of_the_tables(summary):
     text = (DOCS.parent / summary).read_text(encoding="utf-8")
     # What a program sets is no result.
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    tables = "".join(
-        path.read_text(encoding="utf-8") for path in (*PAGES.glob("results_*.md"), PAGES / "narrow.md")
-    )
+    pages = [*PAGES.glob("results_*.md"), PAGES / "narrow.md"]
+    tables = "".join(path.read_text(encoding="utf-8") for path in pages)
     demo = (DOCS / "results" / "demo" / "table.csv").read_text(encoding="utf-8")
     rounded = {f"{float(x):.3f}" for x in re.findall(r"0\.\d{4}", demo)}
     gains = re.findall(r"[+-]0\.\d{3}(?: \[.*?\])?", text)
