@@ -37,7 +37,7 @@ def trained(name, problem):
 
 # Of the penalties one: the losses have tests of their own.
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "name", {x.uses: x.name for x in METHODS.values()}.values()
 )
@@ -64,7 +64,7 @@ def test_a_narrow_student_starts_from_nothing_and_differs_by_seed(folder):
     assert not np.array_equal(starts[0], starts[2])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_an_adapter_starts_alike_in_every_training(folder):
     task = SmallTask("toy", labels=1, **NARROW)
     problem = small_problem(task, 0, folder)
@@ -141,7 +141,7 @@ def test_classes_of_a_target_count_from_zero(folder):
         assert set(part.y) == set(range(5))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_penalties_train_in_the_wrapper(problem):
     assert isinstance(trained("transport", problem)[0].model, TransferModel)
 
@@ -152,7 +152,7 @@ def test_a_method_without_a_place_is_refused(problem):
         trained("transport", nowhere)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_an_inherited_student_starts_with_neurons_of_its_teacher(folder):
     how = NARROW | {"student": "thin", "target": "mnist5k"}
     task = SmallTask("toy", labels=1, **how)

@@ -68,7 +68,7 @@ def problem(folder, frozen_to):
     return folder_problem(task, 0, folder)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_upper_stages_on_cached_outputs_are_the_whole_network(folder):
     cached, whole = problem(folder, "block6_out"), problem(folder, None)
     network = efficientnet_lite0((32, 32, 3), False, pooling="avg")
@@ -84,7 +84,7 @@ def test_the_upper_stages_on_cached_outputs_are_the_whole_network(folder):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_student_starts_as_its_teacher_and_keeps_the_statistics(folder):
     photos = problem(folder, "block6_out")
     student = photos.student()
@@ -130,7 +130,7 @@ def test_a_part_that_lacks_a_class_keeps_the_labels_of_the_others(
     assert photos.validation.x.mean() > 100.0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_stages_are_those_that_are_trained(folder):
     upper = problem(folder, "block6_out").places
     assert [at for at, _ in upper["stages"]] == ["block7_out", "top"]

@@ -30,7 +30,7 @@ def model(make_model):
     return make
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_uniform_plan_is_told_of_once_with_a_smaller_epsilon(model, data):
     (text,) = told(model(epsilon=50.0), data)
     assert "'representation_transport' is nearly uniform" in text
@@ -38,7 +38,7 @@ def test_a_uniform_plan_is_told_of_once_with_a_smaller_epsilon(model, data):
     assert "epsilon=10" in text
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_solver_that_gave_up_is_told_of_once_with_what_to_change(model, data):
     (text,) = told(model(epsilon=0.001, solver=FEW), data)
     assert "did not converge: after 2 iterations" in text
@@ -82,7 +82,7 @@ def test_a_solver_of_ones_own_is_not_judged():
         advise("name", plan, numbers, set())
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("settings", [{"epsilon": 0.2}, {"plan": "uniform"}])
 def test_a_good_plan_or_a_chosen_control_is_not_told_of(model, data, settings):
     assert not told(model(**settings), data, epochs=1)

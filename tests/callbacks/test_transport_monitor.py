@@ -46,7 +46,6 @@ def pictures(folder):
 
 
 @pytest.mark.release
-@pytest.mark.slow
 def test_the_logs_hold_all_numbers_of_all_terms(
     make_model, all_penalties, data
 ):
@@ -65,7 +64,7 @@ def test_the_logs_hold_all_numbers_of_all_terms(
     assert logs["transport_alignment_mass"][0] == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.compiled
 def test_training_is_the_same_to_the_last_bit(make_model, data):
     """Also what the memory of a plan overwrites in place, once compiled."""
@@ -83,7 +82,6 @@ def test_training_is_the_same_to_the_last_bit(make_model, data):
 
 
 @pytest.mark.release
-@pytest.mark.slow
 def test_joint_training_is_watched_and_not_changed(joint_model, make_pairs):
     watched, alone = joint_model(), joint_model()
     monitor = TransportMonitor(make_pairs())
@@ -108,7 +106,7 @@ def test_joint_training_is_watched_and_not_changed(joint_model, make_pairs):
     assert min(shares.values()) > 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_loggers_behind_it_get_every_column_in_every_epoch(
     make_model, control, data, tmp_path
 ):
@@ -120,7 +118,7 @@ def test_loggers_behind_it_get_every_column_in_every_epoch(
     assert [0.0 <= float(row[column]) <= 1.0 for row in rows] == [True, True]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_can_be_copied_and_writes_nothing_without_a_folder(
     make_model, control, data, tmp_path, monkeypatch
 ):
@@ -133,7 +131,6 @@ def test_it_can_be_copied_and_writes_nothing_without_a_folder(
 
 
 @pytest.mark.release
-@pytest.mark.slow
 def test_a_model_that_was_saved_is_watched_too(make_model, data, tmp_path):
     loss = otreg.losses.RepresentationTransport(momentum=0.9)
     model = make_model(otreg.Penalty(loss, at="features"))
@@ -151,7 +148,7 @@ def test_a_model_that_was_saved_is_watched_too(make_model, data, tmp_path):
         assert_allclose(first[name], second[name], rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_plan_is_logged_and_kept(make_model, data, look):
     penalties = [
         otreg.Penalty(
@@ -176,7 +173,7 @@ def test_a_plan_is_logged_and_kept(make_model, data, look):
     assert 0.0 < weak < 0.5 < strong < 1.0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_plans_of_every_epoch_go_to_tensorboard(
     make_model, control, data, tmp_path
 ):
@@ -186,7 +183,7 @@ def test_plans_of_every_epoch_go_to_tensorboard(
     assert drawn == {"representation_transport/plan": 2 * [(750, 750, 4)]}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_class_plans_bear_the_names_of_classes(
     joint_model, pairs, tmp_path, monkeypatch
 ):
@@ -217,13 +214,13 @@ def test_data_sets_give_their_first_batch(data):
         np.testing.assert_array_equal(monitor.probe[1], y[:8])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_samples_may_have_weights(make_model, control, data, look):
     logs = look(make_model(control), TransportMonitor((*data, np.ones(24))))
     assert logs["task_loss_gradient_share"] > 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_batches_that_carry_the_teacher_are_watched(make_model, control, data):
     model = make_model(control)
     batches = otreg.data.with_teacher(data, model, batch_size=8)
@@ -254,7 +251,7 @@ def test_a_model_that_is_none_of_ours_is_refused(make_student, data):
         TransportMonitor(data).set_model(make_student())
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_in_half_precision_no_gradient_vanishes(data, compiled):
     keras.utils.set_random_seed(0)
     half = keras.layers.Dense(7, "relu", name="features", dtype="mixed_float16")
@@ -271,7 +268,7 @@ def test_in_half_precision_no_gradient_vanishes(data, compiled):
     assert 0.0 < logs["coral_gradient_share"][0] < 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_does_not_fit_is_refused_before_training(
     joint_model, pairs, data, look
 ):

@@ -19,6 +19,7 @@ def compress(run, folder, teacher, student, tmp_path):
     return call
 
 
+@pytest.mark.release
 @pytest.mark.slow
 @pytest.mark.compiled
 def test_the_student_becomes_a_classifier(compress, tmp_path):

@@ -98,6 +98,7 @@ def test_a_comparison_keeps_what_it_has_measured(tmp_path):
     assert all(float(row["validation"]) >= 0.0 for row in rows)
 
 
+@pytest.mark.release
 @in_processes
 def test_a_search_keeps_its_trials(folder, teacher, tmp_path):
     stages = tmp_path / "out" / "stages"

@@ -18,19 +18,19 @@ class ByTFDS(tfds.testing.DatasetBuilderTestCase):
     EXAMPLE_DIR = pathlib.Path(__file__).parent
 
 
-@pytest.mark.slow
+@pytest.mark.release
 class TestMnist5k(ByTFDS):
     DATASET_CLASS = builders.OtregMnist5k
     SPLITS = {"train": 4000, "test": 1000}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 class TestOptdigits(ByTFDS):
     DATASET_CLASS = builders.OtregOptdigits
     SPLITS = {"train": 897, "test": 900}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 class TestLetters(ByTFDS):
     DATASET_CLASS = builders.OtregLetters
 

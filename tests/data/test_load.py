@@ -64,7 +64,7 @@ def known_sets(folder, name, splits, size):
     builder.info.write_to_directory(builder.data_path)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", SETS)
 def test_the_sets_of_the_field_become_three_parts(tmp_path, name):
     classes, splits = SETS[name]
@@ -83,7 +83,7 @@ def test_the_sets_of_the_field_become_three_parts(tmp_path, name):
             assert -124 < tf.reduce_min(x) < -50
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_splits_of_a_set_are_kept(loaded):
     data = loaded("complete")
     assert isinstance(data, Splits)
@@ -97,7 +97,7 @@ def test_the_splits_of_a_set_are_kept(loaded):
         assert len(part) == -(-size // 32)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", ["train_and_validation", "hidden_test"])
 def test_a_set_without_labels_to_test_on_is_tested_on_its_validation(
     loaded, name
@@ -109,7 +109,7 @@ def test_a_set_without_labels_to_test_on_is_tested_on_its_validation(
     assert read(data.validation)[0].max() < 60
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_a_set_lacks_is_always_the_same_part_of_its_training_pictures(
     loaded,
 ):
@@ -125,7 +125,7 @@ def test_what_a_set_lacks_is_always_the_same_part_of_its_training_pictures(
     assert sorted(np.concatenate(parts)) == list(range(60))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_shots_are_drawn_from_the_training_pictures_alone(loaded):
     whole = loaded("train_and_test")
     draws = [loaded("train_and_test", shots=4, seed=s) for s in (0, 0, 1)]
@@ -146,7 +146,7 @@ def test_a_fraction_is_one_of_each_class(loaded):
     np.testing.assert_array_equal(np.bincount(y), [6] * 3)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_training_pictures_come_in_new_orders_and_others_do_not(loaded):
     data = loaded("complete", seed=1)
     first, second = read(data.train)[0], read(data.train)[0]
@@ -158,7 +158,7 @@ def test_training_pictures_come_in_new_orders_and_others_do_not(loaded):
         np.testing.assert_array_equal(read(part)[0], read(part)[0])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_only_training_pictures_are_augmented_before_they_are_prepared(loaded):
     black = [keras.layers.RandomFlip(), keras.layers.Rescaling(0.0)]
     data = loaded("complete", lambda x: x + 1.0, augmentation=black)
@@ -166,7 +166,7 @@ def test_only_training_pictures_are_augmented_before_they_are_prepared(loaded):
     assert sorted(read(data.validation)[0]) == list(range(101, 116))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_no_layers_are_no_augmentation(loaded):
     first, second = (
         next(iter(loaded("complete", augmentation=x).validation))[0]
@@ -175,7 +175,7 @@ def test_no_layers_are_no_augmentation(loaded):
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_augmentation_is_another_in_each_epoch(loaded):
     bright = keras.layers.RandomBrightness(0.5)
     data = loaded("complete", augmentation=bright)
@@ -183,7 +183,7 @@ def test_augmentation_is_another_in_each_epoch(loaded):
     assert not np.array_equal(first, second)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_pictures_have_the_size_that_is_asked_for_or_their_own(loaded):
     sizes = (
         ((), (6, 8)),
@@ -197,7 +197,7 @@ def test_pictures_have_the_size_that_is_asked_for_or_their_own(loaded):
         assert data.test.element_spec[0].shape == (None, *size, 3)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_grey_pictures_become_coloured_for_networks_that_want_it(tmp_path):
     pytest.importorskip("skimage")
     grey = load("otreg_textures", data_dir=tmp_path)
@@ -214,7 +214,7 @@ def test_our_sets_are_known_to_tfds_once_the_data_are_imported():
         assert tfds.builder_cls(f"otreg_{name}").name == f"otreg_{name}"
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_is_loaded_trains_a_model_and_gives_few_shots(loaded):
     data = loaded("complete", lambda x: x / 255, batch_size=7)
     model = keras.Sequential(

@@ -66,7 +66,7 @@ def test_rows_stay_together_and_orders_are_those_of_the_seed():
         np.testing.assert_array_equal(x, y.numpy() * 0.5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_arrays_go_with_their_batches():
     batches, references = made()
     assert are_alive(references)
@@ -78,7 +78,7 @@ def test_arrays_go_with_their_batches():
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("derive", DERIVED.values(), ids=DERIVED)
 def test_what_is_made_of_batches_keeps_the_arrays(derive):
     batches, references = made()
@@ -95,7 +95,7 @@ def test_what_is_made_of_batches_keeps_the_arrays(derive):
     assert not are_alive(references)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_an_iterator_that_is_dropped_is_dropped_in_silence(capfd):
     for _ in range(2):
         batches, references = made()
@@ -106,7 +106,7 @@ def test_an_iterator_that_is_dropped_is_dropped_in_silence(capfd):
     assert "Error" not in capfd.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_outlives_the_arrays_says_so():
     batches, _ = made()
     taken = tf.function(batches.repeat, autograph=False)()

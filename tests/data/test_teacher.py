@@ -124,7 +124,7 @@ CASES = {
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_training_is_what_it_is_without(samples, tmp_path, case):
     x, y = samples
@@ -163,7 +163,7 @@ def test_each_sample_carries_what_the_teacher_returns_for_it(samples, model):
     np.testing.assert_array_equal(np.sort(first, axis=0), np.sort(second, 0))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_labels_and_weights_stay_with_their_samples(samples, model):
     x, _ = samples
     y, weight = np.arange(20), np.arange(20) / 7
@@ -174,7 +174,7 @@ def test_labels_and_weights_stay_with_their_samples(samples, model):
         np.testing.assert_array_equal(found, weight[label.numpy()])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_seeds_give_orders_and_no_shuffle_gives_that_of_the_data(
     samples, model
 ):
@@ -188,7 +188,7 @@ def test_seeds_give_orders_and_no_shuffle_gives_that_of_the_data(
     np.testing.assert_array_equal(kept, samples[0])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_shuffled_data_set_is_paired_by_its_samples(samples, model):
     shuffled = tf.data.Dataset.from_tensor_slices(samples).shuffle(20).batch(6)
     data = with_teacher(shuffled, model)
@@ -199,7 +199,7 @@ def test_a_shuffled_data_set_is_paired_by_its_samples(samples, model):
     assert len(next(iter(with_teacher(shuffled, model, batch_size=9)))[1]) == 9
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("disk", [False, True], ids=["memory", "disk"])
 def test_samples_and_activations_go_with_their_data_set(
     samples, tmp_path, disk
@@ -214,14 +214,14 @@ def test_samples_and_activations_go_with_their_data_set(
     assert not any(column() is not None for column in columns)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_py_dataset_is_read_too(samples, model):
     x, known = known_of(with_teacher(Batches(*samples), model))
     np.testing.assert_array_equal(np.sort(x, 0), np.sort(samples[0], 0))
     assert known["features"].shape == (20, 7)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_teacher_of_later_runs_may_have_another_head(samples, tmp_path):
     caches = []
     for seed in (1, 2):
@@ -233,7 +233,7 @@ def test_the_teacher_of_later_runs_may_have_another_head(samples, tmp_path):
     keras.tree.map_structure(np.testing.assert_array_equal, one, other)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_cache_is_read_and_not_made_again(samples, tmp_path, model):
     folder = tmp_path / "c"
     with_teacher(samples, model, cache=folder)
@@ -247,7 +247,7 @@ def test_a_cache_is_read_and_not_made_again(samples, tmp_path, model):
     assert before == {f: f.stat().st_mtime_ns for f in folder.iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_cache_may_be_a_link_to_a_folder(samples, tmp_path, is_there, model):
     target, link = tmp_path / "elsewhere" / "c", tmp_path / "link"
@@ -261,14 +261,14 @@ def test_a_cache_may_be_a_link_to_a_folder(samples, tmp_path, is_there, model):
     assert list(target.parent.iterdir()) == [target]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_cache_that_is_no_folder_of_this_machine_is_refused(samples, model):
     for cache in (5, b"folder", "gs://bucket/c", True, ["c"]):
         with pytest.raises(ValueError, match="argument `cache`.*this machine"):
             with_teacher(samples, model, cache=cache)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_cache_of_something_else_is_refused(samples, tmp_path, model):
     folder = tmp_path / "c"
     with_teacher(samples, model, cache=folder)
@@ -285,7 +285,7 @@ def test_a_cache_of_something_else_is_refused(samples, tmp_path, model):
         with_teacher(samples, moved, cache=folder)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_data_that_know_another_teacher_are_refused(samples):
     known = with_teacher(samples, make_model(), batch_size=10)
     same = make_model()
@@ -301,7 +301,7 @@ def test_data_that_know_another_teacher_are_refused(samples):
             work()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_teacher_of_another_precision_is_refused(samples, tmp_path):
     low, full = make_model("mixed_bfloat16"), make_model()
     known = with_teacher(samples, low, cache=tmp_path / "c")
@@ -312,7 +312,7 @@ def test_a_teacher_of_another_precision_is_refused(samples, tmp_path):
     assert np.isfinite(make_model("mixed_bfloat16").evaluate(known)[0])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_teacher_that_uses_its_weights_otherwise_is_refused(
     samples, tmp_path
 ):
@@ -323,7 +323,7 @@ def test_a_teacher_that_uses_its_weights_otherwise_is_refused(
         with_teacher(samples, model, cache=tmp_path / "c")
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("disk", [False, True], ids=["memory", "disk"])
 def test_a_random_teacher_is_refused_and_leaves_no_cache(
     samples, tmp_path, disk
@@ -344,7 +344,7 @@ def test_a_random_teacher_is_refused_and_leaves_no_cache(
     assert len(with_teacher(samples, model, cache=cache)) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_random_data_are_refused_and_leave_no_cache(samples, tmp_path, model):
     rows = tf.data.Dataset.from_tensor_slices(samples)
     flip = layers.RandomFlip()
@@ -356,7 +356,7 @@ def test_random_data_are_refused_and_leave_no_cache(samples, tmp_path, model):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_composes_with_unlabelled_samples_and_with_a_source(samples):
     x, y = samples
     logs = []
@@ -383,7 +383,7 @@ def test_it_composes_with_unlabelled_samples_and_with_a_source(samples):
         np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_few_labels_and_the_others_carry_activations(samples, model):
     few, others = (
         with_teacher(part, model, batch_size=6)
@@ -398,7 +398,7 @@ def test_few_labels_and_the_others_carry_activations(samples, model):
         np.testing.assert_allclose(found[path], expected, atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_unlabelled_arrays_alone_carry_activations(samples, model):
     x, _ = samples
     ((inputs,),) = with_teacher(x, model, shuffle=False)
@@ -407,7 +407,7 @@ def test_unlabelled_arrays_alone_carry_activations(samples, model):
     assert set(parts.known[0]) == set(PATHS)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_is_joined_already_is_refused(samples, model):
     x, y = samples
     carried = with_teacher(samples, model)
@@ -421,7 +421,7 @@ def test_what_is_joined_already_is_refused(samples, model):
         with_unlabelled(samples, carried)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_labels_and_weights_may_be_none_as_for_keras(samples, model):
     x, y = samples
     rows = tf.data.Dataset.from_tensor_slices
@@ -443,7 +443,7 @@ def test_a_seed_is_a_whole_number(samples, model):
             with_teacher(samples, model, seed=seed)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_cannot_be_read_twice_is_refused(samples, model):
     x, y = samples
     rows = tf.data.Dataset.from_tensor_slices(samples)
@@ -478,7 +478,7 @@ def test_a_model_that_reads_no_teacher_is_refused(samples):
         with_teacher(samples, otreg.TransferModel(student))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_several_inputs_in_a_list_are_taken(samples):
     inputs = [keras.Input((4,)), keras.Input((4,))]
     x = layers.Dense(3, name="features")(layers.Add()(inputs))

@@ -10,7 +10,7 @@ from rich.console import Console
 from keras_otreg.data import Labelled
 from keras_otreg.demo import runner
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.release
 
 FILES = ["class_plan.png", "joint.keras", "learning_curves.png", "table.csv"]
 METHODS = [

@@ -60,7 +60,7 @@ def by_hand(model, at, x, y, temperature=5.0):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("kind", ["plain", "shortcut", "joined"])
 @pytest.mark.parametrize("at", ["low", "inside", "out", "pool"])
 def test_it_is_what_one_pass_a_channel_finds(kind, at, data):

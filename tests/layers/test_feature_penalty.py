@@ -25,7 +25,7 @@ def test_it_adds_weight_times_the_loss(
     np.testing.assert_allclose(model.losses, [weight * value], rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "loss",
     [
@@ -43,7 +43,7 @@ def test_any_keras_loss_can_be_the_penalty(two_networks, data, features, loss):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_trains_under_plain_fit(two_networks, data):
     model, (x, y) = two_networks(weight=10.0), data
     teacher = model.get_layer("teacher")
@@ -73,7 +73,7 @@ def test_no_gradient_goes_to_the_teacher(make_loss, data, as_pair):
     assert np.abs(to_student).max() > 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_pair_is_the_same_as_two_arguments(make_loss, data):
     a, b = keras.Input((6,)), keras.Input((4,))
     penalty = FeaturePenalty(make_loss())
@@ -85,7 +85,7 @@ def test_a_pair_is_the_same_as_two_arguments(make_loss, data):
         np.testing.assert_allclose(model.losses, [make_loss()(x, y)], rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_works_in_mixed_precision(policy, two_networks, data):
     policy("mixed_float16")
     (x, y), model = data, two_networks()
@@ -107,7 +107,7 @@ def test_features_keep_their_own_dtype(make_loss, rng, dtype):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_mask_goes_on_to_the_layers_behind(make_loss, rng):
     tokens = np.array([[1, 2, 0, 0], [3, 1, 1, 0], [4, 2, 2, 1]])
     inputs = keras.Input((4,), dtype="int32")
@@ -121,7 +121,7 @@ def test_a_mask_goes_on_to_the_layers_behind(make_loss, rng):
     assert not np.allclose(model(tokens), unmasked, rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_compiles_with_xla(two_networks, data):
     model, (x, y) = two_networks(), data
     model.compile("sgd", "mse", jit_compile=True)
@@ -129,7 +129,7 @@ def test_it_compiles_with_xla(two_networks, data):
     assert np.isfinite(history.history["loss"]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_logged_loss_includes_it_also_after_loading(
     two_networks, make_loss, data, features, tmp_path
 ):

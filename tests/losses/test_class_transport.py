@@ -57,7 +57,7 @@ def regularised_optimum(a, b, C, epsilon):
     return (plan * C).sum() + epsilon * entropy
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("epsilon", [1.0, 0.02])
 def test_value_is_that_of_pot(
     make_loss, predictions, costs, epsilon, values_and_gradients
@@ -71,7 +71,7 @@ def test_value_is_that_of_pot(
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(("epsilon", "rho"), [(0.3, None), (0.01, 0.7)])
 def test_gradient_equals_central_differences(
     make_loss, predictions, rng, epsilon, rho, values_and_gradients
@@ -115,7 +115,7 @@ def test_relaxed_value_is_the_textbook_primal_at_its_optimum(
         np.testing.assert_allclose(gradient[k], rho * (1 - rows / a[k]))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_kernel_and_log_domain_agree(
     make_loss, predictions, monkeypatch, values_and_gradients
 ):
@@ -135,7 +135,7 @@ def test_one_hot_predictions_cost_what_their_classes_cost(costs):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_sample_weights_weigh_samples(make_loss, predictions):
     a, b = predictions
     weights = np.array([1.0, 0.0, 2.0, 0.0])
@@ -148,7 +148,7 @@ def test_sample_weights_weigh_samples(make_loss, predictions):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_logits_are_what_softmax_makes_probabilities(make_loss, rng):
     logits = rng.normal(size=(4, 6)), rng.normal(size=(4, 4))
     a, b = (keras.ops.softmax(x) for x in logits)
@@ -159,7 +159,7 @@ def test_logits_are_what_softmax_makes_probabilities(make_loss, rng):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_is_the_loss_of_a_classifier_whose_classes_have_a_metric(rng):
     distance = np.abs(np.arange(5.0)[:, None] - np.arange(5.0))
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5)])
@@ -199,7 +199,7 @@ def test_a_matrix_of_another_shape_is_refused(costs):
         loss(np.ones((2, 4)) / 4, np.ones((2, 6)) / 6)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("epsilon", [0.3, 0.01])
 def test_the_plan_has_the_predictions_as_marginals(
     make_loss, predictions, epsilon

@@ -69,7 +69,7 @@ def activations(draw, name):
 
 @pytest.mark.repeats
 @pytest.mark.tensorflow
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_and_its_gradient_are_finite(name):
     loss = LOSSES[name]
@@ -93,7 +93,7 @@ def test_a_loss_and_its_gradient_are_finite(name):
     check()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", ["cka", "attention", "alignment"])
 def test_what_does_not_depend_on_size_does_not_at_any_size(name, rng):
     x, y = rng.normal(size=(2, 5, 2, 3)).astype("float32")
@@ -117,7 +117,7 @@ def predictions(draw):
     return logits, C, epsilon, rho
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.tensorflow
 def test_transport_between_classes_is_finite():
     @settings(max_examples=25, deadline=None, derandomize=True)

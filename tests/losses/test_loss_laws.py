@@ -72,7 +72,7 @@ def test_lists_and_one_weight_for_all_are_taken(name, maps):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @every_loss
 def test_weights_count_samples(name, maps, rng):
     loss = make(name)
@@ -148,7 +148,7 @@ def test_the_gradient_equals_central_differences(
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.tensorflow
 @some_losses
 def test_eager_graph_and_xla_agree_at_an_unknown_batch_size(
@@ -176,7 +176,7 @@ def test_eager_graph_and_xla_agree_at_an_unknown_batch_size(
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @every_loss
 def test_low_precision_is_computed_in_float32(name, maps, value_and_gradient):
     low = [ops.cast(x, "bfloat16") for x in maps]
@@ -231,7 +231,7 @@ def test_a_mask_of_positions_does_not_stand_in_the_way(name, maps):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @some_losses
 def test_it_is_a_penalty(name, rng):
     inputs = keras.Input((6, 6, 2))

@@ -30,7 +30,7 @@ def _transport(**settings):
     return RepresentationTransport(**settings)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_without_momentum_the_value_is_that_of_the_loss(activations):
     loss = _transport()
     memory = loss.memory(*SHAPES)
@@ -56,7 +56,7 @@ def test_the_next_solver_starts_from_the_last_potentials(activations):
     assert np.abs(np.asarray(memory.g) - starts[1]).max() > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_with_momentum_the_plan_is_that_of_the_mean_costs(activations):
     momentum, epsilon = 0.6, 0.1
     loss = _transport(momentum=momentum, epsilon=epsilon)
@@ -84,7 +84,7 @@ def _plan_of(C, epsilon):
     return u[:, None] * K * v
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_step_that_is_not_finite_is_forgotten(activations):
     loss = _transport(momentum=0.5)
     memory = loss.memory(*SHAPES)
@@ -133,7 +133,7 @@ def test_momentum_is_saved():
     assert again.momentum == 0.25
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.tensorflow
 @pytest.mark.compiled
 def test_the_graph_of_a_training_is_not_kept(activations):

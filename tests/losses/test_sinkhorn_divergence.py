@@ -22,7 +22,7 @@ def test_equal_clouds_are_at_zero(pair, cost):
     assert abs(Divergence(cost)(teacher, teacher, WEIGHTS)) < 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_is_symmetric_and_positive_and_knows_no_order(pair, rng, divergence):
     teacher, student = pair()
     loss = divergence()
@@ -33,14 +33,14 @@ def test_it_is_symmetric_and_positive_and_knows_no_order(pair, rng, divergence):
     assert value > 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_translated_cloud_is_at_the_squared_shift(pair, divergence):
     teacher, _ = pair(2)
     value = divergence()(teacher, teacher + [0.3, -0.4])
     np.testing.assert_allclose(value, 0.25, rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("cost", "weights"),
     [("squared_euclidean", None), ("cosine", WEIGHTS + 0.5)],
@@ -63,7 +63,7 @@ def test_it_is_made_of_the_entropic_terms_of_pot(
     np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_whole_weight_is_repeating_the_sample(pair, divergence):
     clouds, loss = pair(), divergence()
     repeated = [np.repeat(x, WEIGHTS.astype(int), 0) for x in clouds]
@@ -72,7 +72,7 @@ def test_a_whole_weight_is_repeating_the_sample(pair, divergence):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_clouds_may_have_unequal_numbers_of_samples(pair, divergence):
     teacher, student = pair()
     loss = divergence()
@@ -83,7 +83,7 @@ def test_clouds_may_have_unequal_numbers_of_samples(pair, divergence):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_gradient_is_that_of_finite_differences(
     pair, rng, divergence, value_and_gradient
 ):
@@ -103,7 +103,7 @@ def test_the_gradient_is_that_of_finite_differences(
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("cost", ["euclidean", "cosine"])
 @pytest.mark.parametrize("case", ["itself", "one sample", "copies"])
 def test_value_and_gradient_are_finite(pair, value_and_gradient, case, cost):
@@ -119,7 +119,7 @@ def test_value_and_gradient_are_finite(pair, value_and_gradient, case, cost):
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):
@@ -138,7 +138,7 @@ def test_the_batch_size_may_be_unknown(pair, compiled, jit_compile):
         )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_maps_are_pooled_or_kept(pair):
     maps, few = pair(3, inner=(2, 2)), ot.Sinkhorn(3)
     for spatial, points in (

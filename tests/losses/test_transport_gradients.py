@@ -17,7 +17,7 @@ def difference(run, teacher, student, direction, step=1e-5):
     return (ahead - behind) / (2 * step)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("cost", "spatial"),
     [
@@ -59,7 +59,7 @@ def test_a_factor_scales_the_gradient(pair, value_and_gradient):
     np.testing.assert_allclose(tenfold, 10.0 * once, rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_teacher_is_a_set_like_the_other(pair, smooth, value_and_gradients):
     features = pair(5, 6)
     run = value_and_gradients(smooth())
@@ -89,7 +89,7 @@ HARD = {
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("case", "cost"),
     [(x, cost) for k, cost in enumerate(COSTS) for x in [*HARD][k % 2 :: 2]],
@@ -128,7 +128,7 @@ def test_it_starts_from_rest_at_the_teacher(pair, value_and_gradient, plan):
         assert np.abs(gradient).max() < 1e-2
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_following_the_gradient_brings_the_student_to_the_teacher(
     pair, compiled, value_and_gradient
 ):

@@ -30,7 +30,7 @@ def test_equal_widths_are_an_assignment(pair, exact):
     assert optimal - 1e-6 <= value <= optimal + slack(C, 0.005)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_whole_ratio_of_widths_is_an_assignment_of_copies(pair, exact):
     teacher, student = pair(6, 2)
     C = distances(teacher, np.repeat(student, 3, axis=1))
@@ -39,7 +39,7 @@ def test_a_whole_ratio_of_widths_is_an_assignment_of_copies(pair, exact):
     assert optimal - 1e-6 <= value <= optimal + slack(C, 0.005)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("widths", [(5, 8), (4, 1)])
 def test_unequal_widths_are_exact_transport(pair, exact, widths):
     teacher, student = pair(*widths)
@@ -49,7 +49,7 @@ def test_unequal_widths_are_exact_transport(pair, exact, widths):
     assert optimal - 1e-6 <= value <= optimal + slack(C, 0.005)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("cost", ["euclidean", "cosine"])
 def test_the_entropic_plan_is_that_of_pot(pair, smooth, cost):
     teacher, student = pair(6, 4)
@@ -69,7 +69,7 @@ def test_transport_costs_no_more_than_the_uniform_plan(pair, smooth, cost):
     assert smooth(cost, 0.2)(*features) <= uniform * (1 + 1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_exact_transport_costs_no_more_than_any_plan(pair, smooth, exact):
     features = pair(8)
     transport = exact()(*features)
@@ -89,7 +89,7 @@ def test_a_large_epsilon_gives_the_uniform_plan(pair, smooth):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("cost", ["euclidean", "cosine"])
 def test_a_network_is_at_no_distance_from_itself(pair, smooth, exact, cost):
     teacher, _ = pair(8)
@@ -97,7 +97,7 @@ def test_a_network_is_at_no_distance_from_itself(pair, smooth, exact, cost):
     assert exact(cost)(teacher, teacher) < 1e-4 * mean
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_order_of_neurons_does_not_matter(pair, rng, exact):
     teacher, student = pair(5, 7, inner=(2, 3))
     loss = exact(spatial="keep")
@@ -116,7 +116,7 @@ def test_the_order_of_neurons_matters_to_the_identity(pair, smooth):
     assert loss(teacher, teacher[:, ::-1]) > 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("cost", ["euclidean", "cosine"])
 def test_the_order_of_samples_does_not_matter(pair, rng, smooth, cost):
     teacher, student = pair(5, 6)
@@ -128,7 +128,7 @@ def test_the_order_of_samples_does_not_matter(pair, rng, smooth, cost):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("cost", "spatial"), [("euclidean", "keep"), ("cosine", "pool")]
 )
@@ -172,7 +172,7 @@ def test_the_plan_of_a_permuted_copy_is_the_permutation(pair, rng, smooth):
     np.testing.assert_allclose(plan, np.eye(8)[:, order] / 8, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_any_solver_finds_the_same_transport(pair, compiled):
     features = pair(6, 9)
     values = [

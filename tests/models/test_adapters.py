@@ -27,7 +27,7 @@ def features(network, x):
     return np.asarray(backbone(x, training=False))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_penalty_is_the_distance_through_the_adapter(make, samples):
     model = make()
     x = samples[0]
@@ -38,7 +38,7 @@ def test_the_penalty_is_the_distance_through_the_adapter(make, samples):
     np.testing.assert_allclose(logs["hint"], expected, rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_adapter_is_trained_with_the_student_by_the_optimizer(
     make, samples
 ):
@@ -54,7 +54,7 @@ def test_the_adapter_is_trained_with_the_student_by_the_optimizer(
     assert slots >= 2 * len(model.trainable_variables)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_frozen_student_is_read_by_its_adapter_alone(make, samples):
     model = make()
     model.student.trainable = False
@@ -63,7 +63,7 @@ def test_a_frozen_student_is_read_by_its_adapter_alone(make, samples):
     assert history[-1] < 0.5 * history[0]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_student_knows_nothing_of_it(make, samples, tmp_path):
     model = make()
     model.fit(*samples, verbose=0)
@@ -79,7 +79,7 @@ def test_the_student_knows_nothing_of_it(make, samples, tmp_path):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_is_saved_and_training_goes_on_after_loading(
     make, samples, tmp_path
 ):
@@ -100,7 +100,7 @@ def test_it_is_saved_and_training_goes_on_after_loading(
         np.testing.assert_allclose(resumed[name], values, rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_its_weights_are_among_those_of_the_wrapper(make, samples, tmp_path):
     model, other = make(), make()
     model.fit(*samples, verbose=0)
@@ -112,7 +112,7 @@ def test_its_weights_are_among_those_of_the_wrapper(make, samples, tmp_path):
     np.testing.assert_array_equal(adapter.kernel, model.adapters["hint"].kernel)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_there_is_none_between_layers_of_equal_width(make, samples):
     model = make(width=12)
     assert not model.adapters
@@ -120,7 +120,7 @@ def test_there_is_none_between_layers_of_equal_width(make, samples):
     assert len(model.weights) == len(model.student.weights)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_hints_have_an_adapter_each(make_network, compiled, samples):
     loss = otreg.losses.Hint()
     penalties = [
@@ -135,7 +135,7 @@ def test_two_hints_have_an_adapter_each(make_network, compiled, samples):
     assert not np.array_equal(low[0], high[0])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.filterwarnings("error", "ignore:__array__:DeprecationWarning")
 def test_at_weight_zero_it_is_not_trained_and_changes_nothing(
     make, samples, compiled
@@ -156,7 +156,7 @@ def test_at_weight_zero_it_is_not_trained_and_changes_nothing(
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_predict_does_not_run_it(make, samples):
     model, calls = make(), []
     adapter = model.adapters["hint"]
@@ -168,7 +168,7 @@ def test_predict_does_not_run_it(make, samples):
     assert calls
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_student_of_mixed_precision_has_a_precise_adapter(
     make, samples, policy
@@ -184,7 +184,7 @@ def test_a_student_of_mixed_precision_has_a_precise_adapter(
     assert np.isfinite(history["hint"]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_maps_are_adapted_channel_by_channel(rng):
     def network(width):
         inputs = keras.Input((6, 6, 2))

@@ -20,7 +20,7 @@ def run(folder, task):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_killed_run_ends_with_the_same_weights_to_the_last_bit(tmp_path):
     killed = run(tmp_path, "cut off")
     assert killed.returncode == -signal.SIGKILL, killed.stderr

@@ -55,12 +55,12 @@ def gained(live, *arguments, **settings):
     return graphs() - before
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_no_graph_of_an_evaluation_is_left(lived):
     assert not gained(lived, "evaluate", True)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "policy", ["raise", pytest.param("skip", marks=pytest.mark.slow)]
 )

@@ -48,7 +48,7 @@ def rows(known, part):
 
 
 @counts
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_teacher_does_not_run_for_what_is_known(
     model, samples, known, counter
 ):
@@ -62,7 +62,7 @@ def test_the_teacher_does_not_run_for_what_is_known(
     assert int(counter.calls.numpy()) == before + 2
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_is_known_counts_as_what_is_computed(model, samples, known):
     x, y = samples
     weight = np.linspace(0.0, 2.0, len(x))
@@ -77,7 +77,7 @@ def test_what_is_known_counts_as_what_is_computed(model, samples, known):
 
 
 @counts
-@pytest.mark.slow
+@pytest.mark.release
 def test_unlabelled_samples_carry_theirs(model, samples, known, counter):
     x, y = samples
     first, others = slice(11), slice(11, None)
@@ -95,7 +95,7 @@ def test_unlabelled_samples_carry_theirs(model, samples, known, counter):
     assert logs[0] == pytest.approx(logs[1], rel=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_predict_takes_the_inputs_and_leaves_the_rest(model, samples, known):
     x, _ = samples
     np.testing.assert_array_equal(
@@ -111,7 +111,7 @@ def test_activations_of_other_layers_are_refused(model, samples, known):
         model.evaluate(step, y, verbose=0)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_model_without_penalties_trains_on_the_inputs(
     make_network, compiled, samples, known
 ):
@@ -132,7 +132,7 @@ def test_inputs_that_happen_to_be_a_dictionary_are_inputs():
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_model_without_a_teacher_takes_such_data_too(
     make_network, compiled, model, samples
 ):

@@ -19,7 +19,7 @@ class Unnamed(keras.Model):
         return self.third(self.second(self.first(inputs)))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("how", ["loaded", "cloned"])
 def test_layers_without_names_are_found_again(samples, compiled, tmp_path, how):
     student = Unnamed()

@@ -57,7 +57,7 @@ def test_the_body_learns_at_a_tenth_of_the_rate_of_the_head(samples):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_loaded_model_goes_on_with_both_rates(samples, tmp_path):
     made = model()
     made.fit(*samples, batch_size=16, epochs=2, verbose=0)
@@ -70,7 +70,6 @@ def test_a_loaded_model_goes_on_with_both_rates(samples, tmp_path):
 
 
 @pytest.mark.release
-@pytest.mark.slow
 def test_keras_tuner_searches_the_rate_of_both(samples, tmp_path):
     keras_tuner = pytest.importorskip("keras_tuner")
 

@@ -52,7 +52,7 @@ def set_in(epoch_or_batch, penalty, values):
     return keras.callbacks.LambdaCallback(**{epoch_or_batch: set_weight})
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @in_every_step
 def test_a_number_set_before_an_epoch_or_a_step_acts_in_it(steps):
     model = make(steps, one=1.0, other=2.0)
@@ -76,7 +76,7 @@ def test_a_number_set_before_an_epoch_or_a_step_acts_in_it(steps):
         assert step(x, return_dict=True)["loss"] == pytest.approx(14.0)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @in_every_step
 def test_a_weight_goes_to_zero_and_back(steps):
     model = make(steps, one=0.0, other=2.0)

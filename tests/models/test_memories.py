@@ -52,7 +52,7 @@ def _values(model):
     return [v.numpy().copy() for v in memory.variables]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_training_updates_it_and_nothing_else_does(model, data):
     model = model(momentum=0.9)
     untouched = _values(model)
@@ -65,7 +65,7 @@ def test_training_updates_it_and_nothing_else_does(model, data):
         assert np.abs(new - old).max() > 0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_is_not_trained_and_not_in_the_student(model):
     model = model(momentum=0.9)
     (memory,) = model.memories.values()
@@ -74,7 +74,7 @@ def test_it_is_not_trained_and_not_in_the_student(model):
     assert not held & {id(v) for v in model.student.variables}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_saved_model_goes_on_as_if_it_had_not_been(model, data, tmp_path):
     straight, broken = model(momentum=0.9), model(momentum=0.9)
     for each, epochs in ((straight, 4), (broken, 2)):
@@ -86,7 +86,7 @@ def test_a_saved_model_goes_on_as_if_it_had_not_been(model, data, tmp_path):
         assert_allclose(a, b, atol=1e-6, err_msg=a.path)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_at_weight_zero_it_changes_no_result(model, data):
     results = []
     for momentum in (0.0, 0.9):
@@ -132,7 +132,7 @@ print("loss", history["loss"][-1])
 
 
 @pytest.mark.tensorflow
-@pytest.mark.slow
+@pytest.mark.release
 def test_replicas_keep_one_memory():
     output = subprocess.run(
         [sys.executable, "-c", REPLICAS],

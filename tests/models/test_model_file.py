@@ -42,7 +42,7 @@ def changed(network, layer):
     return copy
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_file_without_the_teacher_is_small_and_goes_on(
     model, teacher, samples, tmp_path
 ):
@@ -62,7 +62,7 @@ def test_a_file_without_the_teacher_is_small_and_goes_on(
     assert "teacher" in dir(model)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_file_with_the_teacher_needs_none(model, samples, tmp_path):
     model.save(tmp_path / "all.keras")
     loaded = otreg.load_model(tmp_path / "all.keras")
@@ -75,7 +75,7 @@ def test_a_file_with_the_teacher_needs_none(model, samples, tmp_path):
         otreg.load_model(tmp_path / "student.keras", model.teacher)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_only_the_teacher_that_the_penalties_know_is_accepted(
     model, teacher, make_network, tmp_path
 ):
@@ -90,7 +90,7 @@ def test_only_the_teacher_that_the_penalties_know_is_accepted(
     assert otreg.load_model(tmp_path / "small.keras", other_head).built
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_copy_of_the_start_can_be_given_again(
     make_network, compiled, samples, tmp_path
 ):
@@ -120,7 +120,7 @@ def test_a_model_without_a_teacher_is_saved_in_either_way(
         model.save(tmp_path / "small.keras", include_teacher="no")
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.filterwarnings("default")
 def test_weights_bring_their_teacher_along(
     model, teacher, make_network, compiled, tmp_path
@@ -136,7 +136,7 @@ def test_weights_bring_their_teacher_along(
     assert_equal(mine.get_weights(), before)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_was_compiled_goes_on_with_the_teacher_of_the_weights(
     make_network, teacher, compiled, samples, tmp_path
 ):
@@ -169,7 +169,7 @@ def test_an_equal_teacher_stays_where_it_is(model, teacher, tmp_path):
     assert model.teacher is teacher
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_weights_without_the_teacher_are_for_an_equal_one(
     model, teacher, make_network, compiled, samples, tmp_path
 ):
@@ -192,7 +192,7 @@ def test_weights_without_the_teacher_are_for_an_equal_one(
     assert_equal(other.get_weights(), before)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("weights_only", [False, True])
 def test_checkpoints_leave_the_teacher_out_if_the_model_says_so(
     model, teacher, make_network, compiled, samples, tmp_path, weights_only
@@ -217,7 +217,7 @@ def test_checkpoints_leave_the_teacher_out_if_the_model_says_so(
     assert loaded.fit(*samples, **options).history == history
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_config_alone_has_new_weights_and_a_file_brings_the_old(
     model, compiled, samples, tmp_path
 ):
@@ -236,7 +236,7 @@ def test_a_config_alone_has_new_weights_and_a_file_brings_the_old(
         assert other.teacher is not model.teacher
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.filterwarnings("default")
 def test_skipping_mismatches_does_not_skip_the_teacher(
     model, teacher, compiled, make_network, tmp_path

@@ -44,7 +44,7 @@ def norm(tape, value, variables):
     return float(tf.linalg.global_norm(found))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.tensorflow
 def test_shares_are_those_of_gradients_by_hand(model, data):
     x, y = data
@@ -64,7 +64,7 @@ def test_shares_are_those_of_gradients_by_hand(model, data):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_schedule_is_followed(model, data):
     observer = Observer(model, data)
     assert observer().shares["coral"] > 0.0
@@ -72,7 +72,7 @@ def test_a_schedule_is_followed(model, data):
     assert observer().shares["coral"] == 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_the_student_has_learnt_since_is_seen(model, data):
     observer = Observer(model, data)
     before = observer().shares["coral"]
@@ -85,7 +85,7 @@ def test_a_student_that_trains_nothing_has_no_shares(model, data):
     assert set(Observer(model, data)().shares.values()) == {0.0}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_layers_losses_are_left_as_they_were(model, data):
     losses = list(model.losses)
     metrics = [x.numpy() for x in model.metrics_variables]

@@ -10,7 +10,7 @@ import pytest
 import keras_otreg as otreg
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("lost", ["optimizer", "optimizer/vars/3"])
 @pytest.mark.parametrize("load", [keras.saving.load_model, otreg.load_model])
 def test_a_file_that_lost_the_state_of_its_optimizer_is_not_loaded(

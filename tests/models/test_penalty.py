@@ -34,7 +34,7 @@ def test_a_mapping_names_the_teachers_layers_and_a_path_is_a_place():
     assert only.at == "avg_pool"
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_they_train_and_are_logged_side_by_side(rng):
     penalties = otreg.Penalty.at_each(
         TransportAlignment(), ["stage", "features"], name="near"
@@ -63,7 +63,7 @@ def logged_names(penalties):
     return names - {"loss", "incidents"}, model
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_penalties_of_one_loss_are_told_apart_by_their_layers():
     penalties = [
         otreg.Penalty(Coral(), at="stage"),

@@ -101,7 +101,7 @@ def test_every_exported_loss_is_here():
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", POLICIES)
 def test_values_are_those_of_float32_and_training_stays_finite(
     name, policy, weights, data
@@ -162,7 +162,7 @@ np.savez(sys.argv[1], *[np.asarray(w) for w in model.get_weights()])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(tmp_path):
     found = []
     for name in ("one.npz", "two.npz"):

@@ -15,10 +15,10 @@ def fitted(run_script, tmp_path_factory):
     """Logs and weights after 20 steps of each case, by their names."""
     folder = tmp_path_factory.mktemp("fitted")
 
-    def fit(count):
-        path = folder / f"{count}.npz"
+    def fit(count, names):
+        path = folder / f"{count}-{len(names)}.npz"
         if not path.exists():
-            run_script(SCRIPT, count, path)
+            run_script(SCRIPT, count, path, *names)
         with np.load(path) as found:
             return dict(found)
 
@@ -26,10 +26,15 @@ def fitted(run_script, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "count", [2, pytest.param(4, marks=pytest.mark.release)]
+    ("count", "names"),
+    [
+        (2, ("weighted", "joint")),
+        # All cases.
+        *(pytest.param(n, (), marks=pytest.mark.release) for n in (2, 4)),
+    ],
 )
-def test_replicas_log_and_learn_what_one_device_does(fitted, count):
-    expected, found = fitted(1), fitted(count)
+def test_replicas_log_and_learn_what_one_device_does(fitted, count, names):
+    expected, found = fitted(1, names), fitted(count, names)
     assert set(found) == set(expected)
     for name, value in expected.items():
         # Keras weighs `loss` by batch size where a batch is uneven. Potentials

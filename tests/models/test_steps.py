@@ -5,7 +5,7 @@ import pytest
 import keras_otreg as otreg
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
@@ -36,7 +36,7 @@ def dense(width, seed, inputs=4):
     return keras.Model(inputs, keras.layers.Dense(3, "softmax", name="head")(x))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.compiled
 @pytest.mark.tensorflow
 def test_a_graph_of_a_step_does_what_an_eager_step_does(samples):
@@ -96,7 +96,7 @@ def fitted(rng):
     return model, x, y
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_quantised_student_is_what_predicts_and_what_is_saved(
     fitted, tmp_path
 ):
@@ -115,7 +115,7 @@ def test_a_quantised_student_is_what_predicts_and_what_is_saved(
     np.testing.assert_allclose(loaded.predict(x, verbose=0), after, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_layers_that_were_unfrozen_train_or_ask_to_compile(fitted):
     model, x, y = fitted
     head = model.student.layers[-1]
@@ -145,7 +145,7 @@ def test_a_teacher_that_cannot_be_compiled_is_not():
     assert with_itself.supports_jit
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_step_that_a_user_has_set_stays_set(fitted):
     model, x, y = fitted
     steps, own = [], model.train_step

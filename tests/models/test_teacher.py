@@ -85,7 +85,7 @@ class AddIfGiven(layers.Layer):
         return keras.KerasTensor(x.shape, x.dtype)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("is_nested", [False, True])
 def test_a_copy_can_do_without_an_optional_input(rng, is_nested):
     def network(rest):

@@ -16,7 +16,7 @@ def model(make_network, compiled):
     return compiled(model, metrics=["accuracy"])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_unlabelled_samples_reach_the_penalties_and_nothing_else(
     model, samples
 ):
@@ -34,7 +34,7 @@ def test_unlabelled_samples_reach_the_penalties_and_nothing_else(
     np.testing.assert_allclose(logs["loss"] - transport, task, rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_sample_weights_belong_to_the_labelled_samples(model, samples):
     x, y = samples
     weight = np.zeros(11, "float32")
@@ -50,7 +50,7 @@ def test_sample_weights_belong_to_the_labelled_samples(model, samples):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_step_with_unlabelled_samples_trains_and_predicts(model, samples):
     x, y = samples
     step = parts.with_extra(x[:11], x[11:])

@@ -62,7 +62,7 @@ def logged(model, x, y):
     return {name: float(value) for name, value in logs.items()}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("distance", KINDS)
 def test_it_is_the_regularizer_that_holds_the_starts_itself(distance, x, y):
     plain = otreg.add_starting_point(
@@ -87,7 +87,7 @@ def test_it_is_the_regularizer_that_holds_the_starts_itself(distance, x, y):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_compiled_step_is_an_eager_one(x, y):
     values = []
     for settings in ({"run_eagerly": True}, {"run_eagerly": False}):
@@ -156,7 +156,7 @@ def test_frozen_weights_count_from_when_they_are_unfrozen(x, y):
     assert logged(model, x, y)["l2_sp"] == 0.5 * 6 * 5
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_its_weight_may_change_from_step_to_step(x, y):
     penalty = WeightPenalty(weight=0.0, name="pull")
     model, plain = wrapped(penalty), network()
@@ -178,7 +178,7 @@ def test_its_weight_may_change_from_step_to_step(x, y):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_file_holds_the_starts_once_or_not_at_all(x, y, tmp_path):
     teacher = network()
     model = wrapped(
@@ -209,7 +209,7 @@ def test_weights_that_bring_another_teacher_bring_its_starts(x, y, tmp_path):
     assert logged(other, x, y) == pytest.approx(logged(model, x, y))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.tensorflow
 def test_it_stands_beside_penalties_whose_activations_the_data_carry(x, y):
     penalties = [

@@ -46,7 +46,7 @@ def wait_for(path, process):
         time.sleep(0.2)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_killed_worker_goes_on_from_its_backup(workers, run_script, tmp_path):
     first, second = workers(LAST)
     wait_for(tmp_path / "silent", second)

@@ -103,7 +103,7 @@ def test_a_batch_of_unknown_size_is_solved_whole(
     assert sizes == [(None,)]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.tensorflow
 @pytest.mark.compiled
 @pytest.mark.usefixtures("small")

@@ -21,7 +21,7 @@ def divergence():
     return compute
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("dtype", "rho"), [("float32", None), ("float64", 2.0)]
 )
@@ -32,7 +32,7 @@ def test_the_divergence_of_a_cloud_from_itself_is_exactly_zero(rng, dtype, rho):
     assert np.all(S == 0.0)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_divergence_of_a_translated_cloud_is_the_squared_shift(
     divergence, rng
 ):
@@ -40,7 +40,7 @@ def test_the_divergence_of_a_translated_cloud_is_the_squared_shift(
     assert_allclose(divergence(x, x + [3.0, 4.0]), 25.0, rtol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("rho", [None, 1.0])
 def test_splitting_a_point_leaves_the_divergence(divergence, rng, rho):
     x, y = rng.normal(size=(5, 2)), rng.normal(size=(4, 2))
@@ -51,7 +51,7 @@ def test_splitting_a_point_leaves_the_divergence(divergence, rng, rho):
     assert_allclose(twice, S, rtol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_large_epsilon_leaves_the_distance_of_the_means(divergence, rng):
     x, y = rng.normal(size=(6, 2)), rng.normal(size=(5, 2))
     shift = x.mean(axis=0) - y.mean(axis=0)
@@ -59,7 +59,7 @@ def test_a_large_epsilon_leaves_the_distance_of_the_means(divergence, rng):
     assert_allclose(S, np.sum(shift**2), rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "epsilon", [1.0, pytest.param(0.1, marks=pytest.mark.slow)]
 )
@@ -79,7 +79,7 @@ def test_two_points_too_far_apart_have_their_closed_form(divergence, epsilon):
     assert_allclose(S, expected, rtol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_batch_of_divergences_equals_one_by_one(divergence, rng):
     x, y = rng.normal(size=(2, 5, 2)), rng.normal(size=(2, 4, 2))
     epsilon, solver = np.array([0.3, 3.0]), Sinkhorn(6, 0.0)

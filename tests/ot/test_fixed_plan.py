@@ -34,7 +34,7 @@ def expected(points, cost, solver):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("cost", costs.COSTS.values(), ids=costs.COSTS)
 @pytest.mark.parametrize(
     "solver", [Sinkhorn(500, 1e-9), ProximalPoint(tolerance=1e-9)]
@@ -44,7 +44,7 @@ def test_it_is_the_plan_of_costs_of_mean_one(points, cost, solver):
     assert_allclose(P, expected(points, cost, solver), atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.compiled
 def test_compiled_and_as_written_agree(points, value_and_gradients):
     solver, values = Sinkhorn(500, 1e-9), []
@@ -100,7 +100,7 @@ def _relative(C):
     return C / np.mean(C)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "compiled", [False, pytest.param(True, marks=pytest.mark.compiled)]
 )
@@ -120,7 +120,7 @@ def test_running_costs_are_a_weighted_mean_of_steps(points, running, compiled):
     assert float(steps) == 3.0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_plan_of_given_costs_is_that_of_their_points(points):
     C = _relative(costs.euclidean(*points))
     solver = Sinkhorn(500, 1e-9)
@@ -158,7 +158,7 @@ def test_costs_of_nothing_but_zeros_have_no_part_in_the_mean(points, running):
     assert_allclose(running[0], _relative(costs.euclidean(x, y)), rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_last_potentials_are_a_start(points):
     solver = Sinkhorn(1, 0.0)
     full = fixed_plan.planner(costs.euclidean, EPSILON, Sinkhorn(900, 1e-9))

@@ -109,7 +109,7 @@ def all_of(solver, rho):
 
 @pytest.mark.repeats
 @pytest.mark.tensorflow
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", SOLVERS)
 def test_a_solution_is_finite_and_its_marginals_are_as_reported(name, dtype):
@@ -138,7 +138,7 @@ def test_a_solution_is_finite_and_its_marginals_are_as_reported(name, dtype):
     check()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.tensorflow
 def test_a_row_without_mass_has_the_potential_of_a_little_mass():
     # The iteration ends as soon as the one row that has mass is right.
@@ -174,7 +174,7 @@ def clouds(draw):
 
 @pytest.mark.repeats
 @pytest.mark.tensorflow
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", costs.COSTS)
 def test_a_divergence_is_finite_and_not_negative(name):
     cost, solver = costs.get(name), Sinkhorn(jit_compile=False)

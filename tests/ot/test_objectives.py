@@ -42,7 +42,7 @@ def value_of(tight):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("objective", [regularized_cost, transport_cost])
 def test_the_gradient_in_the_cost_is_the_plan(
     make_problem, solve, value_of, with_gradients, tight, rho, objective
@@ -54,7 +54,7 @@ def test_the_gradient_in_the_cost_is_the_plan(
     assert_allclose(gradient, P, atol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_gradient_in_the_weights_is_the_potential_up_to_a_constant(
     make_problem, solve, value_of, with_gradients, tight
 ):
@@ -72,7 +72,7 @@ def test_the_gradient_in_the_weights_is_the_potential_up_to_a_constant(
         assert_allclose(ten, 10.0 * one, rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_gradient_in_relaxed_weights_is_the_price_of_the_violation(
     make_problem, solve, value_of, with_gradients, tight
 ):
@@ -86,7 +86,7 @@ def test_the_gradient_in_relaxed_weights_is_the_price_of_the_violation(
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 def test_its_slopes_are_those_of_finite_differences(
     make_problem, value_of, assert_slope, rng, rho
 ):
@@ -98,7 +98,7 @@ def test_its_slopes_are_those_of_finite_differences(
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 def test_slopes_in_the_points_are_those_of_finite_differences(
     cost, tight, assert_slope, rng
 ):
@@ -113,7 +113,7 @@ def test_slopes_in_the_points_are_those_of_finite_differences(
     assert_slope(value, [x, y], directions)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_slopes_of_the_divergence_are_those_of_finite_differences(
     tight, assert_slope, rng
 ):
@@ -128,7 +128,7 @@ def test_slopes_of_the_divergence_are_those_of_finite_differences(
     assert_slope(value, arguments, directions)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_gradient_is_that_of_the_unrolled_iterations(
     make_problem, value_of, with_gradients
 ):
@@ -151,7 +151,7 @@ def test_the_gradient_is_that_of_the_unrolled_iterations(
     assert_allclose(gradients[0], gradient, atol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_gradients_at_coincident_points_are_finite(cost, with_gradients, rng):
     x = rng.normal(size=(6, 3)).astype("float32")
     x[0], x[1] = 0.0, x[2]
@@ -165,7 +165,7 @@ def test_gradients_at_coincident_points_are_finite(cost, with_gradients, rng):
         assert np.all(np.isfinite(gradient))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "price",
     [1e4, *(pytest.param(x, marks=pytest.mark.slow) for x in (1e2, 1e8))],
@@ -182,7 +182,7 @@ def test_a_high_price_of_violation_leaves_the_value_in_float32(
     assert_allclose(value, balanced, rtol=1e-3 + 1.0 / price)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_transport_cost_is_the_price_of_the_plan(make_problem, solve, tight):
     problem = make_problem(batch=(2,))
     solution = solve(tight, problem)
@@ -191,7 +191,7 @@ def test_transport_cost_is_the_price_of_the_plan(make_problem, solve, tight):
     assert_allclose(transport_cost(problem, solution), expected, rtol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("rho", [None, 0.5])
 def test_the_gradient_under_xla_is_that_of_the_graph(
     make_problem, with_gradients, rho

@@ -45,7 +45,7 @@ def test_a_relative_problem_takes_no_gradient(make_problem, with_gradients):
     assert_allclose(gradient, 0.0, atol=0.0)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_relative_divergence_has_the_unit_of_the_cost(clouds):
     (x, y, weights), scale = clouds, 1e3
     cost, solver = costs.squared_euclidean, Sinkhorn(5, 0.0)
@@ -58,7 +58,7 @@ def test_a_relative_divergence_has_the_unit_of_the_cost(clouds):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("cost", costs.COSTS.values(), ids=costs.COSTS.keys())
 def test_clouds_of_one_repeated_point_cost_nothing(cost, with_gradients):
     x, weights = np.ones((4, 3), "float32"), np.full(4, 0.25, "float32")

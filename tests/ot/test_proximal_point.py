@@ -58,7 +58,7 @@ def test_its_kth_plan_scales_the_kernel_of_cost_times_k_over_step(
     assert_allclose(P.sum(axis=0), problem.b, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("zeros", [0, 2])
 def test_it_reaches_the_cost_of_linear_programming(
     solve, make_problem, exact_cost, zeros
@@ -79,7 +79,7 @@ def test_it_ends_with_the_plan_of_sinkhorn(
     assert_allclose(P, Q, atol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("step", "inner_iterations"), [(1e-3, 3), (1.0, 1), (10.0, 3)]
 )

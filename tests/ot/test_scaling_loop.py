@@ -74,7 +74,7 @@ def test_a_coordinate_without_weight_has_no_say(linear_map):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("epsilon", "rho"),
     [
@@ -101,7 +101,7 @@ def test_it_finds_the_same_plan_in_fewer_iterations(
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("epsilon", [0.1, 0.03, 0.01])
 @pytest.mark.parametrize("seed", range(4))
 def test_it_is_never_much_slower_where_it_cannot_help(solve, epsilon, seed):
@@ -124,7 +124,7 @@ def test_it_is_never_much_slower_where_it_cannot_help(solve, epsilon, seed):
     assert int(fast.num_iterations) <= 1.5 * int(plain.num_iterations) + 3
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_problems_of_a_batch_are_guessed_one_by_one(solve, make_problem):
     problem = make_problem(12, 14, epsilon=0.05, batch=(3,))
     together = solve(Sinkhorn(500, 1e-6), problem)

@@ -18,7 +18,7 @@ assert_allclose = np.testing.assert_allclose
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_marginal_error_is_that_of_the_marginals(
     solve, solver, rho, make_problem
 ):
@@ -33,7 +33,7 @@ def test_the_marginal_error_is_that_of_the_marginals(
     assert_allclose(solution.marginal_error, expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_giving_up_early_is_visible(solve, solver, make_problem):
     problem = make_problem(epsilon=0.01)
     solution = solve(dataclasses.replace(solver, max_iterations=1), problem)
@@ -42,7 +42,7 @@ def test_giving_up_early_is_visible(solve, solver, make_problem):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 def test_stopping_early_means_converged(solve, solver, rho, make_problem):
     problem = make_problem(rho=rho, zeros=1)
     solution = solve(solver, problem)
@@ -50,7 +50,7 @@ def test_stopping_early_means_converged(solve, solver, rho, make_problem):
     assert solution.marginal_error <= 2.0 * solver.tolerance
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_high_price_of_violation_costs_no_iterations(
     solve, solver, make_problem
 ):
@@ -60,7 +60,7 @@ def test_a_high_price_of_violation_costs_no_iterations(
     assert priced.num_iterations <= 2 * balanced.num_iterations
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_batch_of_problems_equals_one_by_one(solve, solver, make_problem):
     batch = (2, 3)
     problem = make_problem(batch=batch, zeros=1, rho=(None, 0.5))
@@ -77,7 +77,7 @@ def test_a_batch_of_problems_equals_one_by_one(solve, solver, make_problem):
         assert_allclose(values[index], value, rtol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_every_problem_of_a_batch_has_its_own_iterations_and_price(
     solve, solver, make_problem
 ):
@@ -99,7 +99,7 @@ def test_every_problem_of_a_batch_has_its_own_iterations_and_price(
         assert_allclose(together.f[k], alone.f, atol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_one_cost_matrix_serves_a_batch_of_weights(solve, solver, make_problem):
     problem = make_problem(batch=(3,))
     shared = problem._replace(C=problem.C[0])
@@ -110,7 +110,7 @@ def test_one_cost_matrix_serves_a_batch_of_weights(solve, solver, make_problem):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_warm_start_needs_at_most_two_iterations(
     solve, solver, rho, make_problem
 ):
@@ -132,7 +132,7 @@ def test_a_warm_start_may_be_numpy_arrays_of_any_precision(
     assert keras.backend.standardize_dtype(solution.f.dtype) == "float32"
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_nan_cost_ends_the_solver_and_shows(solve, solver, make_problem):
     problem = make_problem(batch=(2,))
     alone = TransportProblem(problem.C[1], problem.a[1], problem.b[1], 0.1)
@@ -147,7 +147,7 @@ def test_a_nan_cost_ends_the_solver_and_shows(solve, solver, make_problem):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.compiled
 @pytest.mark.parametrize("rho", [None, 0.5])
 def test_eager_graph_and_xla_agree(
@@ -162,7 +162,7 @@ def test_eager_graph_and_xla_agree(
             assert_allclose(one, two, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_no_gradient_passes_through_a_solver(
     solver, make_problem, with_gradients
 ):
@@ -195,7 +195,7 @@ def test_a_python_epsilon_keeps_the_precision_of_the_cost(
     assert_allclose(regularized_cost(plain, solution), value, rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_large_constant_in_a_start_costs_nothing(solve, make_problem):
     problem = make_problem()
     problem = TransportProblem(*(np.float32(x) for x in problem[:4]))
@@ -207,7 +207,7 @@ def test_a_large_constant_in_a_start_costs_nothing(solve, make_problem):
     assert again.num_iterations <= solution.num_iterations
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_an_easy_problem_counts_its_own_iterations_beside_a_hard_one(
     solve, rng
 ):

@@ -43,7 +43,7 @@ def activations(model, x):
     return np.asarray(model.get_layer("features")(x))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_strength_does_not_depend_on_the_batch_size(bank, x):
     model = dense(FeatureSetTransport(bank, 0.3, epsilon=0.5))
     model(x)
@@ -52,7 +52,7 @@ def test_the_strength_does_not_depend_on_the_batch_size(bank, x):
     np.testing.assert_allclose(model.losses[0], once, rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("version", "factor"),
     [("3.13.1", 1), ("3.14.0.dev1", 6)],
@@ -75,7 +75,7 @@ def test_it_is_zero_at_the_reference(x):
     np.testing.assert_allclose(model.losses, [0.0], atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_pulls_activations_to_the_reference_under_fit(x):
     bank = np.full((5, 3), 2.0, "float32")
     model = dense(FeatureSetTransport(bank, 10.0, epsilon=0.5))
@@ -87,7 +87,7 @@ def test_it_pulls_activations_to_the_reference_under_fit(x):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("points", "size"), [("samples", 6), ("positions", None)]
 )
@@ -112,7 +112,6 @@ def test_it_sits_in_a_convolution(rng, points, size):
 
 
 @pytest.mark.release
-@pytest.mark.slow
 def test_it_works_in_mixed_precision(bank, x):
     regularizer = FeatureSetTransport(bank, 0.3, epsilon=0.5)
     model = dense(regularizer, dtype="mixed_float16")
@@ -125,7 +124,7 @@ def test_it_works_in_mixed_precision(bank, x):
     assert np.isfinite(history.history["loss"]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_loss_gains_strength_times_the_divergence(bank, x):
     model = dense(FeatureSetTransport(bank, 0.3, epsilon=0.5))
     model.compile("sgd", "mse")
@@ -141,7 +140,7 @@ def test_a_batch_of_one_sample_is_finite(bank, x):
     assert np.isfinite(model.losses[0])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_reloads_where_only_keras_otreg_was_imported(bank, x, tmp_path):
     model = dense(FeatureSetTransport(bank, 0.3, epsilon=0.5))
     model(x)

@@ -97,7 +97,7 @@ def test_at_the_start_value_and_gradient_are_zero(start, value_and_gradients):
     np.testing.assert_allclose(slope, 0.0, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_narrow_layer_can_start_from_a_wide_one(rng):
     start = rng.normal(size=(8, 6))
     narrow = start[:, [4, 1, 3]]
@@ -133,7 +133,7 @@ def test_a_depthwise_kernel_is_one_point(rng):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_the_penalty_has_the_dtype_of_the_weight(rng, dtype):
     start, kernel = rng.normal(size=(2, 8, 4))
@@ -147,7 +147,7 @@ def test_the_penalty_has_the_dtype_of_the_weight(rng, dtype):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
     ("layer", "shape"),
@@ -182,7 +182,7 @@ def test_it_sits_in_a_layer_trains_and_is_saved(
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "kind", ["nested", "conv", "depthwise", "separable", "lstm", "prelu"]
 )
@@ -200,7 +200,7 @@ def test_it_goes_on_a_whole_model(make, kind, shift, penalty, tmp_path):
     np.testing.assert_allclose(penalty(again), expected, rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("first", "then"),
     [(StartingPoint, NeuronTransport), (NeuronTransport, StartingPoint)],
@@ -237,7 +237,7 @@ def test_a_wrong_argument_is_refused(argument, value):
         NeuronTransport(**arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("kind", ["conv", "transposed"])
 def test_a_layer_is_pulled_as_a_set_of_its_neurons(make, penalty, kind, rng):
     model = make(kind)

@@ -18,7 +18,7 @@ def test_trials_start_alike_if_the_student_says_so(
     assert same_weights(first.student, second.student)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_student_from_a_file_starts_alike_in_every_trial(
     make_network, make_hypermodel, same_weights, hp, tmp_path
 ):
@@ -33,7 +33,7 @@ def test_a_student_from_a_file_starts_alike_in_every_trial(
         assert same_weights(hypermodel.build(hp).student, start)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_teacher_comes_from_a_file_a_function_or_the_student(
     make_network, make_hypermodel, same_weights, hp, tmp_path
 ):
@@ -85,13 +85,13 @@ def test_weights_that_another_trial_trained_stop_the_search(
     assert hypermodel.build(hp).student is not first.student
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_search_for_the_smallest_total_warns(search):
     with pytest.warns(UserWarning, match="contains the penalties"):
         search(goal=[objective("val_pull", "min"), "val_loss"], max_trials=1)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.filterwarnings("ignore:.*contains the penalties")
 def test_the_smallest_total_is_that_of_the_smallest_weight(
     make_hypermodel, compile_model, data, tmp_path
@@ -117,7 +117,7 @@ def test_the_smallest_total_is_that_of_the_smallest_weight(
     assert [row["weight"] for row in trials(tuner)] == [0.0, 1.0, 10.0]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_no_search_for_another_objective_warns(search, make_hypermodel):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
@@ -128,7 +128,7 @@ def test_no_search_for_another_objective_warns(search, make_hypermodel):
         search(nothing, "val_loss", max_trials=1, project_name="plain")
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_tuner_may_override_the_optimizer(search, evaluated, tmp_path):
     tuner = search(optimizer="sgd")
     (best,) = tuner.get_best_models()
@@ -170,7 +170,7 @@ def test_a_trial_is_compiled_as_its_student_if_not_told_otherwise(
         make_hypermodel(compile=None).build(hp)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_source_task_belongs_to_its_trial(make_hypermodel, hp, rng):
     def source_task(hp):
         return otreg.SourceTask(

@@ -34,7 +34,7 @@ def make_tuner(request, tmp_path):
 
 
 @pytest.mark.repeats
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_best_model_evaluates_to_the_score_that_won(
     make_tuner, make_hypermodel, data, evaluated, tmp_path
@@ -54,7 +54,7 @@ def test_the_best_model_evaluates_to_the_score_that_won(
     assert evaluated(loaded) == found
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_trials_share_one_teacher_and_leave_nothing_behind(
     make_network, make_hypermodel, data, tmp_path
 ):
@@ -83,7 +83,7 @@ def test_trials_share_one_teacher_and_leave_nothing_behind(
     assert len(teachers) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_trial_that_hyperband_takes_up_again_goes_on(
     make_hypermodel, data, tmp_path
 ):
@@ -108,7 +108,7 @@ def test_a_trial_that_hyperband_takes_up_again_goes_on(
     assert sorted(started) == [(0, False)] * 4 + [(1, True)]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_model_built_by_hand_comes_back_with_its_own_teacher(
     make_network, compile_model, data, evaluated, tmp_path
 ):
