@@ -73,7 +73,7 @@ class Problem:
         if not self.solved or few is None:
             return new
         student.set_weights(new)
-        sides = few.x.ndim - self.test.x.ndim
+        sides = few.x.ndim - len(student.input_shape)
         x, y = few.x, few.y
         if sides:
             # Of a picture also its mirror image.
@@ -90,7 +90,7 @@ class Problem:
 
     def samples(self, few: Labelled) -> Labelled:
         """Labelled samples as the networks take them."""
-        rank = len(self.test.x.shape)
+        rank = len(self.teacher.input_shape)
         # Of a picture and its mirror image, the picture.
         return few if few.x.ndim == rank else Labelled(few.x[:, 0], few.y)
 

@@ -182,6 +182,7 @@ def test_more_labels_than_there_are_is_said_after_the_table(
     assert [name for _, name in measured] == ["plain", "uniform plan"]
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_rates_and_strengths_are_searched_in_as_many_trials(
     toy, tmp_path, console

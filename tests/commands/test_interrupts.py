@@ -82,6 +82,7 @@ def test_a_command_ends_in_one_line_and_keeps_earlier_results(
     assert earlier.read_text() == "earlier"
 
 
+@pytest.mark.release
 @in_processes
 def test_a_comparison_keeps_what_it_has_measured(tmp_path):
     cells = tmp_path / "cells.csv"

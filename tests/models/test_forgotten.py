@@ -61,9 +61,7 @@ def test_no_graph_of_an_evaluation_is_left(lived):
 
 
 @pytest.mark.release
-@pytest.mark.parametrize(
-    "policy", ["raise", pytest.param("skip", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("policy", ["raise", "skip"])
 def test_no_more_of_a_training_is_left_than_by_keras(lived, policy):
     # Keras's optimizer sums gradients over devices, by a function that
     # TensorFlow never forgets, nor the graph of the step around it.

@@ -46,7 +46,7 @@ def started(name, port, folder):
             process.wait(timeout=60)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_workers_share_the_trials_of_a_chief(tmp_path):
     port = free_port()
     names = ["chief", "worker0", "worker1"]
