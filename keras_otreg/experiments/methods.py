@@ -1,6 +1,7 @@
 """Methods of learning the target, by name."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -180,15 +181,18 @@ def _inherit(method, problem, strength, few, student):
     if is_same_task:
         pairs |= dict(problem.places["head"])
     is_copy = all(name == other for name, other in pairs.items())
-    inherit(
-        student,
-        problem.teacher,
-        problem.inputs(few),
-        # Also the layers of one name that no method acts at.
-        layers=None if is_copy else pairs,
-        verbose=False,
-        **method.arguments,
-    )
+    with warnings.catch_warnings():
+        # Few samples for a layer are part of the task.
+        warnings.simplefilter("ignore", UserWarning)
+        inherit(
+            student,
+            problem.teacher,
+            problem.inputs(few),
+            # Also the layers of one name that no method acts at.
+            layers=None if is_copy else pairs,
+            verbose=False,
+            **method.arguments,
+        )
     if not is_same_task:
         few = problem.samples(few)
         solve_head(student, few.x, few.y, validation=problem.validation)
