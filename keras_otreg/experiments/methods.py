@@ -183,7 +183,7 @@ def _inherit(method, problem, strength, few, student):
     is_copy = all(name == other for name, other in pairs.items())
     with warnings.catch_warnings():
         # Few samples for a layer are part of the task.
-        warnings.simplefilter("ignore", UserWarning)
+        warnings.filterwarnings("ignore", "Expected at least as many rows")
         inherit(
             student,
             problem.teacher,

@@ -93,9 +93,9 @@ def solve_head_in_rounds(
     solved = heads.solve(head, data, l2, held, by_loss=True)
     best = BestWeights(head)
     best.look(_accuracy(head, held))
+    inputs = np.concatenate([features, np.ones((len(features), 1))], axis=1)
     for share in parts:
-        found = np.concatenate([features, np.ones((len(features), 1))], axis=1)
-        p = softmax(found @ heads.weights_of(head))
+        p = softmax(inputs @ heads.weights_of(head))
         labels = from_probabilities(
             p, shares=shares, sure=share, y=data.y, class_names=class_names
         )

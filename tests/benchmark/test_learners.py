@@ -36,7 +36,6 @@ def trained(name, problem):
 
 
 # Of the penalties one: the losses have tests of their own.
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize(
     "name", {x.uses: x.name for x in METHODS.values()}.values()

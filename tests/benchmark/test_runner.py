@@ -105,7 +105,6 @@ def test_tasks_without_data_are_skipped_and_said_so(
 
 
 @pytest.mark.release
-@pytest.mark.slow
 def test_the_table_has_a_row_for_each_method_and_names_its_files(
     toy, tmp_path, console
 ):
@@ -183,7 +182,6 @@ def test_more_labels_than_there_are_is_said_after_the_table(
 
 
 @pytest.mark.release
-@pytest.mark.slow
 def test_rates_and_strengths_are_searched_in_as_many_trials(
     toy, tmp_path, console
 ):

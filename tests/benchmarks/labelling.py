@@ -110,8 +110,6 @@ MAIN = (
     *OURS,
     "all labels known",
 )
-# By transport, with shares that are not known, and with those that are.
-OURS = "shares uniform, 30 to 100 %", "shares known, 30 to 100 %"
 VIEWED = ", strong views"
 OTHERS_VIEWED = ", strong views of the unlabelled"
 AUGMENTED = [

@@ -19,7 +19,6 @@ def test_costs_have_a_mean_of_one():
 
 
 @pytest.mark.release
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver", [solvers.ours, lambda *x: solvers.pot(*x, "numpy")]
 )

@@ -20,7 +20,6 @@ def compress(run, folder, teacher, student, tmp_path):
 
 
 @pytest.mark.release
-@pytest.mark.slow
 @pytest.mark.compiled
 def test_the_student_becomes_a_classifier(compress, tmp_path):
     code, shown, _ = compress()

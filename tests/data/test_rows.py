@@ -77,7 +77,6 @@ def test_arrays_go_with_their_batches():
     assert not are_alive(references)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("derive", DERIVED.values(), ids=DERIVED)
 def test_what_is_made_of_batches_keeps_the_arrays(derive):

@@ -123,7 +123,6 @@ CASES = {
 }
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_training_is_what_it_is_without(samples, tmp_path, case):

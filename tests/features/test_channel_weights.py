@@ -59,7 +59,6 @@ def by_hand(model, at, x, y, temperature=5.0):
     return np.exp(z / temperature) / np.exp(z / temperature).sum()
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("kind", ["plain", "shortcut", "joined"])
 @pytest.mark.parametrize("at", ["low", "inside", "out", "pool"])

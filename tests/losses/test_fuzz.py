@@ -67,7 +67,6 @@ def activations(draw, name):
     return *tensors, weights
 
 
-@pytest.mark.repeats
 @pytest.mark.tensorflow
 @pytest.mark.release
 @pytest.mark.parametrize("name", LOSSES)

@@ -71,7 +71,6 @@ def test_lists_and_one_weight_for_all_are_taken(name, maps):
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @every_loss
 def test_weights_count_samples(name, maps, rng):
@@ -147,7 +146,6 @@ def test_the_gradient_equals_central_differences(
     )
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.tensorflow
 @some_losses
@@ -175,7 +173,6 @@ def test_eager_graph_and_xla_agree_at_an_unknown_batch_size(
             )
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @every_loss
 def test_low_precision_is_computed_in_float32(name, maps, value_and_gradient):
@@ -230,7 +227,6 @@ def test_a_mask_of_positions_does_not_stand_in_the_way(name, maps):
     np.testing.assert_allclose(make(name)(maps[0], student), expected)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @some_losses
 def test_it_is_a_penalty(name, rng):

@@ -102,7 +102,6 @@ def test_the_gradient_is_that_of_finite_differences(
     )
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("cost", ["euclidean", "cosine"])
 @pytest.mark.parametrize("case", ["itself", "one sample", "copies"])

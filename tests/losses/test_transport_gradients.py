@@ -88,7 +88,6 @@ HARD = {
 }
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize(
     ("case", "cost"),

@@ -100,7 +100,6 @@ def test_every_exported_loss_is_here():
     assert {type(penalty.loss) for penalty in all_losses()} == exported
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("name", POLICIES)
 def test_values_are_those_of_float32_and_training_stays_finite(

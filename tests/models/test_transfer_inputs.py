@@ -289,7 +289,6 @@ def test_outputs_have_losses_by_their_names_as_in_keras(how):
 
 
 @pytest.mark.release
-@pytest.mark.slow
 def test_a_list_of_callbacks_that_keras_made_is_taken(samples, transfer):
     model = transfer()
     # XLA's steps are watched by a callback of ours.

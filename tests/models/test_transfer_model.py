@@ -121,7 +121,6 @@ COMPILED = pytest.param(
 
 
 @pytest.mark.release
-@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, COMPILED])
 def test_weight_zero_equals_plain_fine_tuning_to_the_last_bit(
     make_network, samples, compiled, jit_compile

@@ -33,7 +33,6 @@ def expected(points, cost, solver):
     return transport_plan(problem, solver(problem))
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("cost", costs.COSTS.values(), ids=costs.COSTS)
 @pytest.mark.parametrize(

@@ -107,7 +107,6 @@ def all_of(solver, rho):
     return found
 
 
-@pytest.mark.repeats
 @pytest.mark.tensorflow
 @pytest.mark.release
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -172,7 +171,6 @@ def clouds(draw):
     return x * scale, y * scale, a, b, 10.0 ** draw(st.floats(-3.0, 3.0))
 
 
-@pytest.mark.repeats
 @pytest.mark.tensorflow
 @pytest.mark.release
 @pytest.mark.parametrize("name", costs.COSTS)

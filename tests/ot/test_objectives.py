@@ -41,7 +41,6 @@ def value_of(tight):
     return make
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("objective", [regularized_cost, transport_cost])
 def test_the_gradient_in_the_cost_is_the_plan(
@@ -85,7 +84,6 @@ def test_the_gradient_in_relaxed_weights_is_the_price_of_the_violation(
     assert_allclose(gradient, expected, atol=1e-7)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 def test_its_slopes_are_those_of_finite_differences(
     make_problem, value_of, assert_slope, rng, rho
@@ -97,7 +95,6 @@ def test_its_slopes_are_those_of_finite_differences(
     assert_slope(value_of(problem), problem[:3], directions)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 def test_slopes_in_the_points_are_those_of_finite_differences(
     cost, tight, assert_slope, rng

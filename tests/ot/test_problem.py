@@ -57,7 +57,6 @@ def test_a_relative_divergence_has_the_unit_of_the_cost(clouds):
         assert_allclose(S[k], scale**2 * alone, rtol=1e-6)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("cost", costs.COSTS.values(), ids=costs.COSTS.keys())
 def test_clouds_of_one_repeated_point_cost_nothing(cost, with_gradients):

@@ -73,7 +73,6 @@ def test_a_coordinate_without_weight_has_no_say(linear_map):
     assert_allclose(found[:7], expected[:7], atol=1e-9)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize(
     ("epsilon", "rho"),
@@ -100,7 +99,6 @@ def test_it_finds_the_same_plan_in_fewer_iterations(
     assert int(fast.num_iterations) < 0.7 * int(plain.num_iterations)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("epsilon", [0.1, 0.03, 0.01])
 @pytest.mark.parametrize("seed", range(4))

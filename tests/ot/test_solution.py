@@ -17,7 +17,6 @@ from keras_otreg.ot import (
 assert_allclose = np.testing.assert_allclose
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 def test_the_marginal_error_is_that_of_the_marginals(
     solve, solver, rho, make_problem
@@ -41,7 +40,6 @@ def test_giving_up_early_is_visible(solve, solver, make_problem):
     assert solution.marginal_error > 0.05
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 def test_stopping_early_means_converged(solve, solver, rho, make_problem):
     problem = make_problem(rho=rho, zeros=1)
@@ -109,7 +107,6 @@ def test_one_cost_matrix_serves_a_batch_of_weights(solve, solver, make_problem):
     assert_allclose(values, expected, rtol=1e-7)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 def test_a_warm_start_needs_at_most_two_iterations(
     solve, solver, rho, make_problem
@@ -146,7 +143,6 @@ def test_a_nan_cost_ends_the_solver_and_shows(solve, solver, make_problem):
     assert_allclose(value[1], expected, rtol=1e-7)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.compiled
 @pytest.mark.parametrize("rho", [None, 0.5])

@@ -86,7 +86,6 @@ def test_it_pulls_activations_to_the_reference_under_fit(x):
     assert np.abs(activations(model, x) - 2.0).mean() < 0.5 * before
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize(
     ("points", "size"), [("samples", 6), ("positions", None)]

@@ -146,7 +146,6 @@ def test_the_penalty_has_the_dtype_of_the_weight(rng, dtype):
     )
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
@@ -181,7 +180,6 @@ def test_it_sits_in_a_layer_trains_and_is_saved(
     np.testing.assert_array_equal(regularizer.start, start)
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.parametrize(
     "kind", ["nested", "conv", "depthwise", "separable", "lstm", "prelu"]

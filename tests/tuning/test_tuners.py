@@ -33,7 +33,6 @@ def make_tuner(request, tmp_path):
     return make
 
 
-@pytest.mark.repeats
 @pytest.mark.release
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_best_model_evaluates_to_the_score_that_won(
