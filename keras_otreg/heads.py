@@ -328,13 +328,16 @@ class Samples:
         return value, weights * (np.exp(logits - softplus) - self.y)
 
 
-def targets_of(labels: Any, units: int, several: bool = True) -> np.ndarray:
+def targets_of(
+    labels: Any, units: int, several: bool = True, name: str = "y"
+) -> np.ndarray:
     """Return a row of so many targets for each sample.
 
-    Labels are rows, or numbers if a sample has one class of `several`.
+    Labels are rows, or numbers if a sample has one class of `several`. `name`
+    is that of the argument that they come from.
     """
     labels = np.asarray(keras.ops.convert_to_numpy(labels))
-    labels = checks.finite_array(labels, "y", least_rank=1)
+    labels = checks.finite_array(labels, name, least_rank=1)
     labels = labels.reshape(len(labels), -1)
     if several and labels.shape[1] == 1:
         classes = labels[:, 0].astype(int)
@@ -345,13 +348,13 @@ def targets_of(labels: Any, units: int, several: bool = True) -> np.ndarray:
                 f"labels from 0 to {units - 1}, whole numbers, as the head "
                 f"has {units} units",
                 f"labels such as {wrong[0]:g}",
-                argument="y",
+                argument=name,
             )
         return np.eye(units)[classes]
     if labels.shape[1] != units:
         raise checks.invalid(
             f"a number of the class, or {units} targets, for each sample",
             f"labels of shape {labels.shape}",
-            argument="y",
+            argument=name,
         )
     return labels.astype(np.float64)

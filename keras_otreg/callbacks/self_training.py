@@ -1,5 +1,6 @@
 """Rounds of labelling and training."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from keras_otreg.labelling.labels import (
     transported_labels,
 )
 from keras_otreg.labelling.rounds import BestWeights, sure_shares
+from keras_otreg.labelling.shares import UNIFORM, check_validation
 
 
 class SelfTraining(keras.callbacks.Callback, Labelling):
@@ -28,7 +30,8 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
     Args:
         x_unlabelled: The samples, as for `transported_labels`.
         rounds: How often they are labelled.
-        shares: Shares of the classes, as for `transported_labels`.
+        shares: Shares of the classes, as for `transported_labels`; those by
+            validation are estimated in each round.
         sure: As for `keras_otreg.labelling.solve_head_in_rounds`.
         labelled: As for `transported_labels`.
         validation: A pair `(x, y)` or a data set. The model ends with the
@@ -60,7 +63,7 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
         x_unlabelled: Any,
         rounds: int = 3,
         *,
-        shares: Any = "uniform",
+        shares: Any = UNIFORM,
         sure: float | tuple[float, float] = (0.3, 1.0),
         labelled: Any = None,
         validation: Any = None,
@@ -72,6 +75,7 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
         self._x = x_unlabelled
         self._rounds = checks.count(rounds, "rounds")
         sure_shares(sure, self._rounds)
+        check_validation(shares, validation)
         self._sure = sure
         self._validation = validation
         self._settings = {
@@ -92,6 +96,7 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
             -(-k * epochs // rounds): share for k, share in enumerate(shares)
         }
         self._best, self.labels = BestWeights(self.model), None
+        self.is_read = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Label the samples, if a round begins."""
@@ -108,6 +113,17 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
             check_some_weight(self.labels)
             # Later the model has learnt from its own labels.
             self._temperature = self.labels.temperature
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Warn once if the labels are not used."""
+        if not self.is_read:
+            warnings.warn(
+                "No data read the labels of this `SelfTraining`. Give `fit` "
+                "the data that `with_labels((x, y), (x_unlabelled, callback))` "
+                "returns.",
+                stacklevel=2,
+            )
+            self.is_read = True
 
     def on_train_end(self, logs: Any = None) -> None:
         """Restore the weights that are best in validation."""

@@ -19,6 +19,7 @@ from keras_otreg.checks.samples import (
     finite_passes,
     labelled_batch,
     one_label_each,
+    probabilities,
     same_samples,
     sample_tuple,
     some_batches,

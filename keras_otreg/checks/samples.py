@@ -7,6 +7,11 @@ import numpy as np
 
 from keras_otreg.checks.values import finite_array, invalid
 
+# Probabilities may miss a sum of one by this much.
+ROUNDING = 1e-3
+# The same for probabilities in half precision.
+ROUNDING_OF_HALF = 5e-3
+
 
 def same_samples(teacher: Any, student: Any) -> None:
     """Raise unless two activations are of the same samples, with units."""
@@ -76,6 +81,28 @@ def conditional(value: Any) -> Any:
         f"shape {value.shape}, sums of columns from "
         f"{value.sum(axis=0).min():.3g} to {value.sum(axis=0).max():.3g}",
         argument="conditional",
+    )
+
+
+def probabilities(values: Any, name: str) -> Any:
+    """Return probabilities of samples, a row for each."""
+    try:
+        p = np.asarray(values)
+    except ValueError:
+        p = np.empty(1, object)
+    p = finite_array(p, name, least_rank=2)
+    rounding = ROUNDING
+    if p.dtype.itemsize < 4:
+        p, rounding = p.astype("float32"), ROUNDING_OF_HALF
+    is_share = p.ndim == 2 and p.shape[1] > 1 and (p >= 0.0).all()
+    if is_share and np.allclose(p.sum(axis=1), 1.0, atol=rounding):
+        return p
+    raise invalid(
+        "probabilities of shape (samples, classes), of two or more classes, "
+        "whose rows sum to 1",
+        f"shape {p.shape}, values from {p.min():.3g} to {p.max():.3g}",
+        "Put a softmax behind logits, and two units in place of a sigmoid.",
+        argument=name,
     )
 
 

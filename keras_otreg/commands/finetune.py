@@ -33,7 +33,9 @@ def add(parser):
     options.add(parser, "--unlabelled", "FOLDER", text)
     text = (
         "shares of the classes among them: a CSV file of rows class,share; "
-        "labelled, as among the training pictures; model; or uniform"
+        "labelled, as among the training pictures; model; uniform; or "
+        "validation, if DATA has its own validation pictures, ten of each "
+        "class or more, drawn like those without labels"
     )
     options.add(parser, "--shares", "SHARES", text, str, "uniform")
     options.add_settings(parser, "finetune")

@@ -213,7 +213,8 @@ def _looked_up(labelling, classes, first):
     held = weakref.ref(labelling)
 
     def look_up(place, number, *leaves):
-        labels = held().labels
+        owner = held()
+        labels = owner.labels
         if labels is None:
             # Keras reads a batch for its shapes before a training begins.
             if place < first:
@@ -222,6 +223,7 @@ def _looked_up(labelling, classes, first):
                 "Expected the `SelfTraining` that labels the samples among the "
                 "callbacks of `fit`. Received: no labels when training began."
             )
+        owner.is_read = True
         known = labels.checksums
         if number >= len(labels.sample_weight) or (
             known is not None and known[number] != checksum(leaves)

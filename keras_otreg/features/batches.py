@@ -9,6 +9,9 @@ import numpy as np
 
 from keras_otreg import checks
 
+# Logarithms of smaller numbers are those of this one.
+TINY = 1e-30
+
 
 def batches(dataset: Any) -> Iterator[Any]:
     """Yield the batches of a `PyDataset` or of any iterable."""
@@ -37,6 +40,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities of logits of shape `(n, classes)`."""
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     return p / p.sum(axis=1, keepdims=True)
+
+
+def finite_log(values: np.ndarray) -> np.ndarray:
+    """Return logarithms of numbers of at least 0, finite ones also of 0."""
+    return np.log(np.maximum(values, TINY))
 
 
 def predicted(

@@ -2,35 +2,42 @@
 
 import dataclasses
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.features.batches import predicted, predictions, softmax
+from keras_otreg.features.batches import (
+    finite_log,
+    predicted,
+    predictions,
+    softmax,
+)
 from keras_otreg.heads import VALIDATION, held_out_logits, targets_of
+from keras_otreg.labelling.shares import (
+    LABELLED,
+    MODEL,
+    UNIFORM,
+    check_validation,
+    is_by_validation,
+    known_shares,
+    named_shares,
+)
 from keras_otreg.models import TransferModel
 from keras_otreg.ot import Sinkhorn, TransportProblem
 
-# Shares of the classes that are not given as numbers.
-MODEL, LABELLED, UNIFORM = "model", "labelled", "uniform"
-NAMED = (MODEL, LABELLED, UNIFORM)
 AUTO = "auto"
 # Price of a violation of shares that are not known, in nats.
 RELAXED = 0.5
 # Rounds of the estimate of shares, and how far each moves it.
 ROUNDS, DAMPING = 3, 0.5
 SOLVER = Sinkhorn(max_iterations=1000, tolerance=1e-4)
-# Probabilities below it are taken for it.
-TINY = 1e-30
 # The largest temperature; the smallest is its inverse.
 HOTTEST = 20.0
-# Probabilities may miss a sum of one by this much.
+# Probabilities are equal if the largest exceeds their mean by no more.
 ROUNDING = 1e-3
-# The same for probabilities in half precision.
-ROUNDING_OF_HALF = 5e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Labelling:
 
     def __init__(self, labels: TransportedLabels | None = None):
         self.labels = labels
+        self.is_read = False
 
 
 def transported_labels(
@@ -89,6 +97,10 @@ def transported_labels(
     that the model gives to it. The plan agrees with the model where that is
     sure, and with the shares on the whole.
 
+    Shares by validation need ten validation samples a class or more: with
+    fewer, uniform ones are better. Draw them like the unlabelled samples. If
+    their shares differ, at least the samples of each class must look alike.
+
     Args:
         model: A trained classifier that returns probabilities.
         x_unlabelled: Inputs, or a `tf.data.Dataset` or `keras.utils.PyDataset`
@@ -96,7 +108,9 @@ def transported_labels(
         shares: Shares of the classes among these samples: an array of shape
             `(classes,)`, or a mapping from class names or numbers; `"uniform"`;
             `"labelled"` for those of the labelled samples, if these are a
-            random draw; or `"model"` to estimate them from its predictions.
+            random draw; `"model"` to estimate them from its predictions; or
+            `"validation"` from these and the labels of the validation data,
+            between the shares of both.
         sure: Share of the samples, those with the surest labels, that get
             weight 1. One for which all classes are equally probable gets none.
         labelled: The labelled samples, as `(x, y)`, where they are asked for.
@@ -107,15 +121,17 @@ def transported_labels(
             by cross-validation of the head.
         epsilon: Entropic strength of the plan, in nats.
         rho: Price in nats of violating the shares, at least 0; `None` to meet
-            them exactly; `"auto"` for `None` if they are numbers, and else 0.5.
+            them exactly; `"auto"` for `None` if they are numbers or by
+            validation, and else 0.5.
         batch_size: Samples in a batch of an array.
         verbose: Whether to show progress.
 
     Raises:
         ValueError: If there are no samples, the model does not return
-            probabilities of two or more classes, the shares do not fit, or
-            an argument is out of range.
-        ImportError: If SciPy is needed for the temperature and not installed.
+            probabilities of two or more classes, the shares do not fit, samples
+            are missing to find them, or an argument is out of range.
+        ImportError: If SciPy is needed, for the temperature or the shares, and
+            not installed.
 
     Example:
         ```python
@@ -137,14 +153,20 @@ def transported_labels(
             argument="labelled",
         )
     checks.count(batch_size, "batch_size")
+    check_validation(shares, validation)
     found, checksums = predicted(model, x_unlabelled, batch_size, verbose)
-    found = _probabilities(found)
+    found = checks.probabilities(found, "probabilities")
     divisor = _temperature(temperature, model, labelled, validation)
+    held = None
+    if is_by_validation(shares):
+        p_valid, y_valid = predictions(model, validation)
+        held = at_temperature(p_valid, divisor), y_valid
     made = from_probabilities(
         at_temperature(found, divisor),
         shares=shares,
         sure=sure,
         y=None if labelled is None else checks.labelled_batch(labelled)[1],
+        validation=held,
         class_names=class_names,
         epsilon=epsilon,
         rho=rho,
@@ -158,6 +180,7 @@ def from_probabilities(
     shares: Any = UNIFORM,
     sure: float = 0.3,
     y: Any = None,
+    validation: tuple[Any, Any] | None = None,
     class_names: Sequence[str] | None = None,
     epsilon: float = 0.5,
     rho: float | str | None = AUTO,
@@ -166,12 +189,15 @@ def from_probabilities(
 
     `probabilities`, of shape `(n, classes)`, are calibrated ones of any model,
     and `y` the labels of the labelled samples, for the shares `"labelled"`.
+    For the shares `"validation"`, `validation` are probabilities by the same
+    model, of validation samples, and their labels.
     With `rho=0`, `epsilon=1` and uniform shares, the labels are the
     probabilities: pseudo-labels.
 
     Raises:
         ValueError: If these are no probabilities, the shares do not fit, or
             an argument is out of range.
+        ImportError: If shares are by validation and SciPy is not installed.
 
     Example:
         ```python
@@ -181,10 +207,11 @@ def from_probabilities(
     """
     check_sure(sure)
     checks.positive(epsilon, "epsilon")
-    p = _probabilities(probabilities)
+    p = checks.probabilities(probabilities, "probabilities")
     is_known = not isinstance(shares, str)
     if rho == AUTO:
-        rho = None if is_known else RELAXED
+        is_exact = is_known or is_by_validation(shares)
+        rho = None if is_exact else RELAXED
     elif rho is not None:
         checks.non_negative(rho, "rho")
     if rho is None and len(p) < p.shape[1]:
@@ -194,11 +221,11 @@ def from_probabilities(
             stacklevel=2,
         )
         rho = RELAXED
-    C = -np.log(np.maximum(p, TINY)).astype("float32")
+    C = -finite_log(p).astype("float32")
     if is_known:
         b = known_shares(shares, p.shape[1], class_names)
     else:
-        b = _named_shares(shares, p, y)
+        b = named_shares(shares, p, y, validation)
     init = None
     for _ in range(0 if is_known or shares != MODEL else ROUNDS):
         logits, init = _solved(C, b, epsilon, rho, init)
@@ -206,41 +233,6 @@ def from_probabilities(
     logits, _ = _solved(C, b, epsilon, rho, init)
     weights = _weights(p, logits, sure)
     return TransportedLabels(softmax(logits), weights, b)
-
-
-def known_shares(
-    shares: Any, classes: int, class_names: Sequence[str] | None = None
-) -> np.ndarray:
-    """Return the shares of all classes, given as an array or a mapping."""
-    if isinstance(shares, Mapping):
-        names = range(classes) if class_names is None else class_names
-        if set(shares) != set(names) or len(names) != classes:
-            raise checks.invalid(
-                f"a share of each of the {classes} classes, {[*names]}",
-                f"shares of {[*shares]}",
-                "Write 0 for a class that is not there, and pass `class_names` "
-                "for a mapping from names.",
-                argument="shares",
-            )
-        shares = [shares[name] for name in names]
-    return checks.class_shares(shares, classes, "shares", relative=False)
-
-
-def _named_shares(name, p, y):
-    """The shares of a name, before they are estimated."""
-    checks.one_of(name, NAMED, "shares")
-    if name == MODEL:
-        return p.mean(axis=0)
-    classes = p.shape[1]
-    if name == UNIFORM:
-        return np.full(classes, 1.0 / classes)
-    if y is None:
-        raise checks.invalid(
-            "labels of the labelled samples, for the shares 'labelled'", "None"
-        )
-    counts = targets_of(y, classes).sum(axis=0)
-    # None is zero: a small draw may have missed a class.
-    return (counts + 1.0) / (counts.sum() + classes)
 
 
 def _solved(C, b, epsilon, rho, init):
@@ -253,8 +245,7 @@ def _solved(C, b, epsilon, rho, init):
         problem = TransportProblem(C, a, weights, float(epsilon), (None, rho))
         init = SOLVER(problem, init)
         g = keras.ops.convert_to_numpy(init.g)
-    log_b = np.log(np.maximum(b, TINY))
-    return ((g - C) / epsilon + log_b).astype(C.dtype), init
+    return ((g - C) / epsilon + finite_log(b)).astype(C.dtype), init
 
 
 def _weights(p, logits, sure):
@@ -284,28 +275,6 @@ def check_sure(sure: Any) -> float:
     )
 
 
-def _probabilities(values):
-    """Raises unless an array holds probabilities of samples."""
-    try:
-        p = np.asarray(values)
-    except ValueError:
-        p = np.empty(1, object)
-    p = checks.finite_array(p, "probabilities", least_rank=2)
-    rounding = ROUNDING
-    if p.dtype.itemsize < 4:
-        p, rounding = p.astype("float32"), ROUNDING_OF_HALF
-    is_share = p.ndim == 2 and p.shape[1] > 1 and (p >= 0.0).all()
-    if is_share and np.allclose(p.sum(axis=1), 1.0, atol=rounding):
-        return p
-    raise checks.invalid(
-        "probabilities of shape (samples, classes), of two or more classes, "
-        "whose rows sum to 1",
-        f"shape {p.shape}, values from {p.min():.3g} to {p.max():.3g}",
-        "Put a softmax behind logits, and two units in place of a sigmoid.",
-        argument="probabilities",
-    )
-
-
 def _temperature(value, model, labelled, validation):
     if not isinstance(value, str):
         return checks.positive(value, "temperature")
@@ -317,14 +286,14 @@ def _temperature(value, model, labelled, validation):
         )
     if value == VALIDATION:
         p, y = predictions(model, data)
-        return best_temperature(np.log(np.maximum(p, TINY)), y)
+        return best_temperature(finite_log(p), y)
     inner = model.student if isinstance(model, TransferModel) else model
     return best_temperature(*held_out_logits(inner, *data[:2]))
 
 
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return probabilities whose logits are divided by a temperature."""
-    return softmax(np.log(np.maximum(probabilities, TINY)) / temperature)
+    return softmax(finite_log(probabilities) / temperature)
 
 
 def best_temperature(logits: np.ndarray, y: Any) -> float:
@@ -338,7 +307,7 @@ def best_temperature(logits: np.ndarray, y: Any) -> float:
 
     def loss(log_temperature):
         p = softmax(logits / np.exp(log_temperature))
-        return -(targets * np.log(np.maximum(p, TINY))).sum()
+        return -(targets * finite_log(p)).sum()
 
     # Convex in the inverse, so that thirds of the range can be left out.
     low, high = -np.log(HOTTEST), np.log(HOTTEST)

@@ -10,11 +10,11 @@ import numpy as np
 from keras_otreg import checks, heads
 from keras_otreg.features.batches import predicted, softmax
 from keras_otreg.labelling.labels import (
-    UNIFORM,
     TransportedLabels,
     check_sure,
     from_probabilities,
 )
+from keras_otreg.labelling.shares import UNIFORM, check_validation
 
 
 class SolvedRounds(NamedTuple):
@@ -55,7 +55,8 @@ def solve_head_in_rounds(
         labelled: A pair `(x, y)`, or a data set of such batches.
         x_unlabelled: As for `transported_labels`.
         rounds: How often the unlabelled samples are labelled.
-        shares: As for `transported_labels`.
+        shares: As for `transported_labels`; those by validation are estimated
+            in each round.
         sure: Share of the samples with the surest labels that count, in the
             first and in the last round; or one number for all.
         l2: As for `solve_head`, the same in all rounds; `"validation"` chooses
@@ -77,6 +78,7 @@ def solve_head_in_rounds(
         ```
     """
     parts = sure_shares(sure, checks.count(rounds, "rounds"))
+    check_validation(shares, validation)
     head, body, several = heads.parts_of(student)
     if not several:
         raise checks.invalid(
@@ -95,9 +97,17 @@ def solve_head_in_rounds(
     best.look(_accuracy(head, held))
     inputs = np.concatenate([features, np.ones((len(features), 1))], axis=1)
     for share in parts:
-        p = softmax(inputs @ heads.weights_of(head))
+        weights = heads.weights_of(head)
+        known = None
+        if held is not None:
+            known = softmax(held.logits(weights)), held.y
         labels = from_probabilities(
-            p, shares=shares, sure=share, y=data.y, class_names=class_names
+            softmax(inputs @ weights),
+            shares=shares,
+            sure=share,
+            y=data.y,
+            validation=known,
+            class_names=class_names,
         )
         both = _both(data, features, labels)
         # Labels are not more exact than that.

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_otreg.labelling.labels import UNIFORM
+from keras_otreg.labelling.shares import UNIFORM
 from keras_otreg.workflows.heads import features_of, place_of, with_new_head
 from keras_otreg.workflows.layers import known_layers
 from keras_otreg.workflows.methods import Method, default_place
@@ -60,8 +60,10 @@ def finetune(
             on them too, by `keras_otreg.labelling.solve_head_in_rounds`, and
             all of the network trained from the better of the two heads.
         shares: Shares of the classes among these: `"uniform"`, `"labelled"`,
-            `"model"`, a mapping from names of classes, or a CSV file with a
-            class and its share in each row.
+            `"model"`, `"validation"`, a mapping from names of classes, or a CSV
+            file with a class and its share in each row. `"validation"` is
+            better than `"uniform"` if the folder has validation pictures of its
+            own, drawn like the unlabelled ones, ten of each class or more.
         **settings: Those of `Settings`, such as `out`, `shots` and `epochs`.
 
     Returns:

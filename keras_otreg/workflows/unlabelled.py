@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.data import PictureFiles
-from keras_otreg.labelling.labels import NAMED, known_shares
+from keras_otreg.labelling.shares import NAMED, known_shares
 from keras_otreg.workflows.classification import pictures_of
 from keras_otreg.workflows.report import examples
 from keras_otreg.workflows.stages import Trained
@@ -44,8 +44,9 @@ class Unlabelled:
         """Find the pictures in a folder, at any depth, and read the shares.
 
         Raises:
-            OSError: If the folder or the file of shares is not there.
-            ValueError: If there are no pictures, or the shares do not fit.
+            OSError: If the folder is not there.
+            ValueError: If there are no pictures, the file of shares is not
+                there, or the shares do not fit.
         """
         paths = pictures_of([folder])
         labels = np.zeros(len(paths), "int32")
@@ -60,6 +61,13 @@ class Unlabelled:
 
 def _read(path):
     """The shares in a CSV file with a class and its share in each row."""
+    if not path.is_file():
+        raise checks.invalid(
+            f"one of {sorted(NAMED)}, or a CSV file with a class and its share "
+            "in each row",
+            f"'{path}', and there is no such file",
+            argument="shares",
+        )
     expected = f"rows of a class and its share in '{path}'"
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

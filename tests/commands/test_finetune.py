@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -60,6 +61,22 @@ def _check_report(page, chosen):
     (own,) = re.findall(r'<tr class="own">.*?</th>', page, re.DOTALL)
     assert chosen in own
     assert "model.keras" in own
+
+
+@pytest.mark.slow
+def test_shares_by_validation_are_in_the_report(finetune, folder, tmp_path):
+    more = shutil.copytree(folder / "train", tmp_path / "unlabelled")
+    for k in range(4):
+        (more / "light" / f"{k}.png").unlink()
+    code, shown, error = finetune(
+        *("--unlabelled", more, "--shares", "validation"), out="more"
+    )
+    assert (code, error) == (0, "")
+    assert "head with transported labels" in shown
+    page = (tmp_path / "more" / "report.html").read_text("utf-8")
+    (share,) = re.findall(r"dark &amp; &lt;b&gt;</th><td>([\d.]+)\s%", page)
+    # Between half of the validation pictures and three of four others.
+    assert 52.0 < float(share) < 75.0
 
 
 @pytest.mark.slow

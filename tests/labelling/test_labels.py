@@ -179,7 +179,7 @@ def test_with_fewer_samples_than_classes_shares_are_relaxed(p):
         ({"shares": np.full(5, 0.3)}, "sum to 1"),
         ({"shares": [0.5, 0.5]}, "shares of 5 classes"),
         ({"shares": {"a": 0.5, "x": 0.5}, "class_names": "abcde"}, "'x'"),
-        ({"shares": "known"}, "'labelled', 'model', 'uniform'"),
+        ({"shares": "known"}, "'labelled', 'model', 'uniform', 'validation'"),
         ({"shares": [-0.1, 0.5, 0.2, 0.2, 0.2]}, "of at least 0"),
         ({"shares": list("abcde")}, "no numbers"),
         ({"shares": {k: str(k) * 2 + "%" for k in range(5)}}, "no numbers"),

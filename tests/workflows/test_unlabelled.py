@@ -30,7 +30,8 @@ def test_shares_are_read_from_a_file_in_any_order(more, tmp_path, head):
     given = Unlabelled.of(more, path, NAMES)
     assert given.shares == [0.75, 0.25]
     assert len(given.files.paths) == 20
-    assert Unlabelled.of(more, "model", NAMES).shares == "model"
+    for name in ("model", "validation"):
+        assert Unlabelled.of(more, name, NAMES).shares == name
     numbers = Unlabelled.of(more, np.array(given.shares), NAMES)
     assert numbers.shares == given.shares
 
@@ -51,6 +52,13 @@ def test_shares_that_do_not_fit_are_refused(more, tmp_path, text, message):
     path.write_text(text, encoding="latin1")
     with pytest.raises(ValueError, match=message):
         Unlabelled.of(more, path, NAMES)
+
+
+def test_a_word_that_is_no_file_is_told_the_words_and_of_files(more):
+    with pytest.raises(ValueError, match="no such file") as error:
+        Unlabelled.of(more, "modle", NAMES)
+    words = ("labelled", "model", "uniform", "validation", "CSV file", "modle")
+    assert all(word in str(error.value) for word in words)
 
 
 def test_the_report_counts_labels_and_shows_sure_and_unsure_ones(more):

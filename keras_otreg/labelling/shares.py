@@ -1,0 +1,176 @@
+"""Shares of the classes among unlabelled samples."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_otreg import checks
+from keras_otreg.features.batches import finite_log, softmax
+from keras_otreg.heads import VALIDATION, targets_of
+
+# Shares of the classes that are not given as numbers.
+MODEL, LABELLED, UNIFORM = "model", "labelled", "uniform"
+NAMED = (MODEL, LABELLED, UNIFORM, VALIDATION)
+# Factors of the logits are at most this, and at least its inverse.
+STEEPEST = 20.0
+# Strength of the squares of biases beside a sum over samples.
+RIDGE = 1.0
+# Expectation-maximisation ends after a smaller change, or so many rounds.
+SMALL, MOST_ROUNDS = 1e-6, 300
+
+
+def known_shares(
+    shares: Any, classes: int, class_names: Sequence[str] | None = None
+) -> np.ndarray:
+    """Return the shares of all classes, given as an array or a mapping."""
+    if isinstance(shares, Mapping):
+        names = range(classes) if class_names is None else class_names
+        if set(shares) != set(names) or len(names) != classes:
+            raise checks.invalid(
+                f"a share of each of the {classes} classes, {[*names]}",
+                f"shares of {[*shares]}",
+                "Write 0 for a class that is not there, and pass `class_names` "
+                "for a mapping from names.",
+                argument="shares",
+            )
+        shares = [shares[name] for name in names]
+    return checks.class_shares(shares, classes, "shares", relative=False)
+
+
+def named_shares(
+    name: str, p: np.ndarray, y: Any = None, validation: Any = None
+) -> np.ndarray:
+    """Return the shares of a name; of `"model"` those to start from.
+
+    Args:
+        name: One of `NAMED`.
+        p: Probabilities of the unlabelled samples, `(n, classes)`.
+        y: Labels of the labelled samples, for `"labelled"`.
+        validation: Probabilities and labels of validation samples, for
+            `"validation"`.
+    """
+    checks.one_of(name, NAMED, "shares")
+    classes = p.shape[1]
+    if name == UNIFORM:
+        return np.full(classes, 1.0 / classes)
+    if name == MODEL:
+        return p.mean(axis=0)
+    if name == VALIDATION:
+        check_validation(name, validation)
+        return estimated_shares(p, *_held_out(validation, classes))
+    if y is None:
+        raise checks.invalid(
+            "labels of the labelled samples, for the shares 'labelled'", "None"
+        )
+    return _frequencies(targets_of(y, classes))
+
+
+def is_by_validation(shares: Any) -> bool:
+    """Whether shares are to be estimated from validation samples."""
+    return isinstance(shares, str) and shares == VALIDATION
+
+
+def check_validation(shares: Any, validation: Any) -> None:
+    """Raise if shares are to be estimated without validation samples."""
+    if validation is None and is_by_validation(shares):
+        raise checks.invalid(
+            "validation samples with labels, for the shares 'validation'",
+            "None",
+            "Pass them, or the shares, or leave out `shares`.",
+            argument="validation",
+        )
+
+
+def estimated_shares(
+    p: np.ndarray, p_valid: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """Return the shares of classes that explain probabilities best.
+
+    A classifier that is calibrated on validation samples is adjusted to other
+    shares, by expectation-maximisation. The shares of the validation samples
+    are a prior that counts as much as all unlabelled samples.
+
+    Args:
+        p: Probabilities of the unlabelled samples, `(n, classes)`.
+        p_valid: Probabilities of the validation samples, `(m, classes)`.
+        targets: A row of targets for each of these, of sum 1.
+
+    Returns:
+        The shares, of shape `(classes,)`.
+
+    Raises:
+        ImportError: If SciPy is not installed.
+
+    References:
+        Saerens, Latinne and Decaestecker, "Adjusting the outputs of a
+        classifier to new a priori probabilities" (Neural Computation 14, 2002).
+        Alexandari, Kundaje and Shrikumar, "Maximum likelihood with
+        bias-corrected calibration is hard-to-beat at label shift adaptation"
+        (ICML 2020), arXiv 1901.06852.
+    """
+    factor, bias = _calibration(finite_log(p_valid), targets)
+    shares = prior = _frequencies(targets)
+    ratios = softmax(factor * finite_log(p) + bias) / prior
+    for _ in range(MOST_ROUNDS):
+        before = shares
+        # Mean probability of each class, adjusted to the shares.
+        mean = shares * ((1.0 / (ratios @ shares)) @ ratios) / len(p)
+        shares = 0.5 * (mean + prior)
+        if np.abs(shares - before).max() < SMALL:
+            break
+    return shares
+
+
+def _frequencies(targets):
+    """Shares of classes in labels."""
+    counts = targets.sum(axis=0)
+    # None is zero: a small draw may have missed a class.
+    return (counts + 1.0) / (counts.sum() + len(counts))
+
+
+def _held_out(validation, classes):
+    """Probabilities and targets of validation samples."""
+    values, y, *_ = checks.labelled_batch(validation)
+    p = checks.probabilities(values, VALIDATION)
+    targets = targets_of(y, classes, name=VALIDATION)
+    targets = checks.probabilities(targets, VALIDATION)
+    if p.shape != targets.shape:
+        raise checks.invalid(
+            f"probabilities of the {classes} classes and a label for each "
+            "validation sample",
+            f"probabilities of shape {p.shape} and {len(targets)} labels",
+            argument="validation",
+        )
+    return p, targets
+
+
+def _calibration(logits, targets):
+    """The factor and biases of logits of least cross-entropy."""
+    optimize = checks.installed("scipy.optimize", "demo", "Estimated shares")
+
+    fit, counts = np.vdot(targets, logits), targets.sum(axis=0)
+
+    def loss(values):
+        factor, bias = np.exp(values[0]), values[1:]
+        p = factor * logits + bias
+        largest = p.max(axis=1, keepdims=True)
+        p = np.exp(p - largest)
+        total = p.sum(axis=1, keepdims=True)
+        p /= total
+        value = (largest + np.log(total)).sum() - factor * fit - bias @ counts
+        by_factor = factor * (np.vdot(p, logits) - fit)
+        by_bias = p.sum(axis=0) - counts + 2.0 * RIDGE * bias
+        penalty = RIDGE * np.square(bias).sum()
+        return value + penalty, np.append(by_factor, by_bias)
+
+    most = np.log(STEEPEST)
+    classes = logits.shape[1]
+    found = optimize.minimize(
+        loss,
+        np.zeros(1 + classes),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-most, most)] + [(None, None)] * classes,
+    ).x
+    return np.exp(found[0]), found[1:]
