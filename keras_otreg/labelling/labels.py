@@ -97,9 +97,10 @@ def transported_labels(
     that the model gives to it. The plan agrees with the model where that is
     sure, and with the shares on the whole.
 
-    Shares by validation need ten validation samples a class or more: with
-    fewer, uniform ones are better. Draw them like the unlabelled samples. If
-    their shares differ, at least the samples of each class must look alike.
+    Shares by validation are those that suit the calibrated predictions best,
+    drawn halfway to the shares of the validation labels. They need ten
+    validation samples a class or more, drawn like the unlabelled ones. If the
+    shares of both differ, at least the samples of each class must look alike.
 
     Args:
         model: A trained classifier that returns probabilities.
@@ -109,8 +110,7 @@ def transported_labels(
             `(classes,)`, or a mapping from class names or numbers; `"uniform"`;
             `"labelled"` for those of the labelled samples, if these are a
             random draw; `"model"` to estimate them from its predictions; or
-            `"validation"` from these and the labels of the validation data,
-            between the shares of both.
+            `"validation"` from these and the labels of the validation data.
         sure: Share of the samples, those with the surest labels, that get
             weight 1. One for which all classes are equally probable gets none.
         labelled: The labelled samples, as `(x, y)`, where they are asked for.
@@ -144,7 +144,9 @@ def transported_labels(
     References:
         Tai, Bailis and Valiant, "Sinkhorn label allocation" (ICML 2021), arXiv
         2102.08622. Guo et al., "On calibration of modern neural networks"
-        (ICML 2017), arXiv 1706.04599.
+        (ICML 2017), arXiv 1706.04599. Alexandari, Kundaje and Shrikumar,
+        "Maximum likelihood with bias-corrected calibration is hard-to-beat at
+        label shift adaptation" (ICML 2020), arXiv 1901.06852.
     """
     if labelled is not None and not isinstance(labelled, (tuple, list)):
         raise checks.invalid(

@@ -34,6 +34,8 @@ class Draw(NamedTuple):
     """Features and classes of one draw, and which training pictures they are.
 
     With augmentation `x` and `more` hold the views behind the plain pictures.
+    `held` are probabilities of the validation pictures, by the head of the
+    round before, and their classes.
     """
 
     x: np.ndarray
@@ -45,6 +47,7 @@ class Draw(NamedTuple):
     rest: np.ndarray
     scale: float
     heat: Any = None
+    held: Any = None
 
     def augmented(self, views, both=True):
         """The same with views, of shape `(VIEWS, n, d)`, of pictures.

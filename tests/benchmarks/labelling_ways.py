@@ -40,6 +40,7 @@ def plan(shares, sure=(0.3, 0.3), **settings):
             shares=shares(draw, p) if callable(shares) else shares,
             sure=np.linspace(*sure, ROUNDS)[number],
             y=draw.y,
+            validation=draw.held,
             **settings,
         )
         return found.probabilities, found.sample_weight
@@ -68,6 +69,22 @@ def calibrated(method, by):
 
 def known(draw, p):
     return np.bincount(draw.truth, minlength=draw.classes) / len(draw.truth)
+
+
+def of_held(draw, p):
+    return np.bincount(draw.held[1], minlength=draw.classes) / len(draw.held[1])
+
+
+def of_fewer(method, labels):
+    """The same with so many validation labels a class on average."""
+
+    def labelled(draw, p, number):
+        rows = np.random.default_rng(draw.few).permutation(len(draw.held[1]))
+        rows = rows[: labels * draw.classes]
+        held = tuple(values[rows] for values in draw.held)
+        return method(draw._replace(held=held), p, number)
+
+    return labelled
 
 
 def within_bounds(draw, p):

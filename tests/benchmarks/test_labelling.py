@@ -4,6 +4,7 @@ import pathlib
 import re
 
 import consistency
+import labelling
 import labelling_tasks
 import labelling_ways
 import numpy as np
@@ -39,6 +40,27 @@ def test_bounded_shares_sum_to_one_and_lie_within(data, rng):
     )
     assert shares.sum() == pytest.approx(1.0)
     assert (shares > 0.05).all()
+
+
+def test_a_round_sees_the_validation_pictures_by_the_head_before_it(data):
+    data |= {"validation": data["train"], "test": data["train"]}
+    task, seen = labelling_tasks.Task("toy", 3), []
+
+    def watch(draw, p, number):
+        seen.append(draw.held)
+        return labelling_ways.truth(draw, p, number)
+
+    fewer = labelling_ways.of_fewer(watch, 2)
+    labelling.accuracies(data, task, 0, 0.1, watch)
+    labelling.accuracies(data, task, 0, 0.1, fewer)
+    x, y = data["validation"]
+    first = labelling_tasks.solved(labelling_tasks.drawn(data, task, 0), 0.1)
+    expected = labelling_tasks.predicted(first, x)
+    np.testing.assert_allclose(seen[0][0], expected)
+    np.testing.assert_array_equal(seen[0][1], y)
+    assert np.abs(seen[1][0] - expected).max() > 0.01
+    assert [len(labels) for _, labels in seen[3:]] == [8, 8, 8]
+    np.testing.assert_array_equal(seen[3][1], seen[5][1])
 
 
 def test_views_count_as_much_as_the_plain_pictures_together(data, rng):
