@@ -1,23 +1,21 @@
 """Heads of classifiers, solved to the end on frozen features."""
 
-import functools
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.features.batches import batches
+from keras_otreg.features.batches import batches, predictions
+from keras_otreg.regression import (
+    ENOUGH_TO_CHOOSE,
+    STRENGTHS,
+    TOLERANCE,
+    Samples,
+    targets_of,
+)
+from keras_otreg.variation import Variation
 
-# Strengths that a validation chooses from, for features of unit variance.
-STRENGTHS = tuple(10.0**k for k in range(-6, 1))
-# Of the gradient, at the solution and where a strength is chosen.
-TOLERANCE, ENOUGH_TO_CHOOSE = 1e-9, 1e-5
-MOST_ITERATIONS = 5000
-# Of the samples, held out if there are no validation data.
-HELD_OUT = 5
-# Of a cross-validation.
-FOLDS = 10
 VALIDATION = "validation"
 LAST = (
     keras.layers.Activation,
@@ -35,12 +33,15 @@ class SolvedHead(NamedTuple):
         loss: Mean cross-entropy on the samples.
         gradient: Largest entry of the gradient at the solution.
         validation: Accuracy on the validation data; `None` if none were used.
+        source_plan: Mass from each source class, for each target class, of
+            shape `(source classes, target classes)`; `None` without a source.
     """
 
     l2: float
     loss: float
     gradient: float
     validation: float | None
+    source_plan: np.ndarray | None = None
 
 
 def solve_head(
@@ -50,6 +51,8 @@ def solve_head(
     *,
     l2: float | str = VALIDATION,
     validation: Any = None,
+    source: Any = None,
+    source_costs: Any = None,
 ) -> SolvedHead:
     """Solve the last layer of a classifier on frozen features.
 
@@ -70,9 +73,18 @@ def solve_head(
         l2: The strength; or `"validation"` to choose it.
         validation: A pair `(x, y)` or a data set to choose `l2` by; every
             fifth sample, with the head solved again on all, if not given.
+        source: Many labelled samples of other classes, as a pair `(x, y)` or a
+            data set, for a softmax or logits. Each sample then counts half as
+            it is and half in copies that vary as samples of the source do
+            within their classes: features of a copy are those of the sample
+            plus the difference of a source sample from its class mean. Source
+            classes are drawn by a transport plan, the near ones more often.
+        source_costs: Costs of shape `(source classes, target classes)` for that
+            plan, as of `class_costs`, by sorted label; distances between the
+            means of the features if not given.
 
     Raises:
-        ValueError: If there is no such head, or labels do not fit it.
+        ValueError: If there is no such head, or labels or costs do not fit it.
         ImportError: If SciPy is not installed.
 
     Example:
@@ -84,7 +96,11 @@ def solve_head(
 
     References:
         Kumar et al., "Fine-tuning can distort pretrained features and
-        underperform out-of-distribution" (ICLR 2022), arXiv 2202.10054.
+        underperform out-of-distribution" (ICLR 2022), arXiv 2202.10054. Of
+        the source: Yang, Liu and Xu, "Free lunch for few-shot learning:
+        distribution calibration" (ICLR 2021), arXiv 2101.06395; Guo et al.,
+        "Adaptive distribution calibration for few-shot learning with
+        hierarchical optimal transport" (NeurIPS 2022), arXiv 2210.04144.
     """
     if l2 != VALIDATION:
         checks.non_negative(l2, "l2")
@@ -93,16 +109,23 @@ def solve_head(
     held = None
     if l2 == VALIDATION and validation is not None:
         held = read(body, validation, head.units, several)
-    return solve(head, data, l2, held)
+    if source is None:
+        return solve(head, data, l2, held)
+    check_one_class(several)
+    x, y = predictions(body, source)
+    y = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
+    variation = Variation(x, y, source_costs)
+    return solve(head, data, l2, held, variation=variation)
 
 
 def solve(
     head: keras.layers.Dense,
-    data: "Samples",
+    data: Samples,
     l2: float | str,
-    held: "Samples | None",
+    held: Samples | None,
     tolerance: float = TOLERANCE,
     by_loss: bool = False,
+    variation: Variation | None = None,
 ) -> SolvedHead:
     """Solve a head on features, as `solve_head` does; `held` choose `l2`.
 
@@ -112,19 +135,27 @@ def solve(
     if l2 != VALIDATION:
         strength, accuracy = float(l2) / data.scale**2, None
     else:
-        rest, held = data.divided() if held is None else (data, held)
+        rest, judge = data.divided() if held is None else (data, held)
         # Each solution is the start of the next one.
         found = [
-            (held.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)
+            (judge.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)
             for s in reversed(STRENGTHS)
         ]
         first = 1 if by_loss else 0
         (accuracy, _), strength = max(found, key=lambda x: (x[0][first], x[0]))
+    plan = None
+    if variation is not None:
+        data, plan = data.varied(variation)
+        # Copies at random are not more exact than that.
+        tolerance = ENOUGH_TO_CHOOSE
     weights, loss, gradient = data.solved(strength, tolerance)
+    if held is not None:
+        accuracy, _ = held.score(weights)
     head.kernel.assign(weights[:-1])
     if head.use_bias:
         head.bias.assign(weights[-1])
-    return SolvedHead(strength * data.scale**2, loss, gradient, accuracy)
+    l2 = strength * data.scale**2
+    return SolvedHead(l2, loss, gradient, accuracy, plan)
 
 
 def held_out_logits(
@@ -176,7 +207,18 @@ def parts_of(
     return head, keras.Model(student.inputs, head.input), several
 
 
-def read(body: keras.Model, data: Any, units: int, several: bool) -> "Samples":
+def check_one_class(several: bool) -> None:
+    """Raise if a sample may have other than one class of several."""
+    if not several:
+        raise checks.invalid(
+            "a network that predicts one class of several",
+            "one with a sigmoid",
+            "Put a softmax of two units or more at its end.",
+            argument="student",
+        )
+
+
+def read(body: keras.Model, data: Any, units: int, several: bool) -> Samples:
     """Return the `Samples` that a head of so many units sees of some data.
 
     The data are a pair `(x, y)`, or a data set in place of `x`.
@@ -197,164 +239,3 @@ def read(body: keras.Model, data: Any, units: int, several: bool) -> "Samples":
     checks.some_batches(columns)
     found, targets, weight = map(np.concatenate, zip(*columns, strict=True))
     return Samples(found, targets, weight, several)
-
-
-class Samples:
-    """Features `(n, d)` of samples with targets `(n, units)` and weights.
-
-    The features are divided by `scale`, their deviation if it is not given.
-    """
-
-    def __init__(self, features, targets, weights, several=True, scale=None):
-        features = features.astype(np.float64)
-        self.several = several
-        self.scale = scale or max(float(features.std()), 1e-12)
-        self.x = features / self.scale
-        self.y = targets
-        self.weights = weights.astype(np.float64)
-        self.weights = self.weights / max(self.weights.sum(), 1e-12)
-        self._latest = None
-
-    def divided(self):
-        """All but every fifth sample of each class, and those."""
-        held = self._every(HELD_OUT, HELD_OUT // 2)
-        return self._part(~held), self._part(held)
-
-    def held_out(self, l2):
-        """Logits and targets of samples, by heads that are solved on others."""
-        logits = np.zeros(self.y.shape)
-        for k in range(min(FOLDS, len(logits))):
-            held = self._every(FOLDS, k)
-            found = self._part(~held).solved(l2, ENOUGH_TO_CHOOSE)[0]
-            logits[held] = self._part(held).logits(found)
-        alone = self.y.sum(axis=0) < 2.0
-        known = self.y @ alone == 0.0
-        return logits[known], self.y[known]
-
-    def strength_of(self, weights):
-        """The strength of the penalty that holds weights in balance."""
-        kernel = weights[:-1] * self.scale
-        slope = self._cross_entropy(self.logits(weights))[1]
-        balance = -(kernel * (self.x.T @ slope)).sum() / np.square(kernel).sum()
-        return float(np.clip(balance, STRENGTHS[0], STRENGTHS[-1]))
-
-    def _every(self, step, first):
-        """Whether each sample is among every so many of its class."""
-        order = np.argsort(self.y.argmax(axis=1), kind="stable")
-        chosen = np.zeros(len(order), bool)
-        chosen[order[first::step]] = True
-        return chosen
-
-    def _part(self, rows):
-        return Samples(
-            self.x[rows] * self.scale,
-            self.y[rows],
-            self.weights[rows],
-            self.several,
-            self.scale,
-        )
-
-    @functools.cached_property
-    def _reduced(self):
-        """Features in a basis of samples, of which the kernel is a sum."""
-        if self.x.shape[1] <= len(self.x):
-            return self.x, None
-        basis, x = np.linalg.qr(self.x.T)
-        return x.T, basis
-
-    def solved(self, l2, tolerance=TOLERANCE):
-        """Weights for features as they are, the loss and the gradient."""
-        optimize = checks.installed("scipy.optimize", "demo", "Solved heads")
-        x, basis = self._reduced
-        count, units = x.shape[1], self.y.shape[1]
-        inputs = np.concatenate([x, np.ones((len(x), 1))], axis=1)
-
-        def loss(flat):
-            weights = flat.reshape(count + 1, units)
-            value, slope = self._cross_entropy(inputs @ weights)
-            gradient = inputs.T @ slope
-            gradient[:-1] += l2 * weights[:-1]
-            value += 0.5 * l2 * np.square(weights[:-1]).sum()
-            return value, gradient.ravel()
-
-        if self._latest is None:
-            self._latest = np.zeros((count + 1) * units)
-        found = optimize.minimize(
-            loss,
-            self._latest,
-            jac=True,
-            method="L-BFGS-B",
-            options={
-                "gtol": tolerance,
-                "ftol": 0.0,
-                "maxiter": MOST_ITERATIONS,
-                "maxfun": 2 * MOST_ITERATIONS,
-            },
-        )
-        self._latest = found.x
-        weights = found.x.reshape(count + 1, units)
-        gradient = float(np.abs(loss(found.x)[1]).max())
-        value = float(self._cross_entropy(inputs @ weights)[0])
-        kernel = weights[:-1] if basis is None else basis @ weights[:-1]
-        weights = np.concatenate([kernel / self.scale, weights[-1:]])
-        return weights, value, gradient
-
-    def logits(self, weights):
-        """Logits of some weights."""
-        return self.x * self.scale @ weights[:-1] + weights[-1]
-
-    def score(self, weights):
-        """Accuracy and minus the cross-entropy of some weights."""
-        logits = self.logits(weights)
-        if self.several:
-            right = logits.argmax(axis=1) == self.y.argmax(axis=1)
-        else:
-            right = ((logits > 0.0) == (self.y > 0.5)).mean(axis=1)
-        value, _ = self._cross_entropy(logits)
-        return float(self.weights @ right), -float(value)
-
-    def _cross_entropy(self, logits):
-        """The weighted mean, and its gradient by the logits."""
-        weights = self.weights[:, None]
-        if self.several:
-            shifted = logits - logits.max(axis=1, keepdims=True)
-            log_sum = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-            logs = shifted - log_sum
-            value = -(weights * self.y * logs).sum()
-            mass = self.y.sum(axis=1, keepdims=True)
-            return value, weights * (mass * np.exp(logs) - self.y)
-        softplus = np.logaddexp(0.0, logits)
-        value = (weights * (softplus - self.y * logits)).sum()
-        return value, weights * (np.exp(logits - softplus) - self.y)
-
-
-def targets_of(
-    labels: Any, units: int, several: bool = True, name: str = "y"
-) -> np.ndarray:
-    """Return a row of so many targets for each sample.
-
-    Labels are rows, or numbers if a sample has one class of `several`. `name`
-    is that of the argument that they come from.
-    """
-    labels = np.asarray(keras.ops.convert_to_numpy(labels))
-    labels = checks.finite_array(labels, name, least_rank=1)
-    labels = labels.reshape(len(labels), -1)
-    if several and labels.shape[1] == 1:
-        classes = labels[:, 0].astype(int)
-        wrong = labels[(labels[:, 0] != classes) | (classes < 0), 0]
-        wrong = np.append(wrong, classes[classes >= units])
-        if wrong.size:
-            raise checks.invalid(
-                f"labels from 0 to {units - 1}, whole numbers, as the head "
-                f"has {units} units",
-                f"labels such as {wrong[0]:g}",
-                argument=name,
-            )
-        return np.eye(units)[classes]
-    if labels.shape[1] != units:
-        raise checks.invalid(
-            f"a number of the class, or {units} targets, for each sample",
-            f"labels of shape {labels.shape}",
-            argument=name,
-        )
-    return labels.astype(np.float64)

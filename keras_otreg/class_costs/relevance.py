@@ -49,15 +49,25 @@ def shares(
     if (costs is None) == (plan is None):
         raise checks.invalid("either costs or a plan", "both, or neither")
     if plan is None:
-        C = checks.cost_matrix(np.asarray(costs, float))
-        rows, columns = C.shape
-        b = np.ones(columns) if target_shares is None else target_shares
-        b = checks.class_shares(b, columns, "target_shares")
-        checks.positive(epsilon, "epsilon")
-        checks.positive(rho, "rho")
-        a, C = np.full(rows, 1.0 / rows), C / (C.mean() or 1.0)
-        problem = TransportProblem(C, a, b, epsilon, (rho, None))
-        P = transport_plan(problem, Sinkhorn()(problem))
-        plan = keras.ops.convert_to_numpy(P)
+        plan = plan_between(costs, target_shares, epsilon, rho)
     mass = checks.cost_matrix(np.asarray(plan, float)).sum(axis=1)
     return mass / mass.sum()
+
+
+def plan_between(
+    costs: Any,
+    target_shares: Any = None,
+    epsilon: float = 0.1,
+    rho: float = 0.01,
+) -> np.ndarray:
+    """Return the plan between classes whose row sums are the `shares`."""
+    C = checks.cost_matrix(np.asarray(costs, float))
+    rows, columns = C.shape
+    b = np.ones(columns) if target_shares is None else target_shares
+    b = checks.class_shares(b, columns, "target_shares")
+    checks.positive(epsilon, "epsilon")
+    checks.positive(rho, "rho")
+    a, C = np.full(rows, 1.0 / rows), C / (C.mean() or 1.0)
+    problem = TransportProblem(C, a, b, epsilon, (rho, None))
+    P = transport_plan(problem, Sinkhorn()(problem))
+    return keras.ops.convert_to_numpy(P)

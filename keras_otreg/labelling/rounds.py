@@ -80,13 +80,7 @@ def solve_head_in_rounds(
     parts = sure_shares(sure, checks.count(rounds, "rounds"))
     check_validation(shares, validation)
     head, body, several = heads.parts_of(student)
-    if not several:
-        raise checks.invalid(
-            "a network that predicts one class of several",
-            "one with a sigmoid",
-            "Put a softmax of two units or more at its end.",
-            argument="student",
-        )
+    heads.check_one_class(several)
     data = heads.read(body, labelled, head.units, several)
     held = None
     if validation is not None:
