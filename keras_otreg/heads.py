@@ -17,6 +17,8 @@ from keras_otreg.regression import (
 from keras_otreg.variation import Variation
 
 VALIDATION = "validation"
+# Of the gradient, where random copies of samples count.
+ENOUGH_FOR_COPIES = 1e-4
 LAST = (
     keras.layers.Activation,
     keras.layers.Dropout,
@@ -146,8 +148,7 @@ def solve(
     plan = None
     if variation is not None:
         data, plan = data.varied(variation)
-        # Copies at random are not more exact than that.
-        tolerance = ENOUGH_TO_CHOOSE
+        tolerance = ENOUGH_FOR_COPIES
     weights, loss, gradient = data.solved(strength, tolerance)
     if held is not None:
         accuracy, _ = held.score(weights)

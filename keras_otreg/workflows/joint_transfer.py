@@ -11,7 +11,9 @@ import numpy as np
 from keras_otreg import checks, class_costs, losses, plots
 from keras_otreg.data import PictureFiles, paired, picture_parts
 from keras_otreg.files import whole
+from keras_otreg.heads import solve_head
 from keras_otreg.models import SourceTask, TransferModel
+from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.heads import features_of, with_new_head
 from keras_otreg.workflows.networks import (
     picture_shape,
@@ -19,15 +21,18 @@ from keras_otreg.workflows.networks import (
     title_of,
 )
 from keras_otreg.workflows.project import Project, begin, started
-from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, Result
+from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, VARIED, Result
 from keras_otreg.workflows.settings import Settings
-from keras_otreg.workflows.stages import AGAIN, STAGES
+from keras_otreg.workflows.stages import AGAIN, STAGES, Trained
 from keras_otreg.workflows.training import LOSS, few_pictures
 
 JOINT = "joint transfer"
 ALL, SHARES = "all", ("all", "plan")
-PLAN, COSTS = "class_plan.npy", "class_costs.npy"
-# Pictures of each class that the costs between classes are computed from.
+PLAN = "class_plan.npy"
+# Of an array that a stage keeps beside its predictions.
+SOURCE_PLAN = "source plan"
+# Pictures of each class that the costs between classes are computed from, and
+# those of a source class whose variation is used.
 MOST = 50
 # Source classes that a report names.
 NAMED = 10
@@ -43,7 +48,11 @@ def joint(
     source_shares: str = ALL,
     **settings: Any,
 ) -> Result:
-    """Fine-tune on pictures alone and beside others, and keep the better one.
+    """Fine-tune on pictures alone and beside others, and keep the best network.
+
+    The head is solved on the target pictures, and once more with the variation
+    of the source pictures within their classes. All of the network is then
+    trained from the better one of both, with and without the source.
 
     Args:
         target: A folder of pictures, as of `keras_otreg.data.picture_parts`.
@@ -89,17 +98,38 @@ def joint(
     }
     seen = {"teacher": network, "source pictures": others, **weights}
     with started("joint", given, parts, shape, seen) as project:
-        head = project.solve_head(student)
-        plain = project.train("plain", PLAIN, head.model)
-        how = student, head.model, features, others, weights
+        results = {HEAD_ONLY: project.solve_head(student)}
+        near = others.take(others.first_of_each(MOST))
+        results[VARIED] = _vary(project, results[HEAD_ONLY], near)
+        start = results[project.best(results)]
+        plain = project.train("plain", PLAIN, start.model)
+        how = student, start.model, features, others, weights
         found = project.stage("joint", JOINT, lambda: _train(project, *how))
         tuned = {PLAIN: plain, JOINT: found}
-        results = {HEAD_ONLY: head, **tuned}
-        results |= project.interpolate(head, tuned)
+        results |= tuned | project.interpolate(start, tuned)
         shown = {"teacher": title_of(teacher), "source": folders[1]}
         shown |= {k.replace("_", " "): v for k, v in weights.items()}
         title = f"Joint transfer: {folders[0].resolve().name}"
         return _finish(project, results, shown, title, others)
+
+
+def _vary(project: Project, start: Trained, source: PictureFiles) -> Trained:
+    """The stage that solves the head with the variation of the source.
+
+    The plan between the classes is kept beside the predictions.
+    """
+
+    def work():
+        student = copy_of(start.model)
+        solved = solve_head(
+            student,
+            project.with_mirrored(),
+            validation=project.fixed["validation"],
+            source=project.batches(source),
+        )
+        return Trained(student, predictions={SOURCE_PLAN: solved.source_plan})
+
+    return project.stage("source-variation", VARIED, work)
 
 
 def _train(project: Project, student, start, features, source, weights):
@@ -132,9 +162,8 @@ def _train(project: Project, student, start, features, source, weights):
     )
     trained = project.trained(JOINT, start, wrap, data=data)
     plan = _plan(models[0], project.fixed["validation"])
-    for name, array in {PLAN: plan, COSTS: costs}.items():
-        with whole(project.run.folder / STAGES / name) as unfinished:
-            np.save(unfinished, array)
+    with whole(project.run.folder / STAGES / PLAN) as unfinished:
+        np.save(unfinished, plan)
     return trained
 
 
@@ -158,7 +187,7 @@ def _finish(project, results, shown, title, source):
     folder = project.run.folder / STAGES
     mark = folder / "joint.json"
     with checks.undamaged(mark, AGAIN.format(mark)):
-        plan, costs = (np.load(folder / x) for x in (PLAN, COSTS))
+        plan = np.load(folder / PLAN)
     names = source.class_names, train.class_names
     return project.finish(
         *(results, JOINT, PLAIN, shown),
@@ -167,7 +196,9 @@ def _finish(project, results, shown, title, source):
         f"of {len(train.class_names)} classes, beside {len(source.paths)} "
         f"pictures of {len(source.class_names)} other classes.",
         class_plan=plots.class_plan(plan, *names),
-        near_classes=near_classes(costs, *names),
+        near_classes=near_classes(
+            results[VARIED].predictions[SOURCE_PLAN], *names
+        ),
         strengths=("--transport-weight", "--source-weight"),
     )
 
@@ -184,20 +215,21 @@ def drawn_by_shares(
 
 
 def near_classes(
-    costs: np.ndarray, source: Sequence[str], target: Sequence[str]
+    plan: np.ndarray, source: Sequence[str], target: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The source classes that are nearest to the target, most of all first.
+    """The source classes that give most to the target, most of all first.
 
-    Each has its `source` name, its `share` of the mass that a plan sends from
-    the target classes, and the `target` class that it is nearest to.
+    The plan has shape `(source classes, target classes)`. Each has its `source`
+    name, its `share` of the mass of the plan, and the `target` class to which
+    it gives most.
     """
-    shares = class_costs.shares(costs)
+    shares = plan.sum(axis=1) / plan.sum()
     order = np.argsort(-shares, kind="stable")[:NAMED]
     return [
         {
             "source": source[row],
             "share": float(shares[row]),
-            "target": target[int(np.argmin(costs[row]))],
+            "target": target[int(np.argmax(plan[row]))],
         }
         for row in order
     ]

@@ -145,7 +145,7 @@ class Project:
         def work():
             validation = self.fixed["validation"]
             heads.solve_head(
-                student, self._with_mirrored(), validation=validation
+                student, self.with_mirrored(), validation=validation
             )
             return Trained(student)
 
@@ -161,7 +161,7 @@ class Project:
             student = copy_of(start.model)
             labels = solve_head_in_rounds(
                 student,
-                self._with_mirrored(),
+                self.with_mirrored(),
                 self.batches(given.files),
                 shares=given.shares,
                 validation=self.fixed["validation"],
@@ -174,8 +174,8 @@ class Project:
 
         return self.stage("labels", LABELS, work)
 
-    def _with_mirrored(self):
-        """Training pictures, and then their mirror images."""
+    def with_mirrored(self) -> Any:
+        """Batches of training pictures, and then of their mirror images."""
         pictures = self.fixed["train"]
         mirrored = pictures.map(lambda x, y: (x[:, :, ::-1], y))
         return pictures.concatenate(mirrored)

@@ -79,6 +79,8 @@ def surest(
 HEAD_ONLY, PLAIN = "solved head", "plain fine-tuning"
 # Of a head that was solved on pictures without labels too.
 LABELS = "head with transported labels"
+# Of a head that was solved with the variation of other classes.
+VARIED = "head with source variation"
 BETWEEN = "interpolated weights"
 MODEL, HISTORY, REPORT = "model.keras", "history.csv", "report.html"
 CLASSES, TRIALS = "classes.json", "trials.csv"
@@ -129,7 +131,7 @@ class ReportData:
     the teacher and of the chosen network on the pictures `seen`; `narrowed`
     has tables about a student made of the teacher; `labels` are what
     `shown_labels` returns; `others` has accuracies of networks that were not
-    trained here; `near_classes` are the source classes nearest to the target.
+    trained here; `near_classes` are the source classes that helped most.
     Options of the command: `strengths`, `search` for one that searches them,
     `more` for more samples, if it was not used.
     """
@@ -158,7 +160,7 @@ class ReportData:
     @property
     def is_head_only(self) -> bool:
         """Whether only the head of the chosen network was trained."""
-        return self.chosen in (HEAD_ONLY, LABELS)
+        return self.chosen in (HEAD_ONLY, LABELS, VARIED)
 
     def score(self, title: str, part: str) -> tuple[float, float]:
         """Accuracy and minus cross-entropy of a network on a part."""

@@ -45,14 +45,13 @@ ones; or with the labelled samples as the source; before any training, or \
 after that of the start on the target. That it brings something was seen in \
 test accuracies of these draws before it was built.
 
-Test accuracy, mean and standard deviation over {draws} draws, of the pieces \
-over {few}; gains are paired, with 95 % intervals. *Consecutive* is "source, \
+Test accuracy, mean and standard deviation over {draws} draws; gains are paired, with 95 % intervals. *Consecutive* is "source, \
 then target"; *control* is the same method with a random cost or order of \
 shares, for both kinds of frozen head the conditional with its source classes \
 in random order, of source variation after training and of equal classes that \
 of the labelled samples, and in the last table the method as it is."""
 CELLS, LOSS = "cells.csv", "sparse_categorical_crossentropy"
-DRAWS, DRAWS_OF_PIECES = 8, 5
+DRAWS = 8
 BATCH, AT = 32, "features"
 ALONE, CONSECUTIVE, JOINT = "target only", "source, then target", "joint"
 WEIGHT, TOWARDS = 1.0, "source"
@@ -450,35 +449,35 @@ class Cells:
                 [*key, f"{value:.5f}", f"{seconds:.1f}"]
             )
 
-    def of(self, task, method, draws):
-        """Accuracies of a method by draw, of the first so many draws."""
-        keys = [(task, method, draw) for draw in range(draws)]
+    def of(self, task, method):
+        """Accuracies of a method by draw."""
+        keys = [(task, method, draw) for draw in range(DRAWS)]
         return {key[2]: self.found[key] for key in keys if key in self.found}
 
 
-def measured(options, title, task, methods_of, heading, draws=DRAWS):
+def measured(options, title, task, methods_of, heading):
     """Train what is missing, draw by draw; return the rows of the table."""
     cells, bench = Cells(options.out), Bench(task())
     methods = methods_of(bench.task)
-    for seed in range(2 if options.quick else draws):
+    for seed in range(2 if options.quick else DRAWS):
         for method in methods:
             key = title, method.name, seed
             if key not in cells.found:
                 begin = time.perf_counter()
                 value = bench.accuracy(method, seed)
                 cells.add(key, value, time.perf_counter() - begin)
-    return table(title, heading, methods, cells, draws)
+    return table(title, heading, methods, cells)
 
 
-def table(title, heading, methods, cells, draws):
+def table(title, heading, methods, cells):
     """A row for each method, with paired gains."""
     for method in methods:
-        own = cells.of(title, method.name, draws)
+        own = cells.of(title, method.name)
         values = np.array([*own.values()])
         columns = {"accuracy": f"{values.mean():.3f} ± {values.std():.3f}"}
         others = {"target only": ALONE, "consecutive": CONSECUTIVE}
         for name, other in {**others, "control": method.control}.items():
-            columns[f"over {name}"] = gain(own, cells.of(title, other, draws))
+            columns[f"over {name}"] = gain(own, cells.of(title, other))
         yield row(heading, method=method.name, **columns)
 
 
@@ -492,7 +491,7 @@ def gain(own, other):
 
 def about():
     """What the tables show."""
-    return ABOUT.format(draws=DRAWS, few=DRAWS_OF_PIECES)
+    return ABOUT.format(draws=DRAWS)
 
 
 def parts(options):
@@ -507,7 +506,7 @@ def parts(options):
             )
             tasks[f"grocery-{shots}"] = title, task, methods_of, title
     heading = "pieces of the method, digits"
-    tasks["pieces"] = DIGITS, digits, pieces_of, heading, DRAWS_OF_PIECES
+    tasks["pieces"] = DIGITS, digits, pieces_of, heading
     return {
         name: functools.partial(measured, options, *each)
         for name, each in tasks.items()

@@ -27,7 +27,7 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     assert "Source classes near the target" in page
     # It has no such options.
     assert not re.search(r"(?<!-)(--weight|--tune)", page)
-    assert run(*arguments)[1].count("finished before") == 4
+    assert run(*arguments)[1].count("finished before") == 5
     (tmp_path / "out" / "stages" / "class_plan.npy").write_bytes(b"half")
     code, _, message = run(*arguments)
     assert code == 1
