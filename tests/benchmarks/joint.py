@@ -45,8 +45,9 @@ ones; or with the labelled samples as the source; before any training, or \
 after that of the start on the target. That it brings something was seen in \
 test accuracies of these draws before it was built.
 
-Test accuracy, mean and standard deviation over {draws} draws; gains are paired, with 95 % intervals. *Consecutive* is "source, \
-then target"; *control* is the same method with a random cost or order of \
+Test accuracy, mean and standard deviation over {draws} draws; gains are \
+paired, with 95 % intervals. *Consecutive* is "source, then target"; \
+*control* is the same method with a random cost or order of \
 shares, for both kinds of frozen head the conditional with its source classes \
 in random order, of source variation after training and of equal classes that \
 of the labelled samples, and in the last table the method as it is."""
