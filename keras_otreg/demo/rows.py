@@ -18,6 +18,7 @@ from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.problem import Problem
 from keras_otreg.experiments.settings import Settings
 from keras_otreg.experiments.training import Trainee
+from keras_otreg.heads import solve_head
 from keras_otreg.losses import ClassTransport
 from keras_otreg.models import Penalty, SourceTask, TransferModel, WeightPenalty
 
@@ -123,6 +124,11 @@ def joint_rows(
     )
     after = dataclasses.replace(alone, pretrained=True)
 
+    def finish(student, few):
+        solve_head(student, *few, source=tuple(task.source))
+
+    varied = dataclasses.replace(after, finish=finish)
+
     def costs(few, seed):
         every_third = Labelled(task.source.x[::3], task.source.y[::3])
         found = []
@@ -146,6 +152,7 @@ def joint_rows(
     return [
         Row(JOINT, alone, Method(ALONE, "plain")),
         Row(JOINT, after, Method(CONSECUTIVE, "plain")),
+        Row(JOINT, varied, Method("and the source's variation", "plain")),
         Row(JOINT, alone, JointMethod("joint")),
         Row(JOINT, after, JointMethod("source, then joint")),
         Row(JOINT, after, JointMethod(SHOWN, costs)),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,6 +39,8 @@ class Problem:
         solved: Whether the head of a start is solved on the labelled samples,
             or has random weights.
         ratio: How many times more labels the first class has than the last.
+        finish: Changes a student at the end of its training, given the few
+            labelled samples.
     """
 
     teacher: keras.Model
@@ -54,6 +57,7 @@ class Problem:
     unlabelled: int = 0
     solved: bool = False
     ratio: float = 1.0
+    finish: Callable[[keras.Model, Labelled], Any] | None = None
 
     def draw(self, seed: int) -> tuple[Labelled, Labelled]:
         """The few labelled samples of a seed, and the others of the pool."""

@@ -210,6 +210,9 @@ class Trainings:
             self._interpolate(learner, start)
             last = accuracy(learner.student, data)
             outcome = Outcome(np.array([last]), outcome.seconds)
+        if problem.finish is not None:
+            problem.finish(learner.student, few)
+            outcome.curve[-1] = accuracy(learner.student, data)
         return learner, outcome
 
     def _start(self, seed, few):

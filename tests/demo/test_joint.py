@@ -16,6 +16,7 @@ FILES = ["class_plan.png", "joint.keras", "learning_curves.png", "table.csv"]
 METHODS = [
     "target alone",
     "source, then target",
+    "and the source's variation",
     "joint",
     "source, then joint",
     "JTLN, MK-MMD",
