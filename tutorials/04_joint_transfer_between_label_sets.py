@@ -3,8 +3,9 @@
 #
 # Fifty labelled handwritten digits, and thousands of printed letters. No class
 # is in both sets, but an O looks like a 0. What can the letters do for the
-# digits? Train on them first, beside the digits, or leave them out and keep
-# only the head that knew them.
+# digits? Train on them first; then tell the head of the digits how letters of
+# one kind differ from each other. Or train beside them, or leave them out and
+# keep only the head that knew them.
 
 # %%
 import keras
@@ -77,9 +78,12 @@ print("most mass:", *(f"{letters[k]} {shares[k]:.3f}" for k in order[:6]))
 print("least mass:", *(f"{letters[k]} {shares[k]:.3f}" for k in order[-6:]))
 
 # %% [markdown]
-# ## Four ways to use the letters
+# ## Five ways to use the letters
 #
-# Every student starts with a solved head. `paired` puts a batch of letters
+# Every student starts with a solved head. The recommended way trains on the
+# letters, then on the digits, and solves the head once more with
+# `source=`: each digit also counts in copies, which differ from it as letters
+# differ from the mean of their kind. `paired` puts a batch of letters
 # beside each batch of digits, here drawn by the shares. `SourceTask.frozen`
 # needs no letters at all: the head that was trained on them stays as it is,
 # and says which letters a digit looks like.
@@ -130,9 +134,12 @@ def joint(transport=None, source_shares=None):
 digits = batches(few)
 frozen = otreg.SourceTask.frozen(on_letters, "features", tuple(few))
 transport = otreg.losses.ClassTransport(C)
+varied = trained(student(on_letters), digits)
+solved = otreg.solve_head(varied, *few, source=tuple(source))
 models = {
     "digits alone": trained(student(), digits),
     "letters, then digits": trained(student(on_letters), digits),
+    "and variation of letters": varied,
     "letters, then both": joint(),
     "and a transport term": joint(transport),
     "letters drawn by shares": joint(source_shares=shares),
@@ -150,6 +157,14 @@ for name, model in models.items():
 # measurements](../docs/pages/joint_transfer.md) have eight draws, photographs
 # too, and the controls: a random cost, random shares, a random relation.
 #
+# The plan by which letters gave their variation to each digit:
+
+# %%
+for digit in range(10):
+    most = (-solved.source_plan[:, digit]).argsort()[:4]
+    print(digit, "has that of", *(letters[k] for k in most))
+
+# %% [markdown]
 # ## The plan between the classes
 #
 # For each test digit there is a plan from what the letters' head says of it to

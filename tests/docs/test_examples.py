@@ -31,7 +31,7 @@ DOWNLOADED = ("data.load",)
 # Of a search: enough to see that an example runs.
 TRIALS = 2
 # Whose examples need no network to download, run one after the other.
-PAGES = ("concepts", "joint_transfer", "seeing")
+PAGES = ("concepts", "joint_transfer")
 
 
 def blocks(text):
@@ -167,7 +167,9 @@ def test_an_example_runs(name, module, code, given, particular):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [*PAGES, pytest.param("seeing", marks=pytest.mark.release)]
+)
 def test_the_examples_of_a_page_run_in_their_order(
     page, given, network, joint, rng
 ):
@@ -182,6 +184,8 @@ def test_the_examples_of_a_page_run_in_their_order(
         "y_train": given["y"],
         "pretrained": network(),
         "source": letters,
+        "x_source": letters[0],
+        "y_source": letters[1],
         "source_batches": [letters],
         "letters": [str(number) for number in range(52)],
         "target": (given["x"], given["y"]),
