@@ -88,6 +88,7 @@ def test_unlabelled_samples_reach_the_methods_that_can_use_them(folder):
     assert problem.batches(few, others, 0, False) is None
 
 
+@pytest.mark.slow
 def test_a_start_is_solved_and_ends_are_told_apart(problem):
     """Of one draw: at the start, after training, and the better of both."""
     trainings, found = Trainings(problem), {}
@@ -111,6 +112,7 @@ def test_a_start_is_solved_and_ends_are_told_apart(problem):
     )
 
 
+@pytest.mark.slow
 def test_the_strength_of_one_learner_is_set_for_each_training(problem):
     trainings, made = Trainings(problem), []
     for strength in (0.5, 2.0):

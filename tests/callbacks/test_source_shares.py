@@ -7,6 +7,7 @@ import keras_otreg as otreg
 LOSS = "sparse_categorical_crossentropy"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_shares_are_those_of_the_features_when_an_epoch_begins(rng):
     centres = 3.0 * rng.normal(size=(4, 6)).astype("float32")

@@ -60,6 +60,7 @@ def test_copies_of_neurons_are_removed_without_a_loss(settled, images):
     )
 
 
+@pytest.mark.slow
 def test_permuting_the_neurons_of_the_teacher_changes_nothing(settled, images):
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(8, 3, activation="relu", name="a")(inputs)

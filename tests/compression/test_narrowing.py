@@ -92,6 +92,7 @@ def test_a_budget_is_kept_and_spent(residual, settled, images, limit):
         assert counted == resources(student) / resources(teacher)
 
 
+@pytest.mark.slow
 def test_a_budget_takes_neurons_where_they_say_nothing(settled, images):
     inputs = keras.Input((8, 8, 3))
     x = layers.Flatten()(inputs)

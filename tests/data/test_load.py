@@ -141,6 +141,7 @@ def test_shots_are_drawn_from_the_training_pictures_alone(loaded):
     assert first != other
 
 
+@pytest.mark.slow
 def test_a_fraction_is_one_of_each_class(loaded):
     _, y = read(loaded("complete", fraction=0.3).train)
     np.testing.assert_array_equal(np.bincount(y), [6] * 3)

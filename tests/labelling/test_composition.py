@@ -37,6 +37,7 @@ def joined(samples, labels):
     )
 
 
+@pytest.mark.slow
 def test_a_narrow_student_learns_from_labels_of_the_large_network(
     samples, teacher
 ):
@@ -49,6 +50,7 @@ def test_a_narrow_student_learns_from_labels_of_the_large_network(
     assert not np.array_equal(before[0], student.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_penalties_see_both_kinds_of_samples_and_weights_count(
     samples, teacher
 ):
@@ -71,6 +73,7 @@ def test_penalties_see_both_kinds_of_samples_and_weights_count(
     assert rounds.labels.plan.shape == expected.plan.shape
 
 
+@pytest.mark.slow
 def test_a_source_task_trains_beside_samples_with_labels(samples, teacher):
     labels = otreg.labelling.transported_labels(teacher, samples[1])
     model = otreg.TransferModel(

@@ -139,6 +139,7 @@ def test_the_temperature_undoes_that_of_the_logits(rng):
     np.testing.assert_allclose(found.plan, expected.plan, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_head_of_few_samples_is_too_sure_by_its_own_samples(rng):
     pytest.importorskip("scipy")
     y = rng.integers(0, 5, 800)

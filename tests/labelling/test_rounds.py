@@ -24,6 +24,7 @@ def samples(rng):
     return (x[:9], y[:9]), (x[9:49], y[9:49]), (x[49:], y[49:])
 
 
+@pytest.mark.slow
 def test_a_round_is_the_labelling_and_the_solution_on_both(samples):
     (x, y), (more, _), _ = samples
     found = solve_head_in_rounds(
@@ -49,6 +50,7 @@ def test_a_round_is_the_labelling_and_the_solution_on_both(samples):
     assert found.scores == []
 
 
+@pytest.mark.slow
 def test_the_head_ends_as_in_its_best_round(samples):
     labelled, (more, truth), held = samples
     shares = np.bincount(truth) / len(truth)
@@ -63,6 +65,7 @@ def test_the_head_ends_as_in_its_best_round(samples):
     assert found.labels.sample_weight.all()
 
 
+@pytest.mark.slow
 def test_worse_labels_are_undone(samples):
     labelled, (more, _), held = samples
     solve_head((start := network()), *labelled, l2=0.01)

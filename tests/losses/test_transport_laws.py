@@ -22,6 +22,7 @@ def slack(C, epsilon):
     return epsilon * C.mean() * np.log(max(C.shape))
 
 
+@pytest.mark.slow
 def test_equal_widths_are_an_assignment(pair, exact):
     teacher, student = pair(8, 8)
     C = distances(teacher, student)

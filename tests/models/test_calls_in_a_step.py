@@ -36,6 +36,7 @@ def calls_within(work):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.tensorflow
 def test_a_step_with_one_penalty_goes_through_few_functions(rng):

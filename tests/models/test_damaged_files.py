@@ -35,6 +35,7 @@ def flipped(path, place):
     path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_weights_cut_off_anywhere_are_an_error(
     model, samples, everything, tmp_path
 ):

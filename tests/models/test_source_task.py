@@ -64,6 +64,7 @@ def assert_equal_weights(left, right):
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.slow
 def test_the_total_is_the_papers_objective(pairs):
     model = joint_model(weight=0.7, transport_weight=0.3)
     model.optimizer.learning_rate = 0.0

@@ -58,6 +58,7 @@ def test_a_point_of_no_mass_sends_and_receives_nothing(make_problem, solve):
     assert np.all(P[:, :2] == 0.0)
 
 
+@pytest.mark.slow
 def test_entropy_of_a_matching_is_zero(matching):
     _, _, problem, solution = matching
     assert_allclose(plan_entropy(problem, solution), 0.0, atol=1e-6)

@@ -33,6 +33,7 @@ def seen(kernel, pictures, loss=None, same=True):
     return neurons(start, network(kernel), pictures, place, loss, same)
 
 
+@pytest.mark.slow
 def test_neurons_that_changed_places_are_found(pictures):
     swapped = np.eye(4)[:, [1, 0, 2, 3]]
     found = seen(swapped, pictures)
