@@ -17,8 +17,6 @@ from keras_otreg.regression import (
 from keras_otreg.variation import Variation
 
 VALIDATION = "validation"
-# Of the gradient, where random copies of samples count.
-ENOUGH_FOR_COPIES = 1e-4
 LAST = (
     keras.layers.Activation,
     keras.layers.Dropout,
@@ -148,7 +146,8 @@ def solve(
     plan = None
     if variation is not None:
         data, plan = data.varied(variation)
-        tolerance = ENOUGH_FOR_COPIES
+        # Copies at random are not more exact than that.
+        tolerance = ENOUGH_TO_CHOOSE
     weights, loss, gradient = data.solved(strength, tolerance)
     if held is not None:
         accuracy, _ = held.score(weights)
