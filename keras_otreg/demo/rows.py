@@ -27,6 +27,7 @@ SCRATCH, PLAIN = "from scratch", "plain fine-tuning"
 TRANSPORT, ALIGNMENT = "transport", "alignment everywhere"
 JOINT = "digits and letters"
 ALONE, CONSECUTIVE = "target alone", "source, then target"
+VARIED = "and the source's variation"
 SHOWN = "JTLN, MK-MMD"
 # What each student is compared with: learning without a penalty.
 BASELINES = {WIDE: PLAIN, NARROW: SCRATCH, JOINT: ALONE}
@@ -147,7 +148,11 @@ def joint_rows(
     return [
         Row(JOINT, alone, Method(ALONE, "plain")),
         Row(JOINT, after, Method(CONSECUTIVE, "plain")),
-        Row(JOINT, _varied(after, task), Method("and the source's variation", "plain")),
+        Row(
+            JOINT,
+            _varied(after, task),
+            Method("and the source's variation", "plain"),
+        ),
         Row(JOINT, alone, JointMethod("joint")),
         Row(JOINT, after, JointMethod("source, then joint")),
         Row(JOINT, after, JointMethod(SHOWN, costs)),

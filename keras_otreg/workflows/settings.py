@@ -27,6 +27,7 @@ DISTANCES = {"l2-sp": "l2", "neuron-transport": "transport"}
 DEFAULTS: dict[str, dict[str, Any]] = {
     # From a solved head, smaller rates are better than from a random one.
     "finetune": {"learning_rate": 1e-4},
+    "joint": {"learning_rate": 1e-4},
     "tune": {"epochs": 5, "learning_rate": 1e-4},
     "compress": {"epochs": 60, "patience": 20, "learning_rate": 1e-3},
 }
@@ -37,8 +38,9 @@ class Settings:
     """Settings of `finetune`, `tune`, `compress` and `joint`.
 
     The functions take them by name, such as `finetune(data, epochs=10)`. Other
-    defaults: a `learning_rate` of 0.0001 in `finetune` and `tune`, 5 `epochs`
-    in `tune`; in `compress` 60 epochs, a patience of 20, a rate of 0.001.
+    defaults: a `learning_rate` of 0.0001 in `finetune`, `joint` and `tune`, 5
+    `epochs` in `tune`; in `compress` 60 epochs, a patience of 20, a rate of
+    0.001.
 
     Attributes:
         out: The output folder, which is made if need be; `"otreg-finetune"`,
