@@ -148,11 +148,7 @@ def joint_rows(
     return [
         Row(JOINT, alone, Method(ALONE, "plain")),
         Row(JOINT, after, Method(CONSECUTIVE, "plain")),
-        Row(
-            JOINT,
-            _varied(after, task),
-            Method("and the source's variation", "plain"),
-        ),
+        Row(JOINT, _varied(after, task), Method(VARIED, "plain")),
         Row(JOINT, alone, JointMethod("joint")),
         Row(JOINT, after, JointMethod("source, then joint")),
         Row(JOINT, after, JointMethod(SHOWN, costs)),
