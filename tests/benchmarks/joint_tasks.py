@@ -86,7 +86,7 @@ def pictures(folder: pathlib.Path, out: pathlib.Path, shots: int) -> Task:
     everything = np.ones(len(y), bool)
     beside = those(source, everything)
     lite0 = otreg.data.efficientnet_lite0((128, 128, 3))
-    body = functools.partial(_upper, lite0)
+    body = functools.partial(upper, lite0)
 
     @functools.cache
     def weights(start, _=None):
@@ -101,7 +101,7 @@ def pictures(folder: pathlib.Path, out: pathlib.Path, shots: int) -> Task:
     ]
     return Task(
         body,
-        lambda: _upper(lite0, with_head=True),
+        lambda: upper(lite0, with_head=True),
         lambda start, seed: weights(start),
         START,
         beside,
@@ -138,7 +138,7 @@ def activations(folder: pathlib.Path, out: pathlib.Path) -> Any:
     return x, y, is_train, names
 
 
-def _upper(lite0, with_head=False):
+def upper(lite0, with_head=False):
     """The last convolution of Lite0, with fixed statistics."""
     inputs = keras.Input(lite0.get_layer(PLACE).output.shape[1:])
     x, pairs = inputs, []
