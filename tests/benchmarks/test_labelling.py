@@ -9,6 +9,7 @@ import labelling_tasks
 import labelling_ways
 import numpy as np
 import pytest
+import upper_layers
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 
@@ -108,6 +109,58 @@ def test_matched_heads_learn_from_views_above_the_threshold_alone(data, method):
     last, averaged = trained(0.3)
     assert np.abs(last - start).max() > 0.05
     assert np.abs(averaged - last).max() < np.abs(last - start).max()
+
+
+def test_the_rate_is_the_best_in_validation_on_the_first_draws():
+    task = labelling_tasks.Task("toy", 3)
+
+    def best(*validation):
+        cells = {
+            (str(task), labelling.TRAINED.format(labelling.HEAD, rate), seed): [
+                value,
+                1.0 - value,
+            ]
+            for rate, values in zip(upper_layers.RATES, validation, strict=True)
+            for seed, value in enumerate(values)
+        }
+        return labelling.best_rate(task, labelling.HEAD, cells)
+
+    assert best((0.6, 0.5), (0.7, 0.6, 0.0), (0.5, 0.7, 0.9)) == 3e-4
+    # Of equals the smallest.
+    assert best((0.6, 0.5), (0.5, 0.6), (0.5, 0.5)) == 1e-4
+
+
+@pytest.mark.slow
+def test_upper_layers_start_anew_and_end_in_their_best_round(rng, monkeypatch):
+    monkeypatch.setattr(upper_layers, "STEPS", 5)
+    kinds = rng.normal(size=(3, 1, 1, 320))
+
+    def part(n):
+        y = np.arange(n) % 3
+        x = kinds[y] + rng.normal(size=(n, 4, 4, 320))
+        return x.astype("float32"), y
+
+    parts = {"train": part(60), "validation": part(30), "test": part(12)}
+    x, y = parts["train"]
+    data = {"train": (x[:, 0, 0], y)}
+    draw = labelling_tasks.drawn(data, labelling_tasks.Task("toy", 3), 0)
+    layers = upper_layers.UpperLayers(parts, 3)
+    head = rng.normal(size=(1281, 3)) / 100.0
+
+    x, y = parts["validation"]
+
+    def trained(shares):
+        layers.restart(head, 1e-3)
+        first = layers.network.evaluate(x, np.eye(3)[y], verbose=0)[1]
+        found, weights = layers.trained(draw, 0, shares)
+        reached = labelling.scores(found, weights)
+        assert reached[0] >= first - 1e-6
+        assert np.abs(weights - head).max() > 1e-4
+        return reached
+
+    alone, known = trained(None), trained([1 / 3] * 3)
+    assert alone != known
+    np.testing.assert_allclose(trained(None), alone, atol=1e-3)
 
 
 def test_the_numbers_of_the_guide_are_those_of_the_tables():
