@@ -1,6 +1,7 @@
 """Accuracy of heads that learn from unlabelled pictures too."""
 
 import functools
+import operator
 import pathlib
 
 import consistency
@@ -427,8 +428,9 @@ class Found:
         """The setting of the highest mean accuracy in validation."""
         return max(names, key=lambda name: self.values(name, 0).mean())
 
-    def gain(self, name, base):
-        return str(interval(self.values(name) - self.values(base)))
+    def gain(self, name, base, part=1):
+        values = (self.values(each, part) for each in (name, base))
+        return str(interval(operator.sub(*values)))
 
 
 def summary(task, found):
@@ -488,6 +490,9 @@ def of_upper_layers(task, found, cells):
                 "rate": f"{best_rate(task, name, cells):g}",
                 "mean": f"{found.values(own).mean():.3f}",
                 "over the start": found.gain(own, f"{name}{UNREDUCED}"),
+                "the same in validation": found.gain(
+                    own, f"{name}{UNREDUCED}", 0
+                ),
                 "over training on labelled pictures alone": alone,
             },
         )
