@@ -30,7 +30,7 @@ class SolvedHead(NamedTuple):
 
     Attributes:
         l2: Strength of the penalty on the kernel.
-        loss: Mean cross-entropy on the samples.
+        loss: Mean cross-entropy on the samples, and on their copies.
         gradient: Largest entry of the gradient at the solution.
         validation: Accuracy on the validation data; `None` if none were used.
         source_plan: Mass from each source class, for each target class, of
@@ -58,19 +58,21 @@ def solve_head(
 
     The layers below run once. The head is then the solution of a logistic
     regression, which minimises the mean cross-entropy plus half of `l2` times
-    the squared kernel; the bias is free. Fine-tune from there: from a random
+    the squared kernel; a bias is free. Fine-tune from there: from a random
     head, the first steps spoil the features.
 
     Args:
         student: A built network whose last layer with weights is a `Dense`,
             alone or before a softmax: with a softmax or logits for one class
             of several, or with a sigmoid for two classes or several labels.
-            Its kernel and bias are set.
+            Its kernel is set, and its bias if it
+            has one.
         x: Inputs; or a `tf.data.Dataset` or `keras.utils.PyDataset` of
             batches `(x, y)` or `(x, y, sample_weight)`.
         y: Labels of arrays: numbers of classes, or a row of targets for each
             sample.
-        l2: The strength; or `"validation"` to choose it.
+        l2: The strength; or `"validation"` to choose it, without the copies of
+            a source.
         validation: A pair `(x, y)` or a data set to choose `l2` by; every
             fifth sample, with the head solved again on all, if not given.
         source: Many labelled samples of other classes, as a pair `(x, y)` or a
@@ -104,6 +106,13 @@ def solve_head(
     """
     if l2 != VALIDATION:
         checks.non_negative(l2, "l2")
+    if source is None and source_costs is not None:
+        raise checks.invalid(
+            "costs beside a `source` only",
+            "costs without a source",
+            "Pass `source=(x, y)` too, or leave the costs out.",
+            argument="source_costs",
+        )
     head, body, several = parts_of(student)
     data = read(body, (x, y), head.units, several)
     held = None
@@ -113,7 +122,7 @@ def solve_head(
         return solve(head, data, l2, held)
     check_one_class(several)
     x, y = predictions(body, source)
-    y = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
+    y = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y
     variation = Variation(x, y, source_costs)
     return solve(head, data, l2, held, variation=variation)
 
@@ -132,13 +141,14 @@ def solve(
     With `by_loss` they choose it by cross-entropy, not by accuracy: the
     probabilities are then calibrated.
     """
+    bias = head.use_bias
     if l2 != VALIDATION:
         strength, accuracy = float(l2) / data.scale**2, None
     else:
         rest, judge = data.divided() if held is None else (data, held)
         # Each solution is the start of the next one.
         found = [
-            (judge.score(rest.solved(s, ENOUGH_TO_CHOOSE)[0]), s)
+            (judge.score(rest.solved(s, ENOUGH_TO_CHOOSE, bias)[0]), s)
             for s in reversed(STRENGTHS)
         ]
         first = 1 if by_loss else 0
@@ -148,14 +158,14 @@ def solve(
         data, plan = data.varied(variation)
         # Copies at random are not more exact than that.
         tolerance = ENOUGH_TO_CHOOSE
-    weights, loss, gradient = data.solved(strength, tolerance)
+    weights, loss, gradient = data.solved(strength, tolerance, bias)
     if held is not None:
         accuracy, _ = held.score(weights)
     head.kernel.assign(weights[:-1])
-    if head.use_bias:
+    if bias:
         head.bias.assign(weights[-1])
-    l2 = strength * data.scale**2
-    return SolvedHead(l2, loss, gradient, accuracy, plan)
+    used = strength * data.scale**2
+    return SolvedHead(used, loss, gradient, accuracy, plan)
 
 
 def held_out_logits(
@@ -169,7 +179,8 @@ def held_out_logits(
     """
     head, body, several = parts_of(student)
     data = read(body, (x, y), head.units, several)
-    return data.held_out(data.strength_of(weights_of(head)))
+    l2 = data.strength_of(weights_of(head))
+    return data.held_out(l2, head.use_bias)
 
 
 def weights_of(head: keras.layers.Dense) -> np.ndarray:

@@ -26,7 +26,7 @@ class Samples:
     """
 
     def __init__(self, features, targets, weights, several=True, scale=None):
-        features = features.astype(np.float64)
+        features = np.asarray(features, np.float64)
         self.several = several
         self.scale = scale or max(float(features.std()), 1e-12)
         self.x = features / self.scale
@@ -54,12 +54,12 @@ class Samples:
         )
         return more, plan
 
-    def held_out(self, l2):
+    def held_out(self, l2, bias=True):
         """Logits and targets of samples, by heads that are solved on others."""
         logits = np.zeros(self.y.shape)
         for k in range(min(FOLDS, len(logits))):
             held = self._every(FOLDS, k)
-            found = self._part(~held).solved(l2, ENOUGH_TO_CHOOSE)[0]
+            found = self._part(~held).solved(l2, ENOUGH_TO_CHOOSE, bias)[0]
             logits[held] = self._part(held).logits(found)
         alone = self.y.sum(axis=0) < 2.0
         known = self.y @ alone == 0.0
@@ -96,12 +96,16 @@ class Samples:
         basis, x = np.linalg.qr(self.x.T)
         return x.T, basis
 
-    def solved(self, l2, tolerance=TOLERANCE):
-        """Weights for features as they are, the loss and the gradient."""
+    def solved(self, l2, tolerance=TOLERANCE, bias=True):
+        """Weights for features as they are, the loss and the gradient.
+
+        The last row of the weights is the bias, which stays 0 without `bias`.
+        """
         optimize = checks.installed("scipy.optimize", "demo", "Solved heads")
         x, basis = self._reduced
         count, units = x.shape[1], self.y.shape[1]
-        inputs = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+        last = np.full((len(x), 1), float(bias))
+        inputs = np.concatenate([x, last], axis=1)
 
         def loss(flat):
             weights = flat.reshape(count + 1, units)

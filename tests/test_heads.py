@@ -51,6 +51,21 @@ def test_a_strength_may_be_chosen_by_the_cross_entropy(samples):
     assert chosen.l2 == pytest.approx(least * data.scale**2)
 
 
+def test_a_head_without_bias_is_solved_without_one(samples):
+    linear = pytest.importorskip("sklearn.linear_model")
+    x, y = samples[0] + 2.0, samples[1]
+    inputs = keras.Input((6,))
+    head = layers.Dense(3, "softmax", use_bias=False)
+    model = keras.Model(inputs, head(inputs))
+    solve_head(model, x, y, l2=0.1)
+    expected = linear.LogisticRegression(
+        C=1 / (0.1 * len(x)), tol=1e-10, fit_intercept=False
+    )
+    expected.fit(x, y)
+    kernel = head.get_weights()[0]
+    np.testing.assert_allclose(kernel, expected.coef_.T, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("units", "activation"), [(1, "sigmoid"), (2, None), (2, "softmax")]
 )
