@@ -1,5 +1,6 @@
 """Samples that vary as those of source classes do."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from keras_otreg import checks, class_costs
 from keras_otreg.class_costs.relevance import plan_between
 
-# Copies of each sample, and of all samples together at most.
+# Copies of a sample at most, and of all samples, unless one of each is more.
 COPIES, MOST = 20, 50_000
 
 
@@ -21,8 +22,16 @@ class Variation:
 
     def __init__(self, x: np.ndarray, y: np.ndarray, costs: Any = None):
         checks.finite_array(x, "features of the source", least_rank=2)
-        labels = np.unique(y, return_inverse=True)[1]
+        checks.one_label_each(x, y, "source")
+        labels = np.unique(y.reshape(-1), return_inverse=True)[1]
         counts = np.bincount(labels)
+        if counts.max() == 1:
+            warnings.warn(
+                "Each class of the source has one sample, so that the source "
+                "changes nothing. Its labels must be classes, of several "
+                "samples each.",
+                stacklevel=3,
+            )
         means = np.zeros((len(counts), x.shape[1]))
         np.add.at(means, labels, x)
         self._differences = x - (means / counts[:, None])[labels]
@@ -43,7 +52,7 @@ class Variation:
             costs = class_costs.centroid(*self._source, x, y)
         else:
             shape = len(self._counts), classes
-            costs = checks.cost_matrix(np.asarray(costs, float))
+            costs = checks.cost_matrix(costs, "source_costs")
             if costs.shape != shape:
                 raise checks.invalid(
                     f"costs of shape (source classes, target classes), {shape}",
@@ -74,4 +83,6 @@ class Variation:
             chosen[own] = rng.choice(len(share), own.sum(), p=share)
         place = (rng.random(len(rows)) * self._counts[chosen]).astype(int)
         added = self._order[self._firsts[chosen] + place]
-        return x[rows] + self._differences[added], rows
+        copies = x[rows]
+        copies += self._differences[added]
+        return copies, rows

@@ -54,7 +54,8 @@ def test_a_source_without_variation_changes_nothing(tasks):
     alone, beside = classifier(), classifier()
     solve_head(alone, *few, l2=0.1)
     means = np.array([x[y == k].mean(axis=0) for k in range(12)])
-    solve_head(beside, *few, l2=0.1, source=(means, np.arange(12)))
+    with pytest.warns(UserWarning, match="changes nothing"):
+        solve_head(beside, *few, l2=0.1, source=(means, np.arange(12)))
     for one, other in zip(
         alone.get_weights(), beside.get_weights(), strict=True
     ):
@@ -109,7 +110,14 @@ def test_a_class_without_samples_takes_nothing(tasks):
     [
         ({"activation": "sigmoid"}, "one class of several"),
         ({"costs": np.ones((2, 12))}, r"shape \(2, 12\)"),
-        ({"costs": np.full((12, 2), np.nan)}, "cost"),
+        ({"costs": np.full((12, 2), np.nan)}, "`source_costs`"),
+        ({"costs": "mkmmd"}, "`source_costs`.*dtype <U5"),
+        ({"costs": [[1.0], [1.0, 2.0]]}, "`source_costs`.*unequal lengths"),
+        ({"source": None, "costs": np.ones((12, 2))}, "costs without a source"),
+        ({"source": iter(())}, "read only once"),
+        ({"y": np.zeros(479)}, r"lengths \[479, 480\]"),
+        ({"y": np.full(480, np.nan)}, "480 of them not finite"),
+        ({"y": np.zeros((480, 2, 2))}, "a label for each sample"),
         ({"x": np.full((480, UNITS), np.nan)}, "features of the source"),
     ],
 )
@@ -120,6 +128,6 @@ def test_what_does_not_fit_is_an_error(tasks, how, says):
             classifier(2, how.get("activation", "softmax")),
             few[0],
             np.eye(2)[few[1]],
-            source=(how.get("x", x), y),
+            source=how.get("source", (how.get("x", x), how.get("y", y))),
             source_costs=how.get("costs"),
         )

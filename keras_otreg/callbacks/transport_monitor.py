@@ -151,7 +151,7 @@ def _first_batch(probe):
     is_array = hasattr(probe, "shape") or isinstance(probe, (str, dict))
     is_data = isinstance(probe, Iterable | keras.utils.PyDataset)
     if is_data and not is_array and not isinstance(probe, (tuple, list)):
-        probe = next(iter(batches(probe)), None)
+        probe = next(batches(probe, are_all_read=False), None)
     if isinstance(probe, (tuple, list)) and 1 <= len(probe) <= 3:
         leaves = [x for x in keras.tree.flatten(probe) if x is not None]
         lengths = [tuple(getattr(x, "shape", ())[:1]) for x in leaves]

@@ -57,15 +57,15 @@ def square(shape: Any, name: str) -> None:
         )
 
 
-def cost_matrix(value: Any) -> Any:
+def cost_matrix(value: Any, name: str = "cost_matrix") -> Any:
     """Return a cost matrix between two sets of classes."""
-    value = finite_array(value, "cost_matrix", least_rank=2)
+    value = finite_array(_array(value), name, least_rank=2)
     if value.ndim == 2 and (value >= 0).all():
         return value
     raise invalid(
         "non-negative costs of shape (source classes, target classes)",
         f"shape {value.shape}, smallest value {value.min()}",
-        argument="cost_matrix",
+        argument=name,
     )
 
 
@@ -86,11 +86,7 @@ def conditional(value: Any) -> Any:
 
 def probabilities(values: Any, name: str) -> Any:
     """Return probabilities of samples, a row for each."""
-    try:
-        p = np.asarray(values)
-    except ValueError:
-        p = np.empty(1, object)
-    p = finite_array(p, name, least_rank=2)
+    p = finite_array(_array(values), name, least_rank=2)
     rounding = ROUNDING
     if p.dtype.itemsize < 4:
         p, rounding = p.astype("float32"), ROUNDING_OF_HALF
@@ -138,13 +134,16 @@ def one_label_each(
     """Raise unless every sample has one label."""
     labels = np.asarray(labels)
     per_sample = labels.ndim == 1 or labels.shape[1:] == (1,)
+    wrong = 0
+    if labels.dtype.kind == "f":
+        wrong = int((~np.isfinite(labels)).sum())
     equal = features.ndim >= least_rank and len(features) == labels.size > 0
-    if not (per_sample and equal):
+    if wrong or not (per_sample and equal):
         raise invalid(
             f"{name} features of shape (samples, ...) and a label for each "
             "sample, shape (samples,); of one-hot labels take `y.argmax(-1)`",
             f"features of shape {features.shape} and labels of shape "
-            f"{labels.shape}",
+            f"{labels.shape}, {wrong} of them not finite",
         )
 
 
@@ -164,6 +163,8 @@ def some_batches(batches: Any) -> None:
         raise invalid(
             "a data set of at least one batch of (inputs, labels)",
             "an empty one",
+            "A generator can be read only once: pass a data set, or a list of "
+            "batches.",
         )
 
 
@@ -193,6 +194,14 @@ def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
         "one length, a tf.data.Dataset or a PyDataset",
         received,
     )
+
+
+def _array(value):
+    """Return an array, one of objects if rows are of unequal lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.empty(1, object)
 
 
 def _is_sequence(array):

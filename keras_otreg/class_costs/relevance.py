@@ -50,7 +50,7 @@ def shares(
         raise checks.invalid("either costs or a plan", "both, or neither")
     if plan is None:
         plan = plan_between(costs, target_shares, epsilon, rho)
-    mass = checks.cost_matrix(np.asarray(plan, float)).sum(axis=1)
+    mass = checks.cost_matrix(plan, "plan").astype(float).sum(axis=1)
     return mass / mass.sum()
 
 
@@ -61,7 +61,7 @@ def plan_between(
     rho: float = 0.01,
 ) -> np.ndarray:
     """Return the plan between classes whose row sums are the `shares`."""
-    C = checks.cost_matrix(np.asarray(costs, float))
+    C = checks.cost_matrix(costs, "costs").astype(float)
     rows, columns = C.shape
     b = np.ones(columns) if target_shares is None else target_shares
     b = checks.class_shares(b, columns, "target_shares")

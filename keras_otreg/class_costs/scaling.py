@@ -22,7 +22,7 @@ def normalise(costs: Any, by: str = "max") -> np.ndarray:
         loss = otreg.losses.ClassTransport(C)
         ```
     """
-    costs = checks.cost_matrix(np.asarray(costs, float))
+    costs = checks.cost_matrix(costs, "costs").astype(float)
     checks.one_of(by, UNITS, "by")
     units = {"max": costs.max(), "mean": costs.mean(), "none": 1.0}
     return costs / (units[by] or 1.0)
@@ -44,5 +44,5 @@ def sharpen(costs: Any, kappa: float = 1.0) -> np.ndarray:
         Lv, Yang and Li, "Wasserstein distance rivals Kullback-Leibler
         divergence for knowledge distillation" (2024).
     """
-    costs = checks.cost_matrix(np.asarray(costs, float))
+    costs = checks.cost_matrix(costs, "costs").astype(float)
     return 1.0 - np.exp(-checks.positive(kappa, "kappa") * costs)

@@ -13,8 +13,14 @@ from keras_otreg import checks
 TINY = 1e-30
 
 
-def batches(dataset: Any) -> Iterator[Any]:
-    """Yield the batches of a `PyDataset` or of any iterable."""
+def batches(dataset: Any, are_all_read: bool = True) -> Iterator[Any]:
+    """Return the batches of a `PyDataset` or of any iterable.
+
+    Raise if they are all read and have no end.
+    """
+    if are_all_read:
+        infinite = getattr(dataset, "cardinality", int)() == -1
+        checks.finite_passes(bool(infinite), "all batches are read")
     if isinstance(dataset, keras.utils.PyDataset):
         return (dataset[k] for k in range(len(dataset)))
     if isinstance(dataset, str) or not isinstance(dataset, Iterable):
@@ -31,8 +37,11 @@ def predictions(model: Any, data: Any) -> tuple[np.ndarray, np.ndarray]:
     found, labels = [], []
     for batch in pairs:
         x, y, *_ = checks.labelled_batch(batch)
+        y = np.asarray(keras.ops.convert_to_numpy(y))
+        checks.sample_tuple((x, y), "labelled")
         found.append(np.asarray(model.predict(x, verbose=0), np.float64))
-        labels.append(np.asarray(keras.ops.convert_to_numpy(y)))
+        labels.append(y)
+    checks.some_batches(found)
     return np.concatenate(found), np.concatenate(labels)
 
 
@@ -57,7 +66,6 @@ def predicted(
         found = model.predict(x, batch_size=batch_size, verbose=int(verbose))
         return found, None
     count = getattr(x, "cardinality", int)()
-    checks.finite_passes(bool(count == -1), "each sample is labelled once")
     known = hasattr(x, "__len__") and count >= 0
     bar = keras.utils.Progbar(len(x) if known else None, verbose=int(verbose))
     found, sums = [], []
