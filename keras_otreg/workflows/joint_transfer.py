@@ -97,6 +97,7 @@ def joint(
         "source_shares": checks.one_of(source_shares, SHARES, "source_shares"),
     }
     seen = {"teacher": network, "source pictures": others, **weights}
+    seen["pictures of a source class"] = MOST
     with started("joint", given, parts, shape, seen) as project:
         results = {HEAD_ONLY: project.solve_head(student)}
         near = others.take(others.first_of_each(MOST))

@@ -1,5 +1,6 @@
 """The command `joint`, on folders of small pictures."""
 
+import json
 import re
 
 import keras
@@ -32,6 +33,14 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     code, _, message = run(*arguments)
     assert code == 1
     assert "joint.json' to have it made again" in message
+    # A folder of a version whose trainings began from another head.
+    settings = tmp_path / "out" / "run.json"
+    known = json.loads(settings.read_text("utf-8"))
+    del known["pictures of a source class"]
+    settings.write_text(json.dumps(known), "utf-8")
+    code, _, message = run(*arguments)
+    assert code == 1
+    assert "pictures of a source class is None there" in message
 
 
 def test_target_and_source_are_two_folders(run, folder, teacher, tmp_path):
