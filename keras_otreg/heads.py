@@ -105,7 +105,8 @@ def solve_head(
         hierarchical optimal transport" (NeurIPS 2022), arXiv 2210.04144.
     """
     if l2 != VALIDATION:
-        checks.non_negative(l2, "l2")
+        expected = f"a finite number of at least 0, or '{VALIDATION}'"
+        checks.non_negative(l2, "l2", expected)
     if source is None and source_costs is not None:
         raise checks.invalid(
             "costs beside a `source` only",
@@ -206,6 +207,13 @@ def parts_of(
             "a network whose last layer with weights is a `Dense`",
             f"'{student.name}', which ends with {type(head).__name__}",
             "Put a `Dense` of as many units as there are classes at its end",
+            argument="student",
+        )
+    if len(head.input.shape) != 2:
+        raise checks.invalid(
+            "a `Dense` head on one vector of features for each sample",
+            f"features of shape {head.input.shape}",
+            "Put a global pooling or a `Flatten` before it.",
             argument="student",
         )
     ends = [head, *student.layers[len(chain) :]]

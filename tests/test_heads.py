@@ -148,6 +148,11 @@ def test_weights_of_a_data_set_count_samples(samples):
             np.zeros(60),
             "last layer with weights is a `Dense`",
         ),
+        (
+            keras.Sequential([keras.Input((6, 2)), layers.Dense(3)]),
+            np.zeros(60),
+            r"features of shape \(None, 6, 2\)",
+        ),
     ],
 )
 def test_labels_and_heads_that_do_not_fit_are_refused(
@@ -155,6 +160,11 @@ def test_labels_and_heads_that_do_not_fit_are_refused(
 ):
     with pytest.raises(ValueError, match=message):
         solve_head(model, samples[0], y)
+
+
+def test_a_strength_that_is_none_is_refused_with_the_word_that_is_one(samples):
+    with pytest.raises(ValueError, match="or 'validation'.*l2='auto'"):
+        solve_head(classifier(3, "softmax"), *samples, l2="auto")
 
 
 @pytest.mark.parametrize(

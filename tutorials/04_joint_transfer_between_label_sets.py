@@ -162,7 +162,7 @@ for name, model in models.items():
 # %%
 for digit in range(10):
     most = (-solved.source_plan[:, digit]).argsort()[:4]
-    print(digit, "has that of", *(letters[k] for k in most))
+    print(digit, "takes most from", *(letters[k] for k in most))
 
 # %% [markdown]
 # ## The plan between the classes

@@ -29,7 +29,7 @@ from keras_otreg.workflows.training import LOSS, few_pictures
 JOINT = "joint transfer"
 ALL, SHARES = "all", ("all", "plan")
 PLAN = "class_plan.npy"
-# Of an array that a stage keeps beside its predictions.
+# Name of the array that the stage with the variation keeps beside predictions.
 SOURCE_PLAN = "source plan"
 # Pictures of each class that the costs between classes are computed from, and
 # those of a source class whose variation is used.
