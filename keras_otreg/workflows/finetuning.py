@@ -17,7 +17,14 @@ from keras_otreg.workflows.networks import (
     title_of,
 )
 from keras_otreg.workflows.project import begin, started
-from keras_otreg.workflows.results import HEAD_ONLY, LABELS, PLAIN, Result
+from keras_otreg.workflows.results import (
+    HEAD_ONLY,
+    HEADS,
+    LABELS,
+    PLAIN,
+    Result,
+    to_keep,
+)
 from keras_otreg.workflows.settings import NONE, Settings
 from keras_otreg.workflows.training import few_pictures
 from keras_otreg.workflows.unlabelled import Unlabelled, shown_labels
@@ -202,8 +209,8 @@ def _trained(project, student, how, more, trials, draw):
 
 def _neurons(project, results, how, values):
     """The neurons of a report, unless only the head was trained."""
-    chosen = project.best(results)
-    if chosen in (HEAD_ONLY, LABELS):
+    chosen = to_keep(results, project.parts["validation"].labels)
+    if chosen in HEADS:
         return {}
     at = values.get("at", next(iter(how.places))).split(" + ")[0]
     networks = results[HEAD_ONLY].model, results[chosen].model

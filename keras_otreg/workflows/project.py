@@ -33,8 +33,10 @@ from keras_otreg.workflows.results import (
     TRIALS,
     ReportData,
     Result,
+    best_title,
     score,
     summarised,
+    to_keep,
 )
 from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import (
@@ -134,7 +136,7 @@ class Project:
 
     def best(self, results: Mapping[str, Trained]) -> str:
         """Title of the network that is best in validation."""
-        return max(results, key=lambda title: self.score(results[title]))
+        return best_title(results, self.parts["validation"].labels)
 
     def solve_head(self, student: keras.Model) -> Trained:
         """The stage that solves the last layer of a network, which changes.
@@ -310,7 +312,7 @@ class Project:
             results=results,
             method=method,
             plain=plain,
-            chosen=self.best(results),
+            chosen=to_keep(results, self.parts["validation"].labels),
             parts=self.parts,
             settings={**shown, **own},
             **more,

@@ -75,15 +75,45 @@ def surest(
     return rows[:most]
 
 
+# The part of the pictures that networks are chosen by.
+VALIDATION = "validation"
 # Titles of networks.
 HEAD_ONLY, PLAIN = "solved head", "plain fine-tuning"
 # Of a head that was solved on pictures without labels too.
 LABELS = "head with transported labels"
 # Of a head that was solved with the variation of other classes.
 VARIED = "head with source variation"
+HEADS = HEAD_ONLY, LABELS, VARIED
 BETWEEN = "interpolated weights"
 MODEL, HISTORY, REPORT = "model.keras", "history.csv", "report.html"
 CLASSES, TRIALS = "classes.json", "trials.csv"
+
+
+def best_title(results: Mapping[str, Trained], labels: np.ndarray) -> str:
+    """Title of the network with the best score in validation."""
+    return max(
+        results,
+        key=lambda title: score(results[title].predictions[VALIDATION], labels),
+    )
+
+
+def to_keep(results: Mapping[str, Trained], labels: np.ndarray) -> str:
+    """Title of the network to keep, by its predictions in validation.
+
+    It is the best one if that is better than the best solved head by more than
+    one standard error of the difference, and else the head.
+    """
+    best = best_title(results, labels)
+    heads = {k: v for k, v in results.items() if k in HEADS}
+    if not heads or best in heads:
+        return best
+    head = best_title(heads, labels)
+    first, second = (
+        is_correct(results[title].predictions[VALIDATION], labels)
+        for title in (best, head)
+    )
+    gain = int(first.sum()) - int(second.sum())
+    return best if gain > np.sqrt((first != second).sum()) else head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +190,7 @@ class ReportData:
     @property
     def is_head_only(self) -> bool:
         """Whether only the head of the chosen network was trained."""
-        return self.chosen in (HEAD_ONLY, LABELS, VARIED)
+        return self.chosen in HEADS
 
     def score(self, title: str, part: str) -> tuple[float, float]:
         """Accuracy and minus cross-entropy of a network on a part."""
@@ -193,30 +223,35 @@ class ReportData:
 
     def choice(self) -> str:
         """Sentence about which network `model.keras` is, and why."""
-        best, least = self.score(self.chosen, "validation")
+        own = self.score(self.chosen, "validation")
         scores = {
             title: self.score(title, "validation")
             for title in self.results
             if title != self.chosen
         }
+        is_best = own >= max(scores.values(), default=own)
         count = len(self.parts["validation"].paths)
-        found = (
-            f"model.keras is the network of {self.chosen!r}, the best on the "
-            f"{count} validation pictures: accuracy {best:.3f}"
-        )
+        why = f", the best on the {count} validation pictures"
+        if not is_best:
+            why = (
+                "; no other is better by more than one standard error on the "
+                f"{count} validation pictures"
+            )
+        found = f"model.keras is the network of {self.chosen!r}{why}: accuracy "
         if self.results[self.chosen].is_start:
             found = f"Training of all layers brought nothing: {found}"
         others = [f"{k} {reached:.3f}" for k, (reached, _) in scores.items()]
+        found += f"{own[0]:.3f}"
         found += f" ({', '.join(others)})." if others else "."
         tied = [
             f"{title} has {-loss:.3f}"
             for title, (reached, loss) in scores.items()
-            if reached == best and loss != least
+            if is_best and reached == own[0] and loss != own[1]
         ]
         if tied:
             found += (
                 f" Of equal accuracies the lower cross-entropy decides: it has "
-                f"{-least:.3f}, {', '.join(tied)}."
+                f"{-own[1]:.3f}, {', '.join(tied)}."
             )
         return found
 
