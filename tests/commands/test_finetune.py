@@ -40,7 +40,8 @@ def test_it_writes_a_plain_model_that_is_as_good_as_it_says(
     assert code == 0
     assert shown.count("finished before") == 4
     row = re.search(r"│ (.+) = model.keras +│ [-+\d. ()]+│ ([\d.]+)", shown)
-    assert f"model.keras is the network of '{row[1]}'" in shown
+    told = " ".join(shown.split())
+    assert f"model.keras is the network of '{row[1]}'" in told
     assert f"Accuracy {row[2]}" in run("evaluate", out, folder)[1]
     with (out / "history.csv").open(newline="") as file:
         stages = {row["stage"] for row in csv.DictReader(file)}
