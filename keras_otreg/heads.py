@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.features.batches import batches, predictions
+from keras_otreg.features.batches import batches, class_labels, predictions
 from keras_otreg.regression import (
     ENOUGH_TO_CHOOSE,
     STRENGTHS,
@@ -65,8 +65,7 @@ def solve_head(
         student: A built network whose last layer with weights is a `Dense`,
             alone or before a softmax: with a softmax or logits for one class
             of several, or with a sigmoid for two classes or several labels.
-            Its kernel is set, and its bias if it
-            has one.
+            Its kernel is set, and its bias if it has one.
         x: Inputs; or a `tf.data.Dataset` or `keras.utils.PyDataset` of
             batches `(x, y)` or `(x, y, sample_weight)`.
         y: Labels of arrays: numbers of classes, or a row of targets for each
@@ -123,8 +122,7 @@ def solve_head(
         return solve(head, data, l2, held)
     check_one_class(several)
     x, y = predictions(body, source)
-    y = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y
-    variation = Variation(x, y, source_costs)
+    variation = Variation(x, class_labels(y), source_costs)
     return solve(head, data, l2, held, variation=variation)
 
 

@@ -23,7 +23,7 @@ class Variation:
     def __init__(self, x: np.ndarray, y: np.ndarray, costs: Any = None):
         checks.finite_array(x, "features of the source", least_rank=2)
         checks.one_label_each(x, y, "source")
-        labels = np.unique(y.reshape(-1), return_inverse=True)[1]
+        labels = np.unique(y, return_inverse=True)[1]
         counts = np.bincount(labels)
         if counts.max() == 1:
             warnings.warn(

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.features.batches import batches
+from keras_otreg.features.batches import batches, class_labels
 from keras_otreg.features.points import samples_as_points
 from keras_otreg.features.taps import capture
 
@@ -42,9 +42,7 @@ def extract(
         _, found = capture(model, x, [at], training=False)
         points = samples_as_points(found[at])
         features.append(keras.ops.convert_to_numpy(points))
-        y = keras.ops.convert_to_numpy(y)
-        one_hot = y.ndim == 2 and y.shape[1] > 1
-        labels.append(y.argmax(axis=1) if one_hot else y.reshape(-1))
+        labels.append(class_labels(keras.ops.convert_to_numpy(y)))
         progress.add(1)
     checks.some_batches(features)
     return np.concatenate(features), np.concatenate(labels)

@@ -45,6 +45,12 @@ def predictions(model: Any, data: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(found), np.concatenate(labels)
 
 
+def class_labels(y: np.ndarray) -> np.ndarray:
+    """Return a label for each sample, of labels or of one-hot rows."""
+    one_hot = y.ndim == 2 and y.shape[1] > 1
+    return y.argmax(axis=1) if one_hot else y.reshape(-1)
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities of logits of shape `(n, classes)`."""
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
