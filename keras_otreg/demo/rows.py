@@ -88,6 +88,7 @@ class JointMethod:
     costs: Callable[[Labelled, int], Any] | None = None
     strengths: tuple[float, ...] = ()
     is_built_on_labels: bool = True
+    shares: str = ""
 
     def learner(
         self, problem: Problem, strength: float | None, few: Labelled, seed: int

@@ -36,7 +36,9 @@ class Method:
     `uses` is one of the `LEARNERS`. A strength is chosen among `strengths`.
     The loss of this library, with its arguments, acts `at` some layers. The
     task must offer what the method `needs`. It `ends` after training, at the
-    start, or between both, where it is best in validation.
+    start, or between both, where it is best in validation, or as `finetune`
+    does. With `shares` the head of the start is solved on unlabelled samples
+    too, which get labels by transport with these shares of the classes.
     """
 
     name: str
@@ -47,7 +49,8 @@ class Method:
     at: Literal["penultimate", "stages", "everywhere", "head"] = "penultimate"
     needs: tuple[Need, ...] = ()
     quick: bool = True
-    ends: Literal["end", "start", "between"] = END
+    ends: Literal["end", "start", "between", "kept"] = END
+    shares: Literal["", "uniform", "validation"] = ""
 
     @property
     def middle(self) -> tuple[float, ...]:

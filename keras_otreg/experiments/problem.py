@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_otreg.data import Labelled, few_shot
 from keras_otreg.experiments.settings import Settings
 from keras_otreg.heads import solve_head
+from keras_otreg.labelling import solve_head_in_rounds
 
 # A student's layer and the teacher's layer that it is compared with.
 Pair = tuple[str, str]
@@ -61,13 +62,19 @@ class Problem:
 
     def draw(self, seed: int) -> tuple[Labelled, Labelled]:
         """The few labelled samples of a seed, and the others of the pool."""
-        few, others = few_shot(*self.pool, self.settings.per_class, seed)
-        return unequal(few, self.ratio), others
+        both = few_shot(*self.pool, self.settings.per_class, seed)
+        few, others = (unequal(x, self.ratio) for x in both)
+        return few, others
 
-    def start(self, few: Labelled | None = None) -> list[np.ndarray]:
+    def start(
+        self,
+        few: Labelled | None = None,
+        more: tuple[np.ndarray, Any] | None = None,
+    ) -> list[np.ndarray]:
         """Weights to start from, for the seed set before.
 
-        The head is solved on the few labelled samples if there are any.
+        The head is solved on the few labelled samples if there are any, and on
+        `more` without labels, given with the shares of their classes.
         """
         student = self.student()
         new = student.get_weights()
@@ -82,7 +89,17 @@ class Problem:
         if sides:
             # Of a picture also its mirror image.
             x, y = x.reshape(-1, *x.shape[2:]), np.repeat(y, x.shape[1])
-        solve_head(student, x, y, validation=self.validation)
+        if more is None:
+            solve_head(student, x, y, validation=self.validation)
+        else:
+            unlabelled, shares = more
+            solve_head_in_rounds(
+                student,
+                (x, y),
+                unlabelled[:, 0] if sides else unlabelled,
+                shares=shares,
+                validation=self.validation,
+            )
         return student.get_weights()
 
     def inputs(self, few: Labelled) -> np.ndarray:

@@ -86,6 +86,15 @@ def _around(point, step):
             yield (*point[:axis], moved, *point[axis + 1 :])
 
 
+def is_clearly_more(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether more samples are right, by more than one standard error.
+
+    Both say for each sample, `(n,)`, whether a network is right.
+    """
+    gain = int(first.sum()) - int(second.sum())
+    return gain > np.sqrt((first != second).sum())
+
+
 @dataclasses.dataclass(frozen=True)
 class Interval:
     """A mean and the ends of its 95 % confidence interval."""

@@ -12,11 +12,13 @@ from keras import ops
 from keras_otreg.data import Labelled
 from keras_otreg.experiments.problem import HEAD, Problem
 from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.statistics import is_clearly_more
 from keras_otreg.interpolation import SHARES
 from keras_otreg.models import TransferModel
 
-# Where a method ends: after training, or without it, or between both.
-END, START, BETWEEN = "end", "start", "between"
+# Where a method ends: after training, or without it, or between both; or where
+# `keras-otreg finetune` does.
+END, START, BETWEEN, KEPT = "end", "start", "between", "kept"
 
 
 class Trainee:
@@ -26,7 +28,9 @@ class Trainee:
     student's weights to start from, if they are not those of the problem. The
     layers below the head have the share `body` of the learning rate. The
     training `ends` at its end, at the start, or between both where it is best
-    in validation. The strength is that of penalties, or a share of the rate.
+    in validation; with `KEPT` at the start, unless the best between both is
+    better than it by more than one standard error. The strength is that of
+    penalties, or a share of the rate.
     """
 
     def __init__(
@@ -164,7 +168,7 @@ class Trainings:
         self.problem = problem
         self._warm = warm
         self._latest: tuple[Any, Trainee] | None = None
-        self._starts: dict[int, list[np.ndarray]] = {}
+        self._starts: dict[Any, list[np.ndarray]] = {}
 
     def train(
         self,
@@ -176,9 +180,9 @@ class Trainings:
     ) -> tuple[Trainee, Outcome]:
         """Train on a draw of labels, from weights of the same seed.
 
-        The method has a `name`, a `learner` and `is_built_on_labels`. The
-        accuracy is measured on the data; on the rest of the pool if
-        `None`. The learning rate is that of the settings if not given.
+        The method has a `name`, a `learner`, `is_built_on_labels` and
+        `shares`. The accuracy is measured on the data; on the rest of the pool
+        if `None`. The learning rate is that of the settings if not given.
         """
         problem = self.problem
         settings = problem.settings
@@ -191,7 +195,7 @@ class Trainings:
             made = method.learner(problem, strength, few, seed)
             self._latest = name, made
         learner = self._latest[1]
-        start = self._start(seed, few)
+        start = self._start(seed, few, others, method.shares)
         usable = isinstance(learner.model, TransferModel)
         batches = problem.batches(few, others, seed, usable)
         if is_new and self._warm:
@@ -206,7 +210,7 @@ class Trainings:
         rate = settings.learning_rate if rate is None else rate
         how = {"rate": rate, "strength": strength}
         outcome = train(learner, start, few, data, settings, batches, **how)
-        if learner.ends == BETWEEN:
+        if learner.ends in (BETWEEN, KEPT):
             self._interpolate(learner, start)
             last = accuracy(learner.student, data)
             outcome = Outcome(np.array([last]), outcome.seconds)
@@ -215,22 +219,29 @@ class Trainings:
             outcome.curve[-1] = accuracy(learner.student, data)
         return learner, outcome
 
-    def _start(self, seed, few):
+    def _start(self, seed, few, others, shares):
         """Weights of a seed; those with a solved head are kept."""
         keras.utils.set_random_seed(seed)
         if not self.problem.solved:
             return self.problem.start()
-        if seed not in self._starts:
-            self._starts[seed] = self.problem.start(few)
+        key = seed, shares
+        if key not in self._starts:
+            more = (others.x, shares) if shares else None
+            self._starts[key] = self.problem.start(few, more)
             keras.utils.set_random_seed(seed)
-        return self._starts[seed]
+        return self._starts[key]
 
     def _interpolate(self, learner, start):
         """Set the weights between start and end that are best in validation."""
         pairs = [*zip(start, learner.weights(), strict=True)]
 
-        def score(share):
+        def is_right(share):
             learner.set_weights([x + share * (y - x) for x, y in pairs])
-            return accuracy(learner.student, self.problem.validation)
+            return _is_right(learner.student, self.problem.validation)
 
-        score(max(SHARES, key=score))
+        found = {share: is_right(share) for share in SHARES}
+        best = max(SHARES, key=lambda share: found[share].mean())
+        is_kept = learner.ends == BETWEEN or is_clearly_more(
+            found[best], found[SHARES[0]]
+        )
+        is_right(best if is_kept else SHARES[0])

@@ -13,6 +13,7 @@ import rich.table
 
 from keras_otreg.data import PictureFiles
 from keras_otreg.experiments.progress import say
+from keras_otreg.experiments.statistics import is_clearly_more
 from keras_otreg.workflows.neurons import Neurons
 from keras_otreg.workflows.stages import Trained
 
@@ -112,8 +113,7 @@ def to_keep(results: Mapping[str, Trained], labels: np.ndarray) -> str:
         is_correct(results[title].predictions[VALIDATION], labels)
         for title in (best, head)
     )
-    gain = int(first.sum()) - int(second.sum())
-    return best if gain > np.sqrt((first != second).sum()) else head
+    return best if is_clearly_more(first, second) else head
 
 
 @dataclasses.dataclass(frozen=True)

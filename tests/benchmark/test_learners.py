@@ -104,6 +104,14 @@ def test_a_start_is_solved_and_ends_are_told_apart(problem):
     assert both[0] >= max(head[0], plain[0])
     np.testing.assert_array_equal(head[1][0], problem.teacher.weights[0])
     assert not np.array_equal(head[1][0], plain[1][0])
+    kept, _ = trainings.train(
+        METHODS["as finetune"], None, 3, problem.validation, 1e-2
+    )
+    assert any(_same(kept.weights(), x) for x in (head[1], both[1]))
+    labels = METHODS["as finetune, unlabelled"]
+    made, _ = trainings.train(labels, None, 3, problem.validation, 0.0)
+    assert _same(made.weights()[:-2], head[1][:-2])
+    assert not _same(made.weights(), head[1])
     rates = METHODS["discriminative rates"]
     made, _ = trainings.train(rates, None, 3, problem.validation, 1e-2)
     inner = made.model.optimizer.optimizers
@@ -166,3 +174,7 @@ def test_an_inherited_student_starts_with_neurons_of_its_teacher(folder):
     )
     gaps = np.abs(found[:, :, None] - known[:, None]).max(axis=0)
     assert gaps.min(axis=1).max() < 0.01
+
+
+def _same(first, second):
+    return all(map(np.array_equal, first, second))

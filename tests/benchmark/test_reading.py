@@ -116,7 +116,12 @@ def test_the_packaged_file_has_every_task_and_method_that_was_asked_for():
         "TransportAlignment",
     }
     assert uses >= {"plain", "rates", "lora", "norms", "l2", "delta", "inherit"}
-    assert {x.ends for x in comparison.methods} == {"start", "end", "between"}
+    assert {x.ends for x in comparison.methods} == {
+        "start",
+        "end",
+        "between",
+        "kept",
+    }
     assert comparison.seeds >= 5
     pictures = [x for x in comparison.tasks if hasattr(x, "frozen_to")]
     assert {x.folder for x in pictures} == {"clothing-small", "grocery"}
