@@ -12,7 +12,7 @@ import matplotlib.style
 import PIL.Image
 
 import keras_otreg as otreg
-from keras_otreg.data.letters import NAMES
+from keras_otreg.data.builders import LETTERS
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.settings import Settings
 
@@ -63,7 +63,7 @@ def fine_tuned(teacher, train, validation):
 def joint_plan(train):
     """The plan between letters and digits, of a network that reads both."""
     letters = otreg.data.letters(copies=2)
-    reader = compiled(networks.wide(Settings(), classes=len(NAMES)))
+    reader = compiled(networks.wide(Settings(), classes=len(LETTERS)))
     reader.fit(*letters, epochs=6, verbose=0)
     known = [
         otreg.class_costs.extract(reader, "features", [each])
@@ -71,7 +71,7 @@ def joint_plan(train):
     ]
     costs = otreg.class_costs.centroid(*known[0], *known[1])
     task = otreg.SourceTask(
-        head=keras.layers.Dense(len(NAMES), activation="softmax"),
+        head=keras.layers.Dense(len(LETTERS), activation="softmax"),
         at="features",
         loss="sparse_categorical_crossentropy",
         transport=otreg.losses.ClassTransport(
@@ -125,7 +125,7 @@ def figures(found):
             label="1 - CKA with the teacher",
         ),
         "class_plan": plots.class_plan(
-            found["classes"], NAMES, [str(digit) for digit in range(10)]
+            found["classes"], LETTERS, [str(digit) for digit in range(10)]
         ),
     }
 

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.features.batches import batches, class_labels, predictions
+from keras_otreg.features.batches import class_labels, predictions
 from keras_otreg.regression import (
     ENOUGH_TO_CHOOSE,
     STRENGTHS,
     TOLERANCE,
     Samples,
+    Variation,
     targets_of,
 )
-from keras_otreg.variation import Variation
 
 VALIDATION = "validation"
 LAST = (
@@ -114,14 +114,14 @@ def solve_head(
             argument="source_costs",
         )
     head, body, several = parts_of(student)
-    data = read(body, (x, y), head.units, several)
+    data = read(body, x if y is None else (x, y), head.units, several)
     held = None
     if l2 == VALIDATION and validation is not None:
         held = read(body, validation, head.units, several)
     if source is None:
         return solve(head, data, l2, held)
     check_one_class(several)
-    x, y = predictions(body, source)
+    x, y, _ = predictions(body, source)
     variation = Variation(x, class_labels(y), source_costs)
     return solve(head, data, l2, held, variation=variation)
 
@@ -137,8 +137,7 @@ def solve(
 ) -> SolvedHead:
     """Solve a head on features, as `solve_head` does; `held` choose `l2`.
 
-    With `by_loss` they choose it by cross-entropy, not by accuracy: the
-    probabilities are then calibrated.
+    They do so by accuracy or, for calibrated probabilities, `by_loss`.
     """
     bias = head.use_bias
     if l2 != VALIDATION:
@@ -192,10 +191,7 @@ def weights_of(head: keras.layers.Dense) -> np.ndarray:
 def parts_of(
     student: keras.Model,
 ) -> tuple[keras.layers.Dense, keras.Model, bool]:
-    """Return the head, the network below, and if a sample has one class only.
-
-    Raise if there is no such head.
-    """
+    """Return the head, the network below, and if a sample has one class."""
     chain = list(student.layers)
     while chain and isinstance(chain[-1], LAST):
         chain.pop()
@@ -236,23 +232,7 @@ def check_one_class(several: bool) -> None:
 
 
 def read(body: keras.Model, data: Any, units: int, several: bool) -> Samples:
-    """Return the `Samples` that a head of so many units sees of some data.
-
-    The data are a pair `(x, y)`, or a data set in place of `x`.
-    """
-    x, y = data[:2] if isinstance(data, tuple) else (data, None)
-    to_array = keras.ops.convert_to_numpy
-    columns = []
-    for batch in batches(x) if y is None else [(x, y)]:
-        if not isinstance(batch, tuple) or len(batch) < 2:
-            raise checks.invalid("batches (x, y)", f"{type(batch)}")
-        x, y, weight = (*batch, None)[:3]
-        checks.sample_tuple((x, to_array(y)), "labelled")
-        found = to_array(body.predict(x, verbose=0))
-        checks.finite_array(found, "features")
-        weight = np.ones(len(found)) if weight is None else to_array(weight)
-        targets = targets_of(y, units, several)
-        columns.append((found, targets, weight.reshape(-1)))
-    checks.some_batches(columns)
-    found, targets, weight = map(np.concatenate, zip(*columns, strict=True))
-    return Samples(found, targets, weight, several)
+    """Return the `Samples` that a head of so many units sees of some data."""
+    x, y, weights = predictions(body, data)
+    checks.finite_array(x, "features")
+    return Samples(x, targets_of(y, units, several), weights, several)

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.compression.graph import Graph
-from keras_otreg.compression.running import Run, Samples, moments
+from keras_otreg.compression.graph import Graph, Run, Samples, moments
 from keras_otreg.features.batches import predictions
 from keras_otreg.models.teacher import copy_of
 
@@ -67,12 +66,8 @@ def between(
                 "`validation` data to choose the share by", "None"
             )
         return best_between(start, tuned, validation, samples)[1]
-    checks.number(
-        share,
-        "share",
-        expected="a number from 0 to 1, or 'validation'",
-        valid=lambda x: 0.0 <= x <= 1.0,
-    )
+    expected = "a number from 0 to 1, or 'validation'"
+    checks.number(share, "share", expected, lambda x: 0.0 <= x <= 1.0)
     model = copy_of(tuned)
     _set(model, start, tuned, share, samples)
     return model
@@ -85,8 +80,15 @@ def best_between(
     model = copy_of(tuned)
 
     def score(share):
+        """Accuracy and minus the cross-entropy."""
         _set(model, start, tuned, share, samples)
-        return _score(model, validation)
+        found, labels, _ = predictions(model, validation)
+        labels = labels.reshape(-1).astype(int)
+        if found.shape[1] == 1:
+            found = np.concatenate([1.0 - found, found], axis=1)
+        chosen = found[np.arange(len(labels)), labels]
+        right = found.argmax(axis=1) == labels
+        return right.mean(), np.log(np.maximum(chosen, 1e-12)).mean()
 
     share = max(SHARES, key=score)
     _set(model, start, tuned, share, samples)
@@ -106,21 +108,10 @@ def _set(model, start, tuned, share, samples):
     if samples is None:
         return
     # Statistics are those of the samples.
-    samples, graph = Samples(samples, model), Graph.of(model)
+    samples, graph = Samples(samples, model), Graph(model)
     run = Run(graph)
     for index, call in enumerate(graph.calls):
         if isinstance(call.layer, keras.layers.BatchNormalization):
             mean, variance = moments(samples, run, index, call.inputs[0])
             call.layer.moving_mean.assign(mean)
             call.layer.moving_variance.assign(variance)
-
-
-def _score(model, validation):
-    """Accuracy and minus the cross-entropy."""
-    found, labels = predictions(model, validation)
-    labels = labels.reshape(-1).astype(int)
-    if found.shape[1] == 1:
-        found = np.concatenate([1.0 - found, found], axis=1)
-    chosen = found[np.arange(len(labels)), labels]
-    right = found.argmax(axis=1) == labels
-    return right.mean(), np.log(np.maximum(chosen, 1e-12)).mean()

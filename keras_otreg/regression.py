@@ -1,12 +1,15 @@
-"""Logistic regression on features, solved to the end."""
+"""Logistic regression on features, solved to the end, and varied samples."""
 
 import functools
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_otreg import checks
+from keras_otreg import checks, class_costs
+from keras_otreg.class_costs.from_features import by_class
+from keras_otreg.class_costs.relevance import plan_between
 
 # Strengths that a validation chooses from, for features of unit variance.
 STRENGTHS = tuple(10.0**k for k in range(-6, 1))
@@ -17,6 +20,8 @@ MOST_ITERATIONS = 5000
 HELD_OUT = 5
 # Of a cross-validation.
 FOLDS = 10
+# Copies of a sample at most, and of all samples, unless one of each is more.
+COPIES, MOST = 20, 50_000
 
 
 class Samples:
@@ -164,6 +169,76 @@ class Samples:
         softplus = np.logaddexp(0.0, logits)
         value = (weights * (softplus - self.y * logits)).sum()
         return value, weights * (np.exp(logits - softplus) - self.y)
+
+
+class Variation:
+    """How source samples differ from the means of their classes.
+
+    Features are of shape `(samples, units)`, labels of shape `(samples,)`.
+    `costs`, of shape `(source classes, target classes)`, say how far classes
+    are; distances between their means if not given.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, costs: Any = None):
+        groups = by_class(x, y, "source")
+        self._counts = np.array([len(group) for group in groups])
+        if self._counts.max() == 1:
+            warnings.warn(
+                "Each class of the source has one sample, so that the source "
+                "changes nothing. Its labels must be classes, of several "
+                "samples each.",
+                stacklevel=3,
+            )
+        self._differences = np.concatenate([g - g.mean(axis=0) for g in groups])
+        # Where the samples of each class begin.
+        self._firsts = np.cumsum(self._counts) - self._counts
+        self._source, self._costs = (x, y), costs
+
+    def plan(self, x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+        """Mass from each source class, for each of so many target classes.
+
+        It has shape `(source classes, target classes)`; columns sum to the
+        same mass for all target classes with samples, and to 0 for others.
+        """
+        present = np.unique(y)
+        costs = self._costs
+        if costs is None:
+            costs = class_costs.centroid(*self._source, x, y)
+        else:
+            shape = len(self._counts), classes
+            costs = checks.cost_matrix(costs, "source_costs")
+            if costs.shape != shape:
+                raise checks.invalid(
+                    f"costs of shape (source classes, target classes), {shape}",
+                    f"shape {costs.shape}",
+                    argument="source_costs",
+                )
+            costs = costs[:, present]
+        plan = np.zeros((len(self._counts), classes))
+        plan[:, present] = plan_between(costs)
+        return plan
+
+    def copies(
+        self, x: np.ndarray, y: np.ndarray, plan: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Varied copies of samples, and the number of the sample of each.
+
+        A copy is a sample plus the difference of a random source sample from
+        the mean of its class, a class drawn by the plan. The draws are the
+        same in each call.
+        """
+        rng = np.random.default_rng(0)
+        count = int(np.clip(MOST // len(x), 1, COPIES))
+        rows = np.tile(np.arange(len(x)), count)
+        chosen = np.zeros(len(rows), int)
+        for target in np.unique(y):
+            own = y[rows] == target
+            share = plan[:, target] / plan[:, target].sum()
+            chosen[own] = rng.choice(len(share), own.sum(), p=share)
+        place = (rng.random(len(rows)) * self._counts[chosen]).astype(int)
+        copies = x[rows]
+        copies += self._differences[self._firsts[chosen] + place]
+        return copies, rows
 
 
 def targets_of(

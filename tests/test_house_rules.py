@@ -31,7 +31,6 @@ FLOORS = {
     "regularizers": 4,
     "class_costs": 4,
     "layers": 5,
-    "variation": 5,
     "regression": 6,
     "models": 6,
     "compression": 7,

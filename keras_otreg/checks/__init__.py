@@ -1,22 +1,11 @@
 """Checks that many files share, and the wording of argument errors."""
 
-from keras_otreg.checks.networks import (
-    built_model,
-    channels_last,
-    known_layer,
-    layer_path,
-    near,
-    single_tensor,
-    some_layers,
-)
-from keras_otreg.checks.runs import same_run, undamaged
 from keras_otreg.checks.samples import (
     class_shares,
     conditional,
     cost_matrix,
     equal_channels,
     equal_features,
-    finite_passes,
     labelled_batch,
     one_label_each,
     probabilities,
@@ -26,6 +15,8 @@ from keras_otreg.checks.samples import (
     square,
 )
 from keras_otreg.checks.values import (
+    built_model,
+    channels_last,
     count,
     finite_array,
     flag,
@@ -34,13 +25,20 @@ from keras_otreg.checks.values import (
     installed,
     instance_of,
     invalid,
+    known_layer,
+    layer_path,
     loss,
+    near,
     non_negative,
     number,
     one_of,
     one_or_two_flags,
     positive,
+    same_run,
+    single_tensor,
     solver,
+    some_layers,
+    undamaged,
     unique,
     weight,
 )

@@ -1,5 +1,6 @@
 """Checks of samples, of their labels and of shapes that have to fit."""
 
+import operator
 from typing import Any
 
 import keras
@@ -168,21 +169,12 @@ def some_batches(batches: Any) -> None:
         )
 
 
-def finite_passes(is_infinite: bool, why: str) -> None:
-    """Raise if one pass over some data has no end."""
-    if is_infinite:
-        raise invalid(
-            f"data whose passes end, because {why}",
-            "an infinite data set",
-            "Leave out its `repeat()`; `fit(epochs=...)` repeats.",
-        )
-
-
 def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
     """Return a tuple of arrays of equally many samples."""
     if isinstance(value, tuple) and len(value) in (1, 2, 3):
         arrays = keras.tree.flatten(value)
-        lengths = {len(x) if _is_sequence(x) else 0 for x in arrays}
+        # An array of no axes has none.
+        lengths = {operator.length_hint(x) for x in arrays}
         if len(lengths) == 1 and 0 not in lengths:
             return value
         kinds = sorted({type(x).__name__ for x in arrays})
@@ -202,8 +194,3 @@ def _array(value):
         return np.asarray(value)
     except ValueError:
         return np.empty(1, object)
-
-
-def _is_sequence(array):
-    # An array of no axes has a length in name only.
-    return hasattr(array, "__len__") and getattr(array, "shape", None) != ()

@@ -1,24 +1,21 @@
 """Costs between the classes of two tasks: NumPy in, NumPy out."""
 
-from keras_otreg.class_costs.extract import extract
 from keras_otreg.class_costs.from_features import (
     bures,
     centroid,
     cosine,
+    extract,
     mkmmd,
     transport,
 )
-from keras_otreg.class_costs.from_predictions import (
+from keras_otreg.class_costs.knowledge import (
     conditional,
     from_conditional,
-)
-from keras_otreg.class_costs.knowledge import (
     from_embeddings,
     from_names,
     random,
 )
-from keras_otreg.class_costs.relevance import shares
-from keras_otreg.class_costs.scaling import normalise, sharpen
+from keras_otreg.class_costs.relevance import normalise, shares, sharpen
 
 __all__ = [
     "bures",

@@ -1,5 +1,6 @@
 """Costs between classes from the features of their samples."""
 
+import operator
 from typing import Any
 
 import keras
@@ -7,12 +8,51 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.class_costs.knowledge import from_embeddings
+from keras_otreg.features.batches import batches, class_labels
+from keras_otreg.features.points import samples_as_points
+from keras_otreg.features.taps import capture
 from keras_otreg.ot import Sinkhorn, TransportProblem, transport_cost
 from keras_otreg.ot.gaussian import BANK
 
 SAMPLES_FOR_THE_MEDIAN = 1000
 # Largest number of cost entries that are solved together.
 BLOCK = 4_000_000
+
+
+def extract(
+    model: keras.Model, at: str, dataset: Any, *, verbose: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run a model over a data set and return what one layer returns.
+
+    Args:
+        model: A built `keras.Model`; it runs in inference mode.
+        at: Path of a layer. Maps are averaged over their positions.
+        dataset: Batches of (inputs, labels), of any kind.
+        verbose: 0 for no progress bar.
+
+    Returns:
+        Features of shape `(samples, units)` and labels of shape `(samples,)`.
+
+    Example:
+        ```python
+        features, labels = class_costs.extract(model, "avg_pool", train)
+        ```
+    """
+    checks.built_model(model, "model")
+    checks.layer_path(at, "at")
+    progress = keras.utils.Progbar(
+        operator.length_hint(dataset) or None, verbose=verbose
+    )
+    features, labels = [], []
+    for batch in batches(dataset):
+        x, y, *_ = checks.labelled_batch(batch)
+        _, found = capture(model, x, [at], training=False)
+        points = samples_as_points(found[at])
+        features.append(keras.ops.convert_to_numpy(points))
+        labels.append(class_labels(keras.ops.convert_to_numpy(y)))
+        progress.add(1)
+    checks.some_batches(features)
+    return np.concatenate(features), np.concatenate(labels)
 
 
 def mkmmd(
@@ -148,8 +188,8 @@ def cosine(
         ```
     """
     # Angles are about the origin as it is: nothing is centred here.
-    source = _by_class(source_features, source_labels, "source")
-    target = _by_class(target_features, target_labels, "target")
+    source = by_class(source_features, source_labels, "source")
+    target = by_class(target_features, target_labels, "target")
     return from_embeddings(_means(source), _means(target))
 
 
@@ -190,7 +230,7 @@ def bures(
     return np.maximum(distances + spread - 2.0 * np.array(overlaps), 0.0)
 
 
-def _by_class(features, labels, name):
+def by_class(features: Any, labels: Any, name: str) -> list[np.ndarray]:
     """Split features into one array `(samples, d)` for each class."""
     features = np.asarray(features)
     labels = np.asarray(labels).reshape(-1)
@@ -210,8 +250,8 @@ def _class_pairs(
     All are moved by one vector to be about the origin, where the rounding of
     distances is least.
     """
-    source = _by_class(source_features, source_labels, "source")
-    target = _by_class(target_features, target_labels, "target")
+    source = by_class(source_features, source_labels, "source")
+    target = by_class(target_features, target_labels, "target")
     checks.equal_features(source[0].shape, target[0].shape)
     means = [np.mean(group, axis=0) for group in (*source, *target)]
     middle = np.mean(means, axis=0)

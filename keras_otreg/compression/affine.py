@@ -10,6 +10,7 @@ from keras_otreg.compression.channels import (
     NORMALISING,
     Passes,
     Rule,
+    activation_of,
     register,
 )
 from keras_otreg.saving import copy_own_variables
@@ -31,18 +32,16 @@ class Mixes(Rule):
 
     def trace(self, call, layouts, shapes, groups):
         """A group of its own."""
-        if reason := self.obstacle(call.layer, shapes[call.inputs[0]]):
-            return Rule(reason).trace(call, layouts, shapes, groups)
         joint = activation_of(call.layer) in NORMALISING
         why = f"'{call.path}' normalises over its neurons" if joint else ""
         width = shapes[call.outputs[0]][-1]
         return [(groups.add(width, [call.path], why),)]
 
-    def obstacle(self, layer: Any, shape: Any) -> str:
-        """Reason why a layer cannot be narrowed; empty if it can."""
-        if getattr(layer, "quantization_mode", None):
+    def obstacle(self, call):
+        """Reason if a layer is quantised, or its channels come first."""
+        if getattr(call.layer, "quantization_mode", None):
             return "it is quantised; narrow the network before `quantize`"
-        if getattr(layer, "data_format", "") == "channels_first":
+        if getattr(call.layer, "data_format", "") == "channels_first":
             return "its channels come first"
         return ""
 
@@ -68,15 +67,10 @@ class Mixes(Rule):
         own.assign(kernel.reshape(own.shape))
 
     def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
-        """Inputs that the kernel is multiplied with.
+        """Inputs that the kernel is multiplied with, given those of the layer.
 
-        Args:
-            layer: The layer.
-            x: Its input, of shape `(batch, ..., inputs)`.
-            where: Indices of the output's positions, as if they were one axis.
-
-        Returns:
-            Shape `(batch, positions in `where`, kernel positions * inputs)`.
+        `where` are indices of the output's positions, as if they were one axis.
+        Returns shape `(batch, positions, kernel positions * inputs)`.
         """
         return chosen(numpy(x), where)
 
@@ -84,8 +78,9 @@ class Mixes(Rule):
 class MixesByEquation(Mixes):
     """Rule for `EinsumDense`, where it equals a `Dense`."""
 
-    def obstacle(self, layer, shape):
+    def obstacle(self, call):
         """Reason if several axes are mixed or made."""
+        layer = call.layer
         if len(layer.kernel.shape) != 2:
             return "its kernel has other axes than those of two sets of neurons"
         inputs, output = layer.equation.split("->")
@@ -95,7 +90,7 @@ class MixesByEquation(Mixes):
             return "its equation is not that of a `Dense` on the last axis"
         if layer.bias_axes not in (None, kernel[1]):
             return "its bias is not one number for each neuron"
-        return super().obstacle(layer, shape)
+        return super().obstacle(call)
 
     def resize(self, config, widths):
         """Sets the last size of the output."""
@@ -111,16 +106,16 @@ class Convolves(Mixes):
 
     size: str = "filters"
 
-    def obstacle(self, layer, shape):
+    def obstacle(self, call):
         """Reason if channels are in groups."""
-        if getattr(layer, "groups", 1) > 1:
+        if getattr(call.layer, "groups", 1) > 1:
             return "it convolves its channels in groups"
-        return super().obstacle(layer, shape)
+        return super().obstacle(call)
 
     def rows(self, layer, x, where):
         """Patches, the kernel's positions before the channels."""
-        found = list(patches(layer, numpy(x), where))
-        return np.concatenate(found, axis=-1)
+        found = patches(layer, x, where).swapaxes(2, 3)
+        return found.reshape(*found.shape[:2], -1)
 
 
 class ConvolvesTransposed(Convolves):
@@ -136,8 +131,17 @@ class ConvolvesTransposed(Convolves):
 
     def rows(self, layer, x, where):
         """Inputs at the positions of a transposed kernel."""
-        spread = _spread_out(layer, x.shape[-1])
-        return chosen(numpy(spread(x)), where)
+        inputs, positions = x.shape[-1], int(np.prod(layer.kernel_size))
+        # A layer that returns each product of the kernel separately.
+        config = {**layer.get_config(), "filters": positions * inputs}
+        config |= {"use_bias": False, "activation": None, "name": None}
+        config.pop("lora_rank", None)
+        twin = type(layer).from_config(config)
+        twin.build(tuple(x.shape))
+        kernel = np.eye(positions * inputs).reshape(-1, positions, inputs)
+        kernel = kernel.transpose(1, 0, 2)
+        twin.kernel.assign(kernel.reshape(twin.kernel.shape))
+        return chosen(numpy(twin(x)), where)
 
 
 class ConvolvesSeparately(Convolves):
@@ -145,11 +149,9 @@ class ConvolvesSeparately(Convolves):
 
     kernel_name = "pointwise_kernel"
 
-    def obstacle(self, layer, shape):
+    def obstacle(self, call):
         """Reason if each channel becomes several."""
-        if layer.depth_multiplier != 1:
-            return "it makes several channels of each"
-        return super().obstacle(layer, shape)
+        return _of_several(call) or super().obstacle(call)
 
     def weights_each(self, layer):
         """One of the pointwise kernel, and those of the depthwise one."""
@@ -163,24 +165,16 @@ class ConvolvesSeparately(Convolves):
     def rows(self, layer, x, where):
         """Output of the first half at some positions."""
         weights = keras.ops.convert_to_numpy(layer.depthwise_kernel)
-        weights = weights.reshape(-1, weights.shape[-2])
-        found = patches(layer, numpy(x), where)
-        return sum(x * w for x, w in zip(found, weights, strict=True))
+        weights = weights.reshape(-1, weights.shape[-2]).T
+        return (patches(layer, x, where) * weights).sum(axis=-1)
 
 
 class ConvolvesEach(Passes):
     """Rule for depthwise convolutions."""
 
-    def trace(self, call, layouts, shapes, groups):
-        """The layout of the input."""
-        if reason := self.obstacle(call.layer, shapes[call.inputs[0]]):
-            return Rule(reason).trace(call, layouts, shapes, groups)
-        return super().trace(call, layouts, shapes, groups)
-
-    def obstacle(self, layer: Any, shape: Any) -> str:
-        """Reason why a layer cannot be narrowed; empty if it can."""
-        many = layer.depth_multiplier != 1
-        return "it makes several channels of each" if many else ""
+    def obstacle(self, call):
+        """Reason if each channel becomes several."""
+        return _of_several(call) or super().obstacle(call)
 
     def kernel(self, layer: Any) -> np.ndarray:
         """The kernel, of shape `(positions, channels)`."""
@@ -193,7 +187,12 @@ class ConvolvesEach(Passes):
 
     def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
         """Inputs, of shape `(batch, positions, channels, kernel positions)`."""
-        return np.stack(list(patches(layer, numpy(x), where)), axis=-1)
+        return patches(layer, x, where)
+
+
+def _of_several(call):
+    many = call.layer.depth_multiplier != 1
+    return "it makes several channels of each" if many else ""
 
 
 def numpy(x: Any) -> np.ndarray:
@@ -206,57 +205,31 @@ def chosen(x: np.ndarray, where: Any) -> np.ndarray:
     return x.reshape(len(x), -1, x.shape[-1])[:, where]
 
 
-def patches(layer: Any, x: np.ndarray, where: Any):
-    """Yield the inputs that each position of a kernel is multiplied with.
+def patches(layer: Any, x: Any, where: Any) -> np.ndarray:
+    """Inputs at each position of a kernel, for some positions of the output.
 
-    They are of shape `(batch, positions in `where`, channels)`.
+    Shape `(batch, positions in `where`, channels, kernel positions)`.
     """
-    pads, sizes = [], []
-    axes = zip(
-        x.shape[1:-1],
-        layer.kernel_size,
-        layer.strides,
-        layer.dilation_rate,
-        strict=True,
-    )
-    for size, kernel, stride, dilation in axes:
-        reach = (kernel - 1) * dilation + 1
-        padding = {"valid": 0, "causal": reach - 1}.get(layer.padding)
-        if padding is None:
-            steps = -(-size // stride) - 1
-            padding = max(steps * stride + reach - size, 0)
+    x, dilation = numpy(x), np.array(layer.dilation_rate)
+    reaches = (np.array(layer.kernel_size) - 1) * dilation + 1
+    pads = []
+    sides = zip(x.shape[1:-1], reaches, layer.strides, strict=True)
+    for size, reach, stride in sides:
+        same = max((size - 1) // stride * stride + reach - size, 0)
+        paddings = {"valid": 0, "causal": reach - 1, "same": same}
+        padding = paddings[layer.padding]
         before = padding if layer.padding == "causal" else padding // 2
         pads.append((before, padding - before))
-        sizes.append((size + padding - reach) // stride + 1)
-    x = np.pad(x, [(0, 0), *pads, (0, 0)])
-    for offset in np.ndindex(*layer.kernel_size):
-        window = tuple(
-            slice(k * d, k * d + s * (n - 1) + 1, s)
-            for k, d, s, n in zip(
-                offset, layer.dilation_rate, layer.strides, sizes, strict=True
-            )
-        )
-        yield chosen(x[(slice(None), *window)], where)
-
-
-def _spread_out(layer, inputs):
-    """A layer that returns each product of a transposed kernel separately."""
-    positions = int(np.prod(layer.kernel_size))
-    config = {**layer.get_config(), "filters": positions * inputs}
-    config |= {"use_bias": False, "activation": None, "name": None}
-    config.pop("lora_rank", None)
-    twin = type(layer).from_config(config)
-    twin.build((*(None for _ in range(1 + len(layer.kernel_size))), inputs))
-    kernel = np.eye(positions * inputs).reshape(-1, positions, inputs)
-    kernel = kernel.transpose(1, 0, 2)
-    twin.kernel.assign(kernel.reshape(twin.kernel.shape))
-    return twin
-
-
-def activation_of(layer: Any) -> str:
-    """Name of the activation that a layer applies itself; else "linear"."""
-    activation = getattr(layer, "activation", None)
-    return getattr(activation, "__name__", "linear") if activation else "linear"
+    x, axes = np.pad(x, [(0, 0), *pads, (0, 0)]), tuple(range(1, x.ndim - 1))
+    windows = np.lib.stride_tricks.sliding_window_view(x, reaches, axes)
+    steps, holes = (
+        [slice(None, None, step) for step in sizes]
+        for sizes in (layer.strides, dilation)
+    )
+    windows = windows[(slice(None), *steps, slice(None), *holes)]
+    places = np.unravel_index(where, windows.shape[1 : x.ndim - 1])
+    found = windows[(slice(None), *places)]
+    return found.reshape(*found.shape[:3], -1)
 
 
 def without_activation(layer: Any) -> Any:

@@ -74,8 +74,7 @@ class Groups:
     def tie(self, layouts: list[Layout], why: str) -> Layout:
         """Merge the layouts of tensors that are combined channel by channel.
 
-        Those of width 1 are broadcast; `why` is the reason to give if the
-        others cannot be narrowed together.
+        Those of width 1 are broadcast; `why` is the reason if others differ.
         """
         wide = [x for x in layouts if self.width(x) != 1] or layouts[:1]
         sizes = {tuple(self[k].size for k in layout) for layout in wide}
@@ -99,16 +98,16 @@ class Rule:
 
     why: str = "nothing is known of how it treats channels"
 
+    def obstacle(self, call: Call) -> str:
+        """Reason why a layer cannot be narrowed; empty if it can."""
+        return ""
+
     def trace(
         self, call: Call, layouts: list[Layout], shapes: Any, groups: Groups
     ) -> list[Layout]:
-        """The layouts of the outputs of a call.
+        """Return the layouts of the outputs, given those of what a call takes.
 
-        Args:
-            call: The call.
-            layouts: Layouts of what it takes.
-            shapes: Shape of every tensor of the graph, by key.
-            groups: All groups so far; ties between them are added.
+        `shapes` are those of all tensors, by key; ties are added to `groups`.
         """
         why = f"'{call.path}' ({type(call.layer).__name__}): {self.why}"
         for layout in layouts:
@@ -133,17 +132,24 @@ class Rule:
             own.assign(value)
 
 
+def activation_of(layer: Any) -> str:
+    """Name of the activation that a layer applies itself; else "linear"."""
+    return getattr(getattr(layer, "activation", None), "__name__", "linear")
+
+
 class Passes(Rule):
     """Rule for layers that treat each channel separately."""
+
+    def obstacle(self, call):
+        """Reason if the activation sees all channels at once."""
+        joint = activation_of(call.layer) in NORMALISING
+        return NORMALISES.why if joint else ""
 
     def trace(self, call, layouts, shapes, groups):
         """The layout of the input."""
         fits = groups.width(layouts[0]) == shapes[call.outputs[0]][-1]
         axis = getattr(call.layer, "axis", -1)
         rank = len(shapes[call.inputs[0]])
-        activation = getattr(call.layer, "activation", None)
-        if getattr(activation, "__name__", "") in NORMALISING:
-            return _NORMALISES.trace(call, layouts, shapes, groups)
         if not fits or axis % rank != rank - 1:
             return super().trace(call, layouts, shapes, groups)
         return layouts[:1]
@@ -193,6 +199,7 @@ class Reshapes(Rule):
             config["target_shape"] = [*config["target_shape"][:-1], widths[0]]
 
 
+NORMALISES = Rule("it normalises over its channels")
 _RULES: dict[Any, Rule] = {}
 
 
@@ -235,21 +242,15 @@ def rule_of(layer: Any) -> Rule:
     return _OPERATIONS.get(name, Rule())
 
 
-class ElementWise(Rule):
+class ElementWise(Ties):
     """Rule for operations on one tensor, or on several channel by channel."""
 
-    def trace(self, call, layouts, shapes, groups):
-        """The common layout of all tensors."""
-        constants = [
-            x
-            for x in keras.tree.flatten((call.args, call.kwargs))
-            if hasattr(x, "shape") and np.prod(x.shape) > 1
-        ]
-        if constants or not layouts:
-            return Rule("it combines channels with a constant array").trace(
-                call, layouts, shapes, groups
-            )
-        return Ties().trace(call, layouts, shapes, groups)
+    def obstacle(self, call):
+        """Reason if an array is among the arguments."""
+        arguments = keras.tree.flatten((call.args, call.kwargs))
+        shapes = [x.shape for x in arguments if hasattr(x, "shape")]
+        fits = call.inputs and all(np.prod(shape) <= 1 for shape in shapes)
+        return "" if fits else "it combines channels with a constant array"
 
 
 _OPERATIONS = {
@@ -264,18 +265,11 @@ _OPERATIONS = {
 }
 
 
-@dataclasses.dataclass
 class Traced:
     """A network with the groups of its channels, and each tensor's layout."""
 
-    graph: Graph
-    groups: Groups
-    layouts: dict[int, Layout]
-
-    @classmethod
-    def of(cls, model: keras.Model) -> "Traced":
-        """Trace the channels of a Functional or Sequential network."""
-        graph, groups = Graph.of(model), Groups()
+    def __init__(self, model: keras.Model):
+        self.graph, self.groups = graph, groups = Graph(model), Groups()
         layouts: dict[int, Layout] = {}
         for key in graph.inputs:
             width = graph.shapes[key][-1] or 1
@@ -284,6 +278,8 @@ class Traced:
         calls: dict[int, list[Layout]] = {}
         for call in graph.calls:
             rule = rule_of(call.layer)
+            if reason := rule.obstacle(call):
+                rule = Rule(reason)
             own = [layouts[key] for key in call.inputs]
             found = rule.trace(call, own, graph.shapes, groups)
             if id(call.layer) in calls and getattr(call.layer, "weights", []):
@@ -295,18 +291,16 @@ class Traced:
             layouts |= dict(zip(call.outputs, found, strict=True))
         for key in graph.outputs:
             groups.keep(layouts[key], "it is an output of the network")
-        roots = {
+        self.layouts = {
             key: tuple(groups[k].number for k in layout)
             for key, layout in layouts.items()
         }
-        return cls(graph, groups, roots)
 
     def outputs(self) -> set[int]:
         """The groups of the network's outputs."""
         return {k for key in self.graph.outputs for k in self.layouts[key]}
 
 
-_NORMALISES = Rule("it normalises over its channels")
 _OF_EACH_RANK = (
     *("AveragePooling", "Cropping", "GlobalAveragePooling", "GlobalMaxPooling"),
     *("MaxPooling", "SpatialDropout", "UpSampling", "ZeroPadding"),
@@ -315,14 +309,10 @@ for _rule, _names in (
     (
         Passes(),
         (
-            *(
-                "Activation",
-                "ActivityRegularization",
-                "AlphaDropout",
-                "Dropout",
-            ),
-            *("BatchNormalization", "ELU", "GaussianDropout", "GaussianNoise"),
-            *("Identity", "LeakyReLU", "Masking", "PReLU", "ReLU", "Rescaling"),
+            *("Activation", "ActivityRegularization", "AlphaDropout"),
+            *("BatchNormalization", "Dropout", "ELU", "GaussianDropout"),
+            *("GaussianNoise", "Identity", "LeakyReLU", "Masking", "PReLU"),
+            *("ReLU", "Rescaling"),
             *(f"{name}{rank}D" for name in _OF_EACH_RANK for rank in (1, 2, 3)),
         ),
     ),
@@ -333,7 +323,7 @@ for _rule, _names in (
     (Stacks(), ("Concatenate",)),
     (Reshapes(), ("Flatten", "Permute", "Reshape")),
     (
-        _NORMALISES,
+        NORMALISES,
         ("GroupNormalization", "LayerNormalization", "UnitNormalization"),
     ),
 ):

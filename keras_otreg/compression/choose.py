@@ -36,10 +36,7 @@ def transport(gram: np.ndarray, count: int, rng: np.random.Generator):
 
 
 def pivots(gram: np.ndarray, count: int, rng: np.random.Generator):
-    """The neurons that explain the variance of the others, one by one.
-
-    Columns are chosen as by a QR factorisation with pivots.
-    """
+    """The neurons that explain the others, as by a QR with pivots."""
     return np.sort(pivoted(gram, count)[0])
 
 
@@ -89,11 +86,9 @@ def squared_sines(gram: np.ndarray) -> np.ndarray:
 
 
 def pivoted(gram: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Greedy choice by a Cholesky factorisation with pivots.
+    """Neurons in the order of a Cholesky factorisation with pivots.
 
-    Returns:
-        The neurons in the order in which they are chosen, and the variance
-        that is left unexplained before the first and after each of them.
+    Also returns the variance that is left unexplained before and after each.
     """
     left = np.diag(gram).astype(float)
     factor = np.zeros((count, len(gram)))

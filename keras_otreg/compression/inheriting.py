@@ -1,18 +1,58 @@
-"""Weights of a narrow network from those of a wide one."""
+"""A student whose weights are fitted, layer by layer, to a teacher's."""
 
+import dataclasses
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import rich.console
 import rich.table
 
-from keras_otreg.compression.heir import Heir
+from keras_otreg import checks
+from keras_otreg.compression import affine, matching
+from keras_otreg.compression.affine import ConvolvesEach, Mixes
+from keras_otreg.compression.channels import Traced, rule_of
+from keras_otreg.compression.choose import CHOICES, plan_onto
+from keras_otreg.compression.graph import Run, Samples, moments, passed
+from keras_otreg.compression.least_squares import SHARES, Regression
 
+VALIDATION = "validation"
+# Rows that a fit sees: at least so many, and so many for each unknown.
+ROWS, ROWS_PER_INPUT = 8000, 10
+# The same where each channel has a fit of its own.
+ROWS_OF_EACH = 4000
 # Below this share of variance a fit is doubtful.
 ENOUGH = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """Result of the fit of one layer.
+
+    Attributes:
+        path: Path of the layer.
+        source: Path of the teacher's layer.
+        neurons: Which of the teacher's neurons it computes.
+        of: How many the teacher has.
+        plan: How the mass of the teacher's neurons is moved onto those that
+            stay, of shape `(of, len(neurons))`; `None` if all of them stay.
+        explained: Share of their variance that the layer explains, on samples
+            that it was not fitted on.
+        rows: On how many rows it was fitted: samples, times positions.
+        inputs: How many inputs it has, times positions of its kernel.
+    """
+
+    path: str
+    source: str
+    neurons: np.ndarray
+    of: int
+    plan: np.ndarray | None
+    explained: float
+    rows: int
+    inputs: int
 
 
 class Inheritance(dict):
@@ -25,11 +65,9 @@ class Inheritance(dict):
             if fit.explained < ENOUGH:
                 share += "  low: more samples, a larger width, or keep it"
             table.add_row(fit.path, f"{len(fit.neurons)} of {fit.of}", share)
-        console = rich.console.Console(
-            width=100, record=True, file=io.StringIO()
-        )
-        console.print(table)
-        return console.export_text()
+        shown = io.StringIO()
+        rich.console.Console(width=100, file=shown).print(table)
+        return shown.getvalue()
 
 
 def inherit(
@@ -84,30 +122,228 @@ def inherit(
         2311.18823, for choice without a fit; Nasery et al., "PLeaS" (CVPR
         2025), arXiv 2407.02447, for least squares after a matching.
     """
-    return inherited(
-        Heir(student, teacher, samples, layers, choose, ridge, seed), verbose
-    )
+    heir = Heir(student, teacher, samples, layers, choose, ridge, seed)
+    return heir.inherit(verbose)
 
 
-def inherited(heir: Heir, verbose: bool) -> Inheritance:
-    """Let a student inherit, and show a bar and the table."""
-    bar = keras.utils.Progbar(
-        heir.number_of_fits, verbose=int(verbose), unit_name="layer"
-    )
-    found = Inheritance()
-    for fit in heir.inherit():
-        found[fit.path] = fit
-        bar.add(1)
-    if verbose:
-        rich.console.Console().print(str(found))
-    few = [fit for fit in found.values() if fit.rows < fit.inputs]
-    if few:
-        warnings.warn(
-            "Expected at least as many rows (samples times positions) as "
-            f"inputs of a layer. Received: {few[0].rows} rows for "
-            f"{few[0].inputs} inputs of '{few[0].path}'"
-            f"{f' (and {len(few) - 1} more)' if few[1:] else ''}. Such layers "
-            "stay close to the teacher's own weights. Pass more samples.",
-            stacklevel=3,
+class Heir:
+    """A student whose layers are given their weights one after the other."""
+
+    def __init__(
+        self, student, teacher, samples, layers, choose, ridge, seed, grams=None
+    ):
+        """Match two networks; `grams` are covariances of groups, if known."""
+        checks.one_of(choose, CHOICES, "choose")
+        if ridge != VALIDATION:
+            checks.non_negative(ridge, "ridge")
+        self.ridge, self.seed = ridge, seed
+        self.teacher, self.student = Traced(teacher), Traced(student)
+        self.samples = Samples(samples, teacher, student)
+        self.old = Run(self.teacher.graph)
+        self.new = Run(self.student.graph)
+        pair = self.student, self.teacher
+        self.is_copy = layers is None and matching.same_layers(*pair)
+        self.source = matching.sources(*pair, layers, self.is_copy)
+        self.links = matching.links(*pair, self.source)
+        sizes = {g: self.student.groups[g].size for g in self.links}
+        full = {g: self.teacher.groups[h].size for g, h in self.links.items()}
+        narrowed = {g: h for g, h in self.links.items() if sizes[g] < full[g]}
+        if grams is None:
+            wanted = self.teacher, self.samples, set(narrowed.values())
+            grams = matching.covariances(*wanted, seed)
+        rng = np.random.default_rng(seed)
+        self.kept = {g: np.arange(size) for g, size in sizes.items()}
+        self.stand_ins, self.plans = {}, {}
+        for g, h in narrowed.items():
+            self.kept[g] = kept = CHOICES[choose](grams[h], sizes[g], rng)
+            self.stand_ins[g] = matching.interpolation(grams[h], kept)
+            self.plans[g] = plan_onto(grams[h], kept)
+        # Scale and shift from a fitted output to that of the teacher.
+        self._affine: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def inherit(self, verbose: bool) -> Inheritance:
+        """Set all weights of the student, and show a bar and the table."""
+        calls = [self.student.graph.calls[index] for index in self.source]
+        bar = keras.utils.Progbar(
+            len({id(x.layer) for x in calls if self._is_fitted(x)}),
+            verbose=int(verbose),
+            unit_name="layer",
         )
-    return found
+        found = Inheritance()
+        for fit in self._fits():
+            found[fit.path] = fit
+            bar.add(1)
+        if verbose:
+            rich.console.Console().print(str(found))
+        few = [fit for fit in found.values() if fit.rows < fit.inputs]
+        if few:
+            warnings.warn(
+                "Expected at least as many rows (samples times positions) as "
+                f"inputs of a layer. Received: {few[0].rows} rows for "
+                f"{few[0].inputs} inputs of '{few[0].path}'"
+                f"{f' (and {len(few) - 1} more)' if few[1:] else ''}. Such "
+                "layers stay close to the teacher's own weights. Pass more "
+                "samples.",
+                stacklevel=3,
+            )
+        return found
+
+    def _fits(self) -> Iterator[Fit]:
+        """Set all weights of the student, and yield each fit."""
+        done = set()
+        for index, call in enumerate(self.student.graph.calls):
+            layer = call.layer
+            source = self.source.get(index)
+            if not getattr(layer, "weights", ()) or id(layer) in done:
+                continue
+            done.add(id(layer))
+            if source is not None and self._is_fitted(call):
+                yield self._fit(index, source)
+            elif isinstance(layer, keras.layers.BatchNormalization):
+                self._normalise(index, layer, source)
+            elif source is not None and self.is_copy:
+                original = self.teacher.graph.calls[source].layer
+                kept = self._at(call.inputs[0])
+                rule_of(layer).take(layer, original, kept)
+
+    def _is_fitted(self, call):
+        rule = rule_of(call.layer)
+        is_linear = isinstance(rule, Mixes | ConvolvesEach)
+        return is_linear and not rule.obstacle(call)
+
+    def _at(self, key):
+        """Positions in the teacher of the channels of a student's tensor."""
+        found, start = [], 0
+        for group in self.student.layouts[key]:
+            found.append(start + self.kept[group])
+            start += self.teacher.groups[self.links[group]].size
+        return np.concatenate(found)
+
+    def _fit(self, index, source):
+        """Fit a layer, up to the normalisation that follows."""
+        call = self.student.graph.calls[index]
+        original = self.teacher.graph.calls[source]
+        layer, rule = call.layer, rule_of(call.layer)
+        outs = self._at(call.outputs[0])
+        norm = matching.chain_after(self.teacher.graph, source).norm
+        scale, shift = matching.scale_and_shift(norm, outs)
+        prior = self._prior(rule, call, original, outs) * scale
+        chain = matching.chain_after(self.student.graph, index)
+        kernel, constant, explained, size = self._regress(
+            index, source, chain, prior, (outs, scale, shift)
+        )
+        factor = np.ones_like(scale)
+        if chain.norm is not None:
+            # The size that the kernel has in the teacher.
+            is_alive = np.abs(scale) > 1e-6
+            factor = 1.0 / np.where(is_alive, scale, 1.0)
+        rule.assign(layer, (kernel * factor).reshape(prior.shape))
+        if affine.has_bias(layer):
+            layer.bias.assign(constant * factor)
+            constant = np.zeros_like(constant)
+        if chain.norm is not None:
+            self._affine[call.outputs[0]] = (1.0 / factor, constant)
+        share = 1.0 if np.isnan(explained).all() else np.nanmean(explained)
+        of = self.teacher.graph.shapes[original.outputs[0]][-1]
+        (group,) = self.student.layouts[call.outputs[0]]
+        plan = self.plans.get(group)
+        paths = call.path, original.path
+        return Fit(*paths, outs, of, plan, float(share), *size)
+
+    def _regress(self, index, source, chain, prior, target):
+        """Regress a layer's target outputs on its inputs."""
+        call = self.student.graph.calls[index]
+        original = self.teacher.graph.calls[source]
+        rule = rule_of(call.layer)
+        others = chain.others if self.is_copy else ()
+        outs, scale, shift = target
+        prior = prior.reshape(-1, prior.shape[-1])
+        sizes = self.student.graph.shapes[chain.end][1:-1]
+        linear = affine.without_activation(original.layer)
+        each = isinstance(rule, ConvolvesEach)
+        rows = max(ROWS_OF_EACH if each else ROWS, ROWS_PER_INPUT * len(prior))
+        of_sample = max(1, -(-rows // self.samples.count))
+        where = matching.positions(sizes, of_sample, self.seed)
+        # Each channel is a set of one target, or all are targets of one set.
+        prior = prior.T[..., None] if each else prior[None]
+        regression = Regression(*prior.shape)
+        for first, (new, old) in passed(
+            self.samples,
+            (self.new, index, [call.inputs[0], *others]),
+            (self.old, source, [original.inputs[0], *others]),
+        ):
+            z = matching.resized(linear(old[original.inputs[0]]), sizes)
+            z = affine.chosen(z, where)[..., outs] * scale + shift
+            for key in others:
+                # The sum is to be right, whatever else it is the sum of.
+                gap = affine.numpy(old[key])[..., self._at(key)]
+                gap = gap - affine.numpy(new[key])
+                shape = (len(gap), *sizes, gap.shape[-1])
+                z = z + affine.chosen(np.broadcast_to(gap, shape), where)
+            x = rule.rows(call.layer, new[call.inputs[0]], where)
+            x, z = (x, z[..., None]) if each else (x[:, :, None], z[:, :, None])
+            regression.add(x, z, first)
+        strengths = SHARES if self.ridge == VALIDATION else (self.ridge,)
+        found = regression.solve(
+            prior,
+            # The few weights of one channel need no choice.
+            strengths[:1] if each else strengths,
+            affine.has_bias(call.layer) or chain.norm is not None,
+        )
+        kernel, constant, explained = (
+            x[..., 0].T if each else x[0] for x in found
+        )
+        size = self.samples.count * len(where), prior.shape[1]
+        return kernel, constant, explained, size
+
+    def _prior(self, rule, call, original, outs):
+        """The teacher's kernel on the neurons that stay.
+
+        Those that leave are replaced by what those that stay tell of them.
+        Where the inputs are not the teacher's, it is zero.
+        """
+        kernel = rule.kernel(original.layer)
+        present = rule.kernel(call.layer)
+        if isinstance(rule, ConvolvesEach):
+            return kernel[:, outs]
+        if isinstance(rule, affine.ConvolvesSeparately):
+            rule.take_first_half(
+                call.layer, original.layer, self._at(call.inputs[0])
+            )
+        layout = self.student.layouts[call.inputs[0]]
+        linked = tuple(self.links.get(g) for g in layout)
+        alike = linked == self.teacher.layouts[original.inputs[0]]
+        if not alike or len(present) != len(kernel):
+            return np.zeros((*present.shape[:-1], len(outs)))
+        parts, start = [], 0
+        for group in layout:
+            size = self.teacher.groups[self.links[group]].size
+            part = kernel[:, start : start + size][..., outs]
+            if group in self.stand_ins:
+                part = self.stand_ins[group].T @ part
+            parts.append(part)
+            start += size
+        return np.concatenate(parts, axis=1)
+
+    def _normalise(self, index, layer, source):
+        """Adapt a normalisation to new statistics, with the same function."""
+        call = self.student.graph.calls[index]
+        found = self._affine.pop(call.inputs[0], None)
+        if found is None:
+            if source is None:
+                return
+            original = self.teacher.graph.calls[source].layer
+            kept = self._at(call.inputs[0])
+            found = matching.scale_and_shift(original, kept)
+        scale, shift = found
+        mean, variance = moments(self.samples, self.new, index, call.inputs[0])
+        if not layer.center:
+            mean = -shift / scale
+        if not layer.scale:
+            variance = scale**-2 - layer.epsilon
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(variance)
+        if layer.scale:
+            layer.gamma.assign(scale * np.sqrt(variance + layer.epsilon))
+        if layer.center:
+            layer.beta.assign(scale * mean + shift)

@@ -26,10 +26,8 @@ class Regression:
     def add(self, x: np.ndarray, z: np.ndarray, first: int) -> None:
         """Add samples after the `first` ones.
 
-        Args:
-            x: Shape `(samples, rows of each, sets, inputs)`.
-            z: Shape `(samples, rows of each, sets, targets)`.
-            first: Number of samples added before.
+        `x` is of shape `(samples, rows of each, sets, inputs)`, and so is `z`
+        with targets as its last axis.
         """
         for half, moments in enumerate(self._halves):
             own = slice((half - first) % 2, None, 2)
@@ -38,18 +36,12 @@ class Regression:
     def solve(
         self, prior: np.ndarray, shares: Sequence[float], intercept: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Fit the targets.
+        """Fit a kernel, and a constant if there is an `intercept`.
 
-        Args:
-            prior: What the ridge pulls towards, `(sets, inputs, targets)`.
-            shares: Strengths of the ridge to choose from, as shares of the
-                mean variance of the inputs.
-            intercept: Whether a constant is fitted too.
-
-        Returns:
-            The kernel, shaped like `prior`; the constant, and the share of
-            each target's variance that a fit on one half of the samples
-            explains on the other, of shape `(sets, targets)`.
+        The ridge pulls towards the `prior`, of shape `(sets, inputs,
+        targets)`; `shares` of the mean variance of the inputs are its
+        strengths to choose from. Also returns the share of each target's
+        variance that a fit on one half of the samples explains on the other.
         """
 
         def centred(*halves):

@@ -1,18 +1,27 @@
 """Match of a student's layers and neurons with those of a teacher."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.compression import affine
 from keras_otreg.compression.affine import Mixes
-from keras_otreg.compression.channels import Traced, rule_of
-from keras_otreg.compression.running import Samples
+from keras_otreg.compression.channels import Traced, activation_of, rule_of
+from keras_otreg.compression.graph import Graph, Samples
 
 # Positions of a map that are looked at to choose neurons.
 POSITIONS = 32
+# What may stand between a layer and the sum that it enters.
+TRANSPARENT = (
+    keras.layers.Dropout,
+    keras.layers.Identity,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
 
 
 def same_layers(student: Traced, teacher: Traced) -> bool:
@@ -40,14 +49,12 @@ def sources(
         found = {i: i for i in range(len(calls))}
     else:
         names = _named(calls, others, layers)
-        found = {
-            i: names[x.path] for i, x in enumerate(calls) if x.path in names
-        }
-    return {
-        i: j
-        for i, j in found.items()
-        if _fits(student, teacher, calls[i], others[j])
-    }
+        known = [i for i, x in enumerate(calls) if x.path in names]
+        found = {i: names[calls[i].path] for i in known}
+    ends = (
+        (i, j, calls[i].outputs, others[j].outputs) for i, j in found.items()
+    )
+    return {i: j for i, j, *x in ends if _fits(student, teacher, *x)}
 
 
 def _named(calls, others, layers):
@@ -63,24 +70,21 @@ def _named(calls, others, layers):
         checks.one_of(path, mine, "layers")
         checks.one_of(name, kernels, f"layers[{path!r}]")
     if not layers:
-        raise ValueError(
-            "Expected a student and a teacher with linear layers of the same "
-            "names, or `layers`, a mapping from the student's layers to the "
-            f"teacher's. Received a student with {sorted(mine)} and a teacher "
-            f"with {sorted(kernels)}."
+        raise checks.invalid(
+            "a student and a teacher with linear layers of the same names, or "
+            "`layers`, a mapping from the student's layers to the teacher's",
+            f"a student with {sorted(mine)}, a teacher with {sorted(kernels)}",
         )
     return {path: kernels[name] for path, name in layers.items()}
 
 
-def _fits(student, teacher, call, other):
-    """Whether a call's outputs can be some of the teacher's.
-
-    A head of other classes cannot: its neurons mean something else.
-    """
-    if not call.outputs or not other.outputs:
+def _fits(student, teacher, outputs, others):
+    """Whether the outputs of a call can be some of the teacher's."""
+    if not outputs or not others:
         return False
+    # A head of other classes cannot: its neurons mean something else.
     widths, is_head = [], False
-    for traced, (key, *_) in (student, call.outputs), (teacher, other.outputs):
+    for traced, (key, *_) in (student, outputs), (teacher, others):
         layout = traced.layouts[key]
         widths.append(traced.groups.width(layout))
         is_head |= not traced.outputs().isdisjoint(layout)
@@ -102,14 +106,15 @@ def links(
             continue
         for group, there in zip(*layouts, strict=True):
             if found.setdefault(group, there) != there:
-                raise ValueError(
-                    "Expected layers of the student whose channels are added "
-                    "or multiplied to inherit from layers of the teacher that "
-                    "are tied in the same way. Received: "
-                    f"{student.groups[group].owners}, from "
-                    f"{teacher.groups[found[group]].owners} and "
-                    f"{teacher.groups[there].owners}. Name only one of them in "
-                    "`layers`."
+                one, other = (
+                    teacher.groups[k].owners for k in (found[group], there)
+                )
+                raise checks.invalid(
+                    "layers of the student whose channels are added or "
+                    "multiplied to inherit from layers of the teacher that "
+                    "are tied in the same way",
+                    f"{student.groups[group].owners}, from {one} and {other}",
+                    "Name only one of them in `layers`.",
                 )
     return found
 
@@ -119,8 +124,7 @@ def covariances(
 ) -> dict[int, np.ndarray]:
     """Covariances of the neurons of some groups, at the inputs of layers.
 
-    For each group, the sum over the layers that take it of the covariance of
-    its activations, divided by their total variance.
+    Each is divided by its total variance, and summed over the layers.
     """
     calls = traced.graph.calls
     takers: dict[int, int] = {}
@@ -175,3 +179,84 @@ def interpolation(gram: np.ndarray, kept: np.ndarray) -> np.ndarray:
     among = gram[np.ix_(kept, kept)]
     ridge = 1e-6 * max(np.trace(among) / len(among), 1e-30)
     return np.linalg.solve(among + ridge * np.eye(len(among)), gram[kept]).T
+
+
+class Chain(NamedTuple):
+    """What follows a linear layer up to a sum.
+
+    `end` is the tensor after the `BatchNormalization` `norm`, if there is one;
+    `others` are the tensors that are added to it, if they are computed before
+    the layer.
+    """
+
+    end: int
+    norm: Any = None
+    others: tuple[int, ...] = ()
+
+
+def chain_after(graph: Graph, index: int) -> Chain:
+    """Find the normalisation and the sum behind a linear layer."""
+    call = graph.calls[index]
+
+    def only_taker(key):
+        takers = [x for x in graph.calls if key in x.inputs]
+        alone = len(takers) == 1 and key not in graph.outputs
+        return takers[0] if alone else None
+
+    (end,), norm = call.outputs, None
+    if activation_of(call.layer) != "linear":
+        return Chain(end)
+    taker = only_taker(end)
+    if taker and isinstance(taker.layer, keras.layers.BatchNormalization):
+        norm = taker.layer
+        (end,) = taker.outputs
+    key, ready = end, set(graph.inputs)
+    ready |= {k for x in graph.calls[:index] for k in x.outputs}
+    while taker := only_taker(key):
+        if type(taker.layer).__name__ == "Add":
+            others = tuple(k for k in taker.inputs if k != key)
+            if others and ready >= set(others):
+                return Chain(end, norm, others)
+        if not isinstance(taker.layer, TRANSPARENT):
+            break
+        (key,) = taker.outputs
+    return Chain(end, norm)
+
+
+def scale_and_shift(norm: Any, kept: np.ndarray) -> tuple[Any, Any]:
+    """Scale and shift of some channels of a normalisation; `None` has none."""
+    if norm is None:
+        return np.ones(len(kept)), np.zeros(len(kept))
+    to_array = keras.ops.convert_to_numpy
+    mean = to_array(norm.moving_mean)[kept].astype(np.float64)
+    variance = to_array(norm.moving_variance)[kept].astype(np.float64)
+    scale = 1.0 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        scale = scale * to_array(norm.gamma)[kept]
+    shift = -scale * mean
+    return scale, shift + to_array(norm.beta)[kept] if norm.center else shift
+
+
+def resized(maps: Any, shape: tuple[Any, ...]) -> np.ndarray:
+    """Maps `(batch, ..., neurons)` of a teacher at a student's positions."""
+    now = tuple(maps.shape[1:-1])
+    if len(now) != len(shape):
+        raise ValueError(
+            "Expected layers whose outputs have the same number of axes. "
+            f"Received: {len(shape)} axes of positions in the student, "
+            f"{len(now)} in the teacher. Map the layers otherwise."
+        )
+    if None in shape or now == tuple(shape):
+        return affine.numpy(maps)
+    if len(shape) > 2:
+        raise ValueError(
+            "Expected maps of equal sizes, as maps with three axes are not "
+            f"resized. Received: {now} in the teacher, {tuple(shape)} in the "
+            "student."
+        )
+    flat = keras.ops.reshape(
+        maps, (-1, now[0], int(np.prod(now[1:])), maps.shape[-1])
+    )
+    size = (shape[0], shape[1] if len(shape) == 2 else 1)
+    found = keras.ops.image.resize(flat, size, interpolation="bilinear")
+    return affine.numpy(found).reshape(-1, *shape, maps.shape[-1])

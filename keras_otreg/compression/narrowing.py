@@ -7,14 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_otreg import checks
 from keras_otreg.compression.affine import Mixes
-from keras_otreg.compression.budget import Budget
 from keras_otreg.compression.channels import Traced, rule_of
-from keras_otreg.compression.graph import edited
-from keras_otreg.compression.heir import Heir
-from keras_otreg.compression.inheriting import inherited
+from keras_otreg.compression.graph import Samples, edited
+from keras_otreg.compression.inheriting import Heir
 from keras_otreg.compression.matching import covariances
-from keras_otreg.compression.running import Samples
+from keras_otreg.compression.resources import Budget
 
 
 def narrow(
@@ -67,7 +66,7 @@ def narrow(
     )
     if samples is not None:
         heir = Heir(student, teacher, samples, None, choose, ridge, seed, grams)
-        inherited(heir, verbose)
+        heir.inherit(verbose)
     return student
 
 
@@ -85,7 +84,7 @@ def with_fewer_neurons(
     By the samples a `Budget` is spread over the layers; without, it narrows
     all alike. Also returns the covariances that it was spread by, if any.
     """
-    traced = Traced.of(teacher)
+    traced = Traced(teacher)
     keep = (keep,) if isinstance(keep, str) else keep
     if not isinstance(width, Budget):
         widths = widths_of(traced, width, keep, classes)
@@ -111,34 +110,33 @@ def widths_of(
         for path, value in width.items():
             (group,) = _groups_at(traced, path, "width")
             if why := groups[group].why:
-                raise ValueError(
-                    "Expected layers that can be narrowed in `width`. "
-                    f"Received: '{path}', whose neurons all stay: {why}. Leave "
-                    "it out; `otreg.compression.summary` lists the layers that "
-                    "can be narrowed."
+                raise checks.invalid(
+                    "layers that can be narrowed in `width`",
+                    f"'{path}', whose neurons all stay: {why}",
+                    "Leave it out; `otreg.compression.summary` lists the "
+                    "layers that can be narrowed.",
                 )
             size = _size(value, widths[group], f"width['{path}']")
             other, before = asked.setdefault(group, (path, size))
             if before != size:
-                raise ValueError(
-                    f"Expected one width for layers that share their neurons: "
-                    f"{groups[group].owners}. Received: {before} for '{other}' "
-                    f"and {size} for '{path}'. Name one of them."
+                raise checks.invalid(
+                    "one width for layers that share their neurons: "
+                    f"{groups[group].owners}",
+                    f"{before} for '{other}' and {size} for '{path}'",
+                    "Name one of them.",
                 )
         widths |= {group: size for group, (_, size) in asked.items()}
+    elif _is_share(width):
+        free = [k for k in widths if not groups[k].why]
+        widths |= {k: _size(width, widths[k], "width") for k in free}
     else:
-        if not _is_share(width):
-            raise ValueError(
-                "Invalid value for argument `width`. Expected a share above "
-                "0.0, of at most 1.0; a mapping from paths of layers to shares "
-                "or numbers of neurons; or an `otreg.compression.Budget`. "
-                f"Received: {width!r}"
-            )
-        widths |= {
-            k: _size(width, n, "width")
-            for k, n in widths.items()
-            if not groups[k].why
-        }
+        raise checks.invalid(
+            "a share above 0.0, of at most 1.0; a mapping from paths of "
+            "layers to shares or numbers of neurons; or an "
+            "`otreg.compression.Budget`",
+            repr(width),
+            argument="width",
+        )
     widths |= {k: groups[k].size for k in _kept(traced, keep)}
     if classes is not None:
         widths[_head(traced)] = int(classes)
@@ -177,9 +175,11 @@ def _groups_at(traced, path, name):
         if call.path == path:
             return set(traced.layouts[call.outputs[0]])
     paths = sorted({call.path for call in traced.graph.calls})
-    raise ValueError(
-        f"Invalid value for argument `{name}`. Expected paths of layers, among "
-        f"{paths}. Received: {path!r}. `otreg.compression.summary` lists them."
+    raise checks.invalid(
+        f"paths of layers, among {paths}",
+        repr(path),
+        "`otreg.compression.summary` lists them.",
+        argument=name,
     )
 
 
@@ -196,10 +196,11 @@ def _size(value, neurons, name):
         return int(value)
     if _is_share(value):
         return max(1, round(float(value) * neurons))
-    raise ValueError(
-        f"Invalid value for argument `{name}`. Expected a share above 0, of at "
-        f"most 1.0, or a number of neurons from 1 to {neurons}. "
-        f"Received: {value!r}"
+    raise checks.invalid(
+        "a share above 0, of at most 1.0, or a number of neurons from 1 to "
+        f"{neurons}",
+        repr(value),
+        argument=name,
     )
 
 
@@ -213,9 +214,9 @@ def _head(traced):
         if call.path in owners and isinstance(rule_of(call.layer), Mixes)
     ]
     if len(outputs) != 1 or len(heads) != 1:
-        raise ValueError(
-            "Expected a network with one output, computed by one layer, for "
-            "`classes`. Narrow it without `classes`, and put the new head "
-            f"behind it. Received outputs of the layers {sorted(owners)}."
+        raise checks.invalid(
+            "a network with one output, computed by one layer, for `classes`",
+            f"outputs of the layers {sorted(owners)}",
+            "Narrow it without `classes`, and put the new head behind it.",
         )
     return outputs.pop()

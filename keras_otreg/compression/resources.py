@@ -1,13 +1,22 @@
-"""How many parameters and operations a network of some widths has."""
+"""Parameters and operations of a network, a budget of them, and a table."""
 
+import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
+import rich.console
+import rich.table
 
+from keras_otreg import checks
 from keras_otreg.compression import affine
 from keras_otreg.compression.affine import ConvolvesEach, Mixes
 from keras_otreg.compression.channels import Traced, rule_of
+from keras_otreg.compression.choose import pivoted
+
+# Share of a group's neurons that leave in one step of the search.
+STEP = 0.05
 
 
 class Resources(NamedTuple):
@@ -50,18 +59,16 @@ class ResourceModel:
                 held, done = _rates(traced, call)
                 self._rates[i] = np.multiply(held, is_new), done
 
-    def of_calls(self, widths: Mapping[int, int]) -> list[Resources]:
-        """The resources of each call; weights count in the first with them."""
-        return [Resources(*map(int, x)) for x in self._found(widths)]
-
     def __call__(self, widths: Mapping[int, int]) -> Resources:
         """The resources of the whole network."""
-        return Resources(*map(int, self._found(widths).sum(axis=0)))
+        return Resources(*self.of_calls(widths).sum(axis=0).tolist())
 
-    def _found(self, widths):
+    def of_calls(self, widths: Mapping[int, int]) -> np.ndarray:
+        """Those of each call, a row each; a weight counts in its first one."""
         ins, outs = self._counts @ np.array([widths[k] for k in self._groups])
         factors = np.stack([ins * outs, ins, outs], axis=-1)
-        return np.rint((self._rates @ factors[..., None])[..., 0])
+        found = self._rates @ factors[..., None]
+        return np.rint(found[..., 0]).astype(int)
 
 
 def _rates(traced, call):
@@ -83,3 +90,182 @@ def _rates(traced, call):
     if isinstance(rule, ConvolvesEach):
         positions = int(np.prod(layer.kernel_size))
     return (0, 0, held / max(width, 1)), (0, 0, 2 * work * positions)
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """Limit on the parameters and operations of a narrow network.
+
+    The neurons that leave are taken where the fit loses least for what they
+    cost, not from every layer alike: at each step from the group whose
+    unexplained variance grows least for each operation, or parameter, saved.
+
+    Args:
+        parameters: Most parameters: a number, or a share of the teacher's.
+        flops: Most operations for one sample: a number, or a share of the
+            teacher's. `otreg.compression.summary` says what counts.
+        share: The same share of both.
+
+    Example:
+        ```python
+        half = otreg.compression.Budget(flops=0.5)
+        student = otreg.narrow(teacher, half, samples=x)
+        ```
+    """
+
+    parameters: float | None = None
+    flops: float | None = None
+    share: float | None = None
+
+    def __post_init__(self):
+        fields = dataclasses.asdict(self).items()
+        given = {name: value for name, value in fields if value is not None}
+        expected = "a share above 0, of at most 1, or a number above 1"
+        for name, value in given.items():
+            checks.number(value, name, expected, lambda x: x > 0.0)
+        if len(given) != 1 or (self.share or 0.0) > 1.0:
+            raise checks.invalid(
+                "one of `parameters`, `flops` and `share`, the last of at "
+                "most 1",
+                given,
+            )
+
+    def widths(
+        self,
+        traced: Traced,
+        widths: dict[int, int],
+        free: list[int],
+        grams: dict[int, np.ndarray] | None,
+    ) -> dict[int, int]:
+        """Spread a cut of `widths`, by group, over the `free` groups.
+
+        Without covariances between their neurons all are narrowed alike.
+        """
+        resources = ResourceModel(traced)
+        limits = self._limits(resources(widths))
+        least = {**widths, **dict.fromkeys(free, 1)}
+        if not _fits(resources(least), limits):
+            raise checks.invalid(
+                f"a budget that one neuron in each of the {len(free)} groups "
+                "fits into",
+                f"{self}, where they take {resources(least)}",
+                "Ask for more, or leave fewer layers as they are.",
+            )
+        if grams is None:
+            return _alike(resources, widths, free, limits)
+        known = [k for k in free if k in grams]
+        lost = {k: pivoted(grams[k], len(grams[k]))[1] for k in known}
+        while not _fits(resources(widths), limits):
+            widths = _narrower(resources, widths, lost, limits)
+        return widths
+
+    def _limits(self, full):
+        """Most parameters and operations; endless where nothing is asked."""
+        limits = []
+        for own, whole in zip((self.parameters, self.flops), full, strict=True):
+            value = own or self.share or np.inf
+            limits.append(value * whole if value <= 1 else float(value))
+        return limits
+
+
+def _narrower(resources, widths, lost, limits):
+    """The widths after the cheapest step."""
+    now, best, found = resources(widths), np.inf, None
+    for group, curve in lost.items():
+        size = widths[group]
+        step = min(max(1, round(STEP * (len(curve) - 1))), size - 1)
+        if not step:
+            continue
+        new = {**widths, group: size - step}
+        pairs = zip(now, resources(new), limits, strict=True)
+        saved = sum((a - b) / limit for a, b, limit in pairs)
+        rate = (curve[size - step] - curve[size]) / max(saved, 1e-12)
+        if rate < best:
+            best, found = rate, new
+    return found
+
+
+def _fits(resources, limits):
+    return all(a <= limit for a, limit in zip(resources, limits, strict=True))
+
+
+def _alike(resources, widths, free, limits):
+    """The widths at the largest common share that fits."""
+    low, high, best = 0.0, 1.0, {**widths, **dict.fromkeys(free, 1)}
+    for _ in range(30):
+        share = (low + high) / 2.0
+        cut = {k: max(1, round(share * widths[k])) for k in free}
+        new = {**widths, **cut}
+        if _fits(resources(new), limits):
+            low, best = share, new
+        else:
+            high = share
+    return best
+
+
+class Row(NamedTuple):
+    """A layer of a network.
+
+    `tied` are other layers that compute the same channels; `why` is the reason
+    why its neurons all stay, empty if they need not.
+    """
+
+    path: str
+    kind: str
+    width: int
+    tied: tuple[str, ...]
+    resources: Resources
+    why: str
+
+
+def summary_rows(teacher: keras.Model) -> list[Row]:
+    """The rows that `summary` prints."""
+    traced = Traced(teacher)
+    groups = traced.groups
+    widths = {k: groups[k].size for k in groups.roots()}
+    found = ResourceModel(traced).of_calls(widths)
+    rows = []
+    for call, resources in zip(traced.graph.calls, found, strict=True):
+        layout = traced.layouts[call.outputs[0]]
+        owners = dict.fromkeys(x for k in layout for x in groups[k].owners)
+        owners.pop(call.path, None)
+        reasons = {groups[k].why for k in layout} - {""}
+        kind, why = type(call.layer).__name__, "; ".join(sorted(reasons))
+        spent = Resources(*resources.tolist())
+        width = groups.width(layout)
+        rows.append(Row(call.path, kind, width, tuple(owners), spent, why))
+    return rows
+
+
+def summary(teacher: keras.Model) -> None:
+    """Print every layer of a network, and whether it can be narrowed.
+
+    A row tells the width of a layer, the layers that compute the same
+    channels and are narrowed with it, its parameters, its operations for one
+    sample (two for each multiplication by a weight of a linear layer), and
+    why it stays as wide as it is, if it does.
+
+    Args:
+        teacher: A built Functional or Sequential network.
+
+    Example:
+        ```python
+        otreg.compression.summary(teacher)
+        ```
+    """
+    rows = summary_rows(teacher)
+    headings = ("layer", "kind", "width", "tied to", "parameters", "FLOPs")
+    table = rich.table.Table(*headings, "stays because")
+    for row in rows:
+        table.add_row(*map(_text, row[:4]), *map(_text, row.resources), row.why)
+    total = map(sum, zip(*(row.resources for row in rows), strict=True))
+    table.add_section()
+    table.add_row("total", "", "", "", *map(_text, total), "")
+    rich.console.Console(width=140, markup=False, emoji=False).print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        shown = ", ".join(value[:2])
+        return shown + (f" and {len(value) - 2} more" * (len(value) > 2))
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,13 +1,11 @@
 """Data sets by name or from folders, few labels, pairs of data sets."""
 
 from keras_otreg.data import builders
-from keras_otreg.data.digits import mnist5k, optdigits
+from keras_otreg.data.batches import paired, with_unlabelled
+from keras_otreg.data.builders import letters, mnist5k, optdigits, textures
 from keras_otreg.data.efficientnet_lite0 import efficientnet_lite0
-from keras_otreg.data.few_shot import Labelled, few_shot
 from keras_otreg.data.labels import with_labels
-from keras_otreg.data.letters import letters
 from keras_otreg.data.load import Splits, load
-from keras_otreg.data.paired import paired
 from keras_otreg.data.picture_files import (
     PictureFiles,
     draw_pictures,
@@ -15,9 +13,8 @@ from keras_otreg.data.picture_files import (
     picture_parts,
 )
 from keras_otreg.data.reading import image_folder, read_pictures
+from keras_otreg.data.splits import Labelled, few_shot
 from keras_otreg.data.teacher import with_teacher
-from keras_otreg.data.textures import textures
-from keras_otreg.data.unlabelled import with_unlabelled
 
 __all__ = [
     "Labelled",

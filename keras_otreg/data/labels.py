@@ -11,6 +11,7 @@ from keras_otreg import checks
 from keras_otreg.data.batches import (
     BATCHED,
     DEFAULT_BATCH_SIZE,
+    UNLABELLED,
     check_labelled,
     endless_batches,
     equal_inputs,
@@ -26,7 +27,6 @@ from keras_otreg.labelling.labels import (
     check_some_weight,
 )
 
-NAMES = ("labelled", "unlabelled")
 # Of data sets, which keep the labels that they read.
 ATTRIBUTE = "keras_otreg_labels"
 
@@ -85,12 +85,12 @@ def with_labels(
     classes = _classes(labelled, labels.labels)
     others = _labelled_rows(x, labels, classes, half, seed)
     known = _endless(labelled, classes, half, seed + 1)
-    equal_inputs(known.element_spec[0], others.element_spec[0], NAMES)
+    equal_inputs(known.element_spec[0], others.element_spec[0], UNLABELLED)
 
     def join(other, own):
         count = tf.shape(other[2])[0]
         own = tf.nest.map_structure(lambda rows: rows[:count], own)
-        checked = with_sizes_of(own[0], other[0], NAMES)
+        checked = with_sizes_of(own[0], other[0], UNLABELLED)
         other = (checked, other[1], mass * other[2])
         return tf.nest.map_structure(_concatenated, own, other)
 
@@ -126,7 +126,7 @@ def _classes(labelled, labels):
         check_some_weight(labels)
         return labels.probabilities.shape[1]
     if isinstance(labelled, BATCHED):
-        labelled = next(iter(ordered_batches(labelled, NAMES[0])))
+        labelled = next(iter(ordered_batches(labelled, UNLABELLED[0])))
     y = np.asarray(labelled[1])
     if y.ndim == 2 and y.shape[1] > 1:
         return y.shape[1]
@@ -143,13 +143,13 @@ def _classes(labelled, labels):
 def _endless(labelled, classes, size, seed):
     """Endless batches of labelled samples, their targets and weights."""
     if isinstance(labelled, BATCHED):
-        batches = endless_batches(labelled, None, None, seed, NAMES[0])
+        batches = endless_batches(labelled, None, None, seed, UNLABELLED[0])
         batches = batches.unbatch().batch(size)
     else:
         x, y, *weight = checks.labelled_batch(labelled)
         labelled = (x, targets_of(y, classes), *weight)
-        batches = endless_batches(labelled, size, None, seed, NAMES[0])
-    check_labelled(batches.element_spec, NAMES[0])
+        batches = endless_batches(labelled, size, None, seed, UNLABELLED[0])
+    check_labelled(batches.element_spec, UNLABELLED[0])
 
     def complete(x, y, weight=None):
         if y.shape.rank == 1 or y.shape[-1] == 1:
@@ -168,7 +168,7 @@ def _endless(labelled, classes, size, seed):
 def _labelled_rows(x, labelling, classes, size, seed):
     """Batches of one pass over the samples that have a weight."""
     if isinstance(x, BATCHED):
-        rows = ordered_batches(x, NAMES[1]).unbatch()
+        rows = ordered_batches(x, UNLABELLED[1]).unbatch()
         if isinstance(rows.element_spec, tuple):
             rows = rows.map(lambda x, *others: x)
         rows = rows.enumerate()

@@ -18,8 +18,9 @@ from keras_otreg.data.preprocessing import (
     USUAL_SIZE,
     Preparation,
     preparation_for,
+    resizing,
 )
-from keras_otreg.data.splits import Part, divide, fewer
+from keras_otreg.data.splits import divide, fewer
 
 # Encoded pictures that wait to be drawn from: TFDS has mixed its files.
 SHUFFLED = 2048
@@ -116,12 +117,8 @@ def load(
         )
     shots = None if shots is None else checks.count(shots, "shots")
     if fraction is not None:
-        fraction = checks.number(
-            fraction,
-            "fraction",
-            expected="a number above 0, of at most 1",
-            valid=lambda x: 0.0 < x <= 1.0,
-        )
+        expected = "a number above 0, of at most 1"
+        checks.number(fraction, "fraction", expected, lambda x: 0.0 < x <= 1.0)
     if image_size is not None:
         image_size = checks.height_and_width(image_size)
     pipeline = _Pipeline(
@@ -136,8 +133,8 @@ def load(
     labels = functools.cache(lambda: records.labels("train"))
     parts = divide(records.splits(), labels)
     if shots is not None or fraction is not None:
-        rows = fewer(parts["train"].rows, labels(), shots, fraction, seed)
-        parts["train"] = Part("train", rows)
+        rows = fewer(parts["train"][1], labels(), shots, fraction, seed)
+        parts["train"] = "train", rows
     data = {
         name: pipeline.batches(records, part, is_training=name == "train")
         for name, part in parts.items()
@@ -155,20 +152,13 @@ class _Pipeline(NamedTuple):
     crop: bool
     seed: int
 
-    def batches(
-        self, records: "_Records", part: Part, is_training: bool
-    ) -> tf.data.Dataset:
+    def batches(self, records, part, is_training):
         """The pictures of a part; in order, if they are not to train on."""
         *own, channels = records.picture.shape
         size = self.image_size or self.preparation.size
         if size is None:
             size = (USUAL_SIZE, USUAL_SIZE) if None in own else own
-        resize = keras.layers.Resizing(
-            *size,
-            crop_to_aspect_ratio=self.crop,
-            data_format="channels_last",
-            dtype="float32",
-        )
+        resize = resizing(size, self.crop)
         copies = self._copies(channels)
 
         def read(encoded, label):
@@ -229,28 +219,17 @@ def _augmenting(layers):
     return keras.layers.Pipeline(layers) if layers else None
 
 
-class _Records(NamedTuple):
-    """A data set of pictures that is on this machine."""
+class _Records:
+    """A data set of pictures that is on this machine.
 
-    builder: Any
-    # Names of the features of picture and label.
-    keys: tuple[str, str]
+    `keys` are the names of the features of picture and label.
+    """
 
-    @property
-    def info(self) -> Any:
-        """TFDS's description of the set."""
-        return self.builder.info
-
-    @property
-    def picture(self) -> Any:
-        """The feature of the picture."""
-        return self.info.features[self.keys[0]]
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes, in the order of their labels."""
-        label = self.info.features[self.keys[1]]
-        return [label.int2str(number) for number in range(label.num_classes)]
+    def __init__(self, builder, keys):
+        self.builder, self.keys, self.info = builder, keys, builder.info
+        self.picture, label = (self.info.features[key] for key in keys)
+        numbers = range(label.num_classes)
+        self.class_names = [label.int2str(number) for number in numbers]
 
     def splits(self) -> list[str]:
         """Names of the splits whose labels are known."""
@@ -262,18 +241,14 @@ class _Records(NamedTuple):
 
     def labels(self, split: str, most: int = -1) -> np.ndarray:
         """Labels of a split, in the order of its records."""
-        key = self.keys[1]
-        data = self._read(split, {key: True}).take(most)
-        return np.array([record[key] for record in data.as_numpy_iterator()])
+        data = self._read(split, self.keys[1:]).take(most)
+        records = data.as_numpy_iterator()
+        return np.array([record[self.keys[1]] for record in records])
 
     def encoded(self, split: str, rows: np.ndarray | None) -> tf.data.Dataset:
         """Encoded pictures and labels, of some rows or of all."""
         image, label = self.keys
-        data = self._read(
-            split,
-            {image: True, label: True},
-            {image: tfds.decode.SkipDecoding()},
-        )
+        data = self._read(split, self.keys, {image: tfds.decode.SkipDecoding()})
         info = self.info.splits[split]
         share = 1.0
         if rows is not None:
@@ -283,12 +258,14 @@ class _Records(NamedTuple):
             data = data.take(len(chosen)).enumerate()
             data = data.filter(lambda number, _: tf.constant(chosen)[number])
             data = data.map(lambda _, record: record)
-            length = tf.data.experimental.assert_cardinality(len(rows))
-            data = data.apply(length)
+            data = data.apply(
+                tf.data.experimental.assert_cardinality(len(rows))
+            )
         data = data.map(lambda x: (x[image], x[label]))
         return data.cache() if share * info.num_bytes < SMALL else data
 
-    def _read(self, split, features, decoders=None):
+    def _read(self, split, keys, decoders=None):
+        features = dict.fromkeys(keys, True)
         return self.builder.as_dataset(
             split=split,
             shuffle_files=False,
@@ -314,7 +291,7 @@ def _prepared(name: str, data_dir: str | os.PathLike | None) -> _Records:
             "`tensorflow_datasets.list_builders()` lists all of them.",
             argument="name",
         ) from error
-    records = _Records(builder, _keys(builder.info))
+    keys = _keys(builder.info)
     try:
         builder.download_and_prepare()
     except ImportError:
@@ -326,7 +303,7 @@ def _prepared(name: str, data_dir: str | os.PathLike | None) -> _Records:
             "a data set with a split 'train'",
             f"{name!r} with the splits {sorted(builder.info.splits)}",
         )
-    return records
+    return _Records(builder, keys)
 
 
 def _keys(info):

@@ -1,17 +1,37 @@
 """Files of pictures, by part and class."""
 
+import os
 import pathlib
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from keras_otreg import checks
-from keras_otreg.data import folders
+from keras_otreg.data.decoding import decoded, suffixes
 from keras_otreg.data.splits import check_draw, draw_rows, set_aside
 
 # Share of the pictures that is set aside for each part that is missing.
 HELD_OUT = 0.2
+# Usual names of a part, in small letters, without digits and other signs.
+PARTS = {
+    "train": {"train", "training"},
+    "validation": {
+        *("val", "valid", "validate", "validation"),
+        *("dev", "devel", "development"),
+    },
+    "test": {
+        *("test", "testing", "eval", "evaluate", "evaluation"),
+        *("holdout", "heldout"),
+    },
+}
+# "train_set", "TestImages" and "val2017" are names of parts too.
+NO_PART = re.compile(r"[\W\d_]+|set|data|split|images?|pictures?|photos?")
+# Paths that a warning names for each reason.
+NAMED = 20
 
 
 class PictureFiles(NamedTuple):
@@ -99,7 +119,7 @@ def picture_parts(
             )
         rows = set_aside(found["train"].labels, share, seed)
         found["train"], found[part] = map(found["train"].take, rows)
-    return {part: found[part] for part in folders.PARTS}
+    return {part: found[part] for part in PARTS}
 
 
 def picture_files(
@@ -131,8 +151,8 @@ def picture_files(
         ```
     """
     folder = checks.folder(folder, "folder")
-    folders.check_one_set(folder, class_names or ())
-    classes = folders.pictures_in(folder)
+    _check_one_set(folder, class_names or ())
+    classes = _pictures_in(folder)
     found = sorted(set(classes.values()))
     names = found if class_names is None else list(class_names)
     _check_classes(found, class_names, folder)
@@ -164,28 +184,28 @@ def draw_pictures(
     return files.take(np.sort(rows))
 
 
-def _places(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+def _places(folder):
     """The folders of the parts; of a folder of classes, itself to train on."""
-    places = folders.parts_in(folder)
+    places = parts_in(folder)
     if not places:
         return {"train": folder}
     if "train" not in places:
-        names = [x.name for x in folders.inner_folders(folder)]
+        names = [x.name for x in _inner_folders(folder)]
         raise ValueError(
             f"Expected a folder train in '{folder}', or a folder for each "
             f"class. Received: the folders {names}, of which none is named "
             "like training data"
         )
-    others = set(folders.inner_folders(folder)) - set(places.values())
+    others = set(_inner_folders(folder)) - set(places.values())
     reason = "folders that are no part with a folder for each class"
-    folders.warn_of({reason: sorted(map(str, others))} if others else {})
+    _warn_of({reason: sorted(map(str, others))} if others else {})
     return places
 
 
 def _check_classes(found, known, folder):
     """Raise unless pictures are of two classes, or of those that are known."""
     if known is None and len(found) < 2:
-        inner = folders.inner_folders(folder)
+        inner = _inner_folders(folder)
         way_out = f". Is '{inner[0]}' meant?" if len(inner) == 1 else ""
         raise ValueError(
             "Expected a folder that holds, for each of at least two classes, "
@@ -200,3 +220,151 @@ def _check_classes(found, known, folder):
             f"Expected the classes of the training pictures, {sorted(known)}, "
             f"in the folder {folder.name}. Received: {unknown} beside them"
         )
+
+
+def _part_of(name: str) -> str | None:
+    """Return the part that a folder is by its name, or `None`."""
+    stem = NO_PART.sub("", name.lower())
+    return next((part for part, known in PARTS.items() if stem in known), None)
+
+
+def _inner_folders(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Folders in a folder, by name; not those that begin with a dot."""
+    return sorted(
+        x for x in folder.iterdir() if x.is_dir() and not x.name.startswith(".")
+    )
+
+
+def parts_in(
+    folder: pathlib.Path, classes: Collection[str] = ()
+) -> dict[str, pathlib.Path]:
+    """Find the folders of parts: by their names, if they hold folders."""
+    found: dict[str, pathlib.Path] = {}
+    for inner in _inner_folders(folder):
+        part = _part_of(inner.name)
+        if part is None or inner.name in classes or not _inner_folders(inner):
+            continue
+        if part in found:
+            raise ValueError(
+                f"Expected one folder for each part of the data in '{folder}'. "
+                f"Received: '{found[part].name}' and '{inner.name}', which are "
+                f"both for {part}. Rename one to train, validation or test, "
+                "join them, or move one elsewhere"
+            )
+        found[part] = inner
+    return found
+
+
+def _check_one_set(folder: pathlib.Path, classes: Collection[str] = ()) -> None:
+    """Raise unless the folders in a folder may be classes."""
+    inner = _inner_folders(folder)
+    others = [x for x in inner if x.name not in classes]
+    named = [x for x in others if _part_of(x.name)]
+    if parts_in(folder, classes) or (named and named == inner):
+        raise ValueError(
+            "Expected a folder that holds a folder of pictures for each class. "
+            f"Received: '{folder}' with the folders {[x.name for x in named]}, "
+            "which look like parts of a data set. Read them one by one, such "
+            f"as '{named[0]}', or all of them by `picture_parts`; rename what "
+            "is a class"
+        )
+    for place in others:
+        names = [x.name for x in _inner_folders(place)]
+        parts = {_part_of(name) for name in names} - {None}
+        if len(parts) > 1:
+            raise ValueError(
+                "Expected parts of the data that hold a folder for each class. "
+                f"Received: the class '{place}' with the parts {names} in it. "
+                "Make folders train/<class>/, validation/<class>/ and "
+                "test/<class>/"
+            )
+    # Classes that all hold folders of the same names may be parts.
+    inside = [[x.name for x in _inner_folders(place)] for place in others]
+    are_equal = all(names == inside[0] for names in inside)
+    if len(inside) > 1 and len(inside[0]) > 1 and are_equal:
+        warnings.warn(
+            f"Took the folders {[x.name for x in others]} in '{folder}' for "
+            f"classes, although each of them holds the folders {inside[0]}. "
+            "If those are the classes, read the outer folders one by one",
+            stacklevel=3,
+        )
+
+
+def _pictures_in(folder: pathlib.Path) -> dict[str, str]:
+    """Find the pictures in the folders of classes; warn of all else in it."""
+    left_out: dict[str, list[str]] = {}
+
+    def leave_out(path, reason):
+        left_out.setdefault(reason, []).append(path)
+
+    known = suffixes()
+    found: dict[str, str] = {}
+    for place in _inner_folders(folder):
+        for path in _files_in(place, leave_out):
+            if pathlib.PurePath(path).suffix.lower() in known:
+                found[path] = place.name
+            else:
+                leave_out(path, "files that have no suffix of a picture")
+    tried = [x for x in sorted(found) if _shown(x) == x and os.path.isfile(x)]
+    readable = decodable(tried)
+    unnamed = "files whose names are not UTF-8"
+    broken = "files that cannot be decoded"
+    for path in sorted(found.keys() - set(readable)):
+        leave_out(path, broken if _shown(path) == path else unnamed)
+    found = {path: found[path] for path in readable}
+    for place in _inner_folders(folder):
+        if place.name not in found.values():
+            leave_out(str(place), "folders without pictures")
+    for entry in sorted(folder.iterdir()):
+        is_hidden = entry.name.startswith(".")
+        if entry.suffix.lower() in known and not entry.is_dir() | is_hidden:
+            leave_out(str(entry), "pictures outside of the folders of classes")
+    _warn_of(left_out)
+    return found
+
+
+def _warn_of(left_out: Mapping[str, Collection[str]]) -> None:
+    """Warn of paths that are left out, by their reasons."""
+    if left_out:
+        reasons = (f"{k}: {_listed(x)}" for k, x in sorted(left_out.items()))
+        warnings.warn(f"Left out {'; '.join(reasons)}", stacklevel=4)
+
+
+def _files_in(place: pathlib.Path, leave_out: Callable) -> Iterable[str]:
+    """Paths of the files in a folder, at any depth."""
+
+    def fail(error):
+        raise error
+
+    for path, folders, files in os.walk(place, onerror=fail):
+        shown = [name for name in folders if not name.startswith(".")]
+        links = [x for x in shown if os.path.islink(os.path.join(path, x))]
+        for link in sorted(os.path.join(path, name) for name in links):
+            leave_out(link, "links to folders inside of a class")
+        folders[:] = sorted(set(shown) - set(links))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield os.path.join(path, name)
+
+
+def decodable(files: Sequence[str]) -> list[str]:
+    """Those of some files that can be decoded, in the same order."""
+    paths = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string))
+    # TensorFlow would not decode a picture of which nothing is asked.
+    samples = paths.map(
+        lambda path: (path, tf.shape(decoded(path))),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    pairs = samples.ignore_errors().as_numpy_iterator()
+    return [path.decode() for path, _ in pairs]
+
+
+def _listed(paths):
+    more = len(paths) - NAMED
+    named = ", ".join(map(_shown, list(paths)[:NAMED]))
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _shown(path: str | os.PathLike) -> str:
+    """Return a path that can be printed; another one if it is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

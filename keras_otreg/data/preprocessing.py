@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -47,6 +47,12 @@ class Preparation(NamedTuple):
     channels: int | None = None
 
 
+def resizing(size: Sequence[int], crop: bool) -> keras.layers.Layer:
+    """Resizing of pictures, whose margins or whose proportions are lost."""
+    kinds = {"data_format": "channels_last", "dtype": "float32"}
+    return keras.layers.Resizing(*size, crop_to_aspect_ratio=crop, **kinds)
+
+
 def preparation_for(network: Any) -> Preparation:
     """Finds the preprocessing of a network."""
     if network is None:
@@ -57,24 +63,20 @@ def preparation_for(network: Any) -> Preparation:
             side = TRAINED_AT.get(name.replace("_", "").lower(), USUAL_SIZE)
             function = _in_any_graph(preprocess)
             return Preparation(function, (side, side), CHANNELS)
-    if isinstance(network, str):
-        raise checks.invalid(
-            "'efficientnet-lite0', the name of a network or a module of "
-            "`keras.applications`, such as 'ResNet50', one of these "
-            "themselves, a function of pictures, or None",
-            f"network={network!r}",
-            checks.near(network, [x for x, *_ in _networks()]),
-            argument="network",
-        )
     has_weights = getattr(network, "trainable_weights", None)
-    if not callable(network) or isinstance(network, type) or has_weights:
-        raise checks.invalid(
-            "the name of a network, a function of pictures, or None",
-            f"network={network!r} (of type {type(network).__name__})",
-            NO_MODEL,
-            argument="network",
-        )
-    return Preparation(network)
+    if callable(network) and not isinstance(network, type) and not has_weights:
+        return Preparation(network)
+    way_out = NO_MODEL
+    if isinstance(network, str):
+        way_out = checks.near(network, [x for x, *_ in _networks()])
+    raise checks.invalid(
+        "'efficientnet-lite0', the name of a network or a module of "
+        "`keras.applications`, such as 'ResNet50', one of these themselves, "
+        "a function of pictures, or None",
+        f"network={network!r} (of type {type(network).__name__})",
+        way_out,
+        argument="network",
+    )
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """Batches of the pictures in files."""
 
+import math
 import pathlib
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 from keras_otreg import checks
 from keras_otreg.data.decoding import decoded
 from keras_otreg.data.picture_files import PictureFiles, picture_files
+from keras_otreg.data.preprocessing import resizing
 
 # Pictures are kept in memory up to this many bytes.
 MEMORY = 2**30
@@ -32,9 +34,7 @@ def image_folder(
         path: A folder of folders of pictures.
         image_size: `(height, width)` that pictures are resized to.
         batch_size: Pictures in a batch.
-        class_names: The classes, in the order of their labels, such as those
-            of the training pictures; the names of the inner folders that have
-            pictures if not given.
+        class_names: As for `picture_files`.
         shuffle: Whether each epoch has a new order; by path if not.
         seed: Seed of the orders.
         crop_to_aspect_ratio: Whether pictures lose their margins rather than
@@ -59,9 +59,7 @@ def image_folder(
     path = checks.folder(path, "path")
     checks.flag(shuffle, "shuffle")
     read = _Reader(image_size, batch_size, seed, crop_to_aspect_ratio)
-    files = picture_files(path, class_names)
-    order = len(files.paths) if shuffle else None
-    return read.batches(files, read.samples(files, order))
+    return read.batches(picture_files(path, class_names), shuffle)
 
 
 def read_pictures(
@@ -108,75 +106,56 @@ def read_pictures(
         )
         ```
     """
-    checks.number(
-        channels,
-        "channels",
-        expected="3 for colours or 1 for grey",
-        valid=lambda number: number in (1, 3),
-    )
+    expected = "3 for colours or 1 for grey"
+    checks.number(channels, "channels", expected, lambda x: x in (1, 3))
     read = _Reader(image_size, batch_size, seed, crop_to_aspect_ratio, channels)
-    size = 4 * channels * read.image_size[0] * read.image_size[1]
-    count = len(files.paths)
-    order = count if shuffle else None
-    if count * size <= MEMORY:
-        samples = read.samples(files).cache()
-        if order:
-            samples = samples.shuffle(order, seed=read.seed)
-    else:
-        samples = read.samples(files, order)
-    if mirror:
-        coins = tf.data.Dataset.random(
-            read.seed, rerandomize_each_iteration=True
-        )
-        samples = tf.data.Dataset.zip(samples, coins).map(_mirrored)
-    return read.batches(files, samples)
+    return read.batches(files, shuffle, mirror, MEMORY)
 
 
 class _Reader:
-    """Reader of files into samples and batches."""
+    """Settings of a reader, which are checked before pictures are found."""
 
     def __init__(self, image_size, batch_size, seed, crop, channels=3):
-        self.image_size = checks.height_and_width(image_size)
-        self.seed = checks.count(seed, "seed", least=0)
+        self._shape = (*checks.height_and_width(image_size), channels)
+        self._seed = checks.count(seed, "seed", least=0)
         self._batch_size = checks.count(batch_size, "batch_size")
         self._crop = checks.flag(crop, "crop_to_aspect_ratio")
-        self._channels = channels
 
-    def samples(self, files, order=None):
-        """Pictures and labels; in new orders, if `order` is their number."""
-        samples = tf.data.Dataset.from_tensor_slices(
-            (tf.constant(files.paths, tf.string), files.labels)
-        )
-        if order:
-            samples = samples.shuffle(order, seed=self.seed)
-        return samples.map(self._read, num_parallel_calls=tf.data.AUTOTUNE)
+    def batches(self, files, shuffle, mirror=False, memory=0):
+        """Batches that tell their classes and files, kept if they fit."""
+        count = len(files.paths)
 
-    def batches(self, files, samples):
-        """Batches that tell their classes and files."""
-        batches = samples.batch(self._batch_size).prefetch(tf.data.AUTOTUNE)
+        def ordered(data):
+            given = shuffle and count
+            return data.shuffle(count, seed=self._seed) if given else data
+
+        paths = tf.constant(files.paths, tf.string)
+        data = tf.data.Dataset.from_tensor_slices((paths, files.labels))
+        if 4 * count * math.prod(self._shape) <= memory:
+            data = ordered(self._read(data).cache())
+        else:
+            data = self._read(ordered(data))
+        if mirror:
+            coins = tf.data.Dataset.random(
+                self._seed, rerandomize_each_iteration=True
+            )
+            data = tf.data.Dataset.zip(data, coins).map(_mirrored)
+        batches = data.batch(self._batch_size).prefetch(tf.data.AUTOTUNE)
         batches.class_names = list(files.class_names)
         batches.file_paths = list(files.paths)
         return batches
 
-    def _read(self, path, label):
-        picture = decoded(path)
-        if self._channels == 1:
-            picture = tf.image.rgb_to_grayscale(picture)
-        if self._crop:
-            picture = _cropped(picture, self.image_size)
-        picture = tf.image.resize(picture, self.image_size)
-        shape = (*self.image_size, self._channels)
-        return tf.ensure_shape(picture, shape), label
+    def _read(self, data):
+        *size, channels = self._shape
+        resize = resizing(size, self._crop)
 
+        def read(path, label):
+            picture = decoded(path)
+            if channels == 1:
+                picture = tf.image.rgb_to_grayscale(picture)
+            return tf.ensure_shape(resize(picture), self._shape), label
 
-def _cropped(picture, image_size):
-    """The middle of a picture, in the proportions of another size."""
-    height, width = tf.unstack(tf.shape(picture)[:2])
-    tall, wide = image_size
-    rows = tf.clip_by_value(width * tall // wide, 1, height)
-    columns = tf.clip_by_value(height * wide // tall, 1, width)
-    top, left = (height - rows) // 2, (width - columns) // 2
-    return picture[top : top + rows, left : left + columns]
+        return data.map(read, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _mirrored(sample, coin):

@@ -10,14 +10,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_otreg import checks
-from keras_otreg.data.batches import (
-    BATCHED,
-    DEFAULT_BATCH_SIZE,
-    as_tuple,
-)
+from keras_otreg.data.batches import BATCHED, DEFAULT_BATCH_SIZE, as_tuple
 from keras_otreg.features.batches import batches
 from keras_otreg.files import DAMAGE, checksum, unfinished_folder
 
@@ -34,9 +29,6 @@ class Samples:
     """
 
     def __init__(self, data: Any, batch_size: int | None = None):
-        if isinstance(data, tf.data.Dataset):
-            infinite = data.cardinality() == tf.data.INFINITE_CARDINALITY
-            checks.finite_passes(bool(infinite), WHY)
         self._data = data if isinstance(data, BATCHED) else _rows(data)
         self.batch_size = batch_size
         self.structure = None
@@ -51,9 +43,7 @@ class Samples:
             yield columns
 
     def _batches(self):
-        if isinstance(self._data, tf.data.Dataset):
-            return self._data.as_numpy_iterator()
-        if isinstance(self._data, keras.utils.PyDataset):
+        if isinstance(self._data, BATCHED):
             return batches(self._data)
         size = self.batch_size or DEFAULT_BATCH_SIZE
         length = len(keras.tree.flatten(self._data)[0])
@@ -67,28 +57,28 @@ class Census:
     """Number and digest of samples in any order: the sum of their digests."""
 
     def __init__(self):
-        self._count = 0
-        self._total = 0
+        self._count = self._total = 0
 
-    def over(self, passing: Iterable[Columns]) -> Iterator[Columns]:
-        """Yields the batches of a pass, and takes note of each."""
-        for columns in passing:
-            for row in zip(*columns, strict=True):
-                self._count += 1
-                self._total += _row_digest(row)
-            yield columns
+    def add(self, columns: Columns) -> None:
+        """Add the samples of a batch."""
+        for row in zip(*columns, strict=True):
+            digest = hashlib.blake2b(digest_size=16)
+            for value in row:
+                digest.update(f"{value.dtype.name}{value.shape}".encode())
+                digest.update(value.tobytes())
+            self._count += 1
+            self._total += int.from_bytes(digest.digest(), "big")
 
-    def result(self) -> str:
-        """Digest of the samples, in whatever order they come."""
+    def __str__(self) -> str:
         return f"{self._count} samples {self._total % 2**128:032x}"
 
 
 def take_census(samples: Samples) -> str:
     """Read all samples and return their digest."""
     census = Census()
-    for _ in census.over(samples):
-        pass
-    return census.result()
+    for columns in samples:
+        census.add(columns)
+    return str(census)
 
 
 def equal_samples(columns: Columns, expected: Any) -> Any:
@@ -132,7 +122,7 @@ def _columns(batch):
 
 
 def _as_array(value):
-    if keras.ops.is_tensor(value):
+    if keras.ops.is_tensor(value) and hasattr(value, "__array__"):
         value = keras.ops.convert_to_numpy(value)
     is_array = isinstance(value, (np.ndarray, np.generic))
     if is_array and value.dtype.kind not in "OSUM":
@@ -144,14 +134,6 @@ def _as_array(value):
         "Turn text into numbers, and pad what is ragged, in the data and not "
         "in the model.",
     )
-
-
-def _row_digest(row):
-    digest = hashlib.blake2b(digest_size=16)
-    for value in row:
-        digest.update(f"{value.dtype.name}{value.shape}".encode())
-        digest.update(value.tobytes())
-    return int.from_bytes(digest.digest(), "big")
 
 
 def in_memory(passing: Iterable[Columns]) -> Columns:
@@ -207,10 +189,13 @@ def read(folder: pathlib.Path, key: dict[str, Any]) -> Columns:
         content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         digest = content.pop("digest", None)
         _check_digest(_digest(content), digest, INDEX)
+        samples: Columns = []
         found = content["key"]
         other = {k: found.get(k) for k in key if found.get(k) != key[k]}
-        columns = [] if other else content["columns"]
-        samples = [_opened(_file(folder, k), *x) for k, x in enumerate(columns)]
+        for k, column in enumerate([] if other else content["columns"]):
+            path, (dtype, shape, digest) = _file(folder, k), column
+            _check_digest(checksum(path).hex(), digest, path.name)
+            samples.append(np.memmap(path, dtype, "r", shape=tuple(shape)))
     except (*DAMAGE, AttributeError) as error:
         raise _no_cache(folder, f"damaged files ({error})") from error
     if other:
@@ -243,12 +228,6 @@ def _check_digest(found, expected, name):
         raise _Damage(f"'{name}' is not what was written")
 
 
-def _opened(path, dtype, shape, digest):
-    """Return the samples, mapped from a file; raise if it is damaged."""
-    _check_digest(checksum(path).hex(), digest, path.name)
-    return np.memmap(path, dtype, mode="r", shape=tuple(shape))
-
-
 def _digest(content):
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -267,11 +246,9 @@ def _write_columns(folder, passing):
                 digests = [hashlib.sha256() for _ in files]
             shapes = equal_samples(columns, shapes)
             length += len(columns[0])
-            triples = zip(files, digests, columns, strict=True)
-            for file, digest, column in triples:
-                content = column.tobytes()
-                file.write(content)
-                digest.update(content)
+            for k, content in enumerate(map(np.ndarray.tobytes, columns)):
+                files[k].write(content)
+                digests[k].update(content)
         checks.some_batches(shapes)
         for file in files:
             _put_on_disk(file)

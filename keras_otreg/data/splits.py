@@ -1,13 +1,104 @@
 """Draws of samples of every class, and splits of records into parts."""
 
+import collections
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_otreg import checks
+from keras_otreg.data.batches import (
+    BATCHED,
+    DEFAULT_BATCH_SIZE,
+    as_tuple,
+    finite_batches,
+)
+from keras_otreg.features.batches import batches
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+Part = tuple[str, np.ndarray | None]
+
+
+class Labelled(NamedTuple):
+    """Samples and their labels.
+
+    Attributes:
+        x: Samples of shape `(n, ...)`.
+        y: Labels of shape `(n,)`.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+def few_shot(
+    x: Any, y: Any = None, per_class: Any = None, seed: int = 0
+) -> tuple[Labelled, Labelled]:
+    """Draw equally many samples of every class, and return the others too.
+
+    Call it as `few_shot(x, y, per_class, seed)` for arrays, and as
+    `few_shot(x, per_class, seed)` where `x` holds the labels too. A data set
+    is read into memory; shuffle it afterwards, or the seed does not say which
+    samples are drawn.
+
+    Args:
+        x: Samples of shape `(n, ...)` and any dtype, such as names of files;
+            or, without `y`, a pair of samples and labels, a `tf.data.Dataset`
+            of samples `(x, y)` or batches, or a `keras.utils.PyDataset`.
+        y: Integer labels of shape `(n,)`.
+        per_class: How many samples of each class to draw.
+        seed: Seed of the draw.
+
+    Returns:
+        Two `Labelled` pairs `(x, y)` of the samples drawn, in the order of
+        their classes, and the others in the order they came in. No sample is
+        in both.
+
+    Raises:
+        ValueError: If a class has fewer than `per_class` samples, or labels
+            are no whole numbers, or a data set has no end.
+
+    Example:
+        ```python
+        few, rest = otreg.data.few_shot(x, y, per_class=2)
+        model.fit(few.x, few.y, validation_data=rest)
+
+        pictures = otreg.data.image_folder("clothes", shuffle=False)
+        few, others = otreg.data.few_shot(pictures, per_class=5)
+        data = otreg.data.with_unlabelled(few, others)
+        ```
+    """
+    if np.ndim(y) == 0:
+        if y is not None:
+            # As few_shot(x, per_class, seed).
+            seed = seed if per_class is None else per_class
+            per_class = y
+        if isinstance(x, BATCHED):
+            x, y = _arrays_of(x, seed)
+        else:
+            x, y, *_ = checks.sample_tuple(as_tuple(x), "few-shot")
+    x, y = np.asarray(x), np.asarray(y)
+    checks.one_label_each(x, y, "data", least_rank=1)
+    y = y.reshape(-1)
+    counts = collections.Counter(y.tolist())
+    expected = "labels that are whole numbers"
+    # Those that are left out may be booleans.
+    for label in counts.keys() - {0, 1}:
+        checks.number(label, "y", expected, float.is_integer)
+    per_class = check_draw(per_class, counts, "per_class")
+    drawn = draw_rows(y, lambda size: per_class, seed)
+    others = np.setdiff1d(np.arange(len(y)), drawn)
+    return Labelled(x[drawn], y[drawn]), Labelled(x[others], y[others])
+
+
+def _arrays_of(data, seed):
+    """All samples and labels of a data set."""
+    found = finite_batches(data, None, seed, "few-shot")
+    if found.element_spec[1].shape.rank == 0:
+        found = found.batch(DEFAULT_BATCH_SIZE)
+    pairs = [[x.numpy() for x in batch[:2]] for batch in batches(found)]
+    checks.some_batches(pairs)
+    return map(np.concatenate, zip(*pairs, strict=True))
 
 
 def draw_rows(
@@ -35,24 +126,16 @@ def set_aside(
 
 def check_draw(value: Any, counts: Mapping[Any, int], name: str) -> int:
     """Return how many samples of each class to draw, if all have as many."""
-    smallest = min(counts, key=lambda label: counts[label])
-    most = counts[smallest]
-    return int(
-        checks.number(
-            value,
-            name,
-            expected="a whole number from 1 to the size of the smallest "
-            f"class, {most} of {smallest!r}",
-            valid=lambda n: 1 <= n <= most and n.is_integer(),
-        )
+    most, smallest = min((n, label) for label, n in counts.items())
+    expected = (
+        "a whole number from 1 to the size of the smallest class, "
+        f"{most} of {smallest!r}"
     )
 
+    def valid(x):
+        return 1 <= x <= most and x.is_integer()
 
-class Part(NamedTuple):
-    """Some records."""
-
-    split: str
-    rows: np.ndarray | None = None
+    return int(checks.number(value, name, expected, valid))
 
 
 def divide(
@@ -60,25 +143,23 @@ def divide(
 ) -> dict[str, Part]:
     """Divide records into training, validation and test.
 
-    What a data set lacks is taken from its training records, as large a share
-    of every class, and always the same records. Where it has no test split,
-    its validation split is for testing.
+    Returns a split, and rows of it or `None` for all, of each. What is lacking
+    is taken from the training records; where there is no test split, the
+    validation split is for testing.
     """
     held_out = [name for name in ("validation", "test") if name in splits]
     if len(held_out) == 2:
-        return {name: Part(name) for name in ("train", *held_out)}
+        return {name: (name, None) for name in ("train", *held_out)}
     labels = train_labels()
-    rows, parts = np.arange(len(labels)), {}
-    if held_out:
-        parts["test"] = Part(held_out[0])
-    else:
+    rows, drawn = np.arange(len(labels)), None
+    if not held_out:
         rows, drawn = set_aside(labels, TEST_SHARE)
-        parts["test"] = Part("train", drawn)
+    test = (*held_out, "train")[0], drawn
     rows, drawn = (rows[x] for x in set_aside(labels[rows], VALIDATION_SHARE))
     return {
-        "train": Part("train", rows),
-        "validation": Part("train", drawn),
-        **parts,
+        "train": ("train", rows),
+        "validation": ("train", drawn),
+        "test": test,
     }
 
 
@@ -92,12 +173,10 @@ def fewer(
     """Draw some of the training records, of every class."""
     rows = np.arange(len(labels)) if rows is None else rows
     labels = labels[rows]
-    classes, counts = np.unique(labels, return_counts=True)
+    if shots is not None:
+        check_draw(shots, collections.Counter(labels.tolist()), "shots")
 
     def number(size):
-        return max(1, round(fraction * size)) if shots is None else shots
+        return shots or max(1, round(fraction * size))
 
-    if shots is not None:
-        found = dict(zip(classes.tolist(), counts.tolist(), strict=True))
-        shots = check_draw(shots, found, "shots")
     return np.sort(rows[draw_rows(labels, number, seed)])

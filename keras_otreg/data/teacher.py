@@ -96,7 +96,7 @@ def with_teacher(
     if cache is not None:
         cache = _local_folder(cache)
     known = _KnownSamples(model, data, batch_size)
-    columns = known.in_memory() if cache is None else known.on_disk(cache)
+    columns = known.columns(cache)
     size, order = known.samples.batch_size, seed if shuffle else None
     batches = batches_of_rows(columns, size, order, known.packed)
     known.teacher.mark(batches)
@@ -115,10 +115,10 @@ class _KnownSamples:
         self._network = _Activations(self.teacher)
         self._census = None
 
-    def in_memory(self) -> Columns:
-        return in_memory(self._pass())
-
-    def on_disk(self, folder) -> Columns:
+    def columns(self, folder: Any) -> Columns:
+        """Arrays of the samples and activations, in memory or in a folder."""
+        if folder is None:
+            return in_memory(self._pass())
         if not is_written(folder):
             write(folder, self._pass(), self._key)
             return read(folder, self._key())
@@ -137,7 +137,8 @@ class _KnownSamples:
     def _pass(self) -> Iterator[Columns]:
         """All samples with cached activations; checked at the end."""
         census = Census()
-        for number, columns in enumerate(census.over(self.samples)):
+        for number, columns in enumerate(self.samples):
+            census.add(columns)
             x = self._unpacked(columns)[0]
             found = self._network.on_batch(x)
             if number == 0:
@@ -152,7 +153,7 @@ class _KnownSamples:
                         "`with_teacher`.",
                     )
             yield [*columns, *(found[path] for path in self.paths)]
-        self._census = census.result()
+        self._census = str(census)
         if (second := take_census(self.samples)) != self._census:
             raise checks.invalid(
                 "data that give the same samples in each pass, in any order, "
@@ -264,17 +265,6 @@ def batches_of_rows(
     order = tf.data.Dataset.range(len(columns[0]))
     if seed is not None:
         order = order.shuffle(len(columns[0]), seed=seed)
-    taken = _taker(columns)
-    batches = order.batch(batch_size).map(
-        lambda rows: pack(taken(rows)), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    batches = batches.prefetch(tf.data.AUTOTUNE)
-    setattr(batches, ATTRIBUTE, tuple(columns))
-    return batches
-
-
-def _taker(columns):
-    """Returns a function that gives some rows of each column, as tensors."""
     # TensorFlow keeps a function of Python, and all that it holds, for good.
     held = [weakref.ref(column) for column in columns]
     specs = [(column.dtype, column.shape[1:]) for column in columns]
@@ -292,10 +282,14 @@ def _taker(columns):
             )
         return [np.asarray(column[rows]) for column in found]
 
-    def taken(rows):
+    def packed(rows):
         found = tf.numpy_function(take, [rows], [dtype for dtype, _ in specs])
         for tensor, (_, shape) in zip(found, specs, strict=True):
             tensor.set_shape((None, *shape))
-        return found
+        return pack(found)
 
-    return taken
+    batches = order.batch(batch_size)
+    batches = batches.map(packed, num_parallel_calls=tf.data.AUTOTUNE)
+    batches = batches.prefetch(tf.data.AUTOTUNE)
+    setattr(batches, ATTRIBUTE, tuple(columns))
+    return batches

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_otreg import plots
-from keras_otreg.data.letters import NAMES
+from keras_otreg.data.builders import LETTERS
 from keras_otreg.demo import report, rows
 from keras_otreg.demo.task import Task
 from keras_otreg.experiments.networks import trained_source
@@ -70,7 +70,7 @@ def run_joint(
         shown.student.predict_on_batch(task.test.x),
     )
     plan = keras.ops.convert_to_numpy(plans).mean(axis=0)
-    figure = plots.class_plan(plan, NAMES, [*map(str, range(plan.shape[1]))])
+    figure = plots.class_plan(plan, LETTERS, [*map(str, range(plan.shape[1]))])
     written(folder / "class_plan.png", figure.savefig)
     console.print(
         f"Written to {folder}: joint.keras (the student of '{rows.SHOWN}', "

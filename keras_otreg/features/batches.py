@@ -18,9 +18,12 @@ def batches(dataset: Any, are_all_read: bool = True) -> Iterator[Any]:
 
     Raise if they are all read and have no end.
     """
-    if are_all_read:
-        infinite = getattr(dataset, "cardinality", int)() == -1
-        checks.finite_passes(bool(infinite), "all batches are read")
+    if are_all_read and getattr(dataset, "cardinality", int)() == -1:
+        raise checks.invalid(
+            "data whose passes end, because all batches are read",
+            "an infinite data set",
+            "Leave out its `repeat()`; `fit(epochs=...)` repeats.",
+        )
     if isinstance(dataset, keras.utils.PyDataset):
         return (dataset[k] for k in range(len(dataset)))
     if isinstance(dataset, str) or not isinstance(dataset, Iterable):
@@ -31,18 +34,19 @@ def batches(dataset: Any, are_all_read: bool = True) -> Iterator[Any]:
     return iter(dataset)
 
 
-def predictions(model: Any, data: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return predictions and labels of a pair `(x, y)`, or of such batches."""
-    pairs = [data] if isinstance(data, tuple) else batches(data)
-    found, labels = [], []
-    for batch in pairs:
-        x, y, *_ = checks.labelled_batch(batch)
+def predictions(model: Any, data: Any) -> list[np.ndarray]:
+    """Return predictions, labels and weights of `(x, y)` or such batches."""
+    columns = []
+    for batch in [data] if isinstance(data, tuple) else batches(data):
+        x, y, weight = (*checks.labelled_batch(batch), None)[:3]
         y = np.asarray(keras.ops.convert_to_numpy(y))
         checks.sample_tuple((x, y), "labelled")
-        found.append(np.asarray(model.predict(x, verbose=0), np.float64))
-        labels.append(y)
-    checks.some_batches(found)
-    return np.concatenate(found), np.concatenate(labels)
+        weight = np.ones(len(y)) if weight is None else weight
+        weight = keras.ops.convert_to_numpy(weight).reshape(-1)
+        found = np.asarray(model.predict(x, verbose=0), np.float64)
+        columns.append((found, y, weight))
+    checks.some_batches(columns)
+    return [np.concatenate(column) for column in zip(*columns, strict=True)]
 
 
 def class_labels(y: np.ndarray) -> np.ndarray:

@@ -161,7 +161,7 @@ def transported_labels(
     divisor = _temperature(temperature, model, labelled, validation)
     held = None
     if is_by_validation(shares):
-        p_valid, y_valid = predictions(model, validation)
+        p_valid, y_valid, _ = predictions(model, validation)
         held = at_temperature(p_valid, divisor), y_valid
     made = from_probabilities(
         at_temperature(found, divisor),
@@ -269,12 +269,8 @@ def _weights(p, logits, sure):
 
 def check_sure(sure: Any) -> float:
     """Return the share of the samples that count, if it is one."""
-    return checks.number(
-        sure,
-        "sure",
-        expected="a share above 0 and at most 1",
-        valid=lambda x: 0.0 < x <= 1.0,
-    )
+    expected = "a share above 0 and at most 1"
+    return checks.number(sure, "sure", expected, lambda x: 0.0 < x <= 1.0)
 
 
 def _temperature(value, model, labelled, validation):
@@ -287,7 +283,7 @@ def _temperature(value, model, labelled, validation):
             f"{value} samples, for the temperature '{value}'", "None"
         )
     if value == VALIDATION:
-        p, y = predictions(model, data)
+        p, y, _ = predictions(model, data)
         return best_temperature(finite_log(p), y)
     inner = model.student if isinstance(model, TransferModel) else model
     return best_temperature(*held_out_logits(inner, *data[:2]))

@@ -14,7 +14,7 @@ import rich.table
 from keras_otreg import checks
 from keras_otreg.data import PictureFiles, picture_files, read_pictures
 from keras_otreg.data.decoding import suffixes
-from keras_otreg.data.folders import decodable, parts_in
+from keras_otreg.data.picture_files import decodable, parts_in
 from keras_otreg.experiments.progress import console_for, say
 from keras_otreg.files import unfinished_folder, whole
 from keras_otreg.workflows.class_names import Classes, classes_of, write_classes

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_otreg.compression import inherit
 from keras_otreg.compression.narrowing import with_fewer_neurons
-from keras_otreg.compression.summary import summary_rows
+from keras_otreg.compression.resources import summary_rows
 from keras_otreg.data import PictureFiles
 from keras_otreg.files import whole
 from keras_otreg.losses import LogitsDistillation

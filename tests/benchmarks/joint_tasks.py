@@ -14,7 +14,7 @@ import numpy as np
 import keras_otreg as otreg
 from keras_otreg import class_costs
 from keras_otreg.data import Labelled
-from keras_otreg.data.letters import NAMES, _fonts, _glyph
+from keras_otreg.data.builders import LETTERS, _fonts, _glyph
 from keras_otreg.demo import task
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.settings import Settings
@@ -216,8 +216,12 @@ def letters_to_digits() -> Task:
     digits = [*"0123456789"]
     return Task(
         *(body, teacher, weights, SOURCE),
-        *(data.source, data.pool, data.test, list(NAMES), digits),
-        {"glyphs": class_costs.from_embeddings(*map(_glyphs, (NAMES, digits)))},
+        *(data.source, data.pool, data.test, list(LETTERS), digits),
+        {
+            "glyphs": class_costs.from_embeddings(
+                *map(_glyphs, (LETTERS, digits))
+            )
+        },
         *(5, 150, 1e-3),
     )
 

@@ -5,8 +5,12 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_otreg.data import efficientnet_lite0, picture_parts, read_pictures
-from keras_otreg.data.few_shot import few_shot
+from keras_otreg.data import (
+    efficientnet_lite0,
+    few_shot,
+    picture_parts,
+    read_pictures,
+)
 from keras_otreg.features.batches import softmax
 from keras_otreg.files import whole
 from keras_otreg.heads import Samples, targets_of

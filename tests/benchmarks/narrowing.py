@@ -11,7 +11,7 @@ from results import row
 from torch import nn
 
 import keras_otreg as otreg
-from keras_otreg.compression.summary import summary_rows
+from keras_otreg.compression.resources import summary_rows
 from keras_otreg.workflows.narrowing import milliseconds
 
 ABOUT = """\

@@ -7,8 +7,7 @@ import pytest
 from keras_otreg.compression import narrow
 from keras_otreg.compression.channels import Traced
 from keras_otreg.compression.narrowing import widths_of
-from keras_otreg.compression.resources import ResourceModel
-from keras_otreg.compression.summary import summary_rows
+from keras_otreg.compression.resources import ResourceModel, summary_rows
 
 # The least size of a picture that a network takes, and what of its
 # operations stays at half the width: about a quarter, or more where layers
@@ -51,7 +50,7 @@ def test_half_the_width_costs_what_was_promised(name, tmp_path):
     size, share = FAMILIES[name]
     make = getattr(keras.applications, name)
     teacher = make(weights=None, input_shape=(size, size, 3), classes=10)
-    traced = Traced.of(teacher)
+    traced = Traced(teacher)
     promised = ResourceModel(traced)(widths_of(traced, 0.5))
     student = narrow(teacher, 0.5)
     rows = [row.resources for row in summary_rows(student)]

@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from keras_otreg.compression import Budget, channels, narrow
-from keras_otreg.compression.summary import summary_rows
+from keras_otreg.compression.resources import summary_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:Expected at least as many rows")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_otreg.data.letters import NAMES, letters
+from keras_otreg.data.builders import LETTERS, letters
 
 
 @pytest.fixture(scope="module")
@@ -11,7 +11,7 @@ def drawn():
 
 def test_every_letter_is_there_in_every_font(drawn):
     counts = np.bincount(drawn.y)
-    assert len(counts) == len(NAMES) == 52
+    assert len(counts) == len(LETTERS) == 52
     assert counts.min() == counts.max() >= 15
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_otreg.data.paired import paired
+from keras_otreg.data import paired
 
 
 class Batches(keras.utils.PyDataset):

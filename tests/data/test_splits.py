@@ -17,40 +17,37 @@ def unread():
 def test_a_set_with_three_splits_is_taken_as_it_is():
     parts = divide(["train", "validation", "test", "extra"], unread)
     assert list(parts) == ["train", "validation", "test"]
-    for name, part in parts.items():
-        assert part.split == name
-        assert part.rows is None
+    assert all(part == (name, None) for name, part in parts.items())
 
 
 @pytest.mark.parametrize("held_out", ["test", "validation"])
 def test_what_is_held_out_is_for_testing(held_out):
     parts = divide(["train", held_out], lambda: LABELS)
-    assert parts["test"].split == held_out
-    assert parts["test"].rows is None
-    assert counts(parts["validation"].rows) == [2, 1, 4]
-    assert counts(parts["train"].rows) == [18, 9, 36]
+    assert parts["test"] == (held_out, None)
+    assert counts(parts["validation"][1]) == [2, 1, 4]
+    assert counts(parts["train"][1]) == [18, 9, 36]
 
 
 def test_a_set_without_held_out_splits_is_divided():
     parts = divide(["train"], lambda: LABELS)
-    assert {part.split for part in parts.values()} == {"train"}
-    assert counts(parts["test"].rows) == [4, 2, 8]
-    assert counts(parts["validation"].rows) == [2, 1, 3]
-    rows = np.concatenate([part.rows for part in parts.values()])
+    assert {split for split, _ in parts.values()} == {"train"}
+    assert counts(parts["test"][1]) == [4, 2, 8]
+    assert counts(parts["validation"][1]) == [2, 1, 3]
+    rows = np.concatenate([rows for _, rows in parts.values()])
     np.testing.assert_array_equal(np.sort(rows), np.arange(len(LABELS)))
 
 
 def test_a_division_is_always_the_same_and_not_by_order():
     first, second = (divide(["train"], lambda: LABELS) for _ in range(2))
-    for name, part in first.items():
-        np.testing.assert_array_equal(part.rows, second[name].rows)
-    rows = first["test"].rows
+    for name, (_, rows) in first.items():
+        np.testing.assert_array_equal(rows, second[name][1])
+    _, rows = first["test"]
     assert np.any(np.diff(rows[LABELS[rows] == 2]) != 1)
 
 
 def test_the_only_picture_of_a_class_stays_for_training():
     parts = divide(["train"], lambda: np.array([0, 0, 0, 1]))
-    assert 3 in parts["train"].rows
+    assert 3 in parts["train"][1]
 
 
 def test_fewer_are_as_many_of_each_class_or_as_large_a_share():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_otreg.data.textures import NAMES, textures
+from keras_otreg.data.builders import TEXTURES, textures
 
 data = pytest.importorskip("skimage.data")
 
@@ -17,7 +17,7 @@ def test_every_photograph_gives_as_many_patches_to_each_part():
 
 def test_the_halves_of_a_photograph_are_kept_apart():
     train, test = textures()
-    for label, name in enumerate(NAMES):
+    for label, name in enumerate(TEXTURES):
         photograph = getattr(data, name)() / np.float32(255)
         halves = photograph[:, :256], photograph[:, 256:]
         for part, half in zip((train, test), halves, strict=True):

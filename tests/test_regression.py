@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_otreg import solve_head
-from keras_otreg.variation import COPIES, Variation
+from keras_otreg.regression import COPIES, Variation
 
 layers = keras.layers
 UNITS = 8
@@ -118,7 +118,7 @@ def test_a_class_without_samples_takes_nothing(tasks):
         ({"y": np.zeros(479)}, r"lengths \[479, 480\]"),
         ({"y": np.full(480, np.nan)}, "480 of them not finite"),
         ({"y": np.zeros((480, 2, 2))}, "a label for each sample"),
-        ({"x": np.full((480, UNITS), np.nan)}, "features of the source"),
+        ({"x": np.full((480, UNITS), np.nan)}, "`source_features`"),
     ],
 )
 def test_what_does_not_fit_is_an_error(tasks, how, says):
