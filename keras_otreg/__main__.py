@@ -69,10 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(work: Callable[[], None], debug: bool = False) -> int:
-    """Run a function, print an error in one line, and return an exit code.
-
-    Of 0, 1, 3 and 130, as in the help; with `debug` the traceback is shown.
-    """
+    """Run a function, print an error in one line, and return an exit code."""
     try:
         with _warnings_in_one_line(), interrupts.heeded():
             work()

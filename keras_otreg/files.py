@@ -37,10 +37,7 @@ DAY = 24 * 60 * 60
 
 @contextlib.contextmanager
 def unfinished_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Make a temporary folder beside `path`, for this call alone.
-
-    One that a killed process left is removed once it is a day old.
-    """
+    """Make a temporary folder beside `path`; remove one of a killed process."""
     for old in path.parent.glob(f"{glob.escape(path.name)}.*{UNFINISHED}"):
         # Another process may be removing it too.
         with contextlib.suppress(OSError):
@@ -119,11 +116,9 @@ def make_sure_of_room(path: pathlib.Path, size: int) -> None:
 
 
 def seal(path: pathlib.Path) -> None:
-    """Write a checksum behind the end of a file of HDF5.
-
-    An attribute says that it follows: a file without one is then cut off.
-    """
+    """Write a checksum behind the end of a file of HDF5."""
     with h5py.File(path, "r+") as file:
+        # Without a checksum, such a file is cut off.
         file.attrs[SEALED] = True
     end = MARK + checksum(path)
     with path.open("ab") as file:
@@ -142,10 +137,7 @@ def check_undamaged(filepath: Any) -> None:
 
 
 def is_damaged(filepath: Any) -> bool:
-    """Return whether a file does not agree with the checksums in it.
-
-    Those of a `.keras` file are of its zip archive, others of `seal`.
-    """
+    """Return whether a file disagrees with its checksums, zip's or `seal`'s."""
     path = pathlib.Path(filepath) if _is_local(filepath) else None
     if path is None or not path.is_file():
         return False

@@ -174,7 +174,6 @@ class Samples:
 class Variation:
     """How source samples differ from the means of their classes.
 
-    Features are of shape `(samples, units)`, labels of shape `(samples,)`.
     `costs`, of shape `(source classes, target classes)`, say how far classes
     are; distances between their means if not given.
     """
@@ -195,10 +194,9 @@ class Variation:
         self._source, self._costs = (x, y), costs
 
     def plan(self, x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
-        """Mass from each source class, for each of so many target classes.
+        """Mass from each source class, a column for each target class.
 
-        It has shape `(source classes, target classes)`; columns sum to the
-        same mass for all target classes with samples, and to 0 for others.
+        Columns of classes with samples have one sum; that of others is 0.
         """
         present = np.unique(y)
         costs = self._costs
@@ -224,8 +222,7 @@ class Variation:
         """Varied copies of samples, and the number of the sample of each.
 
         A copy is a sample plus the difference of a random source sample from
-        the mean of its class, a class drawn by the plan. The draws are the
-        same in each call.
+        the mean of its class, which is drawn by the plan, the same each time.
         """
         rng = np.random.default_rng(0)
         count = int(np.clip(MOST // len(x), 1, COPIES))
@@ -246,8 +243,7 @@ def targets_of(
 ) -> np.ndarray:
     """Return a row of so many targets for each sample.
 
-    Labels are rows, or numbers if a sample has one class of `several`. `name`
-    is that of the argument that they come from.
+    Labels are rows, or numbers if a sample has one class of `several`.
     """
     labels = np.asarray(keras.ops.convert_to_numpy(labels))
     labels = checks.finite_array(labels, name, least_rank=1)

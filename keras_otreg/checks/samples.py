@@ -106,10 +106,7 @@ def probabilities(values: Any, name: str) -> Any:
 def class_shares(
     value: Any, classes: int, name: str, *, relative: bool = True
 ) -> Any:
-    """Return shares of so many classes, scaled to sum one.
-
-    Unless they are `relative`, they have to sum to one, but for rounding.
-    """
+    """Return shares of so many classes, of sum one, or scaled if `relative`."""
     try:
         value = np.asarray(value, float)
         received = f"{name} of shape {value.shape}, sum {value.sum():.4g}"

@@ -41,8 +41,7 @@ def sources(
 ) -> dict[int, int]:
     """Call of the teacher that each call of the student inherits from.
 
-    `layers` are the teacher's by those of the student; if not given, layers of
-    one name. The student `is_copy` if both have the same layers.
+    Those of `layers`, or of one name; in a copy, those at the same place.
     """
     calls, others = student.graph.calls, teacher.graph.calls
     if is_copy:

@@ -79,10 +79,9 @@ def with_fewer_neurons(
     classes: int | None = None,
     seed: int = 0,
 ) -> tuple[keras.Model, dict[int, np.ndarray] | None]:
-    """The network that `narrow` returns, with new weights.
+    """Return the network of `narrow` with new weights, and covariances.
 
-    By the samples a `Budget` is spread over the layers; without, it narrows
-    all alike. Also returns the covariances that it was spread by, if any.
+    These are of the samples, by which a `Budget` is spread over the layers.
     """
     traced = Traced(teacher)
     keep = (keep,) if isinstance(keep, str) else keep

@@ -21,11 +21,7 @@ def suffixes() -> set[str]:
 
 
 def decoded(path: Any) -> Any:
-    """Decode one file, a string tensor, in the graph of a data set.
-
-    Returns:
-        uint8 colours of shape `(height, width, 3)`, as of `decoded_file`.
-    """
+    """Decode a file, as `decoded_file` does, in the graph of a data set."""
     pixels = tf.numpy_function(
         # Bytes in a graph, an array of them outside of one.
         lambda path: decoded_file(os.fsdecode(np.asarray(path).item())),
