@@ -138,6 +138,6 @@ class SelfTraining(keras.callbacks.Callback, Labelling):
     def _keep_best(self):
         if self._validation is None:
             return
-        p, y = predictions(self.model, self._validation)
+        p, y, _ = predictions(self.model, self._validation)
         right = p.argmax(axis=1) == targets_of(y, p.shape[1]).argmax(axis=1)
         self._best.look(right.mean())
