@@ -68,6 +68,11 @@ def written(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
         write(unfinished)
 
 
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Write a text, all or nothing."""
+    written(path, lambda unfinished: unfinished.write_text(text, "utf-8"))
+
+
 def write_csv(
     path: pathlib.Path, head: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:

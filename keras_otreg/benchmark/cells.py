@@ -6,22 +6,19 @@ import pathlib
 from collections.abc import Sequence
 
 from keras_otreg import checks
-from keras_otreg.experiments.statistics import DECIMALS
 from keras_otreg.files import write_csv
 
 CELLS = "cells.csv"
 TRIAL, REPORT = "trial", "report"
 NUMBERS = ("strength", "rate", "validation", "test", "balanced", "seconds")
-CHOSEN = ("strength", "rate")
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """One training: a `TRIAL` to choose settings by, or one to `REPORT`.
 
-    The settings are a strength and a learning rate, if the method has them.
-    `key` is `Comparison.key`; a trial has no accuracy on test data, and no
-    `balanced` one, which is the mean over classes.
+    `key` is `Comparison.key`; only a report has an accuracy on test data, and a
+    `balanced` one, the mean over classes.
     """
 
     task: str
@@ -35,12 +32,6 @@ class Cell:
     test: float | None = None
     balanced: float | None = None
     seconds: float = 0.0
-
-    def __post_init__(self):
-        # As in the file: what is read again leads to the same choice.
-        for name in set(NUMBERS) - set(CHOSEN):
-            if value := getattr(self, name):
-                object.__setattr__(self, name, round(value, DECIMALS))
 
     @property
     def identity(self) -> tuple:
@@ -70,11 +61,7 @@ class Cells:
 
 
 def read_cells(path: pathlib.Path) -> list[Cell]:
-    """Read a file of `write_cells`; columns of other names are ignored.
-
-    Raises:
-        ValueError: If it is not such a file, in one line.
-    """
+    """Read a file of `write_cells`; columns of other names are ignored."""
     cells, row = [], None
     try:
         with path.open(encoding="utf-8", newline="") as file:

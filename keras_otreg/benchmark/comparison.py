@@ -3,13 +3,14 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import types
+from collections.abc import Iterator
 from typing import Literal, NamedTuple, NewType
 
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.benchmark.cells import REPORT, TRIAL, Cell
+from keras_otreg.benchmark.cells import REPORT, TRIAL
 from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.statistics import chosen, searched
 from keras_otreg.experiments.training import START
@@ -35,10 +36,9 @@ class Entry:
     """A task: its name, and the settings of each training.
 
     There are some `labels` of each class; of the last class `ratio` times
-    fewer, of those between in steps, as also in the test data. Students with
-    the teacher's weights `start` with a solved head, unless it is to be
-    random; then the learning rate is given. Fewer `seeds` and `draws` than
-    those of the protocol may be set, and names of `methods` instead of all.
+    fewer, as also in the test data. Students `start` with a solved head, or a
+    random one and the given learning rate. A task may have `seeds`, `draws` and
+    `methods` of its own.
     """
 
     name: str
@@ -67,9 +67,8 @@ class Entry:
 class SmallTask(Entry):
     """A transfer between digits or letters, with small networks.
 
-    Source and target have all classes, or those from the first to the last
-    that is given. With each batch there are unlabelled samples, for methods
-    that can use them.
+    Source and target have all classes, or those from a first to a last one.
+    With each batch there are unlabelled samples for methods that use them.
     """
 
     source: Source = "mnist5k"
@@ -185,9 +184,8 @@ class Comparison:
     """Tasks and methods, of which each pair is measured by one protocol.
 
     Methods are compared with `baseline` and `shown`, on `seeds` draws of labels
-    and of new weights, of which `seed` is the first. The learning rate and the
-    strength of each method are the best of as many `trials`, each on other
-    `draws` of labels.
+    from `seed` on. Their settings are the best of as many `trials`, each on
+    other `draws` of labels.
     """
 
     tasks: tuple[Entry, ...]
@@ -217,18 +215,8 @@ class Comparison:
         first = self.seed + 10_000
         return range(first, first + (task.draws or self.draws))
 
-    def choice(
-        self,
-        task: Entry,
-        method: Method,
-        validation: Callable[[int, float | None, float | None], float],
-    ) -> Choice:
-        """Choose the strength and the learning rate of a method.
-
-        `validation` returns the accuracy of a trial, by its seed, its
-        strength and its rate. Where students have new weights, all strengths
-        are tried at the learning rate of the task.
-        """
+    def choice(self, task, method, validation):
+        """Choose the strength and the learning rate by accuracies of trials."""
         seeds = self.choosing_seeds(task)
         grid = method.strengths
         if task.start == RANDOM:
@@ -251,13 +239,8 @@ class Comparison:
         rate, strength, *_ = (*values, None)
         return Choice(strength, rate, inside)
 
-    def measured(
-        self, task: Entry, method: Method, cell: Callable[..., Cell]
-    ) -> tuple[Choice, list[Cell]]:
-        """Return what is chosen, and the trainings that are reported.
-
-        `cell` returns a training by its phase, seed, strength and rate.
-        """
+    def measured(self, task, method, cell):
+        """Return what is chosen, and the `cell` of each reported training."""
         choice = self.choice(
             task, method, lambda *each: cell(TRIAL, *each).validation
         )
@@ -268,15 +251,15 @@ class Comparison:
 
     def trainings(self, task: Entry) -> int:
         """Number of trainings of a task."""
-        count = 0
+        asked = []
+
+        def cell(*identity):
+            asked.append(identity)
+            return types.SimpleNamespace(validation=0.0)
+
         for method in self.methods_of(task):
-            trials = self.trials * (method.ends != START)
-            if task.start == RANDOM:
-                trials = len(method.strengths)
-            count += len(self.reported_seeds(task))
-            if trials > 1:
-                count += trials * len(self.choosing_seeds(task))
-        return count
+            self.measured(task, method, cell)
+        return len(asked)
 
     def key(self, task: Entry, method: Method) -> str:
         """Digest of the settings of a training that are not defaults."""
@@ -295,12 +278,7 @@ class Comparison:
 
 
 def quick(comparison: Comparison) -> Comparison:
-    """A part of a comparison that takes minutes: fewer and shorter runs.
-
-    Nothing is chosen: each method has the middle one of its strengths, and
-    the learning rate that a search begins with. Both methods that others are
-    compared with are part of any.
-    """
+    """A part of a comparison that takes minutes, and chooses nothing."""
     if not any(task.quick for task in comparison.tasks):
         raise checks.invalid(
             "a task with `quick: true` for --quick",

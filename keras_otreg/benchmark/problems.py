@@ -24,9 +24,14 @@ from keras_otreg.data import (
 from keras_otreg.data.splits import check_draw
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.networks import trained_source
-from keras_otreg.experiments.problem import HEAD, Problem, unequal
+from keras_otreg.experiments.problem import (
+    HEAD,
+    Problem,
+    unequal,
+    without_batch_statistics,
+)
 from keras_otreg.experiments.settings import Settings
-from keras_otreg.files import whole
+from keras_otreg.files import written
 from keras_otreg.models.teacher import copy_of
 
 # Of each class of the target, held out to choose strengths by.
@@ -60,14 +65,7 @@ def _common(entry, seed, pool):
 
 
 def small_problem(entry: SmallTask, seed: int, folder: pathlib.Path) -> Problem:
-    """Prepare a transfer between digits or letters.
-
-    Trained source networks are kept in the folder.
-
-    Raises:
-        ImportError: If the data are not installed.
-        ValueError: If a class has fewer samples than are to be labelled.
-    """
+    """Prepare a transfer between digits or letters, the source in a folder."""
     data, test = (
         _of_classes(x, entry.target_classes) for x in _data(entry.target)
     )
@@ -117,8 +115,7 @@ def _teacher(entry, settings, folder):
     if not path.exists():
         data = _of_classes(_data(entry.source)[0], entry.source_classes)
         model = trained_source(data, settings)
-        with whole(path) as unfinished:
-            model.save(unfinished)
+        written(path, model.save)
     # Read also where it was just trained: a resumed run sees the same.
     return keras.saving.load_model(path, compile=False)
 
@@ -147,12 +144,7 @@ def digest_of(data: pathlib.Path) -> str:
 
 
 def folder_problem(entry: FolderTask, seed: int, data: pathlib.Path) -> Problem:
-    """Prepare a transfer to a folder of pictures, with the folders `PARTS`.
-
-    Raises:
-        OSError: If the network has no layer `frozen_to`.
-        ValueError: If the folders hold no pictures, or too few to label.
-    """
+    """Prepare a transfer to a folder of pictures, with the folders `PARTS`."""
     _, upper = _halves(entry.image_size, entry.frozen_to)
     pool, validation, test = _pictures(data, entry.image_size, entry.frozen_to)
     common = _common(entry, seed, pool)
@@ -214,11 +206,8 @@ def _seen(batches, lower):
 
 def _student(upper, classes):
     """The upper layers under a new head."""
-    body = copy_of(upper)
-    for layer in body.layers:
-        # The few pictures of a batch know less of the means than ImageNet.
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
+    # The few pictures of a batch know less of the means than ImageNet.
+    body = without_batch_statistics(copy_of(upper))
     head = keras.layers.Dense(classes, activation="softmax", name=HEAD)
     return keras.Model(body.input, head(body.output))
 

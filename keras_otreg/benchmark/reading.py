@@ -1,6 +1,6 @@
 """Comparisons from YAML files."""
 
-import dataclasses
+import inspect
 import pathlib
 import typing
 from typing import Any
@@ -25,12 +25,7 @@ KINDS = {"small": SmallTask, "folder": FolderTask}
 
 
 def read(path: pathlib.Path = PACKAGED) -> Comparison:
-    """Read a comparison from a YAML file like the packaged one.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it says something unknown, in one line.
-    """
+    """Read a comparison from a YAML file like the packaged one."""
     content = _entry(
         _strict_yaml(path.read_text(encoding="utf-8")),
         ("protocol", "tasks", "methods"),
@@ -68,8 +63,8 @@ def _strict_yaml(text):
 
 def _all(make, content, part):
     entries = checks.instance_of(content[part], dict, part, "keys and values")
-    known = [isinstance(x, str) and x.strip() != "" for x in entries]
-    if not entries or not all(known) or not all(map(str.isprintable, entries)):
+    named = (isinstance(x, str) and x.isprintable() for x in entries)
+    if not entries or not all(named) or not all(map(str.strip, entries)):
         raise checks.invalid(
             "at least one name, and names that are text of one line: put a "
             "number or a date in quotes",
@@ -118,16 +113,11 @@ def _method(name: str, value: Any) -> Method:
 
 def _made(kind, value, where, **known):
     """An entry, made of its keys and values and of what is known."""
-    fields = {x.name: x for x in dataclasses.fields(kind)}
+    fields = dict(inspect.signature(kind).parameters)
     fields = {name: x for name, x in fields.items() if name not in known}
-    missing = dataclasses.MISSING
-    required = {
-        name
-        for name, x in fields.items()
-        if x.default is missing and x.default_factory is missing
-    }
+    required = {name for name, x in fields.items() if x.default is x.empty}
     found = {
-        name: _typed(one, fields[name].type, f"{where}: {name}")
+        name: _typed(one, fields[name].annotation, f"{where}: {name}")
         for name, one in _entry(value, fields, required, where).items()
     }
     return kind(**known, **found)

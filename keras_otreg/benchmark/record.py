@@ -13,7 +13,7 @@ from typing import Any
 
 import keras_otreg
 from keras_otreg import checks
-from keras_otreg.files import whole
+from keras_otreg.files import write_text
 
 PACKAGES = (
     *("keras", "tensorflow", "tensorflow-cpu", "numpy", "jax", "ott-jax"),
@@ -49,8 +49,7 @@ def _processor():
 def write_about(path: pathlib.Path, **more: Any) -> None:
     """Write the current command and the machine into a JSON file."""
     about = {**more, "command": shlex.join(sys.argv[1:]), **machine()}
-    with whole(path) as unfinished:
-        unfinished.write_text(json.dumps(about, indent=2), "utf-8")
+    write_text(path, json.dumps(about, indent=2))
 
 
 def read_about(path: pathlib.Path) -> dict[str, Any]:
@@ -71,13 +70,7 @@ def origin(
 
 
 def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
-    """Replace one section of a Markdown page; the rest stays as it is.
-
-    The page is made if it is not there.
-
-    Raises:
-        ValueError: If one of the marks around the section is lost.
-    """
+    """Replace one section of a Markdown page, or make the page."""
     begin = f"<!-- {name}: written by `--page` -->"
     end = f"<!-- {name}: end -->"
     text = page.read_text(encoding="utf-8") if page.exists() else "# Results\n"
@@ -96,8 +89,7 @@ def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
         after = rest.split(end)[1]
     section = "\n\n".join([begin, *paragraphs, end])
     page.parent.mkdir(parents=True, exist_ok=True)
-    with whole(page) as unfinished:
-        unfinished.write_text(f"{before}{section}{after}", encoding="utf-8")
+    write_text(page, f"{before}{section}{after}")
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -3,22 +3,17 @@
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_otreg import checks, plots
+from keras_otreg.benchmark import record
 from keras_otreg.benchmark.cells import CELLS, Cells
 from keras_otreg.benchmark.comparison import Choice, Comparison
-from keras_otreg.benchmark.record import (
-    markdown_table,
-    origin,
-    read_about,
-    write_section,
-)
 from keras_otreg.experiments.statistics import Interval, interval
-from keras_otreg.files import whole, written
+from keras_otreg.files import write_text, written
 
 RUN, TABLE, PICTURE = "run.json", "table.md", "gains.png"
 PAGE_PICTURE = pathlib.PurePosixPath("img/accuracy.png")
@@ -47,9 +42,7 @@ RANKED = (
 class Summary:
     """A method on a task, with the settings that were chosen.
 
-    `validation` is the mean accuracy of the reported trainings; `tests` are
-    their test accuracies, of shape `(seeds,)`, and `balanced` their means over
-    classes.
+    `validation` is a mean accuracy; `tests` and `balanced` are `(seeds,)`.
     """
 
     task: str
@@ -71,11 +64,7 @@ class Summary:
 
 
 def summaries(comparison: Comparison, cells: Cells) -> list[Summary]:
-    """Summarise the finished methods, in the order of the comparison.
-
-    A method counts once its strength was chosen and all seeds were reported,
-    on tasks where the baseline was.
-    """
+    """Summarise the finished methods, on tasks where the baseline is one."""
     found = []
     for task in comparison.tasks:
         group = [
@@ -114,10 +103,7 @@ def _summary(comparison, task, method, cells):
 
 
 def differences(found: Sequence[Summary], name: str) -> dict[Any, Interval]:
-    """Intervals of test accuracies minus those of one method.
-
-    The keys are pairs of a task and a method, on the tasks of both.
-    """
+    """Intervals of test accuracies minus one method's, by task and method."""
     others = {x.task: x.tests for x in found if x.method == name}
     return {
         (x.task, x.method): interval(x.tests - others[x.task])
@@ -126,13 +112,8 @@ def differences(found: Sequence[Summary], name: str) -> dict[Any, Interval]:
     }
 
 
-def mean_ranks(
-    found: Sequence[Summary], value: str
-) -> dict[str, tuple[float, int]]:
-    """Mean rank of each method, and on how many tasks; best first.
-
-    Ranks by `"validation"` or `"test"` go from 0 for the best to 1.
-    """
+def mean_ranks(found, value):
+    """Mean rank of each method, 0 for the best to 1, and on how many tasks."""
     stats = checks.installed("scipy.stats", "benchmark", "Ranks")
     ranks = collections.defaultdict(list)
     for task in dict.fromkeys(x.task for x in found):
@@ -145,37 +126,22 @@ def mean_ranks(
     return dict(sorted(means.items(), key=lambda item: item[1][0]))
 
 
-def write(
-    comparison: Comparison,
-    folder: pathlib.Path,
-    skipped: Mapping[str, str],
-    console: Any,
-) -> None:
-    """Write a table and a picture, and print the table.
-
-    `skipped` has the reason for each task that could not be run.
-    """
+def write(comparison, folder, skipped, console):
+    """Write a table and a picture, and print the table and what is skipped."""
     found = summaries(comparison, Cells(folder / CELLS))
     for name, reason in skipped.items():
         console.print(f"Skipped {name}: {reason}", markup=False)
     if not found:
         return
     text = "\n\n".join(as_markdown(comparison, found))
-    with whole(folder / TABLE) as unfinished:
-        unfinished.write_text(f"{text}\n", encoding="utf-8")
+    write_text(folder / TABLE, f"{text}\n")
     written(folder / PICTURE, _picture(comparison, found).savefig)
     console.print(text, markup=False, soft_wrap=True)
     console.print(f"Written to {folder}: {CELLS}, {TABLE}, {PICTURE}")
 
 
-def write_page(
-    comparison: Comparison, folder: pathlib.Path, page: pathlib.Path
-) -> None:
-    """Write the section on accuracy of a page, and its picture.
-
-    Raises:
-        OSError: If there are no results in the folder.
-    """
+def write_page(comparison, folder, page):
+    """Write the section on accuracy of a page, and its picture."""
     found = summaries(comparison, Cells(folder / CELLS))
     if not found:
         raise OSError(
@@ -185,7 +151,7 @@ def write_page(
     image = page.parent / PAGE_PICTURE
     image.parent.mkdir(parents=True, exist_ok=True)
     written(image, _picture(comparison, found).savefig)
-    write_section(
+    record.write_section(
         page,
         "accuracy",
         [
@@ -202,17 +168,15 @@ def _about(path):
     """Command, pictures and machine of a run."""
     if not path.exists():
         return []
-    about = read_about(path)
+    about = record.read_about(path)
     # A person adds what the folder of --data was.
     pictures = about.pop("pictures", None)
-    command, versions = origin(about)
+    command, versions = record.origin(about)
     seen = [f"Pictures: {pictures}."] if pictures else []
     return [command, *seen, f"On: {versions}."]
 
 
-def as_markdown(
-    comparison: Comparison, found: Sequence[Summary], level: str = "##"
-) -> list[str]:
+def as_markdown(comparison, found, level="##"):
     """Paragraphs: a table for each task, and one of the ranks."""
     others = {
         name: differences(found, name)
@@ -255,7 +219,9 @@ def _task_table(group, unequal, others):
         rows.append(row)
     header = ["method", "strength", *["rate"] * has_rates, "validation", "test"]
     header += ["test, balanced"] * unequal
-    return markdown_table(header + [f"test minus {x}" for x in others], rows)
+    return record.markdown_table(
+        header + [f"test minus {x}" for x in others], rows
+    )
 
 
 def _rank_table(found, others):
@@ -272,7 +238,7 @@ def _rank_table(found, others):
         rows.append(row)
     header = ["method", "tasks", "rank, validation", "rank, test"]
     header += [f"better / level / worse than {name}" for name in others]
-    return markdown_table(header, rows)
+    return record.markdown_table(header, rows)
 
 
 def _picture(comparison, found):

@@ -1,17 +1,14 @@
 """Run of a comparison, which resumes after an interruption."""
 
 import functools
-import pathlib
-from collections.abc import Callable
-from typing import Any
 
 from keras_otreg import checks
 from keras_otreg.benchmark import problems, report
 from keras_otreg.benchmark.cells import CELLS, REPORT, Cell, Cells
-from keras_otreg.benchmark.comparison import Comparison, Entry, FolderTask
+from keras_otreg.benchmark.comparison import FolderTask
 from keras_otreg.benchmark.record import read_about, write_about
-from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.progress import progress
+from keras_otreg.experiments.statistics import DECIMALS
 from keras_otreg.experiments.training import (
     Trainings,
     accuracy,
@@ -22,18 +19,8 @@ PICTURES = "digest of the pictures"
 NO_DATA = "its pictures are yours to give: --data FOLDER"
 
 
-def run(
-    comparison: Comparison,
-    folder: pathlib.Path,
-    data: pathlib.Path | None,
-    console: Any,
-) -> None:
-    """Measure what was not measured yet, and write all results into a folder.
-
-    Raises:
-        ValueError: If the results so far are those of other pictures; or if a
-            task cannot be done, once the others are.
-    """
+def run(comparison, folder, data, console):
+    """Measure what was not measured yet, and write all into a folder."""
     _settle(comparison, folder, data)
     cells = Cells(folder / CELLS)
     skipped, failed = {}, []
@@ -97,19 +84,8 @@ def _trainings(comparison, task, folder, data):
     return trainings
 
 
-def measure(
-    comparison: Comparison,
-    task: Entry,
-    method: Method,
-    cells: Cells,
-    trainings: Callable[[], Trainings],
-    advance: Callable[[], None],
-) -> None:
-    """Choose settings on validation data, and report on test data.
-
-    Cells that are there are not measured again: `trainings` prepares the task
-    when it is first called. `advance` is called for each cell.
-    """
+def measure(comparison, task, method, cells, trainings, advance):
+    """Choose settings on validation data, and report on test data."""
     key = comparison.key(task, method)
 
     def cell_of(phase, seed, strength, rate):
@@ -124,8 +100,9 @@ def measure(
             if phase == REPORT:
                 both = accuracy, balanced_accuracy
                 tests = [x(trainee.student, problem.test) for x in both]
-            validation = float(outcome.curve[-1])
-            cell = Cell(*identity, validation, *tests, outcome.seconds)
+            numbers = float(outcome.curve[-1]), *tests, outcome.seconds
+            # As in the file: what is read again leads to the same choice.
+            cell = Cell(*identity, *(x and round(x, DECIMALS) for x in numbers))
             cells.add(cell)
         advance()
         return cell

@@ -2,20 +2,14 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
 import keras
 
 from keras_otreg import checks, losses
 from keras_otreg.compression import inherit
-from keras_otreg.data import Labelled
-from keras_otreg.experiments.problem import (
-    HEAD,
-    Pair,
-    Problem,
-    frozen_but_for_head,
-)
+from keras_otreg.experiments.problem import HEAD, frozen_but_for_head
 from keras_otreg.experiments.training import END, Trainee, train
 from keras_otreg.features import channel_weights
 from keras_otreg.heads import solve_head
@@ -31,9 +25,8 @@ RANK, BODY = 4, 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A method of learning the target.
+    """A method of learning the target, which `uses` one of the `LEARNERS`.
 
-    `uses` is one of the `LEARNERS`. A strength is chosen among `strengths`.
     The loss of this library, with its arguments, acts `at` some layers. The
     task must offer what the method `needs`. It `ends` after training, at the
     start, or between both, where it is best in validation, or as `finetune`
@@ -63,13 +56,8 @@ class Method:
         """Whether a learner is for one draw of labels only."""
         return self.uses in ("delta", "inherit")
 
-    def learner(
-        self, problem: Problem, strength: float | None, few: Labelled, seed: int
-    ) -> Trainee:
-        """Return a compiled model that learns by this method.
-
-        Methods that are built on them get the few labelled samples.
-        """
+    def learner(self, problem, strength, few, seed):
+        """Return a compiled model that learns by this method."""
         # Adapters start alike in all trainings.
         keras.utils.set_random_seed(0)
         student = problem.student()
@@ -85,9 +73,7 @@ class Method:
         return Trainee(model, student, problem.settings, own, **more)
 
 
-def penalties(
-    method: Method, pairs: Sequence[Pair], strength: float | None
-) -> list[Penalty]:
+def penalties(method, pairs, strength):
     """Return the penalties of a method between some pairs of layers."""
     name = f"{method.name}: loss"
     kind = getattr(losses, checks.one_of(method.loss, losses.__all__, name))
@@ -175,10 +161,7 @@ def _delta(method, problem, strength, few, student):
 
 
 def _inherit(method, problem, strength, few, student):
-    """A student that starts with inherited weights.
-
-    For other classes than the teacher's its head is solved.
-    """
+    """A student that starts with inherited weights, and maybe a solved head."""
     pairs = dict(problem.places["everywhere"])
     is_same_task = student.output_shape == problem.teacher.output_shape
     if is_same_task:

@@ -1,13 +1,10 @@
 """Small networks of a few stages, and the training of one as a source."""
 
-from collections.abc import Callable
-
 import keras
 import numpy as np
 from keras import layers, ops
 
 from keras_otreg.compression import narrow as with_fewer_neurons
-from keras_otreg.data import Labelled
 from keras_otreg.experiments.settings import Settings
 
 SHAPE, CLASSES = (28, 28, 1), 10
@@ -16,9 +13,7 @@ WIDE_STAGES = [(name, name) for name in ("stage1", "stage2", "stage3")]
 NARROW_STAGES = [("stage1", "stage1"), ("stage2", "stage3")]
 
 
-def places(
-    stages: list[tuple[str, str]], last: str = "features"
-) -> dict[str, list[tuple[str, str]]]:
+def places(stages, last="features"):
     """Layers where a method can act, by the values of `Method.at`."""
     return {
         "penultimate": [(last, last)],
@@ -67,15 +62,8 @@ def _classifier(inputs, x, units, classes):
     return keras.Model(inputs, x)
 
 
-def trained_source(
-    data: Labelled,
-    settings: Settings,
-    advance: Callable[[], None] = lambda: None,
-) -> keras.Model:
-    """Return a wide network trained on distorted copies of images.
-
-    `advance` is called after each epoch.
-    """
+def trained_source(data, settings, advance=lambda: None):
+    """Return a wide network trained on distorted copies of images."""
     keras.utils.set_random_seed(settings.seed)
     model = wide(settings, int(data.y.max()) + 1)
     rng = np.random.default_rng(settings.seed)

@@ -30,18 +30,14 @@ class Problem:
         test: Target data for the reported accuracies.
         places: For each value of `Method.at`, the pairs of layers there.
         settings: Number of steps, learning rate and labels of a class.
-        validation: Target data that strengths are chosen by; the rest of the
-            pool if not given.
+        validation: Target data to choose strengths by, if not the pool's rest.
         batches: Makes the batches of a training from the few labelled
             samples, the others of the pool, a seed, and whether the method
             can use more than those; `None` for all samples in each step.
-        unlabelled: How many samples of the pool weights are inherited on;
-            the labelled ones alone if 0.
-        solved: Whether the head of a start is solved on the labelled samples,
-            or has random weights.
+        unlabelled: Samples of the pool that weights are inherited on, if any.
+        solved: Whether the head of a start is solved on the labelled samples.
         ratio: How many times more labels the first class has than the last.
-        finish: Changes a student at the end of its training, given the few
-            labelled samples.
+        finish: Changes a student after its training on the few samples.
     """
 
     teacher: keras.Model
@@ -66,11 +62,7 @@ class Problem:
         few, others = (unequal(x, self.ratio) for x in both)
         return few, others
 
-    def start(
-        self,
-        few: Labelled | None = None,
-        more: tuple[np.ndarray, Any] | None = None,
-    ) -> list[np.ndarray]:
+    def start(self, few=None, more=None) -> list[np.ndarray]:
         """Weights to start from, for the seed set before.
 
         The head is solved on the few labelled samples if there are any, and on
@@ -117,13 +109,10 @@ class Problem:
 
 
 def unequal(data: Labelled, ratio: float) -> Labelled:
-    """Leave out samples, so that the first class has `ratio` times the last.
-
-    Class `c` of `C` keeps the share `ratio ** (-c / (C - 1))` of its samples,
-    the first ones, and at least one.
-    """
+    """Leave out samples, so that the first class has `ratio` times the last."""
     if ratio == 1.0:
         return data
+    # Class `c` of `C` keeps the share `ratio ** (-c / (C - 1))`.
     counts = np.bincount(data.y)
     shares = ratio ** -np.linspace(0.0, 1.0, len(counts))
     most = np.maximum(1, np.round(counts * shares)).astype(int)
@@ -136,4 +125,14 @@ def frozen_but_for_head(model: keras.Model) -> keras.Model:
     """Freeze all layers but the last one; returns the model."""
     for layer in model.layers[:-1]:
         layer.trainable = False
+    return model
+
+
+def without_batch_statistics(model: keras.Model) -> keras.Model:
+    """Freeze the batch normalisation of a network, which is changed."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            without_batch_statistics(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
     return model

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 import rich.console
@@ -33,9 +32,9 @@ class Progress:
         """Show the name of the current training."""
         self._bar.update(self._task, description=name)
 
-    def advance(self, steps: int = 1) -> None:
+    def advance(self) -> None:
         """Move the bar."""
-        self._bar.advance(self._task, steps)
+        self._bar.advance(self._task)
 
     def watch(self, title: str, epochs: int) -> keras.callbacks.Callback:
         """Return a callback that shows a training of at most some epochs."""
@@ -60,14 +59,13 @@ def progress(
     console: rich.console.Console, total: int | None = None
 ) -> Iterator[Progress]:
     """Show a `Progress` over trainings; without a total, a bar for each."""
-    columns: tuple[Any, ...] = (
+    with rich.progress.Progress(
         rich.progress.TextColumn("{task.description:<36}", markup=False),
         rich.progress.BarColumn(bar_width=20),
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeElapsedColumn(),
         rich.progress.TimeRemainingColumn(),
-    )
-    with rich.progress.Progress(
-        *columns, console=console, transient=True
+        console=console,
+        transient=True,
     ) as bar:
         yield Progress(bar, total)

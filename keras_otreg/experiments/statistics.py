@@ -1,7 +1,6 @@
 """Choice of a strength by trials, and means with confidence intervals."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -14,16 +13,8 @@ RESAMPLES = 9999
 FEWEST = 5
 
 
-def chosen(
-    strengths: Sequence[float],
-    seeds: Iterable[int],
-    validation: Callable[[int, float], float],
-) -> float | None:
-    """Return the strength of the best mean of `validation(seed, strength)`.
-
-    It is the first of equally good ones, the only one untried, `None` if
-    there are none.
-    """
+def chosen(strengths, seeds, validation):
+    """Return the strength of the best mean of `validation(seed, strength)`."""
     if len(strengths) < 2:
         return next(iter(strengths), None)
     seeds = list(seeds)
@@ -35,24 +26,14 @@ def chosen(
     return strengths[int(np.argmax(np.round(means, DECIMALS - 1)))]
 
 
-def searched(
-    axes: Sequence[tuple[float, float]],
-    validation: Callable[[tuple[float, ...]], float],
-    budget: int,
-) -> tuple[tuple[float, ...], bool]:
+def searched(axes, validation, budget):
     """Search the best positive values, on logarithmic scales without ends.
 
-    From the middle of all axes it goes one step up or down one of them as
-    long as that is better, then takes half a step.
+    An axis has a middle, and the factor of a first step. From the middle it
+    goes one step up or down an axis as long as that is better, then takes half
+    a step. Below a budget of 2 the middle is the answer.
 
-    Args:
-        axes: For each value its middle, and the factor of a first step.
-        validation: Returns how good some values are.
-        budget: How often it is asked; below 2 the middle is the answer.
-
-    Returns:
-        The best values, of two digits, and whether there were worse ones on
-        both sides of them on each axis.
+    Returns the best values, and whether others were tried on both sides.
     """
     found: dict[tuple[float, ...], float] = {}
 
@@ -117,10 +98,7 @@ class Interval:
 
 
 def interval(values: np.ndarray) -> Interval:
-    """Return the mean of values of shape `(n,)` and its bootstrap interval.
-
-    The interval is infinite for fewer than `FEWEST` values.
-    """
+    """Mean of values `(n,)` and its bootstrap interval, infinite for few."""
     mean = float(np.mean(values))
     if len(values) < FEWEST:
         return Interval(mean, -np.inf, np.inf)

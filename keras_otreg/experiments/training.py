@@ -24,13 +24,11 @@ END, START, BETWEEN, KEPT = "end", "start", "between", "kept"
 class Trainee:
     """A compiled model, and the plain network in it that learns.
 
-    `own` are the student's weights, without those of LoRA. `start` has the
-    student's weights to start from, if they are not those of the problem. The
-    layers below the head have the share `body` of the learning rate. The
-    training `ends` at its end, at the start, or between both where it is best
-    in validation; with `KEPT` at the start, unless the best between both is
-    better than it by more than one standard error. The strength is that of
-    penalties, or a share of the rate.
+    `own` are the student's weights, without those of LoRA; `start` are those to
+    start from, if not those of the problem. The layers below the head have the
+    share `body` of the learning rate, of which a strength may be a share. With
+    `KEPT` the training ends at the start, unless the best between both ends is
+    better than it by more than one standard error.
     """
 
     def __init__(
@@ -71,23 +69,15 @@ class Trainee:
         # What else a training changes, as it is before any step.
         self._fresh = [(x, ops.convert_to_numpy(x)) for x in others]
 
-    def restart(
-        self,
-        weights: list[np.ndarray],
-        rate: float | None = None,
-        strength: float | None = None,
-    ) -> None:
-        """Reset the student to some weights, with a new optimizer.
-
-        The learning rate and the strength of penalties are set if given.
-        """
+    def restart(self, weights, rate=None, strength=None):
+        """Reset the student to some weights, with a new optimizer."""
         self.set_weights(weights if self._start is None else self._start)
         for variable, value in self._fresh:
             variable.assign(value)
-        if strength is not None and self._scales_rate:
-            rate = None if rate is None else rate * strength
-        for optimizer, share in self._optimizers if rate is not None else ():
-            optimizer.learning_rate = share * rate
+        if rate is not None:
+            scale = strength if self._scales_rate else 1.0
+            for optimizer, share in self._optimizers:
+                optimizer.learning_rate = scale * share * rate
         if strength is not None:
             for penalty in getattr(self.model, "penalties", ()):
                 penalty.weight = strength
@@ -109,21 +99,8 @@ class Outcome(NamedTuple):
     seconds: float = 0.0
 
 
-def train(
-    learner: Trainee,
-    start: list[np.ndarray],
-    few: Labelled,
-    test: Labelled,
-    settings: Settings,
-    batches: tf.data.Dataset | None = None,
-    **restart: float | None,
-) -> Outcome:
-    """Train on a few samples, and measure the accuracy on others at each point.
-
-    All samples are in each step, unless there are `batches`. The student
-    begins with the weights `start`, and stays as it ended; `restart` has the
-    `rate` and the `strength` of `Trainee.restart`.
-    """
+def train(learner, start, few, test, settings, batches=None, **restart):
+    """Train on few samples, all in each step, and measure at each point."""
     learner.restart(start, **restart)
     if batches is None:
         batches = tf.data.Dataset.from_tensors(tuple(few)).repeat()
@@ -160,8 +137,7 @@ def _is_right(model, data):
 class Trainings:
     """Trainings on one problem, which share a learner where they can.
 
-    A `warm` one trains a new learner a little first, so that its compilation
-    is not counted as training.
+    By `warm` the time of a training is without that of a new compilation.
     """
 
     def __init__(self, problem: Problem, warm: bool = False):
@@ -170,20 +146,8 @@ class Trainings:
         self._latest: tuple[Any, Trainee] | None = None
         self._starts: dict[Any, list[np.ndarray]] = {}
 
-    def train(
-        self,
-        method: Any,
-        strength: float | None,
-        seed: int,
-        data: Labelled | None,
-        rate: float | None = None,
-    ) -> tuple[Trainee, Outcome]:
-        """Train on a draw of labels, from weights of the same seed.
-
-        The method has a `name`, a `learner`, `is_built_on_labels` and
-        `shares`. The accuracy is measured on the data; on the rest of the pool
-        if `None`. The learning rate is that of the settings if not given.
-        """
+    def train(self, method, strength, seed, data, rate=None):
+        """Train on a draw of labels; measure on data, or the pool's rest."""
         problem = self.problem
         settings = problem.settings
         few, others = problem.draw(seed)

@@ -30,7 +30,8 @@ def test_a_bar_counts_trainings_and_names_the_current_one():
     shown = io.StringIO()
     with progress(console(shown), 3) as bar:
         bar.begin("the second [one]")
-        bar.advance(2)
+        bar.advance()
+        bar.advance()
         bar._bar.refresh()
     assert "the second [one]" in shown.getvalue()
     assert "2/3 0:00:0" in shown.getvalue()
