@@ -97,7 +97,10 @@ class TransferHyperModel(keras_tuner.HyperModel):
             self.penalties(hp),
             source_task=self.source_task(hp),
         )
-        _allow_override(model)
+        # KerasTuner compiles it again for another optimizer or loss, with
+        # `metrics=model.metrics`, among which are the model's own logs.
+        attributes: Any = vars(model)
+        attributes["compile"] = functools.partial(_compile_again, model)
         self.compile(hp, model)
         return model
 
@@ -154,16 +157,8 @@ def _compile_as_student(hp, model):
     model.compile_from_config(student.get_compile_config())
 
 
-def _allow_override(model: keras.Model) -> None:
-    """Let KerasTuner compile a model again with another optimizer or loss.
-
-    It does so with `metrics=model.metrics`, among which are the model's own
-    logs and an inner object of Keras. Such a call keeps the metrics.
-    """
-    vars(model)["compile"] = functools.partial(_compile_again, model)
-
-
 def _compile_again(model, *args: Any, **settings: Any) -> None:
+    """Compile a model, whose own metrics stand for those that it has."""
     own = {id(metric) for metric in model.metrics}
     metrics = keras.tree.flatten(settings.get("metrics"))
     if any(id(metric) in own for metric in metrics):

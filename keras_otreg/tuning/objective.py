@@ -11,7 +11,7 @@ import keras_tuner
 
 from keras_otreg import checks, losses
 from keras_otreg.losses.base import default_name
-from keras_otreg.tuning.method_space import PENALTIES
+from keras_otreg.tuning.spaces import PENALTIES
 
 # Keras's own metrics, as they are called in the logs.
 RISING = (

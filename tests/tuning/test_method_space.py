@@ -12,7 +12,7 @@ from keras_otreg.tuning import (
     strength_space,
     transport_space,
 )
-from keras_otreg.tuning.method_space import LOSSES, PENALTIES
+from keras_otreg.tuning.spaces import LOSSES, PENALTIES
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.settings import DISTANCES, TITLES
 
