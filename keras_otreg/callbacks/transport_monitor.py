@@ -2,7 +2,7 @@
 
 import pathlib
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.features.batches import batches
-from keras_otreg.losses.base import CLASSES, NEURONS, ClassLoss, SolvedPlan
+from keras_otreg.losses.base import CLASSES, NEURONS, ClassLoss
 from keras_otreg.models import TransferModel
 from keras_otreg.models.observation import Observer
 from keras_otreg.ot import ProximalPoint, Sinkhorn, permuted_fraction
@@ -133,16 +133,14 @@ class TransportMonitor(keras.callbacks.Callback):
     def _write_picture(self, name, between, epoch):
         import tensorflow as tf
 
-        pixels = self._picture(name, between).pixels()
+        P = self.plans[name]
+        names = self.class_names or [list(map(str, range(n))) for n in P.shape]
+        if between == CLASSES:
+            pixels = class_plan(P, *names).pixels()
+        else:
+            pixels = plan({name: P}, points=between).pixels()
         with self._writer.as_default():
             tf.summary.image(f"{name}/plan", pixels[None], step=epoch)
-
-    def _picture(self, name, between):
-        P = self.plans[name]
-        if between != CLASSES:
-            return plan({name: P}, points=between)
-        names = self.class_names or [list(map(str, range(n))) for n in P.shape]
-        return class_plan(P, *names)
 
 
 def _first_batch(probe):
@@ -194,39 +192,31 @@ def _mean_plan(plan):
     return P.reshape((-1, *P.shape[-2:])).mean(axis=0)
 
 
-def advise(
-    name: str, plan: SolvedPlan, numbers: Mapping[str, float], given: set[str]
-) -> None:
+def advise(name, plan, numbers, given):
     """Warn of a nearly uniform plan or a failing solver, unless in `given`."""
     # Of controls the user knows, and of the solvers of others we do not.
     if not isinstance(plan.solver, (Sinkhorn, ProximalPoint)):
         return
-    texts = {
-        f"{name}: uniform": _uniform(name, plan, numbers["entropy"]),
-        f"{name}: unsolved": _unsolved(name, plan, numbers),
-    }
+    texts, epsilon = {}, plan.epsilon
+    if numbers["entropy"] > UNIFORM:
+        texts[f"{name}: uniform"] = (
+            f"The plan of '{name}' is nearly uniform and says next to nothing: "
+            f"its entropy is {numbers['entropy']:.3f}, where 0 is a matching "
+            f"and 1 a uniform plan. Its epsilon, {epsilon:g}, is too large: "
+            f"use a smaller one in the loss, such as epsilon={epsilon / 5:.2g}."
+        )
+    # With no tolerance at all, a number of iterations is asked for.
+    tolerance = plan.solver.tolerance
+    if tolerance > 0.0 and not numbers["marginal_error"] <= tolerance:
+        texts[f"{name}: unsolved"] = _unsolved(name, plan, numbers)
     for key, text in texts.items():
-        if text and key not in given:
+        if key not in given:
             given.add(key)
             warnings.warn(text, stacklevel=3)
 
 
-def _uniform(name, plan, entropy):
-    if not entropy > UNIFORM:
-        return None
-    return (
-        f"The plan of '{name}' is nearly uniform and says next to nothing: its "
-        f"entropy is {entropy:.3f}, where 0 is a matching and 1 a uniform "
-        f"plan. Its epsilon, {plan.epsilon:g}, is too large: use a smaller one "
-        f"in the loss, such as epsilon={plan.epsilon / 5:.2g}."
-    )
-
-
 def _unsolved(name, plan, numbers):
     solver, error = plan.solver, numbers["marginal_error"]
-    # With no tolerance at all, a number of iterations is asked for.
-    if error <= solver.tolerance or solver.tolerance == 0.0:
-        return None
     count = int(numbers["iterations"])
     text = (
         f"The solver of '{name}' did not converge: after {count} iterations "

@@ -295,10 +295,7 @@ def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def best_temperature(logits: np.ndarray, y: Any) -> float:
-    """Return the temperature of least cross-entropy; 1 without samples.
-
-    The logits `(n, classes)` are of samples that the model was not trained on.
-    """
+    """Return the temperature of least cross-entropy; 1 without samples."""
     if not len(logits):
         return 1.0
     targets = targets_of(y, logits.shape[1])

@@ -144,10 +144,7 @@ def _accuracy(head, held):
 
 
 class BestWeights:
-    """The weights of a layer or network that were best in validation.
-
-    `scores` is the accuracy at each look; empty without validation data.
-    """
+    """The weights of a layer or network that were best by their `scores`."""
 
     def __init__(self, network: Any):
         self.scores: list[float] = []

@@ -41,15 +41,7 @@ def known_shares(
 def named_shares(
     name: str, p: np.ndarray, y: Any = None, validation: Any = None
 ) -> np.ndarray:
-    """Return the shares of a name; of `"model"` those to start from.
-
-    Args:
-        name: One of `NAMED`.
-        p: Probabilities of the unlabelled samples, `(n, classes)`.
-        y: Labels of the labelled samples, for `"labelled"`.
-        validation: Probabilities and labels of validation samples, for
-            `"validation"`.
-    """
+    """Return the shares of a name; of `"model"` those to start from."""
     checks.one_of(name, NAMED, "shares")
     classes = p.shape[1]
     if name == UNIFORM:
@@ -87,27 +79,13 @@ def estimated_shares(
 ) -> np.ndarray:
     """Return the shares of classes that explain probabilities best.
 
-    A classifier that is calibrated on validation samples is adjusted to other
-    shares, by expectation-maximisation. The shares of the validation samples
-    are a prior that counts as much as all unlabelled samples.
-
-    Args:
-        p: Probabilities of the unlabelled samples, `(n, classes)`.
-        p_valid: Probabilities of the validation samples, `(m, classes)`.
-        targets: A row of targets for each of these, of sum 1.
-
-    Returns:
-        The shares, of shape `(classes,)`.
-
-    Raises:
-        ImportError: If SciPy is not installed.
+    A classifier that is calibrated on validation samples, with a row of targets
+    each, is adjusted to other shares, by expectation-maximisation. The shares
+    of the validation samples are a prior that counts as much as all `p`.
 
     References:
         Saerens, Latinne and Decaestecker, "Adjusting the outputs of a
         classifier to new a priori probabilities" (Neural Computation 14, 2002).
-        Alexandari, Kundaje and Shrikumar, "Maximum likelihood with
-        bias-corrected calibration is hard-to-beat at label shift adaptation"
-        (ICML 2020), arXiv 1901.06852.
     """
     factor, bias = _calibration(finite_log(p_valid), targets)
     shares = prior = _frequencies(targets)

@@ -37,10 +37,7 @@ def colors(figure: Any) -> tuple[str, ...]:
 
 
 def heat_colors(figure: Any) -> Any:
-    """A colour map from the background of a figure to its opposite.
-
-    It differs in lightness above all, so that it can also be read in grey.
-    """
+    """A colour map from a figure's background to its opposite in lightness."""
     from matplotlib.colors import LinearSegmentedColormap, to_hex
 
     ground = to_hex(figure.get_facecolor())

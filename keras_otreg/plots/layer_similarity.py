@@ -80,7 +80,14 @@ def layer_similarity(
     for row, column in pairs:
         checks.one_of(row, rows, "pairs")
         checks.one_of(column, columns, "pairs")
-        _frame(axes, columns.index(column), rows.index(row))
+        x, y = columns.index(column), rows.index(row)
+        left, right, low, high = x - 0.45, x + 0.45, y - 0.42, y + 0.42
+        axes.plot(
+            [left, right, right, left, left],
+            [low, low, high, high, low],
+            color=colors(figure)[2],
+            linewidth=2.0,
+        )
     figure.colorbar(image, ax=axes, label=literal(label))
     return figure
 
@@ -92,13 +99,3 @@ def _write_numbers(axes, image, values):
             color = "white" if dark else "black"
             text = f"{value:.2f}"
             axes.text(j, i, text, color=color, ha="center", va="center", size=7)
-
-
-def _frame(axes, x, y):
-    left, right, low, high = x - 0.45, x + 0.45, y - 0.42, y + 0.42
-    axes.plot(
-        [left, right, right, left, left],
-        [low, low, high, high, low],
-        color=colors(axes.figure)[2],
-        linewidth=2.0,
-    )

@@ -12,12 +12,7 @@ class Picture(Figure):
     """A figure that needs no pyplot to be shown, and leaves none open."""
 
     def savefig(self, fname: Any, **settings: Any) -> None:
-        """Write the figure as it is shown, on its own background.
-
-        Args:
-            fname: A path, or a file opened in binary mode.
-            **settings: Those of `matplotlib.figure.Figure.savefig`.
-        """
+        """Write the figure as it is shown, on its own background."""
         if not settings.get("transparent"):
             # matplotlib may take that of the style which is current by now.
             settings.setdefault("facecolor", self.get_facecolor())

@@ -106,11 +106,7 @@ def row_shares(plan: Any) -> np.ndarray:
 
 
 def _orders(shares, is_aligned):
-    """Orders of rows and columns, the sharpest first.
-
-    They are one order if the sides are aligned; otherwise each teacher neuron
-    is beside its main partner.
-    """
+    """Orders of rows, each beside its main partner, and columns, or one."""
     if is_aligned:
         order = np.argsort(-shares.max(axis=1), kind="stable")
         return order, order
