@@ -29,7 +29,7 @@ def add(parser):
     )
     options.add(parser, "--student", "MODEL.keras", text, shown="")
     methods = tuple(name for name in TITLES if name not in DISTANCES)
-    options.add_choice(parser, "--method", "METHOD", methods, "alignment")
+    options.add_method(parser, methods, "alignment")
     options.add_places(
         parser,
         "a layer of the student where the method acts, and the teacher's "

@@ -6,14 +6,15 @@ beside it.
 """
 
 from keras_otreg.commands import options
-
-FORMATS = ("saved-model", "tflite", "onnx")
+from keras_otreg.workflows.settings import FORMATS
 
 
 def add(parser):
     """Add the arguments."""
     options.add(parser, "model", "MODEL", options.MODEL)
-    options.add_choice(parser, "--format", "FORMAT", FORMATS, FORMATS[0])
+    names = tuple(FORMATS)
+    text = ", ".join(names)
+    options.add(parser, "--format", "FORMAT", text, names, names[0])
     text = "file, or folder of a SavedModel"
     options.add(parser, "--out", "PATH", text, shown="beside the model")
     options.add_common(parser, options.NO_SEED)

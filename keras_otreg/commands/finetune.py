@@ -14,7 +14,7 @@ def add(parser):
     parser.description += options.TRAINS
     options.add(parser, "data", "DATA", options.PICTURES)
     options.add_teacher(parser)
-    options.add_choice(parser, "--method", "METHOD", (NONE, *TITLES), NONE)
+    options.add_method(parser, (NONE, *TITLES), NONE)
     options.add_places(
         parser,
         "a layer where the method acts, may be repeated (default: the one "
@@ -25,10 +25,8 @@ def add(parser):
         "search the strength in N trials and keep the best one; without a "
         "method the learning rate"
     )
-    number = options.whole_number(0, 10**4)
-    options.add(
-        *(parser, "--tune", "N", text, number, 0, "0, no search"), dest="trials"
-    )
+    number, shown = options.whole_number(0, 10**4), "0, no search"
+    options.add(parser, "--tune", "N", text, number, 0, shown, dest="trials")
     text = "pictures without labels, which the head learns from too"
     options.add(parser, "--unlabelled", "FOLDER", text)
     text = (

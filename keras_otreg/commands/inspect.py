@@ -21,7 +21,7 @@ def run(given):
     from keras_otreg.experiments.progress import say
     from keras_otreg.features import summary
     from keras_otreg.features.summary import summary_rows
-    from keras_otreg.workflows.heads import features_of, place_of
+    from keras_otreg.workflows.layers import features_of, place_of
     from keras_otreg.workflows.networks import network_in
 
     model = network_in(given.model, "model")

@@ -16,8 +16,39 @@ def heeded() -> Iterator[None]:
             libraries that are half-way through an import lose the interrupt,
             and fail over what they have not got.
     """
-    came = threading.Event()
-    with _heard(came), _not_lost():
+    came, repeats = threading.Event(), []
+    handler, report = signal.getsignal(signal.SIGINT), sys.unraisablehook
+
+    def hear(number, frame):
+        came.set()
+        signal.default_int_handler(number, frame)
+
+    def repeat(unraisable):
+        """Repeat an interrupt that Python would swallow."""
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            report(unraisable)
+            return
+        # It would be lost in here too: once more, a moment later.
+        again = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+        again.daemon = True
+        repeats.append(again)
+        again.start()
+
+    def end_repeats():
+        # The work may have ended first: what comes after is not interrupted.
+        sys.unraisablehook = report
+        for again in repeats:
+            again.cancel()
+            again.join()
+
+    in_main = threading.current_thread() is threading.main_thread()
+    with contextlib.ExitStack() as stack:
+        # A process in the background may ignore Ctrl-C.
+        if in_main and handler is signal.default_int_handler:
+            stack.callback(signal.signal, signal.SIGINT, handler)
+            signal.signal(signal.SIGINT, hear)
+        stack.callback(end_repeats)
+        sys.unraisablehook = repeat
         try:
             yield
         except Exception as error:
@@ -30,50 +61,3 @@ def heeded() -> Iterator[None]:
             # `python -m` instead of giving the exit code. The next such code
             # that goes well lets it forget.
             exec("")
-
-
-@contextlib.contextmanager
-def _heard(came):
-    """Record Ctrl-C, unless the process ignores it."""
-    before = signal.getsignal(signal.SIGINT)
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or before is not signal.default_int_handler:
-        yield
-        return
-
-    def hear(number, frame):
-        came.set()
-        signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, hear)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _not_lost():
-    """Repeat an interrupt that Python would swallow."""
-    before = sys.unraisablehook
-    repeats = []
-
-    def hook(unraisable):
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-            before(unraisable)
-            return
-        # It would be lost in here too: once more, a moment later.
-        again = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
-        again.daemon = True
-        repeats.append(again)
-        again.start()
-
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
-        # The work may have ended first: what comes after is not interrupted.
-        for again in repeats:
-            again.cancel()
-            again.join()

@@ -21,11 +21,12 @@ def add(parser):
     options.add(parser, "--source-weight", "W", text, number, 1.0)
     text = "strength of the transport between the heads"
     options.add(parser, "--transport-weight", "W", text, number, 1.0)
-    options.add_choice(
-        *(parser, "--source-shares", "WHICH", ("all", "plan"), "all"),
+    text = (
         "all or plan: all source pictures alike, or classes near the target "
-        "more often",
+        "more often"
     )
+    kinds = "all", "plan"
+    options.add(parser, "--source-shares", "WHICH", text, kinds, "all")
     options.add_settings(parser, "joint")
     options.add_common(parser)
 

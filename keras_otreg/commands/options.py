@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from keras_otreg.workflows.settings import DISTANCES, NONE, Settings
@@ -72,23 +72,17 @@ def share(text: str) -> float:
 MANY = whole_number(1, 10**4)
 SEEDS = whole_number(1, 1000)
 # For each of the settings its symbol, its parser, and its help.
-SETTINGS: dict[str, tuple[str, Any, str]] = {
+SETTINGS = {
     "out": ("DIR", pathlib.Path, "folder for the model and the report"),
-    "shots": (
-        "N",
-        whole_number(1, 10**6),
-        "draw N pictures of each class to learn from",
-    ),
+    "shots": ("N", whole_number(1, 10**6), "pictures of each class to draw"),
     "image_size": (
-        "N",
-        whole_number(8, 4096),
+        *("N", whole_number(8, 4096)),
         "height and width of pictures, in pixels, where the network takes any",
     ),
     "epochs": ("N", MANY, "passes over the pictures, at most"),
     "patience": (
-        "N",
-        MANY,
-        "epochs without progress in validation until training stops",
+        *("N", MANY),
+        "epochs without progress in validation that end a training",
     ),
     "batch_size": ("N", MANY, "pictures in a batch"),
     "learning_rate": ("R", number_above_zero, "learning rate of Adam"),
@@ -96,7 +90,7 @@ SETTINGS: dict[str, tuple[str, Any, str]] = {
 
 
 def add(
-    parser: argparse.ArgumentParser,
+    parser: Any,
     name: str,
     metavar: str,
     text: str,
@@ -107,8 +101,11 @@ def add(
 ) -> None:
     """Add an argument, or an option whose default is told in its help.
 
-    `shown` are the words for the default; none are said if it is empty.
+    `kind` is a parser, or a tuple of all values; `shown` are the words for the
+    default; none are said if it is empty.
     """
+    if isinstance(kind, tuple):
+        more["choices"], kind = kind, str
     if shown is None:
         is_number = isinstance(default, int | float)
         shown = f"{default:g}" if is_number else str(default or "none")
@@ -119,9 +116,7 @@ def add(
     )
 
 
-def add_settings(
-    parser: argparse.ArgumentParser, name: str, *names: str
-) -> None:
+def add_settings(parser: Any, name: str, *names: str) -> None:
     """Add options for `Settings`, or some, with the defaults of a command."""
     defaults = dataclasses.asdict(Settings.of(name, {}))
     for each in names or SETTINGS:
@@ -131,33 +126,21 @@ def add_settings(
         add(parser, option, metavar, text, kind, defaults[each], shown)
 
 
-def add_teacher(parser: argparse.ArgumentParser) -> None:
+def add_teacher(parser: Any) -> None:
     """Add the network that a command starts from."""
-    add(
-        parser,
-        "--teacher",
-        "MODEL",
+    text = (
         "the network to start from: efficientnet-lite0, a .keras file, or a "
-        "name of keras.applications",
-        str,
-        "efficientnet-lite0",
+        "name of keras.applications"
     )
+    add(parser, "--teacher", "MODEL", text, str, "efficientnet-lite0")
 
 
-def add_choice(
-    parser: argparse.ArgumentParser,
-    name: str,
-    metavar: str,
-    choices: Sequence[str],
-    default: str,
-    text: str | None = None,
-) -> None:
-    """Add an option of which the values are known."""
-    text = ", ".join(choices) if text is None else text
-    add(parser, name, metavar, text, str, default, choices=choices)
+def add_method(parser: Any, names: tuple[str, ...], default: str) -> None:
+    """Add the method of a command, by its name."""
+    add(parser, "--method", "METHOD", ", ".join(names), names, default)
 
 
-def add_weight(parser: argparse.ArgumentParser, shown: str) -> None:
+def add_weight(parser: Any, shown: str) -> None:
     """Add the strength of a method."""
     text = "strength of the method"
     add(parser, "--weight", "W", text, number_above_zero, shown=shown)
@@ -169,14 +152,13 @@ def flag(parser: Any, name: str, text: str) -> None:
 
 
 def add_common(
-    parser: argparse.ArgumentParser,
+    parser: Any,
     of: str = "all random numbers",
-    *,
     seed: int | None = 0,
     default: str = "0",
 ) -> None:
     """Add --seed, --quiet and --debug, which every command takes."""
-    common: Any = parser.add_argument_group("options of every command")
+    common = parser.add_argument_group("options of every command")
     number = whole_number(0, 2**31 - 1)
     add(common, "--seed", "S", f"seed of {of}", number, seed, default)
     text = "show neither progress nor the results that are in the files"
@@ -184,9 +166,7 @@ def add_common(
     flag(common, "--debug", "show the traceback of an error")
 
 
-def add_places(
-    parser: argparse.ArgumentParser, text: str, *, paired: bool = False
-) -> None:
+def add_places(parser: Any, text: str, paired: bool = False) -> None:
     """Add the option --at, which names layers or pairs of layers, each once."""
     parser.add_argument(
         "--at",

@@ -16,7 +16,7 @@ def add(parser):
     text = "the same as DATA, as in earlier versions"
     options.add(parser, "--data", "DATA", text, shown="", dest="folder")
     options.add_teacher(parser)
-    options.add_choice(parser, "--method", "METHOD", (NONE, *TITLES), NONE)
+    options.add_method(parser, (NONE, *TITLES), NONE)
     options.add_places(
         parser,
         "a layer where the method may act, may be repeated (default: the one "

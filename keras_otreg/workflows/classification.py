@@ -1,11 +1,13 @@
-"""Use of a classifier that a command has trained."""
+"""Classifiers with their classes in their files, and the use of them."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import warnings
+import zipfile
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,20 +18,66 @@ from keras_otreg.data import PictureFiles, picture_files, read_pictures
 from keras_otreg.data.decoding import suffixes
 from keras_otreg.data.picture_files import decodable, parts_in
 from keras_otreg.experiments.progress import console_for, say
-from keras_otreg.files import unfinished_folder, whole
-from keras_otreg.workflows.class_names import Classes, classes_of, write_classes
+from keras_otreg.files import unfinished_folder, whole, write_text
 from keras_otreg.workflows.networks import network_in, picture_shape
 from keras_otreg.workflows.report import on_test_pictures, rendered
-from keras_otreg.workflows.results import MODEL, confusion, score
+from keras_otreg.workflows.results import CLASSES, MODEL, confusion, score
+from keras_otreg.workflows.settings import FORMATS
 from keras_otreg.workflows.stages import output_folder, write_table
 
 PREDICTIONS, EVALUATION = "predictions.csv", "evaluation.html"
-# For each format of a command, that of Keras and the end of the file's name.
-FORMATS = {
-    "saved-model": ("tf_saved_model", ""),
-    "tflite": ("litert", ".tflite"),
-    "onnx": ("onnx", ".onnx"),
-}
+
+
+class Classes(NamedTuple):
+    """Class names, in the order of the outputs, and the shape of pictures."""
+
+    names: list[str]
+    shape: tuple[int, int, int]
+
+    def write(self, folder: pathlib.Path) -> None:
+        """Write `classes.json` into a folder."""
+        write_text(folder / CLASSES, self.json())
+
+    def json(self) -> str:
+        """Content of `classes.json`."""
+        content = {
+            "class_names": self.names,
+            "picture_shape": self.shape,
+            "pixel_values": [0, 255],
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def save_classifier(
+    model: keras.Model, path: pathlib.Path, classes: Classes
+) -> None:
+    """Write a model, with its classes in the file and in `classes.json`."""
+    with whole(path) as unfinished:
+        model.save(unfinished)
+        with zipfile.ZipFile(unfinished, "a") as archive:
+            archive.writestr(CLASSES, classes.json())
+    classes.write(path.parent)
+
+
+def classes_of(path: pathlib.Path) -> Classes | None:
+    """Read the classes of a model from its file, or from the one beside it."""
+    text = None
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if CLASSES in archive.namelist():
+                text = archive.read(CLASSES).decode("utf-8")
+    beside = path.with_name(CLASSES)
+    if text is None and beside.is_file():
+        text = beside.read_text("utf-8")
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+        height, width, channels = found["picture_shape"]
+        names = [str(name) for name in found["class_names"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise OSError(f"cannot read {CLASSES} of {path}: {error!r}") from error
+    return Classes(names, (height, width, channels))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +151,6 @@ def evaluate(
             most confident mistakes, and `predictions.csv`; none if not given.
         quiet: Whether to print nothing.
 
-    Returns:
-        The `Evaluation`.
-
     Raises:
         OSError: As for `predict`.
         ValueError: If there are no pictures, or of other classes.
@@ -133,19 +178,11 @@ def evaluate(
     found = Evaluation(accuracy, -loss, names, counts, rows)
     console.print(_table(found))
     if out is not None:
-        page = rendered(
-            "evaluation.html.j2",
-            {
-                "model": pathlib.Path(model),
-                "count": len(files.paths),
-                "accuracy": found.accuracy,
-                "crossentropy": found.crossentropy,
-                **on_test_pictures(probabilities, files),
-            },
-        )
+        context = on_test_pictures(probabilities, files)
+        context |= {"model": pathlib.Path(model), "found": found}
+        page = rendered("evaluation.html.j2", context)
         write_table(pathlib.Path(out) / PREDICTIONS, rows)
-        with whole(pathlib.Path(out) / EVALUATION) as unfinished:
-            unfinished.write_text(page, "utf-8")
+        write_text(pathlib.Path(out) / EVALUATION, page)
         say(console, f"Written to {out}: {EVALUATION}, {PREDICTIONS}")
     return found
 
@@ -195,7 +232,7 @@ def export(
         os.replace(unfinished, target)
     classes = classes_of(path)
     if classes is not None and target.parent != path.parent:
-        write_classes(target.parent, classes)
+        classes.write(target.parent)
     return target
 
 

@@ -20,8 +20,8 @@ from keras_otreg.ot import permuted_fraction
 from keras_otreg.workflows.layers import main_layers
 from keras_otreg.workflows.networks import network_in, picture_shape
 from keras_otreg.workflows.neurons import mean_activations
+from keras_otreg.workflows.project import some
 from keras_otreg.workflows.stages import output_folder, write_table
-from keras_otreg.workflows.training import some
 
 TRANSPORT, CKA = "transport alignment", "CKA"
 PERMUTED = "permuted neurons"
@@ -61,18 +61,8 @@ class Similarity:
         return [(self.rows[i], self.columns[j]) for i, j in found]
 
 
-def similarity(
-    first: keras.Model,
-    second: keras.Model,
-    pictures: Sequence[np.ndarray],
-    layers: tuple[Sequence[str], Sequence[str]],
-    advance: Callable[[], None] = lambda: None,
-) -> Similarity:
-    """Compare layers of two networks on the pictures that each of them takes.
-
-    `layers` has the paths for each network; `advance` is called after each
-    pair of layers.
-    """
+def similarity(first, second, pictures, layers, advance=lambda: None):
+    """Compare layers of two networks, by their paths, on pictures for each."""
     rows = mean_activations(first, pictures[0], layers[0])
     columns = mean_activations(second, pictures[1], layers[1])
     shape = len(rows), len(columns)
@@ -98,10 +88,8 @@ def _permuted(x, y):
 
 
 def _padded(activations):
-    """Activations padded with constant neurons, which have no weight.
-
-    There are few sizes of problems then, each compiled once.
-    """
+    """Activations padded with constant neurons, which have no weight."""
+    # There are few sizes of problems then, each compiled once.
     width = activations.shape[1]
     size = next((x for x in WIDTHS if x >= width), width)
     return np.pad(activations, ((0, 0), (0, size - width)))
@@ -165,9 +153,6 @@ def compare(
         seed: Of the draw of pictures.
         quiet: Whether to print nothing.
 
-    Returns:
-        The `Similarity`.
-
     Raises:
         OSError: If a network or the folder cannot be used.
         ValueError: If there are no pictures.
@@ -181,24 +166,21 @@ def compare(
     """
     console = console_for(quiet)
     paths = pathlib.Path(first), pathlib.Path(second)
-    folder = None if out is None else pathlib.Path(out)
-    if folder is not None:
-        output_folder(folder, pathlib.Path(data))
-    networks = (
-        network_in(paths[0], "first network"),
-        network_in(paths[1], "second network"),
-    )
-    chosen = main_layers(networks[0], layers), main_layers(networks[1], layers)
-    files = picture_parts(pathlib.Path(data), seed)["validation"]
+    if out is not None:
+        output_folder(pathlib.Path(out), pathlib.Path(data))
+    names = "first network", "second network"
+    networks = [network_in(*each) for each in zip(paths, names, strict=True)]
+    chosen = [main_layers(network, layers) for network in networks]
+    held_out = picture_parts(pathlib.Path(data), seed)["validation"]
     with progress(console, len(chosen[0]) * len(chosen[1])) as bar:
         bar.begin("pairs of layers")
         shapes = [picture_shape(x, image_size, "network") for x in networks]
-        seen = [some(files, pictures, seed, shape)[1] for shape in shapes]
-        found = similarity(*networks, seen, chosen, bar.advance)
+        seen = [some(held_out, pictures, seed, shape)[1] for shape in shapes]
+        found = similarity(networks[0], networks[1], seen, chosen, bar.advance)
     _print(paths, pathlib.Path(data), found, console)
-    if folder is not None:
-        names = _write(paths, folder, found)
-        say(console, f"Written to {folder}: {', '.join(names)}")
+    if out is not None:
+        files = _write(paths, pathlib.Path(out), found)
+        say(console, f"Written to {out}: {', '.join(files)}")
     return found
 
 

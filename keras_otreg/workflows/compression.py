@@ -1,34 +1,47 @@
 """Compression: a small network takes over from a large one."""
 
+import csv
 import os
 import pathlib
+import statistics
+import tempfile
+import time
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+import numpy as np
+
 from keras_otreg import checks
-from keras_otreg.compression import Budget
+from keras_otreg.compression import Budget, inherit
+from keras_otreg.compression.narrowing import with_fewer_neurons
+from keras_otreg.compression.resources import summary_rows
 from keras_otreg.data import picture_parts
+from keras_otreg.losses import LogitsDistillation
+from keras_otreg.models import Penalty, TransferModel
 from keras_otreg.models.teacher import copy_of
-from keras_otreg.workflows.heads import classifier, place_of
-from keras_otreg.workflows.layers import known_layers, main_layers
-from keras_otreg.workflows.methods import Method
-from keras_otreg.workflows.narrowing import (
-    INHERITED,
-    NEW,
-    SAMPLES,
-    TRAINED,
-    inherited,
-    narrowed,
-    trained_from,
-    trained_stages,
+from keras_otreg.workflows.layers import (
+    classifier,
+    known_layers,
+    main_layers,
+    place_of,
 )
+from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.networks import network_in, picture_shape
 from keras_otreg.workflows.project import begin, started
-from keras_otreg.workflows.results import HEAD_ONLY, Result, accuracy
+from keras_otreg.workflows.results import HEAD_ONLY, Result, score
 from keras_otreg.workflows.settings import Settings
-from keras_otreg.workflows.training import few_pictures
+from keras_otreg.workflows.stages import Trained, write_table
 
 ALONE, TEACHER = "the student alone", "the teacher"
+INHERITED, TRAINED = "inherited weights", "inherited, then trained"
+NEW, DISTILLED = "new weights, trained", "new weights, distilled"
+LAYERS = "layers.csv"
+# Pictures that weights are inherited on, and of whose batch the time is taken.
+SAMPLES, TIMED = 500, 32
+REPEATS = 15
+# Of the learning rate for new weights, where training starts near its end.
+RATE = 0.1
 # Blocks where a method acts, beside the layer before the head.
 PLACES = 3
 # What did best at all stages of a narrow student, see the page of concepts.
@@ -74,9 +87,6 @@ def compress(
             search draws from, if not given.
         **settings: Those of `Settings`, such as `out`, `shots` and `epochs`.
 
-    Returns:
-        The `Result`.
-
     Raises:
         OSError, ImportError: As `finetune` does.
         ValueError: As `finetune` does; if the networks take other pictures, or
@@ -91,12 +101,14 @@ def compress(
     """
     given = Settings.of("compress", settings)
     size = _size(student, width=width, parameters=parameters, flops=flops)
-    begin(given, pathlib.Path(data))
+    parts = begin(given, pathlib.Path(data))
     acts = method, at, weight or WEIGHTS.get(method)
-    if student is None:
-        return _narrow(pathlib.Path(model), data, size, acts, given)
-    paths = pathlib.Path(model), pathlib.Path(student)
-    return _train(paths, data, acts, given)
+    if student is not None:
+        paths = pathlib.Path(model), pathlib.Path(student)
+        return _train(paths, parts, acts, given)
+    # Their labels are not used: also pictures that were not drawn.
+    unlabelled = picture_parts(pathlib.Path(data), given.seed)["train"]
+    return _narrow(pathlib.Path(model), parts, unlabelled, size, acts, given)
 
 
 def _size(student, **sizes):
@@ -113,13 +125,12 @@ def _size(student, **sizes):
     return given["width"] if "width" in given else Budget(**given)
 
 
-def _train(paths, data, acts, given):
+def _train(paths, parts, acts, given):
     """`compress` with a student of its own architecture."""
     teacher = network_in(paths[0], "model")
     small = network_in(paths[1], "student")
     shape = picture_shape(small, given.image_size, "student")
     _check_pictures(picture_shape(teacher, shape[0], "model"), shape)
-    parts = few_pictures(pathlib.Path(data), given)
     classes = len(parts["train"].class_names)
     small = classifier(small, classes, given.seed, "student")
     how, others = _method(acts, teacher, small, paths)
@@ -134,12 +145,12 @@ def _train(paths, data, acts, given):
             ),
         }
         try:
-            start = inherited(project, small, teacher, parts["train"])
+            start = _inherited(project, small, teacher, parts["train"])
         except ValueError:
             # A student of other layers has nothing to inherit.
             start = None
         if start is not None:
-            tuned = {TRAINED: trained_from(project, start.model)}
+            tuned = {TRAINED: _trained_on(project, start)}
             results |= tuned | project.interpolate(start, tuned)
         return _finish(
             *(project, results, (how.title, ALONE), how, teacher),
@@ -151,28 +162,25 @@ def _train(paths, data, acts, given):
         )
 
 
-def _narrow(model, data, size, acts, given):
+def _narrow(model, parts, unlabelled, size, acts, given):
     """`compress` without a student."""
     large = network_in(model, "model")
     shape = picture_shape(large, given.image_size, "model")
-    parts = few_pictures(pathlib.Path(data), given)
     classes = len(parts["train"].class_names)
     is_same_task = large.output_shape == (None, classes)
     teacher = classifier(large, classes, given.seed, "model")
     how, others = _method(acts, teacher, teacher, (model, model))
-    # No labels are used: also of pictures that were not drawn.
-    unlabelled = picture_parts(pathlib.Path(data), given.seed)["train"]
     others |= {"size": str(size), "unlabelled pictures": unlabelled}
     with started(
         *("compress", given, parts, shape, others), keep_statistics=False
     ) as project:
-        start = inherited(project, size, teacher, unlabelled)
+        start = _inherited(project, size, teacher, unlabelled)
         results = {INHERITED: start}
         if not is_same_task:
             start = project.solve_head(copy_of(start.model))
             results = {HEAD_ONLY: start}
-        results |= trained_stages(project, start, teacher, how, is_same_task)
-        student = results[project.best(results)].model
+        results |= _stages(project, start, teacher, how, is_same_task)
+        student = results[project.kept(results)].model
         return _finish(
             *(project, results, (TRAINED, NEW), how, teacher),
             f"{model.name}, made narrower: {student.count_params():,} instead "
@@ -180,7 +188,7 @@ def _narrow(model, data, size, acts, given):
             f"to {SAMPLES} pictures without labels.",
             {"model": model, "size": size},
             others=_of_teacher(project, large),
-            narrowed=narrowed(project, teacher, student),
+            narrowed=_tables(project, teacher, student),
         )
 
 
@@ -197,7 +205,7 @@ def _method(acts, teacher, student, paths):
 
 
 def _finish(project, results, pair, how, teacher, lead, shown, **more):
-    student = results[project.best(results)].model
+    student = results[project.kept(results)].model
     # The layer before the head has most to do with the classes.
     place = list(how.places.items())[-1]
     return project.finish(
@@ -229,10 +237,110 @@ def _of_teacher(project, teacher):
     if teacher.output_shape != (None, classes):
         return {}
     reached = {
-        part: accuracy(found, project.parts[part].labels)
+        part: score(found, project.parts[part].labels)[0]
         for part, found in project.predictions(teacher).items()
     }
     return {TEACHER: {**reached, "epochs": 0, "chosen": False}}
+
+
+def _inherited(project, student, teacher, files):
+    """The stage that fits a student's weights to the teacher, untrained.
+
+    `student` is a network, or the argument `width` of `narrow`.
+    """
+
+    def work():
+        _, samples = project.some(files, SAMPLES)
+        seed = project.settings.seed
+        if isinstance(student, keras.Model):
+            found = copy_of(student)
+        else:
+            found, _ = with_fewer_neurons(teacher, student, samples, seed=seed)
+        table = inherit(found, teacher, samples, seed=seed, verbose=False)
+        rows = [
+            {
+                "layer": fit.path,
+                "neurons": f"{len(fit.neurons)} of {fit.of}",
+                "variance explained": f"{fit.explained:.3f}",
+            }
+            for fit in table.values()
+        ]
+        write_table(project.run.folder / LAYERS, rows)
+        return Trained(found)
+
+    return project.stage("inherited", INHERITED, work)
+
+
+def _stages(project, start, teacher, method, is_same_task):
+    """The stages that train a narrowed student, and its controls."""
+    keras.utils.set_random_seed(project.settings.seed)
+    new = keras.models.clone_model(start.model)
+    found = {NEW: project.train("plain", NEW, new)}
+    if is_same_task:
+        penalty = Penalty(
+            LogitsDistillation(from_logits=False),
+            at=new.layers[-1].name,
+            teacher_at=teacher.layers[-1].name,
+            weight=1.0,
+        )
+        found[DISTILLED] = project.train(
+            *("distilled", DISTILLED, new),
+            lambda x: TransferModel(x, teacher, [penalty]),
+        )
+    title = f"inherited, then {method.title}"
+    tuned = {
+        TRAINED: _trained_on(project, start),
+        title: _trained_on(
+            *(project, start, "method", title),
+            lambda x: method.model(x, teacher),
+        ),
+    }
+    return found | tuned | project.interpolate(start, tuned)
+
+
+def _trained_on(project, start, name="inherited-trained", title=TRAINED, *wrap):
+    """The stage that trains inherited weights, at a share of the rate."""
+    rate = RATE * project.settings.learning_rate
+    return project.train(name, title, start.model, *wrap, learning_rate=rate)
+
+
+def _tables(project, teacher, student):
+    """Fitted layers of a narrowed student, and what both networks cost."""
+    with open(project.run.folder / LAYERS, encoding="utf-8") as file:
+        layers = list(csv.DictReader(file))
+    both = teacher, student
+    flops = [sum(r.resources.flops for r in summary_rows(x)) for x in both]
+    _, pictures = project.some(project.parts["validation"], TIMED)
+    costs = [
+        ("weights", *(f"{x.count_params():,}" for x in both)),
+        ("operations for a picture", *(f"{x:,}" for x in flops)),
+        ("size of the file", *(f"{_size_of(x) / 1e6:.2f} MB" for x in both)),
+        (
+            "time for a picture",
+            *(f"{x:.2f} ms" for x in milliseconds(both, pictures)),
+        ),
+    ]
+    return {"layers": layers, "costs": costs}
+
+
+def milliseconds(models: Any, pictures: np.ndarray) -> list[float]:
+    """Median time of each network for a picture of a batch, run in turn."""
+    times: list[list[float]] = [[] for _ in models]
+    for model in models:
+        model.predict_on_batch(pictures)
+    for _ in range(REPEATS):
+        for model, own in zip(models, times, strict=True):
+            begin = time.perf_counter()
+            model.predict_on_batch(pictures)
+            own.append(time.perf_counter() - begin)
+    return [1000.0 * statistics.median(x) / len(pictures) for x in times]
+
+
+def _size_of(model):
+    with tempfile.TemporaryDirectory() as folder:
+        unfinished = pathlib.Path(folder) / "model.keras"
+        copy_of(model).save(unfinished)
+        return unfinished.stat().st_size
 
 
 def _check_pictures(model, student):

@@ -1,15 +1,26 @@
-"""Fine-tuning of a network on one's own pictures."""
+"""Fine-tuning of a network on one's own pictures, also unlabelled ones."""
 
+import csv
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
-from keras_otreg.labelling.shares import UNIFORM
-from keras_otreg.workflows.heads import features_of, place_of, with_new_head
-from keras_otreg.workflows.layers import known_layers
+from keras_otreg import checks
+from keras_otreg.data import PictureFiles
+from keras_otreg.labelling import solve_head_in_rounds
+from keras_otreg.labelling.shares import NAMED, UNIFORM, known_shares
+from keras_otreg.models.teacher import copy_of
+from keras_otreg.workflows.classification import pictures_of
+from keras_otreg.workflows.layers import (
+    features_of,
+    known_layers,
+    place_of,
+    with_new_head,
+)
 from keras_otreg.workflows.methods import Method, default_place
 from keras_otreg.workflows.networks import (
     picture_shape,
@@ -17,17 +28,24 @@ from keras_otreg.workflows.networks import (
     title_of,
 )
 from keras_otreg.workflows.project import begin, started
+from keras_otreg.workflows.report import examples
 from keras_otreg.workflows.results import (
     HEAD_ONLY,
     HEADS,
     LABELS,
     PLAIN,
+    TRIALS,
     Result,
-    to_keep,
 )
 from keras_otreg.workflows.settings import NONE, Settings
-from keras_otreg.workflows.training import few_pictures
-from keras_otreg.workflows.unlabelled import Unlabelled, shown_labels
+from keras_otreg.workflows.stages import Trained, write_table
+
+# Names of arrays that a stage keeps beside its predictions.
+PROBABILITIES, WEIGHTS = "labels", "label weights"
+# The first row that a file of shares may have.
+HEADER = ["class", "share"]
+# Pictures that a report shows as sure, and as unsure.
+SHOWN = 6
 
 
 def finetune(
@@ -73,9 +91,6 @@ def finetune(
             own, drawn like the unlabelled ones, ten of each class or more.
         **settings: Those of `Settings`, such as `out`, `shots` and `epochs`.
 
-    Returns:
-        The `Result`.
-
     Raises:
         OSError: If the teacher or the folder cannot be used.
         ValueError: If the pictures or a layer are not there, or the folder
@@ -89,11 +104,9 @@ def finetune(
         result.model.predict(pictures)
         ```
     """
+    acts, extra = (method, at, weight), (unlabelled, shares)
     return _fine_tuned(
-        *("finetune", data, teacher, settings, method, at, trials, {}),
-        weight=weight,
-        unlabelled=unlabelled,
-        shares=shares,
+        "finetune", data, teacher, settings, acts, trials, {}, extra
     )
 
 
@@ -130,31 +143,19 @@ def tune(
         result = otreg.workflows.tune("clothes", at=layers, trials=10)
         ```
     """
-    draw = {"one_place": not everywhere, "rate": True}
-    return _fine_tuned(
-        "tune", data, teacher, settings, method, at, trials, draw
-    )
+    acts, draw = (method, at, None), {"one_place": not everywhere, "rate": True}
+    return _fine_tuned("tune", data, teacher, settings, acts, trials, draw)
 
 
 def _fine_tuned(
-    command,
-    data,
-    teacher,
-    settings,
-    method,
-    at,
-    trials,
-    draw,
-    weight=None,
-    unlabelled=None,
-    shares=UNIFORM,
+    command, data, teacher, settings, acts, trials, draw, extra=(None, None)
 ):
     """Fine-tune; `draw` has the arguments of `Method.draw`."""
+    (method, at, weight), (unlabelled, shares) = acts, extra
     given, folder = Settings.of(command, settings), pathlib.Path(data)
-    begin(given, folder)
+    parts = begin(given, folder)
     network = teacher_named(teacher, given.image_size)
     shape = picture_shape(network, given.image_size)
-    parts = few_pictures(folder, given)
     features, title = features_of(network), title_of(teacher)
     names = parts["train"].class_names
     student = with_new_head(network, features, len(names), given.seed)
@@ -193,13 +194,14 @@ def _trained(project, student, how, more, trials, draw):
     """All networks by their titles, and the values of the best trial."""
     heads = {HEAD_ONLY: project.solve_head(student)}
     if more is not None:
-        heads[LABELS] = project.label(heads[HEAD_ONLY], more)
+        heads[LABELS] = _label(project, heads[HEAD_ONLY], more)
     head = heads[project.best(heads)]
     tuned = {PLAIN: project.train("plain", PLAIN, head.model)}
     values: dict[str, Any] = {}
     if trials:
-        found, values = project.search(how, head.model, trials, **draw)
-        tuned[how.title] = found
+        tuned[how.title], values = search(
+            project, how, head.model, trials, **draw
+        )
     elif how.name != NONE:
         tuned[how.title] = project.train(
             "method", how.title, head.model, how.model
@@ -207,11 +209,137 @@ def _trained(project, student, how, more, trials, draw):
     return {**heads, **tuned, **project.interpolate(head, tuned)}, values
 
 
+def search(project, method, start, trials, **draw):
+    """Train with values drawn at random, each a stage, and return the best."""
+    found, failure = [], None
+    for k in range(trials):
+        values = method.draw(project.settings.seed + k, **draw)
+        title = f"{method.title}, trial {k + 1} of {trials}"
+        try:
+            trained = project.train(
+                f"trial-{k:03}",
+                title,
+                start,
+                lambda x, v=values: method.model(x, values=v),
+                learning_rate=values.get("learning_rate"),
+            )
+        except FloatingPointError as error:
+            failure = error
+            project.bar.say(f"{title}: diverged")
+            continue
+        found.append((project.score(trained), k + 1, trained, values))
+    if not found:
+        raise FloatingPointError(f"every trial diverged: {failure}")
+    found.sort(key=lambda one: one[0], reverse=True)
+    rows = [
+        {
+            "trial": number,
+            "validation accuracy": accuracy,
+            "validation cross-entropy": -minus_loss,
+            **values,
+        }
+        for (accuracy, minus_loss), number, _, values in found
+    ]
+    write_table(project.run.folder / TRIALS, rows)
+    _, number, trained, values = found[0]
+    shown = ", ".join(
+        f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+        for k, v in values.items()
+    )
+    project.bar.say(f"best trial: {number} ({shown})")
+    return trained, values
+
+
 def _neurons(project, results, how, values):
     """The neurons of a report, unless only the head was trained."""
-    chosen = to_keep(results, project.parts["validation"].labels)
+    chosen = project.kept(results)
     if chosen in HEADS:
         return {}
     at = values.get("at", next(iter(how.places))).split(" + ")[0]
     networks = results[HEAD_ONLY].model, results[chosen].model
     return project.neurons(*networks, (at, at), how.loss(values), same=True)
+
+
+class Unlabelled(NamedTuple):
+    """Pictures without labels; the shares of classes, by name or as numbers."""
+
+    files: PictureFiles
+    shares: Any
+
+    @classmethod
+    def of(cls, folder: Any, shares: Any, class_names: Sequence[str]) -> Any:
+        """Find the pictures in a folder, at any depth, and read the shares."""
+        paths = pictures_of([folder])
+        labels = np.zeros(len(paths), "int32")
+        files = PictureFiles(paths, labels, list(class_names))
+        if isinstance(shares, (str, os.PathLike)):
+            if shares in NAMED:
+                return cls(files, shares)
+            shares = _read(pathlib.Path(shares))
+        found = known_shares(shares, len(class_names), class_names)
+        return cls(files, found.tolist())
+
+
+def _read(path):
+    """The shares in a CSV file with a class and its share in each row."""
+    if not path.is_file():
+        raise checks.invalid(
+            f"one of {sorted(NAMED)}, or a CSV file with a class and its share "
+            "in each row",
+            f"'{path}', and there is no such file",
+            argument="shares",
+        )
+    expected = f"rows of a class and its share in '{path}'"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+        if rows and rows[0] == HEADER:
+            rows = rows[1:]
+        shares = {name: float(share) for name, share in rows}
+    except ValueError as error:
+        raise checks.invalid(expected, str(error)) from error
+    if len(shares) < len(rows):
+        raise checks.invalid(expected, "two rows of one class")
+    return shares
+
+
+def _label(project, start, given):
+    """The stage that solves the head on unlabelled pictures too."""
+
+    def work():
+        student = copy_of(start.model)
+        labels = solve_head_in_rounds(
+            student,
+            project.with_mirrored(),
+            project.batches(given.files),
+            shares=given.shares,
+            validation=project.fixed["validation"],
+        ).labels
+        kept = {
+            PROBABILITIES: labels.probabilities,
+            WEIGHTS: labels.sample_weight,
+        }
+        return Trained(student, predictions=kept)
+
+    return project.stage("labels", LABELS, work)
+
+
+def shown_labels(trained: Trained, given: Unlabelled) -> dict[str, Any]:
+    """What a report tells about labels."""
+    labels = trained.predictions[PROBABILITIES]
+    weights = trained.predictions[WEIGHTS]
+    is_known = not isinstance(given.shares, str)
+    known = given.shares if is_known else [None] * labels.shape[1]
+    names, means = given.files.class_names, labels.mean(axis=0)
+    order = np.argsort(-labels.max(axis=1), kind="stable")
+    return {
+        "count": len(weights),
+        "labelled": int((weights > 0.0).sum()),
+        "shares": [
+            {"name": name, "known": own, "estimated": float(share)}
+            for name, own, share in zip(names, known, means, strict=True)
+        ],
+        "is_known": is_known,
+        "sure": examples(given.files, labels, order[:SHOWN]),
+        "unsure": examples(given.files, labels, order[::-1][:SHOWN]),
+    }

@@ -1,36 +1,37 @@
 """Joint transfer: training on few pictures beside many of other classes."""
 
+import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_otreg import checks, class_costs, losses, plots
-from keras_otreg.data import PictureFiles, paired, picture_parts
-from keras_otreg.files import whole
-from keras_otreg.heads import solve_head
+from keras_otreg.data import paired, picture_parts
 from keras_otreg.models import SourceTask, TransferModel
 from keras_otreg.models.teacher import copy_of
-from keras_otreg.workflows.heads import features_of, with_new_head
+from keras_otreg.workflows.layers import features_of, with_new_head
 from keras_otreg.workflows.networks import (
     picture_shape,
     teacher_named,
     title_of,
 )
-from keras_otreg.workflows.project import Project, begin, started
+from keras_otreg.workflows.project import (
+    LOSS,
+    SOURCE_PLAN,
+    Project,
+    begin,
+    started,
+)
 from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, VARIED, Result
 from keras_otreg.workflows.settings import Settings
-from keras_otreg.workflows.stages import AGAIN, STAGES, Trained
-from keras_otreg.workflows.training import LOSS, few_pictures
 
 JOINT = "joint transfer"
 ALL, SHARES = "all", ("all", "plan")
-PLAN = "class_plan.npy"
-# Name of the array that the stage with the variation keeps beside predictions.
-SOURCE_PLAN = "source plan"
+# Name of the array that the joint training keeps beside its predictions.
+PLAN = "class plan"
 # Pictures of each class that the costs between classes are computed from, and
 # those of a source class whose variation is used.
 MOST = 50
@@ -65,9 +66,6 @@ def joint(
             target more often.
         **settings: Those of `Settings`, such as `out` and the `shots`.
 
-    Returns:
-        The `Result`.
-
     Raises:
         OSError, ValueError, ImportError: As `finetune` does.
 
@@ -78,7 +76,7 @@ def joint(
     """
     given = Settings.of("joint", settings)
     folders = pathlib.Path(target), pathlib.Path(source)
-    begin(given, *folders)
+    parts = begin(given, *folders)
     if folders[0].resolve() == folders[1].resolve():
         raise checks.invalid(
             "target and source to be folders of different classes",
@@ -86,7 +84,6 @@ def joint(
         )
     network = teacher_named(teacher, given.image_size)
     shape = picture_shape(network, given.image_size)
-    parts = few_pictures(folders[0], given)
     others = picture_parts(folders[1], given.seed)["train"]
     features = features_of(network)
     classes = len(parts["train"].class_names)
@@ -101,7 +98,10 @@ def joint(
     with started("joint", given, parts, shape, seen) as project:
         results = {HEAD_ONLY: project.solve_head(student)}
         near = others.take(others.first_of_each(MOST))
-        results[VARIED] = _vary(project, results[HEAD_ONLY], near)
+        results[VARIED] = project.solve_head(
+            *(copy_of(results[HEAD_ONLY].model), "source-variation", VARIED),
+            source=project.batches(near),
+        )
         start = results[project.best(results)]
         plain = project.train("plain", PLAIN, start.model)
         how = student, start.model, features, others, weights
@@ -112,25 +112,6 @@ def joint(
         shown |= {k.replace("_", " "): v for k, v in weights.items()}
         title = f"Joint transfer: {folders[0].resolve().name}"
         return _finish(project, results, shown, title, others)
-
-
-def _vary(project: Project, start: Trained, source: PictureFiles) -> Trained:
-    """The stage that solves the head with the variation of the source.
-
-    The plan between the classes is kept beside the predictions.
-    """
-
-    def work():
-        student = copy_of(start.model)
-        solved = solve_head(
-            student,
-            project.with_mirrored(),
-            validation=project.fixed["validation"],
-            source=project.batches(source),
-        )
-        return Trained(student, predictions={SOURCE_PLAN: solved.source_plan})
-
-    return project.stage("source-variation", VARIED, work)
 
 
 def _train(project: Project, student, start, features, source, weights):
@@ -163,9 +144,7 @@ def _train(project: Project, student, start, features, source, weights):
     )
     trained = project.trained(JOINT, start, wrap, data=data)
     plan = _plan(models[0], project.fixed["validation"])
-    with whole(project.run.folder / STAGES / PLAN) as unfinished:
-        np.save(unfinished, plan)
-    return trained
+    return dataclasses.replace(trained, predictions={PLAN: plan})
 
 
 def _plan(model, batches):
@@ -185,10 +164,7 @@ def _plan(model, batches):
 
 def _finish(project, results, shown, title, source):
     train = project.parts["train"]
-    folder = project.run.folder / STAGES
-    mark = folder / "joint.json"
-    with checks.undamaged(mark, AGAIN.format(mark)):
-        plan = np.load(folder / PLAN)
+    plan = results[JOINT].predictions[PLAN]
     names = source.class_names, train.class_names
     return project.finish(
         *(results, JOINT, PLAIN, shown),
@@ -204,9 +180,7 @@ def _finish(project, results, shown, title, source):
     )
 
 
-def drawn_by_shares(
-    files: PictureFiles, costs: np.ndarray, seed: int
-) -> PictureFiles:
+def drawn_by_shares(files, costs, seed):
     """As many pictures, of classes drawn by how near they are to the target."""
     labels = np.unique(files.labels, return_inverse=True)[1]
     widths = (class_costs.shares(costs) / np.bincount(labels))[labels]
@@ -215,15 +189,8 @@ def drawn_by_shares(
     return files.take(np.sort(rows))
 
 
-def near_classes(
-    plan: np.ndarray, source: Sequence[str], target: Sequence[str]
-) -> list[dict[str, Any]]:
-    """The source classes that give most to the target, most of all first.
-
-    The plan has shape `(source classes, target classes)`. Each has its `source`
-    name, its `share` of the mass of the plan, and the `target` class to which
-    it gives most.
-    """
+def near_classes(plan, source, target):
+    """The source classes that give most to a target class, by their plan."""
     shares = plan.sum(axis=1) / plan.sum()
     order = np.argsort(-shares, kind="stable")[:NAMED]
     return [

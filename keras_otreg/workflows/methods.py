@@ -7,16 +7,10 @@ from typing import Any
 
 import keras
 
-from keras_otreg import checks
+from keras_otreg import checks, tuning
 from keras_otreg.features.taps import activation_specs
 from keras_otreg.models import Penalty, TransferModel, WeightPenalty
 from keras_otreg.models.teacher import copy_of
-from keras_otreg.tuning import (
-    hyperparameters,
-    method_space,
-    random_values,
-    strength_space,
-)
 from keras_otreg.workflows.settings import DISTANCES, NONE, TITLES
 
 # Learning rates that a search draws from.
@@ -28,9 +22,9 @@ SHOWN = ("epsilon", "cost")
 class Method:
     """A method of fine-tuning, by its name in `TITLES`, or without a penalty.
 
-    `places` maps layers of the student to those of the teacher; the weight is
-    `None` to have it searched, or to be the default. `values` of the methods
-    are those of a trial, as `draw` returns them, else the defaults.
+    `places` maps layers of the student to those of the teacher. Without a
+    weight it is one of the `values` of a trial, which `draw` returns, or the
+    default.
     """
 
     def __init__(self, name: str, places: Mapping[str, str], weight: Any):
@@ -39,16 +33,8 @@ class Method:
         self.places = dict(places)
         self._weight = weight
 
-    def model(
-        self,
-        student: keras.Model,
-        teacher: keras.Model | None = None,
-        values: Mapping[str, Any] | None = None,
-    ) -> keras.Model:
-        """Return the model to train: the student, or a `TransferModel` of it.
-
-        The teacher is a copy of the student if `None`.
-        """
+    def model(self, student, teacher=None, values=None):
+        """Return the model to train: a `TransferModel`, or the student."""
         if self.name == NONE:
             return student
         if self.name not in DISTANCES:
@@ -56,7 +42,7 @@ class Method:
         penalty = WeightPenalty(
             DISTANCES[self.name],
             exclude=student.layers[-1].name,
-            weight=self._space(hyperparameters(values)),
+            weight=self._space(tuning.hyperparameters(values)),
             name=self.name,
         )
         return TransferModel(student, teacher, [penalty])
@@ -74,7 +60,7 @@ class Method:
         if self.name == NONE:
             return {}
         if self.name in DISTANCES:
-            return {"strength": self._space(hyperparameters(values))}
+            return {"strength": self._space(tuning.hyperparameters(values))}
         penalties = self._penalties(values)
         at = ", ".join(penalty.at for penalty in penalties)
         config = penalties[0].loss.get_config()
@@ -84,11 +70,7 @@ class Method:
     def draw(
         self, seed: int, *, one_place: bool = False, rate: bool = False
     ) -> dict[str, Any]:
-        """Draw the values of a trial.
-
-        With `one_place` the method acts at one of the places, else at all. The
-        learning rate is drawn by `rate`, or if there is nothing else to draw.
-        """
+        """Draw the values of a trial, at one place or at all of them."""
         rng = random.Random(seed)
         values: dict[str, Any] = {}
         if rate or self.name == NONE:
@@ -100,7 +82,7 @@ class Method:
             places = [*self.places]
             at = [rng.choice(places)] if one_place else places
             values["at"] = " + ".join(at)
-        found = random_values(self._space, rng.randrange(2**31))
+        found = tuning.random_values(self._space, rng.randrange(2**31))
         # The place is drawn above.
         found.pop(f"{self.name}/at", None)
         return values | found
@@ -113,12 +95,14 @@ class Method:
 
     def _space(self, hp):
         if self.name in DISTANCES:
-            return strength_space(hp, self._weight)
+            return tuning.strength_space(hp, self._weight)
         at, teacher_at = next(iter(self.places.items()))
-        return method_space(hp, self.name, at, teacher_at, weight=self._weight)
+        return tuning.method_space(
+            hp, self.name, at, teacher_at, weight=self._weight
+        )
 
     def _penalties(self, values):
-        one = self._space(hyperparameters(values))
+        one = self._space(tuning.hyperparameters(values))
         at = (values or {}).get("at")
         places = [*self.places] if at is None else at.split(" + ")
         return Penalty.at_each(

@@ -19,12 +19,7 @@ INPUTS, SCALING = "pictures", "preprocessing"
 
 
 def application(name: str, size: int) -> keras.Model | None:
-    """Return a network of `keras.applications` up to its mean maps, `avg_pool`.
-
-    What its `preprocess_input` does to each pixel becomes a first layer: the
-    network takes pictures of values from 0 to 255. `None` if there is no
-    such network; case and hyphens of the name do not matter.
-    """
+    """Return a network of `keras.applications` on pictures, if known."""
     builders = {
         _plain(known): build
         for known, build in inspect.getmembers(
@@ -90,10 +85,7 @@ LONGEST = 300
 
 
 def network_in(path: pathlib.Path, role: str) -> keras.Model:
-    """Load a network from a `.keras` file, for a role that an error names.
-
-    If it has one output, that is a tensor.
-    """
+    """Load a network from a `.keras` file, for a role that an error names."""
     if not path.is_file():
         raise OSError(f"no {role} {path}: expected a .keras file")
     try:
@@ -143,11 +135,7 @@ def title_of(teacher: str | os.PathLike[str] | keras.Model) -> str:
 def teacher_named(
     name: str | os.PathLike[str] | keras.Model, size: int
 ) -> keras.Model:
-    """Load the network to learn from, for pictures of a size.
-
-    It is `"efficientnet-lite0"`, the path of a `.keras` file, the name of a
-    network of `keras.applications`, or a built model.
-    """
+    """Load the network to learn from, for pictures of a size."""
     if isinstance(name, keras.Model):
         return name
     name = os.fspath(name)
@@ -168,10 +156,7 @@ def teacher_named(
 def picture_shape(
     model: keras.Model, size: int, role: str = "teacher"
 ) -> tuple[int, int, int]:
-    """Height, width and channels of the pictures that a network takes.
-
-    Where it takes any size, that is `size`. `role` is its name in an error.
-    """
+    """Height, width and channels of its pictures; `size` where it takes any."""
     if isinstance(model, TransferModel):
         raise OSError(
             f"the {role} {model.name} is a TransferModel: expected a plain "
@@ -190,13 +175,3 @@ def picture_shape(
             "one picture, (None, height, width, channels) with 1 or 3 channels"
         )
     return shape[1] or size, shape[2] or size, shape[3]
-
-
-def without_batch_statistics(model: keras.Model) -> keras.Model:
-    """Freeze the batch normalisation of a network, which is changed."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            without_batch_statistics(layer)
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
-    return model

@@ -10,6 +10,7 @@ import numpy as np
 from keras_otreg.features import capture, samples_as_points
 from keras_otreg.losses import RepresentationTransport, TransportAlignment
 from keras_otreg.ot.plan import entropy_of
+from keras_otreg.plots.plans import row_shares
 
 # Of neurons in the report, and of pictures beside each.
 ROLES, BEST = 5, 4
@@ -23,15 +24,11 @@ MOST = 0.5
 class Neurons:
     """Two layers as sets of neurons, and the plan between them.
 
-    The plan has the shape `(teacher neurons, student neurons)`, and an
-    `entropy` from 0 for a matching to 1 for a uniform one; `before` and `after`
-    are activations of teacher and student, `(pictures, neurons)`. By `same` the
-    student began as a copy of the teacher.
-
-    Of each neuron of the teacher there are its main one of the `partners` in
-    the student, the one of the `shares` of its mass that goes there, and
-    whether it is `silent`: has the same activation on all pictures. The others
-    are `kept`, if they kept their role, or `moved`, if another neuron has it.
+    `before` and `after` are activations of teacher and student, `(pictures,
+    neurons)`. By `same` the student began as a copy of the teacher. Each neuron
+    of the teacher has its main one of the `partners`, to which one of the
+    `shares` of its mass goes. It is `silent` on all pictures, has `kept` its
+    role, or is `moved`.
     """
 
     at: str
@@ -48,12 +45,7 @@ class Neurons:
     moved: np.ndarray
 
     def roles(self, which: np.ndarray) -> list[dict[str, Any]]:
-        """Some of the neurons where `which` is true, most varied first.
-
-        For each there is the `neuron`, its `partner` in the student, the
-        `share` that goes there, and rows of the pictures with the largest
-        activations of the neuron (`was`) and of its partner (`is_now`).
-        """
+        """Some neurons, and pictures where each `was` largest and `is_now`."""
         spread = np.where(which, self.before.std(axis=0) * self.shares, -1.0)
         rows = np.argsort(-spread, kind="stable")[:ROLES]
         return [
@@ -74,12 +66,6 @@ def _largest(activations):
     return np.argsort(-activations, kind="stable")[:BEST].tolist()
 
 
-def _shares(plan):
-    """Rows that sum to 1, or are 0 where a neuron has no mass."""
-    total = plan.sum(axis=1, keepdims=True)
-    return plan / np.where(total > 0.0, total, 1.0)
-
-
 def mean_activations(
     model: keras.Model, pictures: np.ndarray, paths: Sequence[str]
 ) -> list[np.ndarray]:
@@ -93,32 +79,20 @@ def mean_activations(
     return [np.concatenate(x) for x in zip(*parts, strict=True)]
 
 
-def neurons(
-    teacher: keras.Model,
-    student: keras.Model,
-    pictures: np.ndarray,
-    place: Sequence[str],
-    loss: Any,
-    same: bool,
-) -> Neurons:
-    """Compare the neurons of two layers on pictures.
-
-    `place` has the paths of the student's layer and of the teacher's; the
-    plan is that of the loss, if it has one. `same` tells whether the student
-    began as a copy of the teacher.
-    """
+def neurons(teacher, student, pictures, place, loss, same):
+    """Compare the neurons of two layers by a plan, that of the loss if any."""
     planned = isinstance(loss, (RepresentationTransport, TransportAlignment))
     loss = loss if planned else RepresentationTransport()
     at, teacher_at = place
     (before,) = mean_activations(teacher, pictures, [teacher_at])
     (after,) = mean_activations(student, pictures, [at])
     plan = keras.ops.convert_to_numpy(loss.plan(before, after))
-    shares, rows = _shares(plan), np.arange(len(plan))
+    shares, rows = row_shares(plan), np.arange(len(plan))
     partners, is_own = plan.argmax(axis=1), np.zeros(len(plan), bool)
     if same:
         # The plan of the unchanged network with itself may be blurred, too.
         own = keras.ops.convert_to_numpy(loss.plan(before, before))
-        change = shares - _shares(own)
+        change = shares - row_shares(own)
         is_own = 0.5 * np.abs(change).sum(axis=1) <= MOST
         partners = np.where(is_own, rows, change.argmax(axis=1))
     silent = before.std(axis=0) < 1e-6

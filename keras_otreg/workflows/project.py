@@ -11,26 +11,28 @@ import keras
 import numpy as np
 
 from keras_otreg import checks, heads
-from keras_otreg.data import PictureFiles, read_pictures
+from keras_otreg.data import (
+    PictureFiles,
+    draw_pictures,
+    picture_parts,
+    read_pictures,
+)
+from keras_otreg.data.splits import check_draw
+from keras_otreg.experiments.problem import without_batch_statistics
 from keras_otreg.experiments.progress import Progress, console_for, progress
 from keras_otreg.features import fingerprint
-from keras_otreg.files import whole
+from keras_otreg.files import write_text
 from keras_otreg.interpolation import best_between
-from keras_otreg.labelling import solve_head_in_rounds
 from keras_otreg.models.teacher import copy_of
-from keras_otreg.workflows.class_names import Classes, save_classifier
-from keras_otreg.workflows.methods import Method
-from keras_otreg.workflows.networks import without_batch_statistics
+from keras_otreg.workflows.classification import Classes, save_classifier
 from keras_otreg.workflows.neurons import neurons
 from keras_otreg.workflows.report import report_page
 from keras_otreg.workflows.results import (
     BETWEEN,
     HEAD_ONLY,
     HISTORY,
-    LABELS,
     MODEL,
     REPORT,
-    TRIALS,
     ReportData,
     Result,
     best_title,
@@ -45,20 +47,51 @@ from keras_otreg.workflows.stages import (
     output_folder,
     write_table,
 )
-from keras_otreg.workflows.training import (
-    CROSSENTROPY,
-    LOSS,
-    BestEpoch,
-    some,
-)
-from keras_otreg.workflows.unlabelled import PROBABILITIES, WEIGHTS, Unlabelled
 
+LOSS = "sparse_categorical_crossentropy"
+# Of the task alone: `val_loss` contains penalties.
+CROSSENTROPY = "crossentropy"
 # Pictures on which neurons are compared.
 SEEN = 256
 # Settings on which the results of all commands depend.
 TRAINING = ("epochs", "patience", "batch_size", "learning_rate", "seed")
+# Name of the array that a solved head keeps beside its predictions.
+SOURCE_PLAN = "source plan"
 
 
+class BestEpoch(keras.callbacks.Callback):
+    """Callback that restores the best epoch and stops without progress.
+
+    An epoch is better if its validation accuracy is higher or, of equal
+    accuracies, its validation cross-entropy lower. The weights are those of
+    `network`, such as the student in the model; `epoch` is the best, from 1.
+    """
+
+    def __init__(self, network: keras.Model, patience: int):
+        super().__init__()
+        self.epoch = 0
+        self._network, self._patience = network, patience
+        self._reached = (-1.0, 0.0)
+        self._weights: list[np.ndarray] = []
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, float] | None = None
+    ) -> None:
+        """Keep the weights if the epoch is better than all before."""
+        logs = logs or {}
+        reached = logs["val_accuracy"], -logs[f"val_{CROSSENTROPY}"]
+        if reached > self._reached:
+            self.epoch, self._reached = epoch + 1, reached
+            self._weights = self._network.get_weights()
+        elif epoch + 1 - self.epoch >= self._patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Restore the weights of the best epoch."""
+        self._network.set_weights(self._weights)
+
+
+@dataclasses.dataclass
 class Project:
     """A command that trains: its pictures, stages, and the files at its end.
 
@@ -66,19 +99,15 @@ class Project:
     batches of few pictures would make worse.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        parts: Mapping[str, PictureFiles],
-        shape: tuple[int, int, int],
-        settings: Settings,
-        bar: Progress,
-        keep_statistics: bool = True,
-    ):
-        self.run, self.parts, self.shape = run, parts, shape
-        self.settings, self.bar = settings, bar
-        self._keep_statistics = keep_statistics
-        self.fixed = {k: self.batches(files) for k, files in parts.items()}
+    run: Run
+    parts: Mapping[str, PictureFiles]
+    shape: tuple[int, int, int]
+    settings: Settings
+    bar: Progress
+    keep_statistics: bool = True
+
+    def __post_init__(self):
+        self.fixed = {k: self.batches(x) for k, x in self.parts.items()}
 
     def batches(self, files: PictureFiles, **options: Any) -> Any:
         """Batches of pictures in the order of their files, by default."""
@@ -95,6 +124,12 @@ class Project:
         """Batches to train on, shuffled and mirrored at random."""
         return self.batches(files, shuffle=True, mirror=True)
 
+    def with_mirrored(self) -> Any:
+        """Batches of training pictures, and then of their mirror images."""
+        pictures = self.fixed["train"]
+        mirrored = pictures.map(lambda x, y: (x[:, :, ::-1], y))
+        return pictures.concatenate(mirrored)
+
     def predictions(self, model: keras.Model) -> dict[str, np.ndarray]:
         """Predicted probabilities of validation and test pictures."""
         return {
@@ -105,11 +140,7 @@ class Project:
     def stage(
         self, name: str, title: str, work: Callable[[], Trained]
     ) -> Trained:
-        """Return the network of a stage, trained now or before.
-
-        The time that `work` takes and the predictions are added to what it
-        returns.
-        """
+        """Return the network of a stage, trained now by `work`, or before."""
         trained = self.run.read(name)
         how = "finished before"
         if trained is None:
@@ -138,49 +169,30 @@ class Project:
         """Title of the network that is best in validation."""
         return best_title(results, self.parts["validation"].labels)
 
-    def solve_head(self, student: keras.Model) -> Trained:
-        """The stage that solves the last layer of a network, which changes.
+    def kept(self, results: Mapping[str, Trained]) -> str:
+        """Title of the network to keep."""
+        return to_keep(results, self.parts["validation"].labels)
 
-        The layers below run once for each picture and its mirror image.
-        """
-
-        def work():
-            validation = self.fixed["validation"]
-            heads.solve_head(
-                student, self.with_mirrored(), validation=validation
-            )
-            return Trained(student)
-
-        return self.stage("head", HEAD_ONLY, work)
-
-    def label(self, start: Trained, given: Unlabelled) -> Trained:
-        """The stage that solves the head on unlabelled pictures too.
-
-        Their labels are kept beside the predictions.
-        """
+    def solve_head(
+        self,
+        student: keras.Model,
+        name: str = "head",
+        title: str = HEAD_ONLY,
+        source: Any = None,
+    ) -> Trained:
+        """The stage that solves the head of a network, which changes."""
 
         def work():
-            student = copy_of(start.model)
-            labels = solve_head_in_rounds(
+            solved = heads.solve_head(
                 student,
                 self.with_mirrored(),
-                self.batches(given.files),
-                shares=given.shares,
                 validation=self.fixed["validation"],
-            ).labels
-            kept = {
-                PROBABILITIES: labels.probabilities,
-                WEIGHTS: labels.sample_weight,
-            }
+                source=source,
+            )
+            kept = {} if source is None else {SOURCE_PLAN: solved.source_plan}
             return Trained(student, predictions=kept)
 
-        return self.stage("labels", LABELS, work)
-
-    def with_mirrored(self) -> Any:
-        """Batches of training pictures, and then of their mirror images."""
-        pictures = self.fixed["train"]
-        mirrored = pictures.map(lambda x, y: (x[:, :, ::-1], y))
-        return pictures.concatenate(mirrored)
+        return self.stage(name, title, work)
 
     def interpolate(
         self, start: Trained, tuned: Mapping[str, Trained]
@@ -214,16 +226,11 @@ class Project:
         data: Any = None,
         learning_rate: float | None = None,
     ) -> Trained:
-        """Train a copy of a plain network, and return its best epoch.
-
-        `wrap` returns the model to train, such as a `TransferModel` around the
-        copy. The data are the training pictures and the learning rate is that
-        of the settings if not given.
-        """
+        """Train what `wrap` makes of a copy, and return its best epoch."""
         settings = self.settings
         keras.utils.set_random_seed(settings.seed)
         student = copy_of(start)
-        if self._keep_statistics:
+        if self.keep_statistics:
             without_batch_statistics(student)
         model = wrap(student)
         crossentropy = keras.metrics.SparseCategoricalCrossentropy(CROSSENTROPY)
@@ -248,50 +255,6 @@ class Project:
         ]
         return Trained(copy_of(start, student), history, best.epoch)
 
-    def search(
-        self, method: Method, start: keras.Model, trials: int, **draw: bool
-    ) -> tuple[Trained, dict[str, Any]]:
-        """Train with values drawn at random, and return the best trial.
-
-        A trial is a stage: those of an earlier search with the same settings
-        are not trained again, and the weights of the best one are kept.
-        """
-        found: list[tuple[dict[str, Any], Trained, dict[str, Any]]] = []
-        failure = None
-        for k in range(trials):
-            values = method.draw(self.settings.seed + k, **draw)
-            title = f"{method.title}, trial {k + 1} of {trials}"
-            try:
-                trained = self.train(
-                    f"trial-{k:03}",
-                    title,
-                    start,
-                    lambda x, v=values: method.model(x, values=v),
-                    learning_rate=values.get("learning_rate"),
-                )
-            except FloatingPointError as error:
-                failure = error
-                self.bar.say(f"{title}: diverged")
-                continue
-            accuracy, minus_loss = self.score(trained)
-            row = {
-                "trial": k + 1,
-                "validation accuracy": accuracy,
-                "validation cross-entropy": -minus_loss,
-            }
-            found.append((row | values, trained, values))
-        if not found:
-            raise FloatingPointError(f"every trial diverged: {failure}")
-        found.sort(key=lambda one: self.score(one[1]), reverse=True)
-        write_table(self.run.folder / TRIALS, [row for row, _, _ in found])
-        row, trained, values = found[0]
-        shown = ", ".join(
-            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
-            for k, v in values.items()
-        )
-        self.bar.say(f"best trial: {row['trial']} ({shown})")
-        return trained, values
-
     def finish(
         self,
         results: Mapping[str, Trained],
@@ -300,44 +263,32 @@ class Project:
         shown: Mapping[str, Any],
         **more: Any,
     ) -> Result:
-        """Write the best model in validation, all epochs and the report.
-
-        `shown` are settings for the report, `more` other fields of its
-        `ReportData`.
-        """
+        """Write the network to keep, all epochs and the report."""
         folder = self.run.folder
         names = ("learning_rate", "batch_size", "seed")
         own = {k.replace("_", " "): getattr(self.settings, k) for k in names}
+        chosen = self.kept(results)
         data = ReportData(
             results=results,
             method=method,
             plain=plain,
-            chosen=to_keep(results, self.parts["validation"].labels),
+            chosen=chosen,
             parts=self.parts,
             settings={**shown, **own},
             **more,
         )
         classes = Classes(self.parts["train"].class_names, self.shape)
-        save_classifier(results[data.chosen].model, folder / MODEL, classes)
+        save_classifier(results[chosen].model, folder / MODEL, classes)
         rows = [
             {"stage": title, **row}
             for title, result in results.items()
             for row in result.history
         ]
         write_table(folder / HISTORY, rows)
-        page = report_page(data, self.shape)
-        with whole(folder / REPORT) as unfinished:
-            unfinished.write_text(page, "utf-8")
+        write_text(folder / REPORT, report_page(data, self.shape))
         return summarised(data, folder, self.bar.console)
 
-    def neurons(
-        self,
-        teacher: keras.Model,
-        student: keras.Model,
-        place: tuple[str, str],
-        loss: Any,
-        same: bool,
-    ) -> dict[str, Any]:
+    def neurons(self, teacher, student, place, loss, same):
         """`neurons` on validation pictures `seen`, for a `ReportData`."""
         files, pictures = self.some(self.parts["validation"], SEEN)
         found = neurons(teacher, student, pictures, place, loss, same)
@@ -350,10 +301,34 @@ class Project:
         return some(files, most, self.settings.seed, self.shape)
 
 
-def begin(settings: Settings, *pictures: pathlib.Path) -> None:
-    """Make the output folder, outside of the pictures; be quiet if wanted."""
+def some(
+    files: PictureFiles, most: int, seed: int, shape: tuple[int, int, int]
+) -> tuple[PictureFiles, np.ndarray]:
+    """Return at most some of the files, drawn at random, and their pictures."""
+    rows = np.random.default_rng(seed).permutation(len(files.paths))[:most]
+    files = files.take(np.sort(rows))
+    batches = read_pictures(files, shape[:2], channels=shape[2])
+    pictures = [keras.ops.convert_to_numpy(x) for x, _ in batches]
+    return files, np.concatenate(pictures)
+
+
+def begin(
+    settings: Settings, *folders: pathlib.Path
+) -> dict[str, PictureFiles]:
+    """Make the output folder, outside of the pictures, and find these.
+
+    Returns the parts of the first folder, with `shots` training pictures of
+    each class.
+    """
     console_for(settings.quiet)
-    output_folder(settings.folder, *pictures)
+    output_folder(settings.folder, *folders)
+    parts = picture_parts(folders[0], settings.seed)
+    if settings.shots is not None:
+        check_draw(settings.shots, parts["train"].counts(), "shots")
+        parts["train"] = draw_pictures(
+            parts["train"], settings.shots, settings.seed
+        )
+    return parts
 
 
 @contextlib.contextmanager
@@ -370,9 +345,6 @@ def started(
 
     `others` are networks, pictures and settings by name, on which the results
     depend too.
-
-    Raises:
-        ValueError: If the folder holds a run with other settings.
     """
     for package in ("jinja2", "matplotlib", "PIL"):
         checks.installed(package, "pictures", "Reports")

@@ -38,12 +38,13 @@ def thumbnail(path: str) -> str:
     return f"data:image/jpeg;base64,{code}"
 
 
-EXTRA = "pictures"
 EXAMPLES = 12
 OPTION = re.compile(r"(--[a-z-]+(?: \d+)?)")
 FILTERS = {
     "percent": lambda share: f"{100.0 * share:.1f}\u202f%",
-    "options": lambda text: _with_options(text),
+    # Options are set as code, without line breaks in them.
+    "options": lambda text: OPTION.sub(r'<code class="option">\1</code>', text),
+    "thumbnail": thumbnail,
     "gain": lambda gain: "" if gain is None else f"{100.0 * gain:+.1f}",
     "ended": ended,
     "pythonic": repr,
@@ -63,11 +64,11 @@ def report_page(data: ReportData, shape: tuple[int, int, int]) -> str:
         "settings": {**data.settings, **versions},
         "size": tuple(shape[:2]),
         "channels": shape[2],
-        "rows": data.rows(),
         "curves": _curves(data),
-        "neurons": _neurons(data),
-        "labels": data.labels,
-        "class_plan": _figure(data.class_plan, "plan between the classes"),
+        "plan": data.neurons and _plan(data.neurons),
+        "uniform": UNIFORM,
+        "class_plan": data.class_plan
+        and plots.inline_svg(data.class_plan, "plan between the classes"),
         **on_test_pictures(probabilities, data.parts["test"]),
     }
     return rendered("report.html.j2", context)
@@ -75,7 +76,7 @@ def report_page(data: ReportData, shape: tuple[int, int, int]) -> str:
 
 def rendered(template: str, context: Mapping[str, Any]) -> str:
     """Fill in one of the templates of this folder."""
-    jinja2 = checks.installed("jinja2", EXTRA, "Reports")
+    jinja2 = checks.installed("jinja2", "pictures", "Reports")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_otreg.workflows"),
         autoescape=True,
@@ -155,43 +156,12 @@ def _curves(data):
             ylabel="accuracy",
         )
         label = f"accuracy on {part} pictures in each epoch"
-        figures.append(_figure(figure, label))
+        figures.append(plots.inline_svg(figure, label))
     return figures
 
 
-def _neurons(data):
-    found = data.neurons
-    if found is None:
-        return None
+def _plan(found):
     aligned = ["after training"] if found.same else []
     plan = plots.plan({"after training": found.plan}, aligned=aligned)
-    roles = {"moved": found.moved, "kept": found.kept}
     label = "plan from the teacher's to the student's neurons"
-    return {
-        "plan": _figure(plan, label),
-        "blurred": found.entropy > UNIFORM,
-        **{k: _roles(data, found.roles(v)) for k, v in roles.items()},
-    }
-
-
-def _roles(data, roles):
-    """Roles with pictures in the place of their rows."""
-    paths = data.seen.paths
-    for role in roles:
-        for name in ("was", "is_now"):
-            role[name] = [thumbnail(paths[row]) for row in role[name]]
-    return roles
-
-
-def _with_options(text):
-    """Text whose options are set as code, without line breaks in them."""
-    markup = checks.installed("markupsafe", EXTRA, "Reports")
-    code = r'<code class="option">\1</code>'
-    return markup.Markup(OPTION.sub(code, str(markup.escape(text))))
-
-
-def _figure(figure, label):
-    if figure is None:
-        return None
-    markup = checks.installed("markupsafe", EXTRA, "Reports")
-    return markup.Markup(plots.inline_svg(figure, label))
+    return plots.inline_svg(plan, label)

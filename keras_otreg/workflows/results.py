@@ -28,16 +28,12 @@ def is_correct(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return probabilities.argmax(axis=-1) == labels
 
 
-def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Share of pictures whose most probable class is their label."""
-    return float(np.mean(is_correct(probabilities, labels)))
-
-
 def score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Accuracy and minus the cross-entropy: the larger score is better."""
     own = probabilities[np.arange(len(labels)), labels]
     crossentropy = -np.log(np.maximum(own, LEAST)).mean()
-    return accuracy(probabilities, labels), -float(crossentropy)
+    right = is_correct(probabilities, labels)
+    return float(np.mean(right)), -float(crossentropy)
 
 
 def p_value(first: int, second: int) -> float:
@@ -60,11 +56,7 @@ def confusion(
 def surest(
     probabilities: np.ndarray, labels: np.ndarray, correct: bool, most: int
 ) -> np.ndarray:
-    """Rows of at most some pictures with the highest probabilities.
-
-    They are those of wrongly classified pictures, or of correctly classified
-    ones, taken from all classes in turn.
-    """
+    """Rows of right or wrong predictions, the surest first."""
     rows = np.flatnonzero(is_correct(probabilities, labels) == correct)
     sureness = probabilities[rows].max(axis=-1)
     rows = rows[np.argsort(-sureness, kind="stable")]
@@ -76,8 +68,6 @@ def surest(
     return rows[:most]
 
 
-# The part of the pictures that networks are chosen by.
-VALIDATION = "validation"
 # Titles of networks.
 HEAD_ONLY, PLAIN = "solved head", "plain fine-tuning"
 # Of a head that was solved on pictures without labels too.
@@ -92,10 +82,8 @@ CLASSES, TRIALS = "classes.json", "trials.csv"
 
 def best_title(results: Mapping[str, Trained], labels: np.ndarray) -> str:
     """Title of the network with the best score in validation."""
-    return max(
-        results,
-        key=lambda title: score(results[title].predictions[VALIDATION], labels),
-    )
+    seen = {k: x.predictions["validation"] for k, x in results.items()}
+    return max(results, key=lambda title: score(seen[title], labels))
 
 
 def to_keep(results: Mapping[str, Trained], labels: np.ndarray) -> str:
@@ -110,7 +98,7 @@ def to_keep(results: Mapping[str, Trained], labels: np.ndarray) -> str:
         return best
     head = best_title(heads, labels)
     first, second = (
-        is_correct(results[title].predictions[VALIDATION], labels)
+        is_correct(results[title].predictions["validation"], labels)
         for title in (best, head)
     )
     return best if is_clearly_more(first, second) else head
@@ -156,14 +144,10 @@ class ReportData:
     """Data of a report.
 
     `results` are the trained networks by their titles: that of the method,
-    that which it is compared with (`plain`), and the one that is best in
-    validation (`chosen`), which is `model.keras`. `neurons` compares those of
-    the teacher and of the chosen network on the pictures `seen`; `narrowed`
-    has tables about a student made of the teacher; `labels` are what
-    `shown_labels` returns; `others` has accuracies of networks that were not
-    trained here; `near_classes` are the source classes that helped most.
-    Options of the command: `strengths`, `search` for one that searches them,
-    `more` for more samples, if it was not used.
+    that which it is compared with (`plain`), and the one in `model.keras`
+    (`chosen`). `neurons` are compared on the pictures `seen`; `others` has
+    accuracies of networks that were not trained here. Options of the command:
+    `strengths`, `search` for one that searches them, `more` for more samples.
     """
 
     title: str

@@ -23,6 +23,12 @@ TITLES = {
 NONE = "none"
 # Distances of the methods that pull weights to their start, at no layer.
 DISTANCES = {"l2-sp": "l2", "neuron-transport": "transport"}
+# For each format of a command, that of Keras and the end of the file's name.
+FORMATS = {
+    "saved-model": ("tf_saved_model", ""),
+    "tflite": ("litert", ".tflite"),
+    "onnx": ("onnx", ".onnx"),
+}
 # Defaults of a command that are not those of `Settings`.
 DEFAULTS: dict[str, dict[str, Any]] = {
     # From a solved head, smaller rates are better than from a random one.

@@ -1,6 +1,7 @@
 """Finished stages of a command, kept in a folder."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -14,7 +15,7 @@ import numpy as np
 from keras_otreg import checks
 from keras_otreg.data import PictureFiles
 from keras_otreg.features import fingerprint
-from keras_otreg.files import whole, write_csv
+from keras_otreg.files import write_csv, write_text, written
 
 RUN, STAGES = "run.json", "stages"
 AGAIN = "Delete '{}' to have it made again"
@@ -24,10 +25,9 @@ AGAIN = "Delete '{}' to have it made again"
 class Trained:
     """A network that a stage has trained, a plain Keras model.
 
-    `history` has the logs of each epoch, if there were any; the weights are
-    those of the `best` one, from 1. `predictions` are the probabilities of
-    `"validation"` and `"test"`, of shape `(pictures, classes)`; beside them may
-    be those of other pictures. `share` is that of interpolated weights.
+    `history` has the logs of each epoch; the weights are those of the `best`
+    one, from 1. `predictions` are the probabilities of `"validation"` and
+    `"test"`, beside other arrays. `share` is that of interpolated weights.
     """
 
     model: keras.Model
@@ -48,9 +48,8 @@ class Trained:
 class Run:
     """The stages of a command in a folder; started again, it does the rest.
 
-    A stage is on disk as a whole or not at all: an interrupted one starts
-    anew, with the same seed. Once a stage is finished, by whatever command,
-    other settings, of which the results depend, are refused.
+    A stage is on disk as a whole or not at all. Once one is finished, settings
+    that would change the results are refused.
     """
 
     def __init__(self, folder: pathlib.Path, settings: Mapping[str, Any]):
@@ -62,22 +61,19 @@ class Run:
             with checks.undamaged(path, f"Delete '{folder}'"):
                 known = dict(json.loads(path.read_text("utf-8")))
             checks.same_run(known, settings, folder)
-        with whole(path) as unfinished:
-            unfinished.write_text(json.dumps(settings, indent=2), "utf-8")
+        write_text(path, json.dumps(settings, indent=2))
         (folder / STAGES).mkdir(exist_ok=True)
 
     def write(self, name: str, trained: Trained) -> None:
         """Write what a stage has trained."""
-        with whole(self._path(name, "keras")) as unfinished:
-            trained.model.save(unfinished)
-        with whole(self._path(name, "npz")) as unfinished:
-            arrays: Any = trained.predictions
-            np.savez_compressed(unfinished, **arrays)
+        written(self._path(name, "keras"), trained.model.save)
+        arrays: Any = trained.predictions
+        save = functools.partial(np.savez_compressed, **arrays)
+        written(self._path(name, "npz"), save)
         names = "history", "best", "seconds", "share"
         facts = {k: getattr(trained, k) for k in names}
         # The last file is the mark that the stage is finished.
-        with whole(self._path(name, "json")) as unfinished:
-            unfinished.write_text(json.dumps(facts, indent=1), "utf-8")
+        write_text(self._path(name, "json"), json.dumps(facts, indent=1))
 
     def read(self, name: str) -> Trained | None:
         """Return what a stage has trained, if it is finished."""
@@ -112,10 +108,8 @@ def _digest(value):
 
 
 def output_folder(folder: pathlib.Path, *pictures: pathlib.Path) -> None:
-    """Make a folder outside of the pictures, and check that it is writable.
-
-    Also keeps TensorFlow from logging each model that it traces again.
-    """
+    """Make a folder outside of the pictures, and check that it is writable."""
+    # Of each model that is traced again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for data in pictures:
         if folder.resolve().is_relative_to(data.resolve()):

@@ -12,7 +12,7 @@ from torch import nn
 
 import keras_otreg as otreg
 from keras_otreg.compression.resources import summary_rows
-from keras_otreg.workflows.narrowing import milliseconds
+from keras_otreg.workflows.compression import milliseconds
 
 ABOUT = """\
 A network with a residual stream and depthwise convolutions, trained on 4,000 \

@@ -20,7 +20,7 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     assert "model.keras is the network of" in shown
     model = keras.saving.load_model(tmp_path / "out" / "model.keras")
     assert model.output_shape == (None, 2)
-    plan = np.load(tmp_path / "out" / "stages" / "class_plan.npy")
+    plan = np.load(tmp_path / "out" / "stages" / "joint.npz")["class plan"]
     assert plan.shape == (3, 2)
     np.testing.assert_allclose(plan.sum(), 1.0, rtol=1e-3)
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
@@ -29,7 +29,7 @@ def test_it_learns_beside_other_classes(run, folder, teacher, source, tmp_path):
     # It has no such options.
     assert not re.search(r"(?<!-)(--weight|--tune)", page)
     assert run(*arguments)[1].count("finished before") == 5
-    (tmp_path / "out" / "stages" / "class_plan.npy").write_bytes(b"half")
+    (tmp_path / "out" / "stages" / "joint.npz").write_bytes(b"half")
     code, _, message = run(*arguments)
     assert code == 1
     assert "joint.json' to have it made again" in message

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.class_names import Classes, save_classifier
+from keras_otreg.workflows.classification import Classes, save_classifier
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_otreg import workflows
-from keras_otreg.workflows.class_names import (
+from keras_otreg.workflows.classification import (
     Classes,
     classes_of,
     save_classifier,

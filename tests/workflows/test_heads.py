@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_otreg.features import capture
-from keras_otreg.workflows.heads import (
+from keras_otreg.workflows.layers import (
     HEAD,
     classifier,
     features_of,

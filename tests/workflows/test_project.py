@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from keras_otreg.workflows.finetuning import search
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.project import Project
 from keras_otreg.workflows.settings import Settings
@@ -68,7 +69,7 @@ def test_the_best_trial_is_kept_and_not_trained_again(
 ):
     work = project(tmp_path, picture_files, [FAIR, GOOD, None, FAIR])
     method = Method("l2-sp", {}, None)
-    found, values = work.search(method, start, 4, rate=True)
+    found, values = search(work, method, start, 4, rate=True)
     np.testing.assert_allclose(found.predictions["validation"][:, 0], GOOD)
     assert len(work.rates) == 4
     assert values["learning_rate"] == work.rates[1]
@@ -84,9 +85,9 @@ def test_the_best_trial_is_kept_and_not_trained_again(
 def test_a_search_goes_on_where_it_was_stopped(tmp_path, picture_files, start):
     method = Method("l2-sp", {}, None)
     first = project(tmp_path, picture_files, [FAIR, GOOD])
-    _, values = first.search(method, start, 2)
+    _, values = search(first, method, start, 2)
     second = project(tmp_path, picture_files, [SURE])
-    found, again = second.search(method, start, 3)
+    found, again = search(second, method, start, 3)
     assert len(second.rates) == 1
     assert again == values
     np.testing.assert_allclose(found.predictions["validation"][:, 0], GOOD)
@@ -97,4 +98,4 @@ def test_a_search_without_any_success_is_an_error(
 ):
     work = project(tmp_path, picture_files, [None, None])
     with pytest.raises(FloatingPointError, match="every trial diverged"):
-        work.search(Method("l2-sp", {}, None), start, 2)
+        search(work, Method("l2-sp", {}, None), start, 2)

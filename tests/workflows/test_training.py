@@ -2,10 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.project import Project
+from keras_otreg.workflows.project import CROSSENTROPY, BestEpoch, Project
 from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import Run, Trained
-from keras_otreg.workflows.training import CROSSENTROPY, BestEpoch
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_otreg import workflows
+from keras_otreg.workflows.finetuning import Unlabelled, shown_labels
 from keras_otreg.workflows.stages import Trained
-from keras_otreg.workflows.unlabelled import Unlabelled, shown_labels
 
 
 @pytest.fixture
