@@ -11,10 +11,8 @@ from collections.abc import Iterator
 def heeded() -> Iterator[None]:
     """Let Ctrl-C end a block reliably, also during imports.
 
-    Raises:
-        KeyboardInterrupt: Also in place of an error that came after Ctrl-C:
-            libraries that are half-way through an import lose the interrupt,
-            and fail over what they have not got.
+    Libraries that are half-way through an import lose the interrupt, and fail
+    over what they have not got: that is a `KeyboardInterrupt` too.
     """
     came, repeats = threading.Event(), []
     handler, report = signal.getsignal(signal.SIGINT), sys.unraisablehook

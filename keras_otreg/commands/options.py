@@ -4,8 +4,6 @@ import argparse
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable
-from typing import Any
 
 from keras_otreg.workflows.settings import DISTANCES, NONE, Settings
 
@@ -24,7 +22,7 @@ MIDDLE = "the middle of what the library searches"
 NO_SEED = "nothing: this command draws no random numbers"
 
 
-def whole_number(least: int, most: int) -> Callable[[str], int]:
+def whole_number(least, most):
     """Make a parser of whole numbers in a range."""
 
     def parse(text):
@@ -38,7 +36,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
-def number_above_zero(text: str) -> float:
+def number_above_zero(text):
     """Parse a finite number above 0."""
     try:
         number = float(text)
@@ -51,7 +49,7 @@ def number_above_zero(text: str) -> float:
     )
 
 
-def amount(text: str) -> float:
+def amount(text):
     """Parse a number above 0, such as `2M`, `500K`, `50%` or `0.5`."""
     factors = {"%": 0.01, "K": 1e3, "M": 1e6, "G": 1e9}
     factor = factors.get(text[-1:].upper(), 1.0)
@@ -59,7 +57,7 @@ def amount(text: str) -> float:
     return factor * number
 
 
-def share(text: str) -> float:
+def share(text):
     """Parse a share above 0, of at most 1."""
     number = amount(text)
     if number <= 1.0:
@@ -90,15 +88,15 @@ SETTINGS = {
 
 
 def add(
-    parser: Any,
-    name: str,
-    metavar: str,
-    text: str,
-    kind: Any = pathlib.Path,
-    default: Any = None,
-    shown: str | None = None,
-    **more: Any,
-) -> None:
+    parser,
+    name,
+    metavar,
+    text,
+    kind=pathlib.Path,
+    default=None,
+    shown=None,
+    **more,
+):
     """Add an argument, or an option whose default is told in its help.
 
     `kind` is a parser, or a tuple of all values; `shown` are the words for the
@@ -116,7 +114,7 @@ def add(
     )
 
 
-def add_settings(parser: Any, name: str, *names: str) -> None:
+def add_settings(parser, name, *names):
     """Add options for `Settings`, or some, with the defaults of a command."""
     defaults = dataclasses.asdict(Settings.of(name, {}))
     for each in names or SETTINGS:
@@ -126,7 +124,7 @@ def add_settings(parser: Any, name: str, *names: str) -> None:
         add(parser, option, metavar, text, kind, defaults[each], shown)
 
 
-def add_teacher(parser: Any) -> None:
+def add_teacher(parser):
     """Add the network that a command starts from."""
     text = (
         "the network to start from: efficientnet-lite0, a .keras file, or a "
@@ -135,28 +133,23 @@ def add_teacher(parser: Any) -> None:
     add(parser, "--teacher", "MODEL", text, str, "efficientnet-lite0")
 
 
-def add_method(parser: Any, names: tuple[str, ...], default: str) -> None:
+def add_method(parser, names, default):
     """Add the method of a command, by its name."""
     add(parser, "--method", "METHOD", ", ".join(names), names, default)
 
 
-def add_weight(parser: Any, shown: str) -> None:
+def add_weight(parser, shown):
     """Add the strength of a method."""
     text = "strength of the method"
     add(parser, "--weight", "W", text, number_above_zero, shown=shown)
 
 
-def flag(parser: Any, name: str, text: str) -> None:
+def flag(parser, name, text):
     """Add an option without a value."""
     parser.add_argument(name, action="store_true", help=text)
 
 
-def add_common(
-    parser: Any,
-    of: str = "all random numbers",
-    seed: int | None = 0,
-    default: str = "0",
-) -> None:
+def add_common(parser, of="all random numbers", seed=0, default="0"):
     """Add --seed, --quiet and --debug, which every command takes."""
     common = parser.add_argument_group("options of every command")
     number = whole_number(0, 2**31 - 1)
@@ -166,7 +159,7 @@ def add_common(
     flag(common, "--debug", "show the traceback of an error")
 
 
-def add_places(parser: Any, text: str, paired: bool = False) -> None:
+def add_places(parser, text, paired=False):
     """Add the option --at, which names layers or pairs of layers, each once."""
     parser.add_argument(
         "--at",
@@ -202,7 +195,7 @@ def _pair(text):
     )
 
 
-def refuse_places(options: argparse.Namespace) -> None:
+def refuse_places(options):
     """Refuse --at for a method that acts at no layer."""
     if options.at and options.method == NONE:
         options.refuse("argument --at: needs a --method that acts there")
@@ -213,19 +206,19 @@ def refuse_places(options: argparse.Namespace) -> None:
         )
 
 
-def refuse_silence(options: argparse.Namespace) -> None:
+def refuse_silence(options):
     """Refuse --quiet without --out."""
     if options.quiet and options.out is None:
         options.refuse("argument --quiet: without --out nothing would remain")
 
 
-def arguments(options: argparse.Namespace, *without: str) -> dict[str, Any]:
+def arguments(options, *without):
     """Options by the names of the arguments of the function that works."""
     others = ("command", "debug", "refuse", *without)
     return {k: v for k, v in vars(options).items() if k not in others}
 
 
-def screen(options: argparse.Namespace) -> Any:
+def screen(options):
     """The `rich.console.Console` of a command, silent if that is wanted."""
     from keras_otreg.experiments.progress import console_for
 

@@ -63,11 +63,7 @@ class Problem:
         return few, others
 
     def start(self, few=None, more=None) -> list[np.ndarray]:
-        """Weights to start from, for the seed set before.
-
-        The head is solved on the few labelled samples if there are any, and on
-        `more` without labels, given with the shares of their classes.
-        """
+        """Weights to start from, of a head solved on few samples and `more`."""
         student = self.student()
         new = student.get_weights()
         if self.pretrained:

@@ -14,8 +14,7 @@ class Settings:
         source_epochs: Passes over the source data.
         steps: Steps of each training on the target.
         points: Points of each learning curve.
-        strengths: Candidates for the strength of each penalty; the package's
-            defaults are used if there are none.
+        strengths: Candidates for the strength of each penalty, if not defaults.
         draws: Draws of labels to choose a strength with.
         learning_rate: Of the trainings on the target.
         channels: Channels of the three convolutions of the source network.

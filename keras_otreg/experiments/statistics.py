@@ -27,13 +27,11 @@ def chosen(strengths, seeds, validation):
 
 
 def searched(axes, validation, budget):
-    """Search the best positive values, on logarithmic scales without ends.
+    """Search the best positive values, and whether others were on both sides.
 
     An axis has a middle, and the factor of a first step. From the middle it
     goes one step up or down an axis as long as that is better, then takes half
     a step. Below a budget of 2 the middle is the answer.
-
-    Returns the best values, and whether others were tried on both sides.
     """
     found: dict[tuple[float, ...], float] = {}
 
@@ -68,10 +66,7 @@ def _around(point, step):
 
 
 def is_clearly_more(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether more samples are right, by more than one standard error.
-
-    Both say for each sample, `(n,)`, whether a network is right.
-    """
+    """Whether a network is right on more samples by one standard error."""
     gain = int(first.sum()) - int(second.sum())
     return gain > np.sqrt((first != second).sum())
 

@@ -135,10 +135,7 @@ def _is_right(model, data):
 
 
 class Trainings:
-    """Trainings on one problem, which share a learner where they can.
-
-    By `warm` the time of a training is without that of a new compilation.
-    """
+    """Trainings on one problem, timed without compilation by `warm`."""
 
     def __init__(self, problem: Problem, warm: bool = False):
         self.problem = problem

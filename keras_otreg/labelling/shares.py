@@ -1,6 +1,6 @@
 """Shares of the classes among unlabelled samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,7 @@ RIDGE = 1.0
 SMALL, MOST_ROUNDS = 1e-6, 300
 
 
-def known_shares(
-    shares: Any, classes: int, class_names: Sequence[str] | None = None
-) -> np.ndarray:
+def known_shares(shares, classes, class_names=None):
     """Return the shares of all classes, given as an array or a mapping."""
     if isinstance(shares, Mapping):
         names = range(classes) if class_names is None else class_names
@@ -38,9 +36,7 @@ def known_shares(
     return checks.class_shares(shares, classes, "shares", relative=False)
 
 
-def named_shares(
-    name: str, p: np.ndarray, y: Any = None, validation: Any = None
-) -> np.ndarray:
+def named_shares(name, p, y=None, validation=None):
     """Return the shares of a name; of `"model"` those to start from."""
     checks.one_of(name, NAMED, "shares")
     classes = p.shape[1]
@@ -74,14 +70,11 @@ def check_validation(shares: Any, validation: Any) -> None:
         )
 
 
-def estimated_shares(
-    p: np.ndarray, p_valid: np.ndarray, targets: np.ndarray
-) -> np.ndarray:
+def estimated_shares(p, p_valid, targets):
     """Return the shares of classes that explain probabilities best.
 
-    A classifier that is calibrated on validation samples, with a row of targets
-    each, is adjusted to other shares, by expectation-maximisation. The shares
-    of the validation samples are a prior that counts as much as all `p`.
+    A classifier that is calibrated on validation samples is adjusted to other
+    shares by expectation-maximisation, under a prior as strong as all `p`.
 
     References:
         Saerens, Latinne and Decaestecker, "Adjusting the outputs of a

@@ -83,9 +83,7 @@ def some_values(names: Collection[Any], name: str, of: str = "epoch") -> None:
         raise checks.invalid(expected, "none", argument=name)
 
 
-def named_figure(
-    rows: Sequence[str], columns: Sequence[str], width: float, height: float
-) -> Any:
+def named_figure(rows, columns, width, height):
     """A figure of named cells of a size in inches, with room for the names."""
     return new_figure(
         min(16.0, 2.0 + 0.08 * max(map(len, rows)) + width * len(columns)),

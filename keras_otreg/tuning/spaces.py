@@ -141,11 +141,7 @@ def at_each(
     )
 
 
-def log_uniform(
-    hp: keras_tuner.HyperParameters,
-    name: str,
-    value: float | tuple[float, float],
-) -> Any:
+def log_uniform(hp, name, value):
     """Search a positive number on a logarithmic scale, or fix it."""
     if not isinstance(value, (tuple, list)):
         return hp.Fixed(name, checks.positive(value, name))

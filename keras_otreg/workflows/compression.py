@@ -199,7 +199,8 @@ def _method(acts, teacher, student, paths):
     known_layers(student, [*places], str(paths[1]))
     known_layers(teacher, [*places.values()], str(paths[0]))
     how = Method(name, places, weight)
-    how.check(student, teacher)
+    # So that errors come before training.
+    how.model(copy_of(student), teacher)
     others = {"method": name, "at": places, "weight": weight}
     return how, {"model": teacher, **others}
 
@@ -244,10 +245,7 @@ def _of_teacher(project, teacher):
 
 
 def _inherited(project, student, teacher, files):
-    """The stage that fits a student's weights to the teacher, untrained.
-
-    `student` is a network, or the argument `width` of `narrow`.
-    """
+    """The stage that fits a student, or one of a `width`, to the teacher."""
 
     def work():
         _, samples = project.some(files, SAMPLES)

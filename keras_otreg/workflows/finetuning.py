@@ -22,11 +22,7 @@ from keras_otreg.workflows.layers import (
     with_new_head,
 )
 from keras_otreg.workflows.methods import Method, default_place
-from keras_otreg.workflows.networks import (
-    picture_shape,
-    teacher_named,
-    title_of,
-)
+from keras_otreg.workflows.networks import picture_shape, teacher_named
 from keras_otreg.workflows.project import begin, started
 from keras_otreg.workflows.report import examples
 from keras_otreg.workflows.results import (
@@ -154,15 +150,15 @@ def _fine_tuned(
     (method, at, weight), (unlabelled, shares) = acts, extra
     given, folder = Settings.of(command, settings), pathlib.Path(data)
     parts = begin(given, folder)
-    network = teacher_named(teacher, given.image_size)
+    network, title = teacher_named(teacher, given.image_size)
     shape = picture_shape(network, given.image_size)
-    features, title = features_of(network), title_of(teacher)
-    names = parts["train"].class_names
+    features, names = features_of(network), parts["train"].class_names
     student = with_new_head(network, features, len(names), given.seed)
     at = at or [default_place(student, method, place_of(network))]
     at = known_layers(student, at, title, features)
     how = Method(method, {x: x for x in at}, weight)
-    how.check(student)
+    # So that errors come before training.
+    how.model(copy_of(student))
     others = {"teacher": network, "method": method, "at": at, "weight": weight}
     more = None
     if unlabelled is not None:

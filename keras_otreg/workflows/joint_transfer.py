@@ -13,11 +13,7 @@ from keras_otreg.data import paired, picture_parts
 from keras_otreg.models import SourceTask, TransferModel
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.layers import features_of, with_new_head
-from keras_otreg.workflows.networks import (
-    picture_shape,
-    teacher_named,
-    title_of,
-)
+from keras_otreg.workflows.networks import picture_shape, teacher_named
 from keras_otreg.workflows.project import (
     LOSS,
     SOURCE_PLAN,
@@ -82,7 +78,7 @@ def joint(
             "target and source to be folders of different classes",
             f"'{target}' twice",
         )
-    network = teacher_named(teacher, given.image_size)
+    network, name = teacher_named(teacher, given.image_size)
     shape = picture_shape(network, given.image_size)
     others = picture_parts(folders[1], given.seed)["train"]
     features = features_of(network)
@@ -108,7 +104,7 @@ def joint(
         found = project.stage("joint", JOINT, lambda: _train(project, *how))
         tuned = {PLAIN: plain, JOINT: found}
         results |= tuned | project.interpolate(start, tuned)
-        shown = {"teacher": title_of(teacher), "source": folders[1]}
+        shown = {"teacher": name, "source": folders[1]}
         shown |= {k.replace("_", " "): v for k, v in weights.items()}
         title = f"Joint transfer: {folders[0].resolve().name}"
         return _finish(project, results, shown, title, others)

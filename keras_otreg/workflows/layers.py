@@ -28,7 +28,7 @@ FEWEST = 3
 INSPECT = "`keras-otreg inspect MODEL.keras` lists those of a file"
 
 
-def features_of(model: keras.Model) -> str:
+def features_of(model):
     """The layer whose output goes into a new head by default.
 
     It is `avg_pool` where that is the last pooling, else what the last layer
@@ -98,7 +98,7 @@ def _is_head(model, place):
     return False
 
 
-def place_of(model: keras.Model) -> str:
+def place_of(model):
     """The layer of neurons that the head reads, before any dropout."""
     *inner, name = features_of(model).split("/")
     for one in inner:
@@ -108,9 +108,7 @@ def place_of(model: keras.Model) -> str:
     return "/".join([*inner, names[place]])
 
 
-def with_new_head(
-    teacher: keras.Model, at: str, classes: int, seed: int
-) -> keras.Model:
+def with_new_head(teacher, at, classes, seed):
     """Return a copy of a network up to the layer `at`, with a new softmax."""
     try:
         body = _cut(teacher, at)
@@ -158,9 +156,7 @@ def _unused(model, name):
     return name
 
 
-def classifier(
-    model: keras.Model, classes: int, seed: int, role: str
-) -> keras.Model:
+def classifier(model, classes, seed, role):
     """Return a copy of a network that predicts probabilities of some classes.
 
     It has a softmax behind it if it predicts logits of so many classes, and a
@@ -206,7 +202,7 @@ def known_layers(model, paths, name, features=None):
     return [*paths]
 
 
-def main_layers(model: keras.Model, most: int) -> list[str]:
+def main_layers(model, most):
     """Return at most some paths of layers that end the parts of a network.
 
     Those are where branches meet, and poolings of all positions; in a plain

@@ -10,7 +10,6 @@ import keras
 from keras_otreg import checks, tuning
 from keras_otreg.features.taps import activation_specs
 from keras_otreg.models import Penalty, TransferModel, WeightPenalty
-from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.settings import DISTANCES, NONE, TITLES
 
 # Learning rates that a search draws from.
@@ -47,15 +46,7 @@ class Method:
         )
         return TransferModel(student, teacher, [penalty])
 
-    def check(
-        self, student: keras.Model, teacher: keras.Model | None = None
-    ) -> None:
-        """Build the model once, so that errors come before training."""
-        self.model(copy_of(student), teacher)
-
-    def settings(
-        self, values: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def settings(self, values=None):
         """The values that `model` uses, for a report."""
         if self.name == NONE:
             return {}
@@ -67,12 +58,10 @@ class Method:
         shown = {k: config[k] for k in SHOWN if k in config}
         return {"weight": penalties[0].weight, "at": at, **shown}
 
-    def draw(
-        self, seed: int, *, one_place: bool = False, rate: bool = False
-    ) -> dict[str, Any]:
+    def draw(self, seed, one_place=False, rate=False):
         """Draw the values of a trial, at one place or at all of them."""
         rng = random.Random(seed)
-        values: dict[str, Any] = {}
+        values = {}
         if rate or self.name == NONE:
             rates = rng.uniform(*map(math.log, RATES))
             values["learning_rate"] = math.exp(rates)
@@ -87,7 +76,7 @@ class Method:
         found.pop(f"{self.name}/at", None)
         return values | found
 
-    def loss(self, values: Mapping[str, Any] | None = None) -> Any:
+    def loss(self, values=None):
         """The loss between two layers; `None` if there is none."""
         if self.name == NONE or self.name in DISTANCES:
             return None

@@ -125,32 +125,25 @@ def _reason(path, told):
     return textwrap.shorten(told, LONGEST, placeholder=" ...")
 
 
-def title_of(teacher: str | os.PathLike[str] | keras.Model) -> str:
-    """Name of a network that is given by name or as a model."""
-    if isinstance(teacher, keras.Model):
-        return teacher.name
-    return os.fspath(teacher)
-
-
 def teacher_named(
     name: str | os.PathLike[str] | keras.Model, size: int
-) -> keras.Model:
-    """Load the network to learn from, for pictures of a size."""
+) -> tuple[keras.Model, str]:
+    """Load the network to learn from, for pictures of a size; and its title."""
     if isinstance(name, keras.Model):
-        return name
+        return name, name.name
     name = os.fspath(name)
     if name == LITE0:
-        return efficientnet_lite0((size, size, 3))
+        return efficientnet_lite0((size, size, 3)), name
     path = pathlib.Path(name)
     if path.is_file():
-        return network_in(path, "teacher")
+        return network_in(path, "teacher"), name
     found = None if path.suffix else application(name, size)
     if found is None:
         raise OSError(
             f"no teacher {name!r}: expected {LITE0}, the path of a .keras "
             "file, or a network of keras.applications such as MobileNetV2"
         )
-    return found
+    return found, name
 
 
 def picture_shape(

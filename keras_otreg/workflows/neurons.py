@@ -1,7 +1,6 @@
 """Neurons of a teacher that a student has re-used or re-assigned."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -24,11 +23,9 @@ MOST = 0.5
 class Neurons:
     """Two layers as sets of neurons, and the plan between them.
 
-    `before` and `after` are activations of teacher and student, `(pictures,
-    neurons)`. By `same` the student began as a copy of the teacher. Each neuron
-    of the teacher has its main one of the `partners`, to which one of the
-    `shares` of its mass goes. It is `silent` on all pictures, has `kept` its
-    role, or is `moved`.
+    `before` and `after` are activations `(pictures, neurons)`. By `same` the
+    student began as a copy of the teacher. A neuron of the teacher has a main
+    partner, to which a share of its mass goes. It is silent, kept, or moved.
     """
 
     at: str
@@ -66,9 +63,7 @@ def _largest(activations):
     return np.argsort(-activations, kind="stable")[:BEST].tolist()
 
 
-def mean_activations(
-    model: keras.Model, pictures: np.ndarray, paths: Sequence[str]
-) -> list[np.ndarray]:
+def mean_activations(model, pictures, paths):
     """Activations of each layer, `(pictures, neurons)`, maps averaged."""
     parts = []
     for start in range(0, len(pictures), BATCH):

@@ -62,9 +62,8 @@ SOURCE_PLAN = "source plan"
 class BestEpoch(keras.callbacks.Callback):
     """Callback that restores the best epoch and stops without progress.
 
-    An epoch is better if its validation accuracy is higher or, of equal
-    accuracies, its validation cross-entropy lower. The weights are those of
-    `network`, such as the student in the model; `epoch` is the best, from 1.
+    That is the one of the highest validation accuracy and, of equal ones, the
+    lowest cross-entropy. `network` is what is restored, `epoch` counts from 1.
     """
 
     def __init__(self, network: keras.Model, patience: int):
@@ -315,11 +314,7 @@ def some(
 def begin(
     settings: Settings, *folders: pathlib.Path
 ) -> dict[str, PictureFiles]:
-    """Make the output folder, outside of the pictures, and find these.
-
-    Returns the parts of the first folder, with `shots` training pictures of
-    each class.
-    """
+    """Make the output folder, and return the parts of the first other one."""
     console_for(settings.quiet)
     output_folder(settings.folder, *folders)
     parts = picture_parts(folders[0], settings.seed)
@@ -341,11 +336,7 @@ def started(
     *,
     keep_statistics: bool = True,
 ) -> Iterator[Project]:
-    """Begin or resume a command that trains, and yield its `Project`.
-
-    `others` are networks, pictures and settings by name, on which the results
-    depend too.
-    """
+    """Begin or resume a command whose results depend on `others` by name."""
     for package in ("jinja2", "matplotlib", "PIL"):
         checks.installed(package, "pictures", "Reports")
     settled = {

@@ -14,7 +14,6 @@ import numpy as np
 import keras_otreg
 from keras_otreg import checks, plots
 from keras_otreg.callbacks.transport_monitor import UNIFORM
-from keras_otreg.data import PictureFiles
 from keras_otreg.data.decoding import decoded_file
 from keras_otreg.workflows.results import ReportData, confusion, ended, surest
 
@@ -88,9 +87,7 @@ def rendered(template: str, context: Mapping[str, Any]) -> str:
     return environment.get_template(template).render(context)
 
 
-def on_test_pictures(
-    predictions: np.ndarray, files: PictureFiles
-) -> dict[str, Any]:
+def on_test_pictures(predictions, files):
     """The part of a template's context that is about test pictures."""
     names = files.class_names
     counts = confusion(predictions, files.labels, len(names))
@@ -106,9 +103,7 @@ def on_test_pictures(
     }
 
 
-def examples(
-    files: PictureFiles, probabilities: np.ndarray, rows: np.ndarray
-) -> list[dict[str, Any]]:
+def examples(files, probabilities, rows):
     """Some pictures, with their labels and predicted classes."""
     names = files.class_names
     return [

@@ -143,11 +143,10 @@ class Result:
 class ReportData:
     """Data of a report.
 
-    `results` are the trained networks by their titles: that of the method,
-    that which it is compared with (`plain`), and the one in `model.keras`
-    (`chosen`). `neurons` are compared on the pictures `seen`; `others` has
-    accuracies of networks that were not trained here. Options of the command:
-    `strengths`, `search` for one that searches them, `more` for more samples.
+    `results` are networks by titles: that of the method, that which it is
+    compared with (`plain`), and the one in `model.keras` (`chosen`); `others`
+    were not trained here. `neurons` are compared on the pictures `seen`.
+    Options of the command are `strengths`, `search` and `more`.
     """
 
     title: str
