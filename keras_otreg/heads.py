@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.features.batches import class_labels, predictions
+from keras_otreg.features.walk import end_of
 from keras_otreg.regression import (
     ENOUGH_TO_CHOOSE,
     STRENGTHS,
@@ -17,12 +18,6 @@ from keras_otreg.regression import (
 )
 
 VALIDATION = "validation"
-LAST = (
-    keras.layers.Activation,
-    keras.layers.Dropout,
-    keras.layers.Reshape,
-    keras.layers.Softmax,
-)
 
 
 class SolvedHead(NamedTuple):
@@ -192,10 +187,7 @@ def parts_of(
     student: keras.Model,
 ) -> tuple[keras.layers.Dense, keras.Model, bool]:
     """Return the head, the network below, and if a sample has one class."""
-    chain = list(student.layers)
-    while chain and isinstance(chain[-1], LAST):
-        chain.pop()
-    head = chain[-1] if chain else None
+    head, activations = end_of(student)
     if not isinstance(head, keras.layers.Dense):
         raise checks.invalid(
             "a network whose last layer with weights is a `Dense`",
@@ -210,13 +202,8 @@ def parts_of(
             "Put a global pooling or a `Flatten` before it.",
             argument="student",
         )
-    ends = [head, *student.layers[len(chain) :]]
-    names = {
-        getattr(getattr(layer, "activation", None), "__name__", "")
-        for layer in ends
-    }
     # With a sigmoid each unit is a yes or no.
-    several = "sigmoid" not in names and head.units > 1
+    several = "sigmoid" not in activations and head.units > 1
     return head, keras.Model(student.inputs, head.input), several
 
 

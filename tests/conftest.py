@@ -14,11 +14,11 @@ from keras import ops
 
 import keras_otreg
 from keras_otreg import engine
-from keras_otreg.ot import fixed_plan, sinkhorn
+from keras_otreg.ot import fixed_plan, solvers
 
 BACKEND = keras.backend.backend()
 PROGRAMS = (
-    (sinkhorn, "_program"),
+    (solvers, "_program"),
     (fixed_plan, "planner"),
     (fixed_plan, "column_costs"),
 )
@@ -98,7 +98,8 @@ def solvers_as_written(request, monkeypatch):
     """
     if "compiled" in request.keywords:
         return
-    monkeypatch.setattr(engine.current(), "compiled", lambda function: function)
+    for owner in (engine, engine.current()):
+        monkeypatch.setattr(owner, "compiled", lambda function: function)
     for module, name in PROGRAMS:
         # Not what other tests have compiled, and nothing for them either.
         monkeypatch.setattr(module, name, getattr(module, name).__wrapped__)

@@ -139,7 +139,7 @@ def weight(value: Any, name: str = "weight") -> Any:
     if not isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
         expected = "a number of at least 0, or a LearningRateSchedule"
         return non_negative(value, name, expected)
-    if not engine.losses_see_step():
+    if not engine.losses_see_step:
         raise NotImplementedError(
             f"Expected a number for `{name}` on this backend, where a loss "
             f"cannot read the number of a step. Received: {name}={value!r}. "

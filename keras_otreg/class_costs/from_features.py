@@ -12,7 +12,7 @@ from keras_otreg.features.batches import batches, class_labels
 from keras_otreg.features.points import samples_as_points
 from keras_otreg.features.taps import capture
 from keras_otreg.ot import Sinkhorn, TransportProblem, transport_cost
-from keras_otreg.ot.gaussian import BANK
+from keras_otreg.ot.costs import BANK
 
 SAMPLES_FOR_THE_MEDIAN = 1000
 # Largest number of cost entries that are solved together.

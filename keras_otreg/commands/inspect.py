@@ -20,7 +20,7 @@ def run(given):
     """List the layers."""
     from keras_otreg.experiments.progress import say
     from keras_otreg.features import summary
-    from keras_otreg.features.summary import summary_rows
+    from keras_otreg.features.taps import summary_rows
     from keras_otreg.workflows.layers import features_of, place_of
     from keras_otreg.workflows.networks import network_in
 

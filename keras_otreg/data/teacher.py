@@ -203,7 +203,7 @@ class _Activations(keras.Model):
         self.built = True
 
     def call(self, inputs):
-        return self._frozen.activations(inputs)
+        return self._frozen.activations(parts.Parts(inputs))
 
     def on_batch(self, x):
         """Activations of a batch, by path."""

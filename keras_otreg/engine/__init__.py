@@ -29,7 +29,7 @@ def current() -> Engine:
 
 
 def __getattr__(name: str) -> Any:
-    # Read at each use: the engine is not chosen before it is needed.
+    # At its first use: the engine is not chosen before it is needed.
     if name.startswith("_") or not hasattr(Engine, name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(current(), name)
+    return globals().setdefault(name, getattr(current(), name))

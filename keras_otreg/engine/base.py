@@ -17,14 +17,16 @@ class Engine:
     gradients; subclasses override them. None keeps state between two steps.
     """
 
+    # Whether a loss can read how many steps were made.
+    losses_see_step = True
+
     # Programs.
 
     def compiled(self, function: Function) -> Function:
         """Compile a function into one program, where that is faster.
 
-        On TensorFlow XLA compiles it, in whatever step it is called. JAX
-        compiles the whole step anyway. The function takes and returns
-        structures of tensors, has no side effects and no gradient.
+        It takes and returns structures of tensors, without side effects or
+        gradients. JAX compiles the whole step anyway.
         """
         return function
 
@@ -38,7 +40,6 @@ class Engine:
         The function takes tensors and returns one, without side effects;
         `jit_compile` says whether both passes may be `compiled`.
         """
-        del jit_compile
         return keras.remat(function)
 
     def in_place_update(
@@ -47,9 +48,8 @@ class Engine:
         """Make a function that assigns the next values of variables.
 
         `function` takes tensors, followed by the values of the variables in
-        the dtype of the first tensor, and returns the next values, without a
-        gradient. If it may be `compiled`, the variables are overwritten in
-        place. Replicas of a distributed step agree on the values first.
+        the dtype of the first tensor, and returns the next values, on which
+        replicas agree. If it may be `compiled`, they are overwritten in place.
         """
         program = self.compiled(function) if jit_compile else function
 
@@ -71,10 +71,9 @@ class Engine:
         return contextlib.nullcontext()
 
     def no_side_effects(self) -> contextlib.AbstractContextManager:
-        """Return a context in which a step changes nothing.
+        """Return a context around a `StatelessScope`, which misses some state.
 
-        It goes around a `keras.StatelessScope`, which leaves out variables
-        that are overwritten in place and the random numbers of PyTorch.
+        That is variables overwritten in place, and PyTorch's random numbers.
         """
         return contextlib.nullcontext()
 
@@ -91,15 +90,12 @@ class Engine:
     # Gradients.
 
     def gradients(
-        self,
-        function: Callable[[list[Any]], tuple[list[Any], Any]],
-        tensors: list[Any],
-    ) -> tuple[list[list[Any]], Any]:
+        self, function: Function, tensors: list[Any]
+    ) -> tuple[Any, Any]:
         """Gradients of several scalars in several tensors, outside a step.
 
         `function` takes a list of tensors, and returns a list of scalars and a
-        structure of tensors. Returns for each scalar a list of gradients, zero
-        where it does not depend on a tensor; and the structure.
+        structure. Returns a list of gradients for each scalar; the structure.
         """
         raise NotImplementedError
 
@@ -116,12 +112,7 @@ class Engine:
 
     def step_is_compiled(self, model: keras.Model) -> bool:
         """Return whether a step is compiled, and so cannot stop early."""
-        del model
         return False
-
-    def losses_see_step(self) -> bool:
-        """Return whether a loss can read how many steps were made."""
-        return True
 
     def concrete_bool(self, flag: Any) -> bool | None:
         """Return the value of a boolean scalar; `None` if it is symbolic."""
@@ -136,31 +127,21 @@ class Engine:
         may assign variables, and raises a `tf.errors.InvalidArgumentError`.
         XLA has no way to fail, nor have the other engines.
         """
-        del flag, message, before
         return x
 
     def is_graph_error(self, error: BaseException) -> bool:
         """Return whether an error may come from `stop_graph_if`."""
-        del error
         return False
 
     def train_step_with_rollback(
-        self,
-        model: keras.Model,
-        train_step: Function,
-        arguments: tuple[Any, ...],
-        counts: keras.Variable,
+        self, model: Any, train_step: Function, arguments: Any, counts: Any
     ) -> Any:
-        """Run a step, and restore the variables if it was non-finite.
+        """Run a step, and restore the variables if any of `counts` is positive.
 
-        It was if any number of `counts`, a variable of a metric of the model,
-        is positive after the step. Variables of metrics do not go back.
+        That is a variable of a metric of the model; metrics do not go back.
         """
-        variables = [
-            *model.trainable_variables,
-            *model.non_trainable_variables,
-            *model.optimizer.variables,
-        ]
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+        variables += model.optimizer.variables
         before = [ops.copy(variable) for variable in variables]
         result = train_step(*arguments)
         undo = self.any_replica(ops.any(counts.value > 0.0))
@@ -169,17 +150,12 @@ class Engine:
         return result
 
     def with_variable_values(
-        self,
-        arguments: tuple[Any, ...],
-        model: keras.Model,
-        values: Iterable[tuple[keras.Variable, Any]],
+        self, arguments: Any, model: keras.Model, values: Iterable[Any]
     ) -> tuple[Any, ...]:
         """Return arguments of a step that use new values of variables.
 
-        The variables are not trainable and were assigned already. Only on JAX
-        do the arguments hold values of variables.
+        They were assigned already: only on JAX do arguments hold their values.
         """
-        del model, values
         return arguments
 
     def sync_variables(self, model: keras.Model) -> None:
@@ -195,7 +171,6 @@ class Engine:
 
     def num_replicas(self, model: keras.Model | None = None) -> int:
         """Return how many devices share the current step, or train a model."""
-        del model
         return 1
 
     def is_replicated(self) -> bool:
@@ -206,7 +181,6 @@ class Engine:
         self, model: keras.Model
     ) -> contextlib.AbstractContextManager:
         """Return a scope that puts new variables on all devices of a model."""
-        del model
         return contextlib.nullcontext()
 
     def scale_loss(self, loss: Any) -> Any:

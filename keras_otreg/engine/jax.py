@@ -12,20 +12,19 @@ from keras_otreg.engine import base
 class Engine(base.Engine):
     """JAX, where a step takes the values of variables and returns new ones."""
 
+    # The state of the optimizer is elsewhere.
+    losses_see_step = False
+
     def traced(self, function):
-        """Compile the function."""
         return jax.jit(function)
 
     def outside_of_graphs(self):
-        """Leave all traces."""
         return jax.ensure_compile_time_eval()
 
     def matmul(self, x, y):
-        """Return the product at the highest precision of the device."""
         return jax.numpy.matmul(x, y, precision="highest")
 
     def gradients(self, function, tensors):
-        """Pull one scalar after the other back through one forward pass."""
         values, pullback, others = jax.vjp(function, tensors, has_aux=True)
         zeros = [jax.numpy.zeros_like(value) for value in values]
         found = [
@@ -35,22 +34,15 @@ class Engine(base.Engine):
         return [gradients for (gradients,) in found], others
 
     def gate_gradient(self, x, gate):
-        """Return both, with a backward pass of their own."""
         return _gate(x, gate)
 
     def step_is_compiled(self, model):
-        """Return true: JAX compiles every step."""
         return True
 
-    def losses_see_step(self):
-        """Return false: a loss does not see the state of the optimizer."""
-        return False
-
     def concrete_bool(self, flag):
-        """Return `None`, because a step is traced."""
+        return None
 
     def train_step_with_rollback(self, model, train_step, arguments, counts):
-        """Select between the values that were given and those returned."""
         state, data = arguments
         logs, new = train_step(state, data)
         # Weights, other variables, those of the optimizer, and of metrics.
@@ -64,7 +56,6 @@ class Engine(base.Engine):
         return logs, (*kept, metrics)
 
     def with_variable_values(self, arguments, model, values):
-        """Put the values into the state, which is the first argument."""
         state, *others = arguments
         trainable, non_trainable, *rest = state
         new = {id(variable): value for variable, value in values}
@@ -73,11 +64,9 @@ class Engine(base.Engine):
         return ((trainable, non_trainable, *rest), *others)
 
     def sync_variables(self, model):
-        """Assign the state that `fit` and `evaluate` keep outside a model."""
         model.jax_state_sync()
 
     def call_with_losses(self, layer, inputs, training):
-        """Call the layer in a scope of its own, which collects its losses."""
         values = [(variable, variable.value) for variable in layer.variables]
         scope: Any = keras.StatelessScope(values, collect_losses=True)
         with scope:
@@ -92,6 +81,5 @@ class Engine(base.Engine):
 
 _gate = jax.custom_vjp(lambda x, gate: (x, gate))
 _gate.defvjp(
-    lambda x, gate: ((x, gate), None),
-    lambda _, upstream: base.gated(*upstream),
+    lambda x, gate: ((x, gate), None), lambda _, upstream: base.gated(*upstream)
 )

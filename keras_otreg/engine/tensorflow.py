@@ -15,23 +15,20 @@ class Engine(base.Engine):
     """TensorFlow, whose steps run eagerly, as graphs, or compiled by XLA."""
 
     def compiled(self, function):
-        """Compile by XLA, if TensorFlow was built with it."""
         if not tf.test.is_built_with_xla():
             return function
         return tf.function(function, jit_compile=True, autograph=False)
 
     def traced(self, function):
-        """Make a graph."""
         return tf.function(function, autograph=False)
 
     def remat(self, function, jit_compile):
-        """Compile both passes; gradients are one program per argument."""
+        # A program for each gradient: what nobody asks for is not run.
         program = self.compiled if jit_compile else lambda each: each
         forward = program(function)
 
         @functools.cache
         def backward(k):
-            # What nobody asks for is not run.
             def gradient(upstream, *arguments):
                 with tf.GradientTape() as tape:
                     tape.watch(arguments[k])
@@ -59,7 +56,6 @@ class Engine(base.Engine):
         return tf.function(call, autograph=False)
 
     def in_place_update(self, function, variables, jit_compile):
-        """Compile the assignment too, outside of distributed steps."""
         update = super().in_place_update(function, variables, jit_compile)
         if not jit_compile:
             return update
@@ -72,17 +68,14 @@ class Engine(base.Engine):
         return chosen
 
     def runs_programs_in_parallel(self):
-        """Return whether there are CPUs alone."""
         devices = tf.config.list_logical_devices()
         return {device.device_type for device in devices} == {"CPU"}
 
     def outside_of_graphs(self):
-        """Leave all graphs."""
         return tf.init_scope()
 
     @contextlib.contextmanager
     def no_side_effects(self):
-        """Let `in_place_update` assign by Keras alone."""
         token = _has_side_effects.set(False)
         try:
             yield
@@ -90,13 +83,11 @@ class Engine(base.Engine):
             _has_side_effects.reset(token)
 
     def rounds_matmul(self):
-        """Return whether a GPU may use TensorFloat-32."""
         settings = tf.config.experimental
         is_on = settings.tensor_float_32_execution_enabled()
         return is_on and bool(tf.config.list_logical_devices("GPU"))
 
     def gradients(self, function, tensors):
-        """Take one scalar after the other back through one forward pass."""
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(tensors)
             values, others = function(tensors)
@@ -109,20 +100,15 @@ class Engine(base.Engine):
         return found, others
 
     def gate_gradient(self, x, gate):
-        """Return both, with a backward pass of their own."""
         return _gate()(x, gate)
 
     def step_is_compiled(self, model):
-        """Return whether XLA compiles the step."""
         return model.jit_compile and not model.run_eagerly
 
     def concrete_bool(self, flag):
-        """Return the value, outside of graphs."""
         return bool(flag) if tf.executing_eagerly() else None
 
     def stop_graph_if(self, flag, x, message, before):
-        """Multiply the tensor by a one that waits for an assertion."""
-
         def done():
             before()
             return tf.constant(True)
@@ -135,25 +121,20 @@ class Engine(base.Engine):
         return x * one
 
     def is_graph_error(self, error):
-        """Return whether a graph failed."""
         return isinstance(error, tf.errors.OpError)
 
     def num_replicas(self, model=None):
-        """Ask the strategy of the model, or of the current scope."""
         if model is None:
             return tf.distribute.get_strategy().num_replicas_in_sync
         return model.distribute_strategy.num_replicas_in_sync
 
     def is_replicated(self):
-        """Return whether this is one replica of several."""
         return _replica() is not None
 
     def strategy_scope(self, model):
-        """Return the scope of the strategy of the model."""
         return model.distribute_strategy.scope()
 
     def all_reduce_sum(self, values):
-        """Add up by the strategy; the gradient is sent by nobody."""
         context = _replica()
         if context is None:
             return values
@@ -169,7 +150,6 @@ class Engine(base.Engine):
         return tf.nest.pack_sequence_as(values, tf.nest.flatten(sums))
 
     def all_gather(self, x):
-        """Gather by the strategy; a replica keeps the gradient of its rows."""
         context = _replica()
         if context is None:
             return x
@@ -191,17 +171,14 @@ class Engine(base.Engine):
         return joined(x)
 
     def any_replica(self, flag):
-        """Count the replicas on which it is true."""
         context = _replica()
         if context is None:
             return flag
         return _sum(context, tf.cast(flag, "float32")) > 0.0
 
     def reducible_logs(self, logs):
-        """Give scalars an axis, along which Keras averages over workers.
-
-        See keras-team/keras, issue 20585.
-        """
+        # Keras averages over workers along an axis, which scalars lack
+        # (keras-team/keras, issue 20585).
         if _replica() is None:
             return logs
         strategy = tf.distribute.get_strategy()
@@ -220,14 +197,12 @@ def _replica():
 
 
 def _sum(context, x):
-    """Sum of a tensor over all replicas."""
     if _has_all_in_one_graph(context):
         return context.merge_call(_merge_by(tf.add_n), args=(x,))
     return context.all_reduce("SUM", x)
 
 
 def _rows(context, x):
-    """The rows of all replicas, joined."""
     if _has_all_in_one_graph(context):
         merge = _merge_by(lambda parts: tf.concat(parts, 0))
         return context.merge_call(merge, args=(x,))
@@ -242,12 +217,10 @@ def _merge_by(function):
 
 
 def _has_all_in_one_graph(context):
-    """Return whether the tensors of all replicas can be used together.
+    """Whether the tensors of all replicas can be used together.
 
-    TensorFlow's collectives would do, but a second strategy numbers them as
-    the first one did, and fails where another loss sends other shapes.
-    TensorFlow 2.21 tells in no public way that XLA compiles a step for GPUs,
-    where replicas have graphs of their own.
+    Collectives of a second strategy fail where it sends other shapes. Only the
+    private method tells that XLA compiles for GPUs, with a graph for each.
     """
     strategy = context.strategy
     is_mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)

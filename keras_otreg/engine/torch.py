@@ -12,17 +12,14 @@ class Engine(base.Engine):
 
     @contextlib.contextmanager
     def no_side_effects(self):
-        """Restore the state of the random number generator."""
         with torch.random.fork_rng():
             yield
 
     def rounds_matmul(self):
-        """Return whether a GPU may use fewer bits."""
         is_on = torch.get_float32_matmul_precision() != "highest"
         return is_on and torch.cuda.is_available()
 
     def gradients(self, function, tensors):
-        """Take one scalar after the other back through one forward pass."""
         tensors = [x.detach().requires_grad_() for x in tensors]
         values, others = function(tensors)
         if not tensors:
@@ -34,11 +31,10 @@ class Engine(base.Engine):
         return [found(value, tensors, **how) for value in values], others
 
     def gate_gradient(self, x, gate):
-        """Return both, with a backward pass of their own."""
         return _Gate.apply(x, gate.requires_grad_())
 
     def concrete_bool(self, flag):
-        """Return the value, unless only shapes are computed."""
+        # On the meta device only shapes are computed.
         return None if flag.device.type == "meta" else bool(flag)
 
 

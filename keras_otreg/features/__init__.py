@@ -7,8 +7,7 @@ from keras_otreg.features.points import (
     samples_as_points,
     units_as_points,
 )
-from keras_otreg.features.summary import summary
-from keras_otreg.features.taps import capture
+from keras_otreg.features.taps import capture, summary
 
 __all__ = [
     "capture",

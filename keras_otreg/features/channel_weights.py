@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.features.batches import batches, softmax
-from keras_otreg.features.recording import changing, recording
+from keras_otreg.features.taps import changing, recording
 from keras_otreg.features.walk import find_layer
 
 
@@ -64,9 +64,8 @@ def channel_weights(
     checks.positive(temperature, "temperature")
     checks.count(copies, "copies")
     known = (str, dict, keras.losses.Loss, Callable)
-    checks.instance_of(
-        loss, known, "loss", "a `keras.losses.Loss` or the name of one"
-    )
+    expected = "a `keras.losses.Loss` or the name of one"
+    checks.instance_of(loss, known, "loss", expected)
     loss = keras.losses.get(loss)
     values = loss.call if isinstance(loss, keras.losses.Loss) else loss
     totals, sizes = [], []

@@ -9,8 +9,7 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.features.recording import changing, recording
-from keras_otreg.features.taps import Symbolic, input_spec
+from keras_otreg.features.taps import Symbolic, changing, input_spec, recording
 from keras_otreg.features.walk import children, find_layer, walk
 
 

@@ -27,9 +27,10 @@ def units_as_points(activations: Any, spatial: str = "pool") -> Any:
         points = units_as_points(ops.ones((32, 7, 7, 64)))  # (64, 32)
         ```
     """
-    samples = samples_as_points(activations, spatial="pool")
-    if checks.one_of(spatial, SPATIAL, "spatial") == "keep":
-        samples = ops.reshape(activations, (-1, activations.shape[-1]))
+    if spatial == "pool":
+        return ops.transpose(samples_as_points(activations))
+    checks.one_of(spatial, SPATIAL, "spatial")
+    samples = ops.reshape(activations, (-1, activations.shape[-1]))
     return ops.transpose(samples)
 
 
@@ -49,11 +50,11 @@ def samples_as_points(activations: Any, spatial: str = "pool") -> Any:
         points = samples_as_points(ops.ones((32, 7, 7, 64)))  # (32, 64)
         ```
     """
-    checks.one_of(spatial, SPATIAL, "spatial")
     shape = tuple(activations.shape[1:])
     if spatial == "pool":
         inner = tuple(range(1, len(shape)))
         return ops.mean(activations, axis=inner) if inner else activations
+    checks.one_of(spatial, SPATIAL, "spatial")
     if None in shape:
         raise checks.invalid(
             "activations whose shape is known when the graph is built, to "
@@ -106,11 +107,11 @@ def match_positions(teacher: Any, student: Any) -> tuple[Any, Any]:
     return teacher, student
 
 
-def weight_of_samples(sample_weight: Any) -> Any:
-    """Average weights of shape `(batch, ...)` to one for each sample."""
-    weight = ops.convert_to_tensor(sample_weight)
-    inner = tuple(range(1, len(weight.shape)))
-    return ops.mean(weight, axis=inner) if inner else weight
+def mean_of_samples(values: Any) -> Any:
+    """Average values of shape `(batch, ...)` to one for each sample."""
+    values = ops.convert_to_tensor(values)
+    inner = tuple(range(1, len(values.shape)))
+    return ops.mean(values, axis=inner) if inner else values
 
 
 def _average(maps, axis, size):
@@ -121,8 +122,7 @@ def _average(maps, axis, size):
     inside = cells >= columns * length // size
     inside &= cells < -(-(columns + 1) * length // size)
     matrix = (inside / inside.sum(axis=0)).astype("float32")
-    pooled = ops.tensordot(
-        maps, ops.cast(ops.convert_to_tensor(matrix), maps.dtype), [axis, 0]
-    )
+    matrix = ops.cast(ops.convert_to_tensor(matrix), maps.dtype)
+    pooled = ops.tensordot(maps, matrix, [axis, 0])
     # Which is float32 on PyTorch, if it was float64.
     return ops.moveaxis(ops.cast(pooled, maps.dtype), -1, axis)

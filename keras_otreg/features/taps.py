@@ -1,13 +1,31 @@
 """Activations of named layers and the prediction, in one forward pass."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+import contextvars
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
+import rich.console
+import rich.table
 
 from keras_otreg import checks
-from keras_otreg.features.recording import recording
 from keras_otreg.features.walk import find_layer, split_call, walk
+
+# Each thread, and so each replica of a distributed step, has its own records;
+# a model that is run inside another one's `call` adds one more.
+_records: contextvars.ContextVar[tuple[dict[int, list[Any]], ...]] = (
+    contextvars.ContextVar("records", default=())
+)
+_changes: contextvars.ContextVar[dict[int, Callable[[Any], Any]]] = (
+    contextvars.ContextVar("changes", default={})  # noqa: B039
+)
+_lock = threading.Lock()
+_users: dict[int, int] = {}
+# Keras calls one of the first two, or goes through the third.
+_METHODS = ("call", "quantized_call", "rematerialized_call")
 
 
 def capture(
@@ -63,6 +81,74 @@ class Taps:
             calls, index = record[id(layer)], self._calls[path]
             found[path] = _one_tensor(calls, path, index)
         return prediction, found
+
+
+@contextlib.contextmanager
+def recording(layers: Iterable[Any]) -> Iterator[dict[int, list[Any]]]:
+    """Record every output of some layers, in lists by the `id` of the layer.
+
+    In the block they are not rematerialised: no gradient comes back through
+    their insides.
+    """
+    record: dict[int, list[Any]] = {}
+    watched = []
+    for layer in layers:
+        if id(layer) not in record:
+            record[id(layer)] = []
+            watched.append(layer)
+            _watch(layer, 1)
+    token = _records.set((*_records.get(), record))
+    try:
+        yield record
+    finally:
+        _records.reset(token)
+        for layer in watched:
+            _watch(layer, -1)
+
+
+@contextlib.contextmanager
+def changing(layer: Any, change: Callable[[Any], Any]) -> Iterator[None]:
+    """Have a layer return `change(outputs)` within the block."""
+    with recording([layer]):
+        token = _changes.set({**_changes.get(), id(layer): change})
+        try:
+            yield
+        finally:
+            _changes.reset(token)
+
+
+def _watch(layer, change):
+    """Changes how many watch a layer; for the first, its methods as well."""
+    own = vars(layer)
+    with _lock:
+        _users[id(layer)] = _users.get(id(layer), 0) + change
+        if _users[id(layer)] == 1 and change == 1:
+            # Into the instance's dictionary, past the tracking of Keras.
+            for method in ("call", "quantized_call"):
+                own[method] = _recorded(layer, getattr(layer, method))
+            own["rematerialized_call"] = lambda call, *_, **__: call
+        elif not _users[id(layer)]:
+            del _users[id(layer)]
+            original = own["call"].__wrapped__
+            for method in _METHODS:
+                del own[method]
+            if original != layer.call:
+                # The caller had put a method of its own there.
+                own["call"] = original
+
+
+def _recorded(layer, call):
+    @functools.wraps(call)
+    def recorded_call(*args, **kwargs):
+        outputs = call(*args, **kwargs)
+        if id(layer) in _changes.get():
+            outputs = _changes.get()[id(layer)](outputs)
+        for record in _records.get():
+            if id(layer) in record:
+                record[id(layer)].append(outputs)
+        return outputs
+
+    return recorded_call
 
 
 def output_of(calls: dict[str, Any], path: str) -> Any:
@@ -122,10 +208,7 @@ def _untracked(shapes):
 
 
 def activation_specs(model: keras.Model, inputs: Any = None) -> Any:
-    """Symbolic activations of every layer: a list by its path, one per call.
-
-    `None` if the input shape is not known and no `inputs` are given.
-    """
+    """Symbolic outputs of each call of every layer by path, if known."""
     inputs = input_spec(model) if inputs is None else inputs
     if inputs is None:
         return None
@@ -137,3 +220,43 @@ def activation_specs(model: keras.Model, inputs: Any = None) -> Any:
         return {path: record[id(layer)] for path, layer in layers.items()}
 
     return Symbolic(run).compute_output_spec(inputs)
+
+
+def summary(model: keras.Model) -> None:
+    """Print every path of a model that can be captured, with its shape.
+
+    Args:
+        model: A built `keras.Model`.
+
+    Example:
+        ```python
+        otreg.features.summary(model)
+        ```
+    """
+    table = rich.table.Table("path", "layer", "output shape")
+    for row in summary_rows(model):
+        table.add_row(*row)
+    # As wide as it needs: a path that is cut short cannot be copied.
+    console = rich.console.Console(width=10**6, markup=False, emoji=False)
+    console.print(table)
+
+
+def summary_rows(model: keras.Model) -> list[tuple[str, str, str]]:
+    """Return path, class and output shape of each call of each layer."""
+    specs = activation_specs(model) or {}
+    rows = []
+    for path, layer in walk(model):
+        calls = specs.get(path, [None])
+        for index, call in enumerate(calls):
+            name = path if len(calls) == 1 else f"{path}#{index}"
+            rows.append((name, type(layer).__name__, _shape(call)))
+    return rows
+
+
+def _shape(call: Any) -> str:
+    if call is None:
+        return "?"
+    shapes = keras.tree.map_structure(
+        lambda x: None if x is None else tuple(x.shape), call
+    )
+    return str(shapes)

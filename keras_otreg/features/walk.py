@@ -9,6 +9,13 @@ from keras_otreg import checks
 
 # These call their layer inside a loop, from which no tensor can be taken.
 LOOPS = (keras.layers.RNN, keras.layers.Wrapper)
+# These may follow the last layer with weights.
+ENDS = (
+    keras.layers.Activation,
+    keras.layers.Dropout,
+    keras.layers.Reshape,
+    keras.layers.Softmax,
+)
 
 
 def children(layer: Any) -> list[Any]:
@@ -62,3 +69,17 @@ def find_layer(model: Any, path: str) -> Any:
             "a `keras_otreg.layers.FeatureTap`.",
         )
     return found[0]
+
+
+def end_of(network: keras.Model) -> tuple[Any, set[str]]:
+    """Return the last layer with weights, and the activations from it on."""
+    layers = list(network.layers)
+    ends = []
+    while layers and isinstance(layers[-1], ENDS):
+        ends.append(layers.pop())
+    last = layers[-1] if layers else None
+    names = {"softmax" for x in ends if isinstance(x, keras.layers.Softmax)}
+    for layer in (last, *ends):
+        activation = getattr(layer, "activation", None)
+        names.add(getattr(activation, "__name__", "linear"))
+    return last, names

@@ -1,6 +1,5 @@
 """Layers that a user places in a model."""
 
-from keras_otreg.layers.feature_penalty import FeaturePenalty
-from keras_otreg.layers.feature_tap import FeatureTap
+from keras_otreg.layers.features import FeaturePenalty, FeatureTap
 
 __all__ = ["FeaturePenalty", "FeatureTap"]

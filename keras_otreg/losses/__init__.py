@@ -1,20 +1,22 @@
 """Losses between a teacher's and a student's activations."""
 
-from keras_otreg.losses.attention_transfer import AttentionTransfer
-from keras_otreg.losses.batch_spectral_shrinkage import BatchSpectralShrinkage
-from keras_otreg.losses.centered_kernel_alignment import (
+from keras_otreg.losses.alignment import (
     CenteredKernelAlignment,
+    TransportAlignment,
 )
-from keras_otreg.losses.class_conditional import ClassConditional
-from keras_otreg.losses.class_transport import ClassTransport
-from keras_otreg.losses.coral import Coral
-from keras_otreg.losses.feature_map import FeatureMap
-from keras_otreg.losses.hint import Hint
-from keras_otreg.losses.logits_distillation import LogitsDistillation
-from keras_otreg.losses.maximum_mean_discrepancy import MaximumMeanDiscrepancy
+from keras_otreg.losses.classifiers import (
+    ClassConditional,
+    ClassTransport,
+    LogitsDistillation,
+)
+from keras_otreg.losses.maps import AttentionTransfer, FeatureMap, Hint
 from keras_otreg.losses.representation_transport import RepresentationTransport
-from keras_otreg.losses.sinkhorn_divergence import SinkhornDivergence
-from keras_otreg.losses.transport_alignment import TransportAlignment
+from keras_otreg.losses.sample_sets import (
+    BatchSpectralShrinkage,
+    Coral,
+    MaximumMeanDiscrepancy,
+    SinkhornDivergence,
+)
 
 __all__ = [
     "AttentionTransfer",

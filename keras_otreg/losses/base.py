@@ -7,17 +7,16 @@ import keras
 from keras import ops
 
 from keras_otreg import checks, engine
+from keras_otreg.features.points import mean_of_samples
 from keras_otreg.ot import TransportProblem, TransportSolution, transport_plan
+from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.saving import Configurable
 
 NEURONS, SAMPLES, CLASSES = "neuron", "sample", "class"
 
 
 class ActivationLoss(Configurable, keras.losses.Loss):
-    """A Keras loss that saves all its arguments: Keras leaves out `dtype`.
-
-    Its name, if none is given, is that of the class in snake case.
-    """
+    """A Keras loss named by its class, which saves all its arguments."""
 
     def __init__(
         self,
@@ -28,6 +27,18 @@ class ActivationLoss(Configurable, keras.losses.Loss):
     ):
         name = name or default_name(type(self))
         super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def adapter(
+        self, teacher: tuple[Any, ...], student: tuple[Any, ...]
+    ) -> keras.layers.Layer | None:
+        """Make the layer through which the loss sees the student, if any."""
+        return None
+
+    def memory(
+        self, teacher: tuple[Any, ...], student: tuple[Any, ...]
+    ) -> keras.layers.Layer | None:
+        """Make the built layer with the loss's state between steps, if any."""
+        return None
 
 
 def default_name(kind: type) -> str:
@@ -80,12 +91,6 @@ class TransportLoss(ActivationLoss):
     epsilon: float
     solver: Any
 
-    def memory(
-        self, teacher: tuple[Any, ...], student: tuple[Any, ...]
-    ) -> keras.layers.Layer | None:
-        """Make the built layer with the loss's state between steps, if any."""
-        return None
-
     def plan(self, teacher: Any, student: Any) -> Any:
         """Transport plan between two batches of activations or predictions.
 
@@ -112,10 +117,8 @@ class TransportLoss(ActivationLoss):
     def _solved_plan(
         self, P: Any, between: str, solution: TransportSolution
     ) -> SolvedPlan:
-        *_, iterations, error = solution
-        return SolvedPlan(
-            P, between, self.epsilon, self.solver, iterations, error
-        )
+        progress = solution.num_iterations, solution.marginal_error
+        return SolvedPlan(P, between, self.epsilon, self.solver, *progress)
 
     def _solve(self, problem: TransportProblem, between: str) -> SolvedPlan:
         solution = self.solver(problem)
@@ -138,9 +141,8 @@ class ClassLoss(TransportLoss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The reduced values of weighted samples."""
         # Keras would turn each number of a list into a tensor.
-        y_true, y_pred = (
-            ops.convert_to_tensor(y, self.dtype) for y in (y_true, y_pred)
-        )
+        y_true = ops.convert_to_tensor(y_true, self.dtype)
+        y_pred = ops.convert_to_tensor(y_pred, self.dtype)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def check_classes(self, source: Any, target: Any) -> None:
@@ -154,14 +156,62 @@ class ClassLoss(TransportLoss):
             )
 
 
-def solved_plan(
-    loss: Any,
-    teacher: Any,
-    student: Any,
-    sample_weight: Any = None,
-    memory: Any = None,
-) -> SolvedPlan | None:
-    """Return the `SolvedPlan` of any Keras loss, or `None` if it has none."""
-    if not isinstance(loss, TransportLoss):
-        return None
-    return loss.solved(teacher, student, sample_weight, memory)
+class SampleLoss(ActivationLoss):
+    """A loss whose `values` are one for each sample.
+
+    The default reduction divides by the sum of the weights, so that a sample of
+    weight 0 is left out.
+    """
+
+    def __init__(
+        self, *, reduction: str = "mean_with_sample_weight", **options: Any
+    ):
+        super().__init__(reduction=reduction, **options)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Return the reduced values of weighted samples."""
+        # A new tensor: the old one may carry a Keras mask of its positions.
+        y_true = ops.convert_to_tensor(y_true, self.dtype)
+        y_pred = ops.convert_to_tensor(y_pred, self.dtype) * 1
+        if sample_weight is not None:
+            sample_weight = sample_weights(sample_weight, y_pred)
+        value = super().__call__(y_true, y_pred, sample_weight)
+        return self._of_all_replicas(value, y_pred, sample_weight)
+
+    def _of_all_replicas(self, value, y_pred, sample_weight):
+        """A mean over the samples of all, where Keras takes one of means."""
+        is_mean = self.reduction not in (None, "none", "sum")
+        if not (is_mean and engine.is_replicated()):
+            return value
+        own = ops.cast(ops.shape(y_pred)[0], value.dtype)
+        weighs = self.reduction == "mean_with_sample_weight"
+        if weighs and sample_weight is not None:
+            own = ops.cast(ops.sum(sample_weight), value.dtype)
+        share = safe_divide(own, engine.all_reduce_sum(own))
+        return engine.unscale_loss(value * share)
+
+    def call(self, y_true, y_pred):
+        """Return values of shape `(batch,)`."""
+        checks.same_samples(y_true.shape, y_pred.shape)
+        return self.values(at_least_float32(y_true), at_least_float32(y_pred))
+
+    def values(self, teacher: Any, student: Any) -> Any:
+        """Return values `(batch,)` for activations `(batch, ..., units)`."""
+        raise NotImplementedError
+
+
+def sample_weights(sample_weight: Any, activations: Any) -> Any:
+    """Return one weight per sample: a mean over positions, or one for all."""
+    weights = ops.convert_to_tensor(sample_weight)
+    dtype = at_least_float32(activations).dtype
+    weights = ops.cast(mean_of_samples(weights), dtype)
+    if not len(weights.shape):
+        weights = ops.broadcast_to(weights, ops.shape(activations)[:1])
+    count, expected = weights.shape[0], activations.shape[0]
+    if count != expected and None not in (count, expected):
+        raise checks.invalid(
+            "a `sample_weight` for each sample",
+            f"{count} weights for activations of shape "
+            f"{tuple(activations.shape)}",
+        )
+    return weights

@@ -6,8 +6,11 @@ from keras import ops
 
 from keras_otreg import checks, engine
 from keras_otreg.features.points import SPATIAL, samples_as_points
-from keras_otreg.losses.base import AcrossReplicas, ActivationLoss
-from keras_otreg.losses.sample_loss import sample_weights
+from keras_otreg.losses.base import (
+    AcrossReplicas,
+    ActivationLoss,
+    sample_weights,
+)
 from keras_otreg.ot.numerics import (
     at_least_float32,
     column,
@@ -44,11 +47,8 @@ class BatchLoss(AcrossReplicas, ActivationLoss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Return the value, between weighted samples."""
         # `call` takes two arguments, and each may be a structure.
-        return self._per_replica(
-            super().__call__(
-                *(self._weighted(y, sample_weight) for y in (y_true, y_pred))
-            )
-        )
+        pairs = (self._weighted(y, sample_weight) for y in (y_true, y_pred))
+        return self._per_replica(super().__call__(*pairs))
 
     def call(self, y_true, y_pred):
         """The value between two pairs of (activations, weights)."""

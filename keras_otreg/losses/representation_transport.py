@@ -1,5 +1,6 @@
 """The regulariser of Representation Transfer by Optimal Transport."""
 
+import functools
 from typing import Any
 
 import keras
@@ -17,11 +18,16 @@ from keras_otreg.losses.base import (
     AcrossReplicas,
     SolvedPlan,
     TransportLoss,
+    sample_weights,
 )
-from keras_otreg.losses.plan_memory import PlanMemory
-from keras_otreg.losses.sample_loss import sample_weights
-from keras_otreg.ot import Sinkhorn, costs
-from keras_otreg.ot.fixed_plan import KNOWN, column_costs, planner
+from keras_otreg.ot import Sinkhorn, TransportSolution, costs
+from keras_otreg.ot.fixed_plan import (
+    KNOWN,
+    RELATIVE,
+    column_costs,
+    planner,
+    running_costs,
+)
 from keras_otreg.ot.function_cost import as_cost
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.saving import export
@@ -109,17 +115,14 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         memory: Any = None,
     ) -> Any:
         """Return the transport cost; a `memory` of a training is updated."""
-        values = self._values(y_true, y_pred, sample_weight, memory)
+        values = self.call(y_true, y_pred, sample_weight, memory)
         # Keras reduces what a loss returns, here values that are at hand.
         reduced = Reduction(reduction=self.reduction, dtype=self.dtype)
         return self._per_replica(reduced(values, values))
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true, y_pred, sample_weight=None, memory=None):
         """Costs of shape `(student neurons,)`, whose mean is `<P, C>`."""
-        return self._values(y_true, y_pred)
-
-    def _values(self, teacher, student, sample_weight=None, memory=None):
-        cost, points = self._points(teacher, student, sample_weight)
+        cost, points = self._points(y_true, y_pred, sample_weight)
         P, _ = self._plan(cost, points, memory)
         return P.shape[1] * column_costs(cost)(*points, P)
 
@@ -136,13 +139,8 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         warm = isinstance(self.solver, Sinkhorn)
         if self.plan_name != "transport" or not (warm or self.momentum):
             return None
-        return PlanMemory(
-            teacher[-1],
-            student[-1],
-            self.momentum,
-            warm=warm,
-            shared=self.across_replicas,
-        )
+        sizes, shared = (teacher[-1], student[-1]), self.across_replicas
+        return PlanMemory(*sizes, self.momentum, warm=warm, shared=shared)
 
     def get_config(self):
         """Return the constructor's arguments."""
@@ -155,9 +153,8 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         are then those costs.
         """
         # New tensors: the old ones may carry a Keras mask.
-        teacher, student = (
-            ops.convert_to_tensor(y, self.dtype) * 1 for y in (teacher, student)
-        )
+        teacher = ops.convert_to_tensor(teacher, self.dtype) * 1
+        student = ops.convert_to_tensor(student, self.dtype) * 1
         checks.same_samples(teacher.shape, student.shape)
         weights = None
         if sample_weight is not None:
@@ -167,10 +164,8 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
             if weights is not None:
                 weights = _at_positions(weights, student)
         # Sums over many samples leave the range of half precision.
-        x, y = (
-            at_least_float32(units_as_points(z, self.spatial))
-            for z in (teacher, student)
-        )
+        x = at_least_float32(units_as_points(teacher, self.spatial))
+        y = at_least_float32(units_as_points(student, self.spatial))
         # A mean over the coordinates, not a sum: the value is then that of
         # any batch size.
         if weights is None:
@@ -200,12 +195,71 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         return ops.cast(ops.convert_to_tensor(P), points[0].dtype), None
 
 
+class PlanMemory(keras.layers.Layer):
+    """Potentials to start the solver from if `warm`, and running costs.
+
+    `shared` says whether the replicas of a step solve one problem; without
+    `momentum` there are no running costs.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        columns: int,
+        momentum: float,
+        *,
+        warm: bool,
+        shared: bool = True,
+    ):
+        super().__init__(name="plan_memory", dtype="float32", trainable=False)
+        # Replicas that solve one problem have the same values: nothing is sent.
+        self._aggregation = "none" if shared else "mean"
+        self.costs: Any = None
+        self.g: Any = None
+        if momentum:
+            costs = self.costs = self._zeros("costs", rows, columns)
+            steps = self.steps = self._zeros("steps")
+            self._update = functools.lru_cache(maxsize=4)(
+                lambda cost: running_costs(cost, momentum, costs, steps)
+            )
+        if warm:
+            self.g = self._zeros("g", columns)
+        self.built = True
+
+    def plan(
+        self,
+        cost: costs.Cost,
+        points: tuple[Any, ...],
+        epsilon: float,
+        solver: Any,
+    ) -> tuple[Any, TransportSolution]:
+        """Update the memory, and solve for the plan of a training step."""
+        dtype = points[0].dtype
+        if self.costs is not None:
+            self._update(cost)(*points)
+            cost, points = RELATIVE, (ops.cast(self.costs, dtype),)
+        solve = planner(cost, epsilon, solver)
+        if self.g is None:
+            return solve(*points)
+        P, solution = solve(*points, g=ops.cast(self.g, dtype))
+        self.g.assign(ops.cast(solution.g, self.g.dtype))
+        return P, solution
+
+    def _zeros(self, name, *shape):
+        return self.add_weight(
+            shape=shape,
+            initializer="zeros",
+            trainable=False,
+            name=name,
+            aggregation=self._aggregation,
+        )
+
+
 class Reduction(keras.losses.Loss):
     """The reduction of a Keras loss, applied to its values."""
 
     def call(self, y_true, y_pred):
         """Return the values."""
-        del y_true
         return y_pred
 
 

@@ -1,19 +1,21 @@
-"""The guard of a training against NaN and infinity."""
+"""The sum of the terms of a loss, and guards against NaN and infinity in it."""
 
 import contextlib
 import math
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_otreg import checks, engine
 from keras_otreg.features.walk import walk
-from keras_otreg.models.parts import batch_size
-from keras_otreg.models.policies import POLICIES, STOPPED, Incident, Stopped
-from keras_otreg.models.terms import Term, reported, weighted_sum
+from keras_otreg.models.parts import batch_size, with_mask_of
+from keras_otreg.models.terms import LossWeights, Term, acts
 
+STOPPED = "A step of keras_otreg.TransferModel is not finite."
 WAYS_OUT = (
     "Look for NaN in the data, labels out of range and a learning rate that is "
     "too high, or pass `on_nonfinite='skip'` to leave a penalty out of such "
@@ -29,63 +31,58 @@ ASSERTION = re.compile(r"assertion failed: \[(Expected .*?)\] (.*)")
 
 
 class Guard:
-    """Sums and logs the terms of a loss, and acts if they are not finite.
-
-    TensorFlow's graphs and eager steps end before the first gradient. After a
-    compiled step, training stops when the host reads of it in the logs.
-    """
+    """Sums and logs the terms of a loss; lets non-finite values pass."""
 
     def __init__(
         self,
-        on_nonfinite: str,
         penalties: Mapping[str, Any],
         weight_penalties: Mapping[str, Any],
         source: Any,
     ):
-        checks.one_of(on_nonfinite, POLICIES, "on_nonfinite")
         self.penalties = dict(penalties)
         self.weight_penalties = dict(weight_penalties)
         self._source = source
-        names = [*penalties, *weight_penalties]
-        names += source.names if source else []
+        names = source.names if source else []
+        names = [*penalties, *weight_penalties, *names]
         self.means = [keras.metrics.Mean(name=name) for name in names]
-        # Where there are no terms there is nothing to watch.
-        kind = POLICIES[on_nonfinite if names else "propagate"]
-        self.policy: Any = kind(names, len(penalties))
-        # What a forward pass changes, and the variables it was found among.
-        self._changed: tuple[list[int], list[Any]] = [], []
+        # All that Keras is to track.
+        self.metrics: list[keras.metrics.Metric] = list(self.means)
+
+    def term(self, penalty: Any, teacher: Any, student: Any, *rest) -> Term:
+        """Return the term of a penalty; its arguments are those of `term`."""
+        return penalty.term(teacher, student, *rest)
 
     def total(
         self,
-        task_loss: Any,
+        loss: Any,
         terms: list[Term],
+        weights: LossWeights,
         inputs: Any,
         step: Any,
         training: bool,
     ) -> Any:
         """The total loss of a step; logs its terms."""
-        values = reported(terms, len(self.penalties))
+        # Keras divides each loss by the number of TensorFlow replicas, so that
+        # their sum is that of one device. That of a penalty is exactly this
+        # sum; any other is, as `loss` itself, a mean over replicas.
         samples = batch_size(inputs)
-        logged = zip(self.means, terms, values, strict=False)
-        for mean, term, value in logged:
-            mean.update_state(value, self.policy.counted(term, samples))
-        total = weighted_sum(task_loss, terms, step)
-        return self.policy.passed(total, terms, inputs, step, training)
+        for mean, term in zip(self.means, terms, strict=False):
+            if mean.name in self.penalties:
+                value = ops.cast(term.value, "float32")
+                value = engine.all_reduce_sum(value)
+            else:
+                value = engine.unscale_loss(term.value)
+            in_use = term.counts is None
+            counted = samples if in_use else ops.where(term.counts, samples, 0)
+            mean.update_state(value, counted)
+            # Those of weight 0 change no bit.
+            if acts(term.weight):
+                weighted = ops.multiply(weights.at(term, step), term.value)
+                loss = ops.add(loss, weighted)
+        return loss
 
     def step(self, model: keras.Model, train_step: Any, arguments: Any) -> Any:
-        """Runs a step of training such that it can be taken back."""
-        policy = self.policy
-        is_compiled = engine.step_is_compiled(model)
-        if policy.undoes and is_compiled:
-            counts = policy.incidents.counts
-            return engine.train_step_with_rollback(
-                model, train_step, arguments, counts
-            )
-        if policy.stops and not is_compiled:
-            among = list(map(id, model.non_trainable_variables))
-            if among != self._changed[0]:
-                self._changed = among, _changed_by_forward_pass(model)
-            policy.keep(self._changed[1])
+        """Runs a step of training."""
         return train_step(*arguments)
 
     @contextlib.contextmanager
@@ -96,7 +93,7 @@ class Guard:
         # Since the last step, all variables may have been set.
         model.loss_weights.forget()
         if arguments is not None:
-            self._watch(model, arguments)
+            self.watch(model, arguments)
         try:
             yield
         except BaseException as error:
@@ -113,8 +110,135 @@ class Guard:
             raise
         self.report(model)
 
-    def _watch(self, model, arguments):
-        if not self.policy.stops or not engine.step_is_compiled(model):
+    def watch(self, model: keras.Model, arguments: dict[str, Any]) -> None:
+        """Have a training, given its arguments, end after a bad step."""
+
+    def report(
+        self, model: keras.Model, cause: BaseException | None = None
+    ) -> None:
+        """Raises if something was not finite since the last reset."""
+
+
+class Skip(Guard):
+    """Leaves a penalty out of steps in which it is not finite; counts them."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._skipped = {
+            name: keras.metrics.Sum(f"{name}_skipped")
+            for name in self.penalties
+        }
+        self.metrics += self._skipped.values()
+
+    def term(self, penalty, teacher, student, weights, adapter, memory):
+        """Return the term, or zero, which has no gradient then."""
+        known = [all_finite(x) for x in (teacher, student)]
+        if adapter is not None:
+            # Its own gradient is a product with what it was given.
+            finite = ops.where(known[1], student, 0.0)
+            student = adapter(with_mask_of(student, finite))
+        passed, on = engine.gate_gradient(student, ops.zeros(()))
+        student = with_mask_of(student, passed)
+        term = penalty.term(teacher, student, weights, None, memory)
+        value = term.value
+        counts = ops.logical_and(ops.all(ops.stack(known)), all_finite(value))
+        value = ops.where(counts, value + ops.cast(on, value.dtype), 0.0)
+        return term._replace(value=value, counts=counts)
+
+    def total(self, loss, terms, *rest):
+        """The total loss of a step; counts the terms that are left out."""
+        for term in terms[: len(self.penalties)]:
+            skipped = ops.where(term.counts, 0.0, 1.0)
+            self._skipped[term.name].update_state(skipped)
+        return super().total(loss, terms, *rest)
+
+
+class Stopped(FloatingPointError):
+    """Ends a step that is not finite, or the training after it."""
+
+
+class Raise(Guard):
+    """Finds what is not finite, and stops the step where that is possible.
+
+    TensorFlow's graphs and eager steps end before the first gradient. After a
+    compiled step, training stops when the host reads of it in the logs.
+    """
+
+    # Whether a compiled step is undone.
+    undoes = False
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.incidents = Incidents(len(self.means) + 2)
+        self.metrics.append(self.incidents)
+        # Each replica runs in a thread of its own.
+        self._kept = threading.local()
+        # What a forward pass changes, and the variables it was found among.
+        self._changed: tuple[list[int], list[Any]] = [], []
+
+    def term(self, penalty, teacher, student, *rest):
+        """Return the term; its value is NaN if anything is not finite."""
+        term = penalty.term(teacher, student, *rest)
+        if not acts(penalty.weight):
+            # It is only logged: nothing is lost if the step goes on.
+            return term
+        seen = teacher, student, term.value
+        finite = ops.stack(list(map(all_finite, seen)))
+        value = ops.where(ops.all(finite), term.value, float("nan"))
+        return term._replace(value=value, finite=finite)
+
+    def total(self, loss, terms, weights, inputs, step, training):
+        """Return the total loss, or end the step if a term is not finite."""
+        total = super().total(loss, terms, weights, inputs, step, training)
+        kept = getattr(self._kept, "values", []) if training else []
+        self._kept.values = []
+
+        def undo():
+            for variable, value in kept:
+                variable.assign(value)
+
+        # For each term, the inputs and the total: three flags of the bad.
+        fine = ops.ones((3,), "bool")
+        rows = []
+        for term in terms:
+            finite = term.finite
+            if finite is None and acts(term.weight):
+                finite = ops.logical_and(fine, all_finite(term.value))
+            rows.append(fine if finite is None else finite)
+        rows += [fine] * (len(self.means) - len(rows))
+        # A NaN that a ReLU hides still has a NaN for a gradient.
+        for x in keras.tree.flatten(inputs):
+            if x is not None and keras.backend.is_float_dtype(x.dtype):
+                fine = ops.logical_and(fine, all_finite(x))
+        rows += [fine, ops.broadcast_to(all_finite(total), (3,))]
+        step = ops.cast(step, "float32") + 1.0 if training else 0.0
+        kinds = ops.logical_not(ops.stack(rows))
+        stop = self.incidents.update_state(kinds, step)
+        if (now := engine.concrete_bool(stop)) is None:
+            return engine.stop_graph_if(stop, total, STOPPED, undo)
+        if now:
+            undo()
+            raise Stopped(STOPPED)
+        return total
+
+    def step(self, model, train_step, arguments):
+        """Runs a step of training such that it can be taken back."""
+        if not engine.step_is_compiled(model):
+            among = list(map(id, model.non_trainable_variables))
+            if among != self._changed[0]:
+                self._changed = among, _changed_by_forward_pass(model)
+            changed = self._changed[1]
+            copies = map(ops.copy, changed)
+            self._kept.values = list(zip(changed, copies, strict=True))
+        elif self.undoes:
+            return engine.train_step_with_rollback(
+                model, train_step, arguments, self.incidents.counts
+            )
+        return train_step(*arguments)
+
+    def watch(self, model, arguments):
+        """Adds a callback that ends the training."""
+        if not engine.step_is_compiled(model):
             return
         callbacks = arguments.get("callbacks")
         watch = _Watch()
@@ -125,62 +249,116 @@ class Guard:
             watch.set_model(model)
             callbacks.callbacks.append(watch)
 
-    def report(
-        self, model: keras.Model, cause: BaseException | None = None
-    ) -> None:
+    def report(self, model, cause=None):
         """Raises if something was not finite since the last reset."""
-        if not self.policy.stops:
+        seen = self.incidents
+        # NumPy warns of a variable that it is to convert by itself.
+        counts = ops.convert_to_numpy(ops.copy(seen.counts)) > 0.0
+        if not counts.any():
             return
-        incidents = self.policy.incidents
-        incident = incidents.first(engine.num_replicas(model))
-        if incident is None:
-            return
-        incidents.reset_state()
+        numbers = map(ops.copy, (seen.step, seen.good, seen.bad))
+        step, good, bad = map(int, numbers)
+        index = int(counts.any(axis=1).argmax())
+        seen.reset_state()
         # Whether nothing of a bad step is left.
-        kept = self.policy.undoes or not engine.step_is_compiled(model)
-        step = _step_of(incident, model, kept)
-        what, where = self._found(incident)
-        when = f"batch {incident.batch}"
+        kept = self.undoes or not engine.step_is_compiled(model)
+        when, state = f"batch {good // engine.num_replicas(model) + 1}", ""
         if step:
+            step = _next_step(step, bad, model, kept)
             when = f"step {step} of the optimizer, {when} of the epoch"
-        places = f": NaN or infinity in {' and in '.join(where)}"
-        state = (KEPT if kept else SPOILT) if step else ""
+            state = KEPT if kept else SPOILT
+        what, where = self._found(index, counts[index])
+        if where:
+            when += f": NaN or infinity in {' and in '.join(where)}"
         raise FloatingPointError(
-            f"{what} not finite at {when}{places if where else ''}. "
-            f"{state}{WAYS_OUT}"
+            f"{what} not finite at {when}. {state}{WAYS_OUT}"
         ) from cause
 
-    def _found(self, incident):
+    def _found(self, index, kinds):
         """Name the non-finite value, and the layers where it may be."""
-        others = {len(self.means): "The inputs are"}
-        others[len(self.means) + 1] = "The total loss is"
-        if incident.term in others:
-            return others[incident.term], []
-        name = self.means[incident.term].name
+        if index >= len(self.means):
+            others = "The inputs are", "The total loss is"
+            return others[index - len(self.means)], []
+        name = self.means[index].name
         if name in self.weight_penalties:
             return f"Penalty '{name}' is", ["the student's weights"]
         if name not in self.penalties:
             return f"Loss '{name}' is", [f"heads at '{self._source.task.at}'"]
         penalty, found = self.penalties[name], []
-        if incident.kinds[0]:
+        if kinds[0]:
             found.append(f"the teacher's activations at '{penalty.teacher_at}'")
-        if incident.kinds[1]:
+        if kinds[1]:
             found.append(f"the student's activations at '{penalty.at}'")
         alone = f"its value alone, between finite activations at '{penalty.at}'"
         return f"Penalty '{name}' is", found or [alone]
 
 
-def _step_of(incident: Incident, model: Any, kept: bool) -> int:
-    """Which step of the optimizer was to be the next, or 0 for none."""
-    if not incident.step:
-        return 0
+class Rollback(Raise):
+    """Undoes a compiled step as well; it costs a copy of all variables."""
+
+    undoes = True
+
+
+KINDS = {"raise": Raise, "rollback": Rollback, "skip": Skip, "propagate": Guard}
+
+
+def guard_of(on_nonfinite: str, *arguments: Any) -> Guard:
+    """Make the guard that does so, given the arguments of `Guard`."""
+    kind = KINDS[checks.one_of(on_nonfinite, KINDS, "on_nonfinite")]
+    guard = kind(*arguments)
+    # Where there are no terms there is nothing to watch.
+    return guard if guard.means else Guard(*arguments)
+
+
+class Incidents(keras.metrics.Metric):
+    """The first bad step of an epoch.
+
+    Keras resets the variables of a metric, carries them through compiled steps,
+    adds them up over replicas, and does not save them.
+    """
+
+    def __init__(self, terms: int):
+        super().__init__(name="incidents", dtype="float32")
+        zero = keras.initializers.Zeros()
+        self.counts = self.add_variable((terms, 3), zero, name="counts")
+        # Steps before the first bad one, and since, with it.
+        self.good = self.add_variable((), zero, name="batches")
+        self.bad = self.add_variable((), zero, name="steps_since")
+        # Of the optimizer, from one; 0 without one.
+        self.step = self.add_variable((), zero, name="step", aggregation="mean")
+
+    def update_state(self, kinds: Any, step: Any) -> Any:
+        """Record a step, unless there was a bad one; return whether."""
+        before = ops.any(self.counts.value > 0.0)
+        kinds, step = ops.cast(kinds, "float32"), ops.cast(step, "float32")
+        self.counts.assign(ops.where(before, self.counts.value, kinds))
+        self.step.assign(ops.where(before, self.step.value, step))
+        bad = ops.any(self.counts.value > 0.0)
+        self.good.assign_add(ops.where(bad, 0.0, 1.0))
+        self.bad.assign_add(ops.where(bad, 1.0, 0.0))
+        # In a graph, whoever waits for the answer waits for all of them.
+        known = self.step.value + self.good.value >= 0.0
+        return ops.logical_and(bad, known)
+
+    def result(self) -> dict[str, Any]:
+        """Return nothing, because it is not logged."""
+        return {}
+
+
+def all_finite(x: Any) -> Any:
+    """Whether all of a tensor is finite."""
+    return ops.all(ops.isfinite(x))
+
+
+def _next_step(step, bad, model, kept):
+    """Which step of the optimizer was to be the next."""
     made = model.optimizer.iterations
-    if not engine.losses_see_step():
-        return int(made) + 1 - (0 if kept else incident.steps_since)
+    if not engine.losses_see_step:
+        return int(made) + 1 - (0 if kept else bad)
     if kept and isinstance(made, keras.Variable):
         # Nothing in a graph makes the counter wait for the gradients.
-        made.assign(incident.step - 1)
-    return incident.step
+        made.assign(step - 1)
+    return step
 
 
 def _changed_by_forward_pass(model):

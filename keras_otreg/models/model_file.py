@@ -1,5 +1,6 @@
 """What a file of a `TransferModel` holds beside the weights of its layers."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -15,31 +16,26 @@ RANDOM, TEACHER, APART = "random_state_", "teacher", "teacher_apart"
 COUNT = "optimizer_arrays"
 
 
+@dataclasses.dataclass
 class ModelFile:
     """A file while a model is saved to it or loaded from it."""
 
-    def __init__(
-        self, has_teacher: bool = True, teacher: keras.Model | None = None
-    ):
-        self.has_teacher = has_teacher
-        # The one that `load_model` was given.
-        self.teacher = teacher
-        # The fingerprint of the teacher that the file leaves out.
-        self.expected: str | None = None
+    has_teacher: bool = True
+    # The one that `load_model` was given.
+    teacher: keras.Model | None = None
+    # The fingerprint of the teacher that the file leaves out.
+    expected: str | None = None
 
     def write(self, store: Any, model: Any, teacher: Teacher) -> None:
         """Saves what is in no layer."""
         if teacher.model is not None and self.has_teacher:
-            store[TEACHER] = _as_bytes(teacher.full_fingerprint())
+            store[TEACHER] = _as_bytes(teacher.fingerprint(of_all=True))
         elif teacher.model is not None:
             store[APART] = _as_bytes(teacher.fingerprint())
-        optimizer = getattr(model, "optimizer", None)
+        optimizer: Any = getattr(model, "optimizer", None)
         usual = keras.optimizers.Optimizer.save_own_variables
-        if (
-            optimizer is not None
-            and optimizer.built
-            and type(optimizer).save_own_variables is usual
-        ):
+        is_built = optimizer is not None and optimizer.built
+        if is_built and type(optimizer).save_own_variables is usual:
             store[COUNT] = np.array(len(optimizer.variables))
         for i, state in enumerate(_random_states(model)):
             store[f"{RANDOM}{i}"] = state
@@ -54,12 +50,11 @@ class ModelFile:
             check_teacher(teacher, self.expected)
         elif TEACHER in keys and not teacher.owned:
             known = bytes(store[TEACHER]).hex()
-            self.has_teacher = teacher.full_fingerprint() != known
+            self.has_teacher = teacher.fingerprint(of_all=True) != known
             if self.has_teacher:
                 copy = frozen_copy(teacher.model)
-                teacher = Teacher(
-                    copy, teacher.paths, True, teacher.reads_weights
-                )
+                reads = teacher.reads_weights
+                teacher = Teacher(copy, teacher.paths, True, reads)
         states = _random_states(model)
         found = [key for key in keys if key.startswith(RANDOM)]
         if len(found) != len(states):
@@ -93,20 +88,16 @@ def _as_bytes(fingerprint):
 
 
 def _random_states(model):
-    """States of the random numbers of each layer.
-
-    Keras does not save them, and Dropout would begin anew.
-    """
+    """States of random layers, which Keras does not save."""
     others = [*model.weights, *model.loss_weights.variables]
     known = {id(x) for x in others}
     return [x for x in model.variables if id(x) not in known]
 
 
 def _expect_optimizer(model, store):
-    """Lets the optimizer of a model refuse less than a file said it holds.
+    """Lets an optimizer refuse less than a file said it holds.
 
-    Keras (3.12 to 3.15) would warn, and leave the optimizer as it is. It loads
-    the optimizer after the model itself, and calls nothing of ours after that.
+    Keras (3.12 to 3.15) loads it last, and would warn and leave it as it is.
     """
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
@@ -115,9 +106,8 @@ def _expect_optimizer(model, store):
     vars(optimizer).pop("load_own_variables", None)
     if COUNT in list(store.keys()):
         count = int(np.array(store[COUNT]))
-        vars(optimizer)["load_own_variables"] = functools.partial(
-            _load_whole, optimizer, count
-        )
+        load = functools.partial(_load_whole, optimizer, count)
+        vars(optimizer)["load_own_variables"] = load
 
 
 def _load_whole(optimizer, count, store):

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_otreg import checks, engine
 from keras_otreg.losses.base import SolvedPlan
-from keras_otreg.models.terms import Term, acts, weight_at
+from keras_otreg.models.terms import Term, acts
 from keras_otreg.ot.numerics import frozen
 
 # The task's loss, beside the names of penalties and of a source task.
@@ -22,11 +22,10 @@ class Observation(NamedTuple):
 
 
 class Observer:
-    """Says what a step of training on a batch would do; changes nothing.
+    """Says what a step of `fit` on a batch would do; changes nothing.
 
-    The step is that of `fit`: with dropout, the statistics of the batch, and
-    what the penalties keep from their last step. Variables that it would
-    assign are assigned nowhere. All of it is one graph, made once.
+    Variables that it would assign are assigned nowhere. All of it is one graph,
+    made once.
     """
 
     def __init__(self, model: Any, data: Any):
@@ -47,7 +46,12 @@ class Observer:
     def __call__(self) -> Observation:
         """Looks at a step from where the model is now."""
         model = self._model
-        self._follow_weights()
+        weights = model.loss_weights
+        # Some may have been set since the last look.
+        weights.update()
+        if self._structure != weights.structure:
+            self._structure = weights.structure
+            self._look = engine.traced(self._looked)
         student = [ops.copy(v) for v in model.student.trainable_variables]
         others = [ops.copy(v) for v in self._others()]
         with engine.no_side_effects():
@@ -69,14 +73,6 @@ class Observer:
         total = sum(found.values()) or 1.0
         return Observation(plans, {k: x / total for k, x in found.items()})
 
-    def _follow_weights(self):
-        """Takes up weights of terms that were set since the last look."""
-        weights = self._model.loss_weights
-        weights.update()
-        if self._structure != weights.structure:
-            self._structure = weights.structure
-            self._look = engine.traced(self._looked)
-
     def _others(self):
         """All variables but the weights that the student trains."""
         trained = {id(v) for v in self._model.student.trainable_variables}
@@ -90,8 +86,9 @@ class Observer:
             self._names = [term.name for term in terms]
             # From what was kept from the last step, not by this one.
             with self._nowhere(weights, others):
+                weight = self._model.loss_weights.at
                 scaled = [
-                    scale * weight_at(term.weight, step) * term.value
+                    scale * weight(term, step) * term.value
                     if acts(term.weight)
                     else ops.zeros(())
                     for term in terms
@@ -123,11 +120,8 @@ class Observer:
 
     def _nowhere(self, student, others):
         """A scope in which variables have given values, and keep them."""
-        values = zip(
-            [*self._model.student.trainable_variables, *self._others()],
-            [*student, *others],
-            strict=True,
-        )
+        variables = [*self._model.student.trainable_variables, *self._others()]
+        values = zip(variables, [*student, *others], strict=True)
         return keras.StatelessScope(list(values), collect_losses=True)
 
 

@@ -1,16 +1,16 @@
 """The inputs of a step: their shapes, and parts in one forward pass."""
 
-import contextlib
+import dataclasses
+import operator
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.features.masks import with_mask_of
-from keras_otreg.features.points import weight_of_samples
+from keras_otreg.features.points import mean_of_samples
 from keras_otreg.features.taps import input_spec
 
 # Inputs of a step that carries samples which only the penalties see.
@@ -32,50 +32,41 @@ class Parts(NamedTuple):
     # Whether the inputs were a pair of (target, source) inputs.
     paired: bool = False
 
-    def labelled_rows(self, outputs: Any) -> Any:
-        """The labelled target samples in outputs for all parts together."""
-        if self.unlabelled is None and self.source is None:
+    def target_rows(self, outputs: Any, labelled: bool = False) -> Any:
+        """The target samples, or labelled ones, in outputs for all parts."""
+        if self.source is None and (self.unlabelled is None or not labelled):
             return outputs
-        return _rows(outputs, slice(batch_size(self.target)))
-
-    def target_rows(self, outputs: Any) -> Any:
-        """All target samples in outputs for all parts together."""
-        if self.source is None:
-            return outputs
-        return _rows(outputs, slice(self._num_target()))
+        size = batch_size(self.target)
+        if not labelled:
+            size = size + batch_size(self.unlabelled)
+        return _rows(outputs, slice(size))
 
     def source_rows(self, outputs: Any) -> Any:
-        """The source samples in outputs for all parts together."""
-        return _rows(outputs, slice(self._num_target(), None))
+        """The source samples in outputs for all parts."""
+        size = batch_size(self.target) + batch_size(self.unlabelled)
+        return _rows(outputs, slice(size, None))
 
-    def labels(self, y: Any, sample_weight: Any) -> tuple["Labels", "Labels"]:
+    def labels(self, y: Any, sample_weight: Any) -> tuple[Any, Any]:
         """Labels and weights of the target samples, and of the source's."""
         if not self.paired:
-            return Labels(y, sample_weight), Labels(None, None)
+            return (y, sample_weight), (None, None)
         weights = (None, None) if sample_weight is None else sample_weight
-        return Labels(y[0], weights[0]), Labels(y[1], weights[1])
+        target, source = zip(y, weights, strict=True)
+        return target, source
 
     def penalty_weights(self, sample_weight: Any) -> Any:
         """Weights of the target samples in the penalties."""
+        if sample_weight is None:
+            return None
         given = [x for x in keras.tree.flatten(sample_weight) if x is not None]
         if not given:
             return None
-        weights = [ops.cast(weight_of_samples(x), "float32") for x in given]
+        weights = [ops.cast(mean_of_samples(x), "float32") for x in given]
         mean = sum(weights) / len(given)
         if self.unlabelled is None:
             return mean
         others = ops.ones((batch_size(self.unlabelled),), dtype=mean.dtype)
         return ops.concatenate([mean, others], axis=0)
-
-    def _num_target(self):
-        return batch_size(self.target) + batch_size(self.unlabelled)
-
-
-class Labels(NamedTuple):
-    """Labels of some samples, and their weights or `None`."""
-
-    y: Any
-    weights: Any
 
 
 def with_extra(labelled: Any, unlabelled: Any) -> dict[str, Any]:
@@ -107,41 +98,29 @@ def is_pair(inputs: Any, num_inputs: int | None) -> bool:
     return len(keras.tree.flatten(inputs[1])) == num_inputs
 
 
+@dataclasses.dataclass
 class BatchReader:
     """Finds the parts of the inputs of a step."""
 
-    def __init__(self, num_inputs: int, source: Any):
-        self._num_inputs = num_inputs
-        self._source = source
-        self._has_source_data = source is not None and source.has_data
-        self._takes_either = False
+    num_inputs: int
+    source: Any
+    # Whether pairs and target inputs are taken in any step.
+    takes_either: bool = False
 
-    def read(self, inputs: Any, training: Any) -> Parts:
-        """Finds the parts of the inputs of a step."""
-        parts = self.parts(inputs)
-        expected = bool(training) and self._has_source_data
-        is_free = self._source is not None and self._takes_either
-        if parts.paired != expected and not is_free:
+    def read(self, inputs: Any, training: bool | None = None) -> Parts:
+        """Finds the parts of the inputs of a step, of any kind if not given."""
+        parts = Parts(inputs)
+        task = self.source
+        if is_pair(inputs, self.num_inputs):
+            source = inputs[1] if task is not None and task.acts else None
+            parts = split(inputs[0])._replace(source=source, paired=True)
+        elif isinstance(inputs, dict):
+            parts = split(inputs)
+        expected = bool(training and task is not None and task.has_data)
+        is_free = task is not None and self.takes_either
+        if training is not None and parts.paired != expected and not is_free:
             raise _mispaired(parts.paired)
         return parts
-
-    def parts(self, inputs: Any) -> Parts:
-        """Finds the parts of the inputs of a step, of whatever kind it is."""
-        if not is_pair(inputs, self._num_inputs):
-            return split(inputs)
-        if self._source is None:
-            return split(inputs[0])._replace(paired=True)
-        source = inputs[1] if self._source.acts else None
-        return split(inputs[0])._replace(source=source, paired=True)
-
-    @contextlib.contextmanager
-    def taking_either(self) -> Iterator[None]:
-        """Within the block, pairs and target inputs are taken in any step."""
-        self._takes_either = True
-        try:
-            yield
-        finally:
-            self._takes_either = False
 
 
 class Forward(NamedTuple):
@@ -152,31 +131,18 @@ class Forward(NamedTuple):
     activations: dict[str, Any]
 
 
-class LastForward:
-    """Keeps the forward pass of a step until its end, one in each thread.
+class LastForward(threading.local):
+    """The last forward pass of a thread: Keras passes the prediction alone."""
 
-    Keras passes only the prediction from `call` to `compute_loss` and on.
-    """
+    # The tensors of the prediction, and the pass that they come from.
+    kept: tuple[Any, Any] = (), None
 
-    def __init__(self) -> None:
-        self._kept = threading.local()
-
-    def keep(self, prediction: Any, forward: Forward) -> None:
-        """Keeps the forward pass that a prediction comes from."""
-        self._kept.value = (keras.tree.flatten(prediction), forward)
-
-    def of(self, prediction: Any) -> Forward | None:
-        """The forward pass of a prediction; `None` if it is not the last.
-
-        Another prediction may come from another graph.
-        """
-        kept, forward = getattr(self._kept, "value", ([], None))
-        same = zip(kept, keras.tree.flatten(prediction), strict=False)
-        return forward if kept and all(x is y for x, y in same) else None
-
-    def drop(self) -> None:
-        """Frees the forward pass and its memory."""
-        self._kept.value = ([], None)
+    def of(self, prediction: Any) -> Any:
+        """The forward pass of a prediction; `None` if it is not the last."""
+        outputs, forward = self.kept
+        # Another prediction may come from another graph.
+        same = map(operator.is_, outputs, keras.tree.flatten(prediction))
+        return forward if outputs and all(same) else None
 
 
 def num_inputs(student: keras.Model) -> int | None:
@@ -199,13 +165,6 @@ class Wrapper(keras.Model):
     # Name of the attribute that holds the network.
     inner = "network"
 
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Any = None
-    ) -> "Wrapper":
-        """Builds the model that `get_config` described."""
-        return cls(**rebuilt(config, custom_objects))
-
     def export(
         self,
         filepath: Any,
@@ -218,21 +177,11 @@ class Wrapper(keras.Model):
         inputs = input_spec(getattr(self, self.inner))
         if input_signature is None and inputs is not None:
             # Keras knows no inputs of a model that was never called.
-            input_signature = [
-                keras.tree.map_structure(
-                    lambda x: keras.InputSpec(x.dtype, (None, *x.shape[1:])),
-                    inputs,
-                )
-            ]
+            def spec(x):
+                return keras.InputSpec(x.dtype, (None, *x.shape[1:]))
+
+            input_signature = [keras.tree.map_structure(spec, inputs)]
         super().export(filepath, format, verbose, input_signature, **kwargs)
-
-
-def rebuilt(config: dict[str, Any], custom_objects: Any) -> dict[str, Any]:
-    """The values of a config, with objects in place of descriptions."""
-    return {
-        key: keras.saving.deserialize_keras_object(value, custom_objects)
-        for key, value in config.items()
-    }
 
 
 def batch_size(inputs: Any) -> Any:
@@ -254,15 +203,31 @@ def joined(*structures: Any) -> Any:
     return keras.tree.map_structure(_joined_tensors, *present)
 
 
+def with_mask_of(
+    source: Any, tensor: Any, change: Callable[[Any], Any] = lambda mask: mask
+) -> Any:
+    """Gives a tensor the Keras mask of its source, which operations lose."""
+
+    def mask_of(_, masks):
+        found = [mask for mask in keras.tree.flatten(masks) if mask is not None]
+        return change(masks) if found else None
+
+    # A layer is the public way to read and to attach masks. A name of its own
+    # leaves those of the user's layers alone.
+    layer = keras.layers.Lambda(
+        lambda _: tensor, mask=mask_of, name="with_mask", autocast=False
+    )
+    return layer(source)
+
+
 def _joined_tensors(*tensors):
     def all_masks(masks):
         rank = max(len(mask.shape) for mask in masks if mask is not None)
-        return ops.concatenate(
-            [
-                ops.ones(ops.shape(x)[:rank], "bool") if mask is None else mask
-                for x, mask in zip(tensors, masks, strict=True)
-            ]
-        )
+        whole = [
+            ops.ones(ops.shape(x)[:rank], "bool") if mask is None else mask
+            for x, mask in zip(tensors, masks, strict=True)
+        ]
+        return ops.concatenate(whole)
 
     result = ops.concatenate(tensors, axis=0)
     return with_mask_of(list(tensors), result, all_masks)

@@ -9,10 +9,14 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.features.taps import activation_specs, input_spec, output_of
+from keras_otreg.features.taps import (
+    Symbolic,
+    activation_specs,
+    input_spec,
+    output_of,
+)
 from keras_otreg.features.walk import find_layer
-from keras_otreg.losses.base import TransportLoss, solved_plan
-from keras_otreg.losses.sample_loss import SampleLoss
+from keras_otreg.losses.base import ActivationLoss, TransportLoss
 from keras_otreg.models.parts import input_shapes
 from keras_otreg.models.terms import Term, WeightAttribute, acts
 from keras_otreg.saving import Configurable, export
@@ -93,28 +97,22 @@ class Penalty(Weighted):
 
         Example:
             ```python
-            otreg.Penalty.at_each(
-                otreg.losses.TransportAlignment(),
-                {"stage1": "block2_out", "features": "avg_pool"},
-            )
+            paths = {"stage1": "block2_out", "features": "avg_pool"}
+            loss = otreg.losses.TransportAlignment()
+            penalties = otreg.Penalty.at_each(loss, paths)
             ```
         """
         paths = [at] if isinstance(at, str) else at
+        theirs = at if isinstance(at, Mapping) else {}
         name = name or checks.loss(loss).name
         return [
-            cls(
-                loss,
-                path,
-                at[path] if isinstance(at, Mapping) else path,
-                weight=weight,
-                name=_name_at(name, path),
-            )
-            for path in paths
+            cls(loss, x, theirs.get(x), weight=weight, name=_name_at(name, x))
+            for x in paths
         ]
 
     def adapter(self, teacher: Any, student: Any) -> Any:
         """Makes the layer that the loss trains between the two, or `None`."""
-        if not isinstance(self.loss, SampleLoss):
+        if not isinstance(self.loss, ActivationLoss):
             return None
         layer = self.loss.adapter(tuple(teacher.shape), tuple(student.shape))
         if layer is not None:
@@ -125,7 +123,7 @@ class Penalty(Weighted):
 
     def memory(self, teacher: Any, student: Any) -> Any:
         """Makes the layer with the loss's state between steps, or `None`."""
-        if not isinstance(self.loss, TransportLoss):
+        if not isinstance(self.loss, ActivationLoss):
             return None
         return self.loss.memory(tuple(teacher.shape), tuple(student.shape))
 
@@ -147,15 +145,16 @@ class Penalty(Weighted):
         if sample_weight is not None:
             # A Keras loss has a value for each position of each sample.
             inner = (1,) * (len(student.shape) - 2)
-            sample_weight = ops.broadcast_to(
-                ops.reshape(sample_weight, (-1, *inner)),
-                ops.shape(student)[:-1],
-            )
+            sample_weight = ops.reshape(sample_weight, (-1, *inner))
+            shape = ops.shape(student)[:-1]
+            sample_weight = ops.broadcast_to(sample_weight, shape)
         # Any Keras loss may be here; only some take a memory.
         kept = {} if memory is None else {"memory": memory}
         value = self.loss(teacher, student, sample_weight=sample_weight, **kept)
-        arguments = self.loss, teacher, student, sample_weight, memory
-        solved = functools.partial(solved_plan, *arguments)
+        solved = None
+        if isinstance(self.loss, TransportLoss):
+            arguments = teacher, student, sample_weight, memory
+            solved = functools.partial(self.loss.solved, *arguments)
         return Term(self.name, value, self.weight, solved)
 
 
@@ -186,15 +185,12 @@ def _name_at(name, path):
 
 
 def companions(
-    student: keras.Model,
-    teacher: keras.Model | None,
-    penalties: dict[str, Any],
+    student: keras.Model, teacher: keras.Model | None, penalties: dict[str, Any]
 ) -> tuple[dict[str, keras.Layer], dict[str, keras.Layer]]:
     """Adapters and memories that penalties need, by the penalties' names.
 
-    Raises if they cannot act between the two networks. What cannot be known
-    before the first batch, as with a subclassed model whose input shape is not
-    on record, is left to the first step.
+    Raises if they cannot act between the two networks, as far as is known
+    before the first batch.
     """
     if teacher is not None:
         checks.built_model(teacher, "teacher")
@@ -240,9 +236,8 @@ def check_apart(student: keras.Model, teacher: keras.Model | None) -> None:
 
 
 def _check_layout(model, path, spec):
-    checks.channels_last(
-        find_layer(model, path), len(getattr(spec, "shape", ())), path
-    )
+    rank = len(getattr(spec, "shape", ()))
+    checks.channels_last(find_layer(model, path), rank, path)
 
 
 def _teacher_specs(teacher, student):
@@ -260,32 +255,16 @@ def _teacher_specs(teacher, student):
         ) from error
 
 
-class _Loss(keras.Operation):
-    """Finds out whether a loss takes some shapes, without data."""
-
-    def __init__(self, penalty, adapter):
-        super().__init__()
-        self.compared = penalty, adapter
-        self.error = None
-
-    def call(self, teacher, student):
-        penalty, adapter = self.compared
-        try:
-            return penalty.term(teacher, student, None, adapter).value
-        except Exception as error:
-            # Keras wraps what it catches in advice about `Operation`.
-            self.error = error
-            raise
-
-
 def _check_loss(name, penalty, teacher, student, adapter):
-    loss = _Loss(penalty, adapter)
+    run = Symbolic(lambda pair: penalty.term(*pair, None, adapter).value)
     try:
-        loss.compute_output_spec(teacher, student)
+        run.compute_output_spec((teacher, student))
     except Exception as error:
+        # Keras wraps what it catches in advice about `Operation`.
+        reason = error.__context__ or error
         raise ValueError(
             f"The loss of penalty '{name}' cannot compare teacher layer "
             f"'{penalty.teacher_at}' of shape {tuple(teacher.shape)} with "
             f"student layer '{penalty.at}' of shape {tuple(student.shape)}. "
-            f"{loss.error or error}"
+            f"{reason}"
         ) from error

@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_otreg import checks, engine, files
 from keras_otreg.models.model_file import ModelFile, check_teacher
-from keras_otreg.models.parts import Wrapper, rebuilt
+from keras_otreg.models.parts import Wrapper
 from keras_otreg.models.teacher import Teacher, names_of, take_names
 from keras_otreg.models.terms import build_optimizer
 
@@ -34,8 +34,7 @@ def load_model(
 ) -> keras.Model:
     """Loads a `TransferModel`, with the teacher that its file leaves out.
 
-    For a file with everything in it, `keras.saving.load_model` is enough, which
-    explains the last three arguments.
+    For a file with everything in it, `keras.saving.load_model` is enough.
 
     Args:
         filepath: A `.keras` file.
@@ -73,12 +72,9 @@ def load_model(
     model = load(filepath, {**(custom_objects or {}), GIVEN: file}, compile)
     if isinstance(model, SavedModel):
         model.file = None
-    return checks.instance_of(
-        model,
-        SavedModel,
-        f"the model in '{filepath}'",
-        "a `keras_otreg.TransferModel`, because a teacher is given",
-    )
+    name = f"the model in '{filepath}'"
+    expected = "a `keras_otreg.TransferModel`, because a teacher is given"
+    return checks.instance_of(model, SavedModel, name, expected)
 
 
 class SavedModel(Wrapper):
@@ -93,9 +89,6 @@ class SavedModel(Wrapper):
 
     include_teacher = True
     """Whether files hold the teacher too, unless they are told otherwise."""
-
-    def find_layers(self) -> None:
-        """Finds what penalties read in both networks, after a change too."""
 
     @property
     def teacher(self) -> keras.Model | None:
@@ -176,10 +169,8 @@ class SavedModel(Wrapper):
         files.check_undamaged(filepath)
         build_optimizer(self)  # Else Keras leaves out its state.
         teacher = self.frozen
-        before = [
-            (x, np.array(ops.convert_to_numpy(x)))
-            for x in self._variables_in_files(teacher.owned)
-        ]
+        known = self._variables_in_files(teacher.owned)
+        before = [(x, np.array(ops.convert_to_numpy(x))) for x in known]
         with engine.strategy_scope(self), self._opened(True) as file:
             try:
                 super().load_weights(filepath, skip_mismatch, **kwargs)
@@ -226,14 +217,9 @@ class SavedModel(Wrapper):
 
     def _variables_in_files(self, with_teacher):
         """All variables that a file of weights holds."""
-        owners = [self, self.teacher if with_teacher else None]
-        owners.append(getattr(self, "optimizer", None))
-        return [
-            variable
-            for owner in owners
-            if owner is not None
-            for variable in owner.variables
-        ]
+        teacher = self.teacher if with_teacher else None
+        owners = [self, teacher, getattr(self, "optimizer", None)]
+        return [x for one in owners if one is not None for x in one.variables]
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, and the policy of precision."""
@@ -264,7 +250,7 @@ class SavedModel(Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "SavedModel":
         """Builds the model that `get_config` described."""
-        config = rebuilt(config, custom_objects)
+        config = keras.saving.deserialize_keras_object(config, custom_objects)
         policy = config.pop("dtype", None)
         for part, names in config.pop("layer_names", {}).items():
             take_names(config[part], names)

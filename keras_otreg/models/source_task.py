@@ -7,10 +7,15 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.class_costs import conditional, extract, from_conditional
-from keras_otreg.features.batches import softmax
+from keras_otreg.class_costs import conditional, from_conditional
+from keras_otreg.features.batches import (
+    class_labels,
+    finite_log,
+    predictions,
+    softmax,
+)
 from keras_otreg.features.taps import capture
-from keras_otreg.features.walk import find_layer
+from keras_otreg.features.walk import end_of, find_layer
 from keras_otreg.losses import ClassConditional, ClassTransport
 from keras_otreg.models.parts import Wrapper
 from keras_otreg.models.terms import WeightAttribute
@@ -20,11 +25,6 @@ GRADIENTS = ("both", "source", "target")
 RELATIONS = ("plan", "conditional")
 # Temperatures to choose from; the first of equally good ones, so 1 is first.
 TEMPERATURES = (1.0, *(2.0**k for k in (-0.5, 0.5, -1, 1, -1.5, 1.5, -2, 2)))
-BATCH = 128
-# In float32 the logarithm of less is not finite.
-SMALLEST = 1e-30
-LAYERS = keras.layers
-ENDS = (LAYERS.Activation, LAYERS.Dropout, LAYERS.Softmax)
 
 
 @export
@@ -59,12 +59,10 @@ class SourceTask(Configurable):
 
     Example:
         ```python
-        task = otreg.SourceTask(
-            keras.layers.Dense(52, activation="softmax"),
-            at="features",
-            loss="sparse_categorical_crossentropy",
-            transport=otreg.losses.ClassTransport(cost_matrix),
-        )
+        head = keras.layers.Dense(52, activation="softmax")
+        loss = "sparse_categorical_crossentropy"
+        transport = otreg.losses.ClassTransport(cost_matrix)
+        task = otreg.SourceTask(head, "features", loss, transport=transport)
         model = otreg.TransferModel(student, source_task=task)
         model.compile("adam", "sparse_categorical_crossentropy")
         model.fit(otreg.data.paired(target, source, batch_size=32))
@@ -189,7 +187,7 @@ class SourceTask(Configurable):
 
 
 @export
-class SourceModel(Wrapper):
+class SourceModel(Configurable, Wrapper):
     """The shared layers of a network under a second head."""
 
     def __init__(
@@ -208,15 +206,6 @@ class SourceModel(Wrapper):
         """Returns the second head's prediction."""
         _, found = capture(self.network, inputs, [self.at], training=training)
         return self.head(found[self.at], training=training)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            "network": keras.saving.serialize_keras_object(self.network),
-            "at": self.at,
-            "head": keras.saving.serialize_keras_object(self.head),
-            "name": self.name,
-        }
 
 
 def _as_metrics(values):
@@ -244,41 +233,30 @@ def calibrated_head(
 ) -> CalibratedHead:
     """Copy the layers behind `at`, with the temperature in their weights."""
     head = _copied(teacher, at)
-    last = _last_dense(head)
-    is_logits = not _has_softmax(head, last)
-    last_name = teacher.layers[-1].name
-    if isinstance(data, tuple):
-        x, y, *_ = checks.sample_tuple(data, "target")
-        data = [
-            keras.tree.map_structure(lambda v, k=k: v[k : k + BATCH], (x, y))
-            for k in range(0, len(y), BATCH)
-        ]
-    found, labels = extract(teacher, last_name, data, verbose=0)
+    last, has_softmax = _end_of(head)
+    is_logits = not has_softmax
+    found, labels, _ = predictions(teacher, data)
+    labels = class_labels(labels)
     if not is_logits:
-        found = np.log(np.maximum(found, SMALLEST))
+        found = finite_log(found)
     if temperature is None:
         temperature = fitted_temperature(found, labels)
     checks.positive(temperature, "temperature")
     last.set_weights([w / temperature for w in last.get_weights()])
-    probabilities = softmax((found / temperature).astype(np.float64))
+    probabilities = softmax(found / temperature)
     return CalibratedHead(head, is_logits, temperature, probabilities, labels)
 
 
 def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature at which predictions tell the labels of samples best.
-
-    The measure is the log-likelihood of a sample's label, through the mean
-    predictions of all other samples of each class.
-    """
+    """The temperature at which predictions tell the labels of samples best."""
     scores = [
-        round(_likelihood(softmax((logits / t).astype(np.float64)), labels), 9)
-        for t in TEMPERATURES
+        round(_likelihood(softmax(logits / t), labels), 9) for t in TEMPERATURES
     ]
     return TEMPERATURES[int(np.argmax(scores))]
 
 
 def _likelihood(probabilities, labels):
-    """Mean log-likelihood of each label, given the other samples."""
+    """Mean log-likelihood of each label, by the mean of other samples."""
     classes, own = np.unique(labels, return_inverse=True)
     own = own.reshape(-1)
     members = np.eye(len(classes))[own]
@@ -292,7 +270,6 @@ def _likelihood(probabilities, labels):
 
 
 def _copied(teacher, at):
-    """A frozen copy of the layers behind a layer."""
     checks.built_model(teacher, "teacher")
     layer = find_layer(teacher, at)
     try:
@@ -308,31 +285,19 @@ def _copied(teacher, at):
     return head
 
 
-def _last_dense(head):
-    layers = list(head.layers)
-    while isinstance(layers[-1], ENDS):
-        layers.pop()
-    if isinstance(layers[-1], keras.layers.Dense):
-        return layers[-1]
-    raise checks.invalid(
-        "a teacher whose last layer with weights is a `Dense` behind `at`",
-        f"'{layers[-1].name}', of type {type(layers[-1]).__name__}",
-        "Name the layer before the head, such as the pooling.",
-    )
-
-
-def _has_softmax(head, last):
-    """Whether a head ends in a softmax; raises for any other activation."""
-    ends = head.layers[head.layers.index(last) :]
-    names = [
-        getattr(getattr(layer, "activation", None), "__name__", "linear")
-        for layer in ends
-    ]
-    softmax = any(isinstance(layer, keras.layers.Softmax) for layer in ends)
-    others = {*names} - {"linear", "softmax"}
+def _end_of(head):
+    """The last layer with weights, and whether a softmax follows it."""
+    last, activations = end_of(head)
+    if not isinstance(last, keras.layers.Dense):
+        raise checks.invalid(
+            "a teacher whose last layer with weights is a `Dense` behind `at`",
+            f"'{last.name}', of type {type(last).__name__}",
+            "Name the layer before the head, such as the pooling.",
+        )
+    others = activations - {"linear", "softmax"}
     if others:
         raise checks.invalid(
             "a teacher that ends in a softmax, or logits, of its classes",
             f"activations {sorted(others)}",
         )
-    return softmax or "softmax" in names
+    return last, "softmax" in activations

@@ -8,7 +8,6 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks, engine
-from keras_otreg.features.masks import with_mask_of
 from keras_otreg.features.taps import (
     activation_specs,
     capture,
@@ -16,8 +15,8 @@ from keras_otreg.features.taps import (
     output_of,
 )
 from keras_otreg.features.walk import find_layer
-from keras_otreg.losses.base import ClassLoss, solved_plan
-from keras_otreg.models.parts import Forward, Labels, Parts
+from keras_otreg.losses.base import ClassLoss, TransportLoss
+from keras_otreg.models.parts import Forward, Parts, with_mask_of
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.terms import Term, acts
 
@@ -84,7 +83,7 @@ class SourceTerms:
     def terms(
         self,
         forward: Forward,
-        source: Labels,
+        source: tuple[Any, Any],
         target_weights: Any,
         training: bool,
         target_loss: Any,
@@ -98,41 +97,36 @@ class SourceTerms:
             value = self._source_loss(rows, source, training)
             found.append(Term(self._names[0], value, self.task.weight))
         if self.task.transport is not None:
-            transport, solved = self._transport(
-                parts.target_rows(shared),
-                parts.target_rows(outputs),
-                target_weights,
-                training and self._transports,
-            )
-            weight = self.task.transport_weight
-            found.append(Term(self._names[1], transport, weight, solved))
+            rows = parts.target_rows(shared), parts.target_rows(outputs)
+            learns = training and self._transports and self.has_data
+            found.append(self._transport(*rows, target_weights, learns))
         return found
 
     def _source_loss(self, shared, source, training):
-        """The loss of the source samples; updates the metrics."""
+        y, weights = source
         predicted, own = _called(self.task.head, shared, training)
-        values = source.y, predicted
         for metric in self.metrics:
-            metric.update_state(*values, sample_weight=source.weights)
-        return sum(own, self.loss(*values, sample_weight=source.weights))
+            metric.update_state(y, predicted, sample_weight=weights)
+        return sum(own, self.loss(y, predicted, sample_weight=weights))
 
     @property
     def _transports(self):
         present = self.task.transport is not None
         return present and acts(self.task.transport_weight)
 
-    def _transport(self, shared, prediction, weights, training):
-        """The transport loss between the predictions of both heads."""
-        learns = training and self.has_data
+    def _transport(self, shared, prediction, weights, learns):
         source_view = self.task.head(shared, training=learns)
         if self.task.gradient_to == "source":
             constant = ops.stop_gradient(prediction)
             prediction = with_mask_of(prediction, constant)
         if self.task.gradient_to == "target":
             source_view = ops.stop_gradient(source_view)
-        arguments = self.task.transport, source_view, prediction, weights
-        value = self.task.transport(*arguments[1:])
-        return value, functools.partial(solved_plan, *arguments)
+        loss, solved = self.task.transport, None
+        arguments = source_view, prediction, weights
+        if isinstance(loss, TransportLoss):
+            solved = functools.partial(loss.solved, *arguments)
+        weight = self.task.transport_weight
+        return Term(self._names[1], loss(*arguments), weight, solved)
 
 
 def _accuracies(y_true, y_pred):
@@ -146,11 +140,8 @@ def _accuracies(y_true, y_pred):
 
 
 def _called(layer, inputs, training):
-    """Outputs of a layer, and the losses that its call added.
-
-    They are scaled for replicas as in Keras. Those of weight regularisers come
-    last, and are among the losses of the whole model already.
-    """
+    """Outputs of a layer, and the losses of its call, scaled as in Keras."""
+    # Those of weight regularisers come last: the whole model has them.
     outputs, losses = engine.call_with_losses(layer, inputs, training)
     weights = [x for x in layer.trainable_weights if x.regularizer is not None]
     of_call = losses[: len(losses) - len(weights)]

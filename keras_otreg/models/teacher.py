@@ -1,11 +1,11 @@
 """The teacher, and frozen copies of networks."""
 
+import dataclasses
 import tempfile
 from collections.abc import Iterable
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.features.fingerprint import (
@@ -16,6 +16,7 @@ from keras_otreg.features.fingerprint import (
 from keras_otreg.features.taps import Taps
 from keras_otreg.features.walk import walk
 from keras_otreg.models.parts import Parts, joined
+from keras_otreg.ot.numerics import frozen
 from keras_otreg.saving import copy_own_variables
 
 # Of data sets, until they are mapped to others.
@@ -26,42 +27,29 @@ ANEW = (
 )
 
 
+@dataclasses.dataclass(eq=False)
 class Teacher:
-    """Holds the teacher, hidden from the tracking of Keras.
+    """Holds the teacher, which Keras would train with its owner if it knew."""
 
-    A tracked model would be trained and changed with its owner.
-    """
+    model: keras.Model | None
+    paths: list[str]
+    owned: bool = False
+    reads_weights: bool = False
+    # Of each `WeightPenalty`, by its name.
+    weight_pairs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    _taps: Taps | None = None
+    _before: list[Any] | None = None
 
-    def __init__(
-        self,
-        model: keras.Model | None,
-        paths: Iterable[str],
-        owned: bool = False,
-        reads_weights: bool = False,
-    ):
-        self.model = model
-        self.paths = sorted(set(paths))
-        self.owned = owned
-        self.reads_weights = reads_weights
-        # Of each `WeightPenalty`, by its name.
-        self.weight_pairs: dict[str, Any] = {}
-        self._taps: Taps | None = None
-        self._before: list[Any] | None = None
-
-    def fingerprint(self) -> str:
-        """Digest of the weights that the penalties depend on."""
-        if self.model is None or self.reads_weights:
-            return self.full_fingerprint()
+    def fingerprint(self, of_all: bool = False) -> str:
+        """Digest of the weights that the penalties depend on, or of all."""
+        if self.model is None:
+            return "none"
+        if of_all or self.reads_weights:
+            return fingerprint_of(self.model, self.model.weights)
         if self._before is None:
             # To find them takes longer than to read them.
             self._before = weights_before(self.model, self.paths)
         return fingerprint_of(self.model, self._before)
-
-    def full_fingerprint(self) -> str:
-        """Digest of all weights."""
-        if self.model is None:
-            return "none"
-        return fingerprint_of(self.model, self.model.weights)
 
     def precision(self) -> list[str]:
         """Dtypes in which the activations are computed."""
@@ -78,21 +66,14 @@ class Teacher:
         layers = () if self.model is None else walk(self.model, into_loops=True)
         return all(layer.supports_jit for _, layer in layers)
 
-    def activations(self, inputs: Any) -> dict[str, Any]:
-        """Constant activations of the layers, in inference mode, by path."""
-        self._taps = self._taps or Taps(self.model, self.paths)
-        _, found = self._taps(inputs, training=False)
-        return {path: ops.stop_gradient(x) for path, x in found.items()}
-
-    def target_activations(self, parts: Parts) -> dict[str, Any]:
-        """Constant activations for all target samples of a step.
-
-        The model runs only if the inputs do not carry its activations.
-        """
+    def activations(self, parts: Parts) -> dict[str, Any]:
+        """Constant activations of target samples, which may carry them."""
         if not self.paths:
             return {}
         if parts.known is None:
-            return self.activations(joined(parts.target, parts.unlabelled))
+            inputs = joined(parts.target, parts.unlabelled)
+            self._taps = self._taps or Taps(self.model, self.paths)
+            return frozen(self._taps(inputs, training=False)[1])
         known = joined(*parts.known)
         if missing := sorted(set(self.paths) - set(known)):
             raise checks.invalid(
@@ -185,10 +166,8 @@ def _take_optional_inputs(copy, model):
 
 def _keeps_more(layer, method):
     """Whether a layer loads in a way of its own, beyond its weights."""
-    own, usual = (
-        getattr(kind, method, None) for kind in (type(layer), keras.Layer)
-    )
-    return own is not usual
+    own = getattr(type(layer), method, None)
+    return own is not getattr(keras.Layer, method, None)
 
 
 def names_of(network: Any) -> list[str]:
@@ -197,15 +176,13 @@ def names_of(network: Any) -> list[str]:
 
 
 def take_names(network: Any, names: list[str]) -> None:
-    """Gives the layers of a network the names of those of its original.
+    """Gives layers the names of their originals, so that paths lead to them.
 
-    Those that a subclassed model makes without a name have another in each
-    copy of it: a path that led to one would lead to nothing, or elsewhere.
+    Keras numbers those that a subclassed model makes without a name.
     """
     if not isinstance(network, keras.Model):
         return
     layers = [layer for _, layer in walk(network, into_loops=True)]
     if len(layers) == len(names):
         for layer, name in zip(layers, names, strict=True):
-            if layer.name != name:
-                layer.name = name
+            layer.name = name

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -21,44 +21,15 @@ class Term(NamedTuple):
     weight: Any
     # Makes the `SolvedPlan` behind the value.
     solved: Callable[[], Any] | None = None
-    # Which of its inputs and outputs are finite, if that was computed.
+    # Whether both activations and the value are finite, if that is known.
     finite: Any = None
-
-
-def weighted_sum(total: Any, terms: Iterable[Term], step: Any) -> Any:
-    """Adds the terms to a total, each with its weight at a step.
-
-    Terms of weight 0 are left out of the graph, and so change no bit.
-    """
-    for term in terms:
-        if acts(term.weight):
-            weighted = ops.multiply(weight_at(term.weight, step), term.value)
-            total = ops.add(total, weighted)
-    return total
-
-
-def reported(terms: list[Term], penalties: int) -> list[Any]:
-    """The values of terms, penalties first, as one device reports them.
-
-    Keras divides each loss by the number of TensorFlow replicas, so that
-    their sum is that of one device. That of a penalty is exactly this sum;
-    any other is, as `loss` itself, a mean over replicas by batch size.
-    """
-    values = [ops.cast(term.value, "float32") for term in terms[:penalties]]
-    others = [engine.unscale_loss(term.value) for term in terms[penalties:]]
-    return [*engine.all_reduce_sum(values), *others]
+    # Whether it counts in the logs of a step; always if not given.
+    counts: Any = None
 
 
 def acts(weight: Any) -> bool:
     """Whether a weight can ever be other than zero."""
     return callable(weight) or weight != 0.0
-
-
-def weight_at(weight: Any, step: Any) -> Any:
-    """The weight at a step of the optimizer."""
-    if isinstance(weight, keras.optimizers.schedules.LearningRateSchedule):
-        return ops.cast(weight(step), "float32")
-    return weight(step) if callable(weight) else weight
 
 
 class WeightAttribute:
@@ -67,29 +38,23 @@ class WeightAttribute:
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, instance: Any, owner: type) -> Any:
-        return self if instance is None else vars(instance)[f"_{self._name}"]
-
     def __set__(self, instance: Any, value: Any) -> None:
-        vars(instance)[f"_{self._name}"] = checks.weight(value, self._name)
+        vars(instance)[self._name] = checks.weight(value, self._name)
 
 
 class LossWeights(keras.layers.Layer):
     """Lets a compiled step read weights that are attributes of other objects.
 
-    A callback may set `penalty.weight` at any time. Each number has a scalar
-    variable, which `update` sets before a step. Terms of weight 0 are left out
-    of the graph, and schedules are part of it: such changes ask for another
-    `structure`. The variables are neither weights nor saved.
+    Each number has a scalar variable, which `update` sets before a step. Terms
+    of weight 0 are left out of the graph, and schedules are part of it: such
+    changes ask for another `structure`.
     """
 
     def __init__(self, owners: Mapping[str, tuple[Any, str]], dtype: str):
         super().__init__(name="loss_weights", dtype=dtype, trainable=False)
         self._owners = dict(owners)
         self._scalars = {
-            name: self.add_weight(
-                shape=(), initializer="zeros", trainable=False, name=name
-            )
+            name: self.add_weight((), "zeros", trainable=False, name=name)
             for name in owners
         }
         # What the variables hold, to be compared without asking a device.
@@ -98,19 +63,23 @@ class LossWeights(keras.layers.Layer):
 
     @property
     def weights(self) -> list[Any]:
-        """None: no network depends on the variables."""
+        """None: no network depends on the variables, and no file has them."""
         return []
 
     @property
-    def structure(self) -> tuple[Any, ...]:
+    def structure(self) -> list[Any]:
         """Key of a graph: if it changes, the graph is traced again."""
-        current = self._current().values()
-        return tuple(x if callable(x) else acts(x) for x in current)
+        found = []
+        for owner in self._owners.values():
+            weight = getattr(*owner)
+            found.append(weight if callable(weight) else acts(weight))
+        return found
 
     def update(self) -> list[tuple[Any, Any]]:
         """Gives the variables the present numbers."""
         changed = []
-        for name, weight in self._current().items():
+        for name, owner in self._owners.items():
+            weight = getattr(*owner)
             if callable(weight) or weight == self._held[name]:
                 continue
             variable = self._scalars[name]
@@ -124,12 +93,12 @@ class LossWeights(keras.layers.Layer):
         """Lets the next `update` set all variables."""
         self._held = dict.fromkeys(self._held)
 
-    def read(self, term: Term) -> Term:
-        """Lets a term read its weight where it is computed."""
+    def at(self, term: Term, step: Any) -> Any:
+        """The weight of a term at a step of the optimizer."""
+        if callable(term.weight):
+            return ops.cast(term.weight(step), "float32")
         variable = self._scalars.get(term.name)
-        if variable is None or callable(term.weight) or not acts(term.weight):
-            return term
-        return term._replace(weight=lambda step: variable.value)
+        return term.weight if variable is None else variable.value
 
     def save_own_variables(self, store: Any) -> None:
         """Saves nothing."""
@@ -137,24 +106,16 @@ class LossWeights(keras.layers.Layer):
     def load_own_variables(self, store: Any) -> None:
         """Loads nothing."""
 
-    def _current(self):
-        owners = self._owners.items()
-        return {name: getattr(*owner) for name, owner in owners}
-
 
 class StepFunctions:
     """Makes the functions by which Keras trains, evaluates and predicts.
 
-    They read the weights of the loss before each step, and are made anew when
-    one is set that their graph lacks, or when a network has other variables,
-    because layers were quantised, unfrozen, or given LoRA.
+    They are made anew when a weight is set that their graph lacks, or when a
+    network has other variables: quantised, unfrozen, or with LoRA.
     """
 
     def __init__(
-        self,
-        weights: LossWeights,
-        penalties: Mapping[str, Any],
-        adapters: Mapping[str, keras.layers.Layer],
+        self, weights: LossWeights, penalties: dict[str, Any], adapters: Any
     ):
         self._weights = weights
         self._penalties = {name: penalties[name] for name in adapters}
@@ -164,34 +125,38 @@ class StepFunctions:
 
     def make(self, model: Any, kind: str, force: bool) -> Any:
         """Makes the function of a kind of step, if there is none."""
-        if self._has_other_variables(model):
+        variables = list(model.student.variables)
+        if model.frozen.model is not None:
+            variables += model.frozen.model.variables
+        current = [(id(x), x.dtype, x.trainable) for x in variables]
+        known, self._variables = self._variables, current
+        if known not in (None, current):
             model.find_layers()
-            for known in ("train", "test", "predict"):
-                if getattr(model, f"{known}_function") is not None:
-                    self._remake(model, known, force=True)
-        if kind == "train":
+            for other in ("train", "test", "predict"):
+                if getattr(model, f"{other}_function") is not None:
+                    self._made(model, other)
+        if kind == "train" and self._adapters:
             self.train_adapters()
-            build_optimizer(model)
-        return self._remake(model, kind, force)
+        made = getattr(model, f"{kind}_function")
+        return self._made(model, kind) if force or made is None else made
 
     def train_adapters(self) -> None:
         """Trains the adapters of penalties that act, and no other."""
-        for name in self._switched():
-            self._is_on[name] = acts(self._penalties[name].weight)
-            self._adapters[name].trainable = self._is_on[name]
+        for name, penalty in self._penalties.items():
+            if acts(penalty.weight) is not self._is_on[name]:
+                self._is_on[name] = acts(penalty.weight)
+                self._adapters[name].trainable = self._is_on[name]
 
-    def _remake(self, model, kind, force):
+    def _made(self, model, kind):
         name = f"{kind}_function"
         make = getattr(keras.Model, f"make_{name}")
         if kind == "predict":
-            return make(model, force)
-        before = getattr(model, name)
+            return make(model, True)
+        if kind == "train":
+            build_optimizer(model)
         with _another_step(model, f"{kind}_step"):
-            make(model, force)
-        made = getattr(model, name)
-        if made is before:
-            return made
-        structure = self._weights.structure
+            make(model, True)
+        made, structure = getattr(model, name), self._weights.structure
 
         def step(*arguments):
             if self._weights.structure != structure:
@@ -206,7 +171,10 @@ class StepFunctions:
         return step
 
     def _made_for_weights(self, model, kind):
-        names = sorted(x for x in self._switched() if not self._is_on[x])
+        penalties = sorted(self._penalties.items())
+        names = [
+            k for k, x in penalties if acts(x.weight) and not self._is_on[k]
+        ]
         if names:
             raise checks.invalid(
                 f"a weight above 0 from the start of `fit` for {names}, whose "
@@ -214,23 +182,7 @@ class StepFunctions:
                 "a weight above 0 in the middle of it",
                 "Start from a small weight, such as 1e-6",
             )
-        return self._remake(model, kind, force=True)
-
-    def _switched(self):
-        """Names of adapters whose penalties act and did not, or otherwise."""
-        return [
-            name
-            for name, penalty in self._penalties.items()
-            if acts(penalty.weight) is not self._is_on[name]
-        ]
-
-    def _has_other_variables(self, model):
-        variables = list(model.student.variables)
-        if model.teacher is not None:
-            variables += model.teacher.variables
-        current = [(id(x), x.dtype, x.trainable) for x in variables]
-        known, self._variables = self._variables, current
-        return known not in (None, current)
+        return self._made(model, kind)
 
 
 @contextlib.contextmanager
@@ -252,18 +204,3 @@ def build_optimizer(model: Any) -> None:
     if optimizer is not None and not optimizer.built:
         with engine.strategy_scope(model):
             optimizer.build(model.trainable_variables)
-
-
-def first_batch(iterator: Any, strategy: Any) -> Any:
-    """The first batch of a replica of this process, or `None`.
-
-    Keras would take the shapes of the mean of the replicas' batches, which
-    fails where these are unlike, and always between several workers
-    (keras-team/keras, issue 20585).
-    """
-    for _, _, batches in iterator:
-        return keras.tree.map_structure(
-            lambda values: strategy.experimental_local_results(values)[0],
-            next(batches),
-        )
-    return None

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_otreg import checks, engine
 from keras_otreg.features.taps import Taps
-from keras_otreg.models.guard import Guard
+from keras_otreg.models.guard import guard_of
 from keras_otreg.models.parts import (
     BatchReader,
     Forward,
@@ -23,12 +23,7 @@ from keras_otreg.models.saved_model import SavedModel
 from keras_otreg.models.source_task import SourceModel, SourceTask
 from keras_otreg.models.source_terms import SourceTerms, check_source_task
 from keras_otreg.models.teacher import Teacher, frozen_copy
-from keras_otreg.models.terms import (
-    LossWeights,
-    StepFunctions,
-    Term,
-    first_batch,
-)
+from keras_otreg.models.terms import LossWeights, StepFunctions, Term
 from keras_otreg.models.weight_penalty import WeightPenalty
 from keras_otreg.saving import export
 
@@ -74,14 +69,9 @@ class TransferModel(SavedModel):
 
     Example:
         ```python
-        model = otreg.TransferModel(
-            student,
-            penalties=[
-                otreg.Penalty(
-                    otreg.losses.RepresentationTransport(), at="avg_pool"
-                )
-            ],
-        )
+        loss = otreg.losses.RepresentationTransport()
+        penalty = otreg.Penalty(loss, at="avg_pool")
+        model = otreg.TransferModel(student, penalties=[penalty])
         model.compile("adam", loss="sparse_categorical_crossentropy")
         model.fit(train, validation_data=validation)
         model.student.save("fine_tuned.keras")
@@ -110,7 +100,7 @@ class TransferModel(SavedModel):
             k: x for k, x in named.items() if isinstance(x, WeightPenalty)
         }
         of_layers = {k: x for k, x in named.items() if k not in of_weights}
-        paths = [penalty.teacher_at for penalty in of_layers.values()]
+        paths = sorted({penalty.teacher_at for penalty in of_layers.values()})
         self.frozen = Teacher(teacher, paths, is_copy, bool(of_weights))
         # Keras asks only the layers that it tracks.
         self.supports_jit = self.frozen.supports_jit
@@ -120,11 +110,10 @@ class TransferModel(SavedModel):
             penalty.check(student, teacher)
         self.source_task = source_task
         source = self._source = self._source_of(source_task)
-        self._guard = Guard(on_nonfinite, of_layers, of_weights, source)
+        self._guard = guard_of(on_nonfinite, of_layers, of_weights, source)
         self._on_nonfinite = on_nonfinite
         # For Keras to track.
-        self._means = self._guard.means
-        self._policy_metrics = self._guard.policy.metrics
+        self._guard_metrics = self._guard.metrics
         owners = {k: (x, "weight") for k, x in named.items()}
         owners |= source.weights if source else {}
         self.loss_weights = LossWeights(owners, self.variable_dtype)
@@ -164,8 +153,6 @@ class TransferModel(SavedModel):
         """Policy for NaN and infinity, as given to the constructor."""
         return self._on_nonfinite
 
-    # A step.
-
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: the student is built."""
         self.built = True
@@ -188,9 +175,12 @@ class TransferModel(SavedModel):
 
     def call(self, inputs, training=None):
         """Returns the student's prediction for the labelled target inputs."""
-        forward = self._forward(inputs, training)
-        prediction = forward.parts.labelled_rows(forward.outputs)
-        self._last.keep(prediction, forward)
+        parts = self._reader.read(inputs, bool(training))
+        inputs = joined(parts.target, parts.unlabelled, parts.source)
+        outputs, activations = self._taps(inputs, training)
+        prediction = parts.target_rows(outputs, labelled=True)
+        forward = Forward(parts, outputs, activations)
+        self._last.kept = keras.tree.flatten(prediction), forward
         return prediction
 
     def compute_loss(
@@ -198,40 +188,50 @@ class TransferModel(SavedModel):
     ):
         """The task's loss, the student's own losses, and all other terms."""
         total, terms = self.loss_terms(x, y, y_pred, sample_weight, training)
-        has_step = self.optimizer is not None and engine.losses_see_step()
+        has_step = self.optimizer is not None and engine.losses_see_step
         step = self.optimizer.iterations if has_step else 0
-        return self._guard.total(total, terms, x, step, training)
+        weights = self.loss_weights
+        return self._guard.total(total, terms, weights, x, step, training)
 
     def loss_terms(
         self, x, y, y_pred, sample_weight=None, training=True
     ) -> tuple[Any, list[Term]]:
-        """The summands of `compute_loss`, which takes the same arguments.
-
-        They are the loss of the task, with the student's own, and all terms.
-        """
-        # Of another prediction the activations are not at hand.
-        forward = self._last.of(y_pred) or self._forward(x, training)
-        target, source = forward.parts.labels(y, sample_weight)
+        """The loss of the task, with the student's own, and all other terms."""
+        forward = self._last.of(y_pred)
+        if forward is None:
+            # Of another prediction the activations are not at hand.
+            self.call(x, training)
+            _, forward = self._last.kept
+        (y, weights), source = forward.parts.labels(y, sample_weight)
         total = ops.zeros(())
         if self.loss is not None or self.losses:
-            total = super().compute_loss(
-                x, target.y, y_pred, target.weights, training
-            )
-        weights = forward.parts.penalty_weights(target.weights)
-        terms = self._penalty_terms(forward, weights, training)
+            total = super().compute_loss(x, y, y_pred, weights, training)
+        weights = forward.parts.penalty_weights(weights)
+        known = self.frozen.activations(forward.parts)
+        terms = []
+        for name, penalty in self._guard.penalties.items():
+            rows = forward.parts.target_rows(forward.activations[penalty.at])
+            both = known[penalty.teacher_at], rows
+            memory = self.memories.get(name) if training else None
+            own = self.adapters.get(name), memory
+            term = self._guard.term(penalty, *both, weights, *own)
+            terms.append(term._replace(name=name))
+        for name, weight_penalty in self._guard.weight_penalties.items():
+            term = weight_penalty.term(self.frozen.weight_pairs[name])
+            terms.append(term._replace(name=name))
         if self._source is not None and self._source.sees(forward.parts):
-            terms += self._source.terms(
-                forward, source, weights, training, total
-            )
-        return total, list(map(self.loss_weights.read, terms))
+            arguments = forward, source, weights, training, total
+            terms += self._source.terms(*arguments)
+        return total, terms
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The metrics of the target task, and all that was logged."""
         forward = self._last.of(y_pred)
-        self._last.drop()
-        parts = forward.parts if forward else self._reader.parts(x)
-        target, _ = parts.labels(y, sample_weight)
-        logs = super().compute_metrics(x, target.y, y_pred, target.weights)
+        # Free its tensors.
+        self._last.kept = (), None
+        parts = forward.parts if forward else self._reader.read(x)
+        (y, weights), _ = parts.labels(y, sample_weight)
+        logs = super().compute_metrics(x, y, y_pred, weights)
         if self._source and self._source.has_data and not parts.paired:
             # Without source data there is nothing to say of the source task.
             joint = [x.name for x in self._source_metrics]
@@ -248,41 +248,9 @@ class TransferModel(SavedModel):
             logs += result.items() if several else [(metric.name, result)]
         found = dict(logs)
         if len(found) < len(logs):
-            checks.unique(
-                [name for name, _ in logs],
-                "logs",
-                "Give a penalty or a metric another `name=`.",
-            )
+            way_out = "Give a penalty or a metric another `name=`."
+            checks.unique([name for name, _ in logs], "logs", way_out)
         return found
-
-    def _forward(self, x, training):
-        """Runs the student once on all parts of a step's inputs."""
-        parts = self._reader.read(x, training)
-        inputs = joined(parts.target, parts.unlabelled, parts.source)
-        return Forward(parts, *self._taps(inputs, training))
-
-    def _penalty_terms(self, forward, weights, training):
-        if not self.penalties:
-            return []
-        known = self.frozen.target_activations(forward.parts)
-        terms = []
-        for name, penalty in self._guard.penalties.items():
-            student = forward.activations[penalty.at]
-            term = self._guard.policy.term(
-                penalty,
-                known[penalty.teacher_at],
-                forward.parts.target_rows(student),
-                weights,
-                self.adapters.get(name),
-                self.memories.get(name) if training else None,
-            )
-            terms.append(term._replace(name=name))
-        for name, penalty in self._guard.weight_penalties.items():
-            term = penalty.term(self.frozen.weight_pairs[name])
-            terms.append(term._replace(name=name))
-        return terms
-
-    # Training.
 
     @_signature_of(keras.Model.fit)
     def fit(self, *args, **kwargs):
@@ -309,7 +277,8 @@ class TransferModel(SavedModel):
     @_signature_of(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
         """Makes one step; see `keras.Model.train_on_batch`."""
-        self._call_of(keras.Model.train_on_batch, args, kwargs)
+        if self._source is not None:
+            self._call_of(keras.Model.train_on_batch, args, kwargs)
         with self._guard.reporting(self):
             return super().train_on_batch(*args, **kwargs)
 
@@ -359,12 +328,20 @@ class TransferModel(SavedModel):
     ) -> None:
         strategy = self.distribute_strategy
         if iterator is not None and strategy.num_replicas_in_sync > 1:
-            data_batch, iterator = first_batch(iterator, strategy), None
+            # Keras would average the batches of all replicas, which may be
+            # unlike (keras-team/keras, issue 20585).
+            batch = next((next(batches) for *_, batches in iterator), None)
+            local = strategy.experimental_local_results
+            data_batch = keras.tree.map_structure(lambda x: local(x)[0], batch)
+            iterator = None
         super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
     def _symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         if self.compiled and not getattr(self.optimizer, "built", True):
             # PyTorch builds the optimizer here, before a step is made.
             self._steps.train_adapters()
-        with self._reader.taking_either():
+        self._reader.takes_either = True
+        try:
             super()._symbolic_build(*args, **kwargs)
+        finally:
+            self._reader.takes_either = False

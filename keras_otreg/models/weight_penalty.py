@@ -12,12 +12,12 @@ from keras_otreg.features.walk import children, walk
 from keras_otreg.models.penalty import Weighted
 from keras_otreg.models.terms import Term
 from keras_otreg.ot.numerics import at_least_float32, frozen
-from keras_otreg.regularizers.add_starting_point import (
+from keras_otreg.regularizers.starting_points import (
     axis_of_neurons,
     excluded_layers,
+    half_squared_distance,
+    neuron_transport,
 )
-from keras_otreg.regularizers.neuron_transport import neuron_transport
-from keras_otreg.regularizers.starting_point import half_squared_distance
 from keras_otreg.saving import export
 
 # Distances of weights, each with its name in the logs.
@@ -55,9 +55,8 @@ class WeightPenalty(Weighted):
 
     Example:
         ```python
-        model = otreg.TransferModel(
-            student, penalties=[otreg.WeightPenalty(weight=0.1)]
-        )
+        penalty = otreg.WeightPenalty(weight=0.1)
+        model = otreg.TransferModel(student, penalties=[penalty])
         ```
 
     References:
@@ -82,9 +81,8 @@ class WeightPenalty(Weighted):
         )
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.weight = weight
-        self.name = checks.instance_of(
-            name or DISTANCES[distance], str, "name", "a string"
-        )
+        name = name or DISTANCES[distance]
+        self.name = checks.instance_of(name, str, "name", "a string")
 
     def pairs(
         self, student: keras.Model, teacher: keras.Model
@@ -99,13 +97,10 @@ class WeightPenalty(Weighted):
         for path, layer in self._layers(student).items():
             starts = _own_weights(theirs[path]) if path in theirs else {}
             for key, weight in _own_weights(layer).items():
-                start = starts.get(key)
+                start: Any = starts.get(key)
+                fits = start is not None and start.shape == weight.shape
                 # Whole numbers are what quantisation has made of weights.
-                if (
-                    start is not None
-                    and start.shape == weight.shape
-                    and keras.backend.is_float_dtype(start.dtype)
-                ):
+                if fits and keras.backend.is_float_dtype(start.dtype):
                     axis = axis_of_neurons(layer, weight)
                     found[id(weight)] = start, weight, axis
         return list(found.values())
@@ -123,11 +118,8 @@ class WeightPenalty(Weighted):
             )
 
     def _layers(self, student):
-        """The layers that are pulled, by path."""
         layers = dict(walk(student, into_loops=True))
-        exclude = self.exclude
-        if exclude is None and self.at is not None:
-            exclude = []
+        exclude = self.exclude or (None if self.at is None else [])
         excluded = excluded_layers(student, layers, exclude)
         for pattern in self.at or ():
             if not any(_matches(path, pattern) for path in layers):
@@ -144,17 +136,13 @@ class WeightPenalty(Weighted):
 
         It takes what the method `pairs` returns.
         """
-        values = [
-            self._between(
-                frozen(at_least_float32(start)), at_least_float32(weight), axis
-            )
-            for start, weight, axis in pairs
-            if weight.trainable
-        ]
+        values = [self._between(*x) for x in pairs if x[1].trainable]
         value = sum(values) if values else ops.zeros(())
         return Term(self.name, engine.scale_loss(value), self.weight)
 
     def _between(self, start, weight, axis):
+        start = frozen(at_least_float32(start))
+        weight = at_least_float32(weight)
         if self.distance == "l2":
             return half_squared_distance(start, weight)
         return neuron_transport(start, weight, self.epsilon, axis)
@@ -162,16 +150,12 @@ class WeightPenalty(Weighted):
 
 def _matches(path, pattern):
     """Whether a pattern means a layer, or one around it."""
-    return fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(
-        path, f"{pattern}/*"
-    )
+    either = pattern, f"{pattern}/*"
+    return any(fnmatch.fnmatchcase(path, x) for x in either)
 
 
 def _own_weights(layer):
-    """Weights of a layer that are in none of those inside it.
-
-    Their keys are the name, and how many before have the same.
-    """
+    """Weights in a layer itself, by name and how many before have the same."""
     inner = {id(x) for child in children(layer) for x in child.variables}
     found: dict[tuple[str, int], Any] = {}
     for weight in layer.weights:

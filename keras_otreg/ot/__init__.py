@@ -7,15 +7,15 @@ from keras_otreg.ot.objectives import (
     transport_cost,
 )
 from keras_otreg.ot.plan import (
+    TransportProblem,
+    TransportSolution,
     barycentric_map,
     marginals,
     permuted_fraction,
     plan_entropy,
     transport_plan,
 )
-from keras_otreg.ot.problem import TransportProblem, TransportSolution
-from keras_otreg.ot.proximal_point import ProximalPoint
-from keras_otreg.ot.sinkhorn import Sinkhorn
+from keras_otreg.ot.solvers import ProximalPoint, Sinkhorn
 
 __all__ = [
     "ProximalPoint",

@@ -20,6 +20,9 @@ from keras_otreg.ot.numerics import (
 )
 from keras_otreg.saving import Configurable, export
 
+# Variances of the kernels, relative to a typical squared distance.
+BANK = (0.25, 0.5, 1.0, 2.0, 4.0)
+
 
 class Cost(Configurable):
     """Base class of costs that are made from sums over coordinates.
@@ -83,9 +86,8 @@ class Cost(Configurable):
 
     def weighted(self, x: Any, y: Any, weights: Any) -> tuple[Any, ...]:
         """Return arguments of a call in which coordinates count `weights`."""
-        return tuple(
-            scaled(points, weights, self.exponent) for points in (x, y)
-        )
+        exponent = self.exponent
+        return scaled(x, weights, exponent), scaled(y, weights, exponent)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -115,9 +117,8 @@ class SquaredEuclidean(Cost):
         # Norms and inner products in one matrix product: both halves of the
         # gradient then come from one evaluation of the slope in the costs. A
         # compiler may round, and mask at zero, two evaluations differently.
-        norms_x, norms_y = (
-            ops.sum(z * z, axis=-1, keepdims=True) for z in (x, y)
-        )
+        norms_x = ops.sum(x * x, axis=-1, keepdims=True)
+        norms_y = ops.sum(y * y, axis=-1, keepdims=True)
         rows = [-2.0 * x, norms_x, ops.ones_like(norms_x)]
         columns = [y, ops.ones_like(norms_y), norms_y]
         x, y = (ops.concatenate(parts, axis=-1) for parts in (rows, columns))
@@ -265,6 +266,15 @@ def name_of(cost: Callable[..., Any]) -> str | dict[str, Any]:
         "Decorate it with `@keras.saving.register_keras_serializable"
         f"(package='my_package')`. Received: {cost!r}"
     )
+
+
+def gaussian_bank(squared: Any, scale: Any) -> Any:
+    """Mean of the kernels `exp(-d^2 / (2 s^2))` of the bank, in [0, 1].
+
+    `scale` is a typical squared distance; at zero all points count as one.
+    """
+    halved = safe_divide(-0.5 * squared, column(column(scale)))
+    return sum(ops.exp(halved / width) for width in BANK) / len(BANK)
 
 
 def scaled(points: Any, weights: Any, exponent: float) -> Any:

@@ -9,13 +9,13 @@ from keras import ops
 from keras_otreg import engine
 from keras_otreg.ot.costs import Cost
 from keras_otreg.ot.numerics import frozen, safe_divide
-from keras_otreg.ot.plan import transport_plan
-from keras_otreg.ot.problem import (
+from keras_otreg.ot.plan import (
     TransportProblem,
     mean_cost,
     relative_problem,
+    transport_plan,
 )
-from keras_otreg.ot.sinkhorn import Sinkhorn
+from keras_otreg.ot.solvers import Sinkhorn
 
 
 class KnownCosts(Cost):
@@ -42,8 +42,6 @@ def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Any]:
     It takes what `cost` takes, and potentials `g` to start from or `None`. It
     returns the plan `(n, m)` between points of equal weight, and the
     `TransportSolution`, with the given potentials in place of non-finite ones.
-    `epsilon` is in units of the mean cost. Costs and solver are one compiled
-    program if both can be: it needs memory for few matrices.
     """
 
     def solved(*arguments):
@@ -63,6 +61,7 @@ def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Any]:
 
     is_compiled = isinstance(solver, Sinkhorn) and solver.jit_compile
     program = solved
+    # One program of costs and solver needs memory for few matrices.
     if is_compiled and cost.jit_compile:
         program = engine.compiled(solved)
     return lambda *points, g=None: frozen(program(*frozen((*points, g))))
@@ -73,10 +72,9 @@ def running_costs(
 ) -> Callable[..., None]:
     """Return a function that takes the costs of a step into an average.
 
-    It takes what `cost` takes. Costs are in units of their mean, and each step
-    counts `momentum` times as much as the one after it. `average`, of shape
-    `(n, m)`, and the number of `steps` in it are variables. Costs that are not
-    finite or all zero are left out.
+    It takes what `cost` takes. Each step, in units of its mean cost, counts
+    `momentum` times as much as the next. The `average` and the number of
+    `steps` in it are variables; costs that are not finite are left out.
     """
 
     def mixed(*arguments):
@@ -98,8 +96,7 @@ def running_costs(
 def column_costs(cost: Cost) -> Callable[..., Any]:
     """Return a function of what `cost` takes and a constant plan `(n, m)`.
 
-    Its values, of shape `(m,)` and sum `<P, C>`, are the costs of the columns.
-    Its backward pass computes the costs anew: until then only the plan is kept.
+    It returns costs `(m,)` of sum `<P, C>`; its backward pass makes `C` anew.
     """
 
     def paid(*arguments):

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -22,8 +22,7 @@ def as_cost(cost: Callable[..., Any]) -> Cost:
 class FunctionCost(Cost):
     """A function of points `(..., n, d)` and `(..., m, d)` as a cost.
 
-    If it takes `weights` `(d,)`, it is told how often each coordinate counts.
-    If not, coordinates are scaled by weights to a power that is measured once.
+    If it takes no `weights`, the scaling that stands for them is measured once.
     """
 
     adds_up = False
@@ -34,7 +33,6 @@ class FunctionCost(Cost):
 
     def __call__(self, x, y, weights=None, *, total=None):
         """Return costs of shape `(..., n, m)`."""
-        del total
         if weights is not None or self._takes_weights:
             return self.function(*self.weighted(x, y, weights))
         return self.function(x, y)
@@ -46,8 +44,8 @@ class FunctionCost(Cost):
         weights = ops.convert_to_tensor(weights, dtype=x.dtype)
         if self._takes_weights:
             return x, y, ops.broadcast_to(weights, ops.shape(x)[-1:])
-        scaling = self._scaling
-        if len(weights.shape) and scaling.exponent is None:
+        exponent, averages = self._scaling
+        if len(weights.shape) and exponent is None:
             raise checks.invalid(
                 "a cost whose coordinates can be weighted, because a "
                 "`sample_weight` is given",
@@ -56,8 +54,8 @@ class FunctionCost(Cost):
                 "Let the function take `weights`, of shape (d,), as a third "
                 "argument.",
             )
-        exponent = 0.5 if scaling.exponent is None else scaling.exponent
-        if scaling.averages:
+        exponent = 0.5 if exponent is None else exponent
+        if averages:
             # Relative weights: the function counts the coordinates itself.
             weights = safe_divide(weights, ops.mean(weights))
         return tuple(scaled(points, weights, exponent) for points in (x, y))
@@ -75,28 +73,20 @@ class FunctionCost(Cost):
         with engine.outside_of_graphs():
             return measured_scaling(self.function)
 
-    def __eq__(self, other):
-        return type(self) is type(other) and self.function is other.function
-
-    def __hash__(self):
-        return hash(self.function)
-
-
-class Scaling(NamedTuple):
-    """Scaling of coordinates, by `w**exponent`, that stands for repeating."""
-
-    # `None` if no scaling will do.
-    exponent: float | None
-    # Whether repeating all coordinates changes nothing, only ratios do.
-    averages: bool
+    # What is measured is kept in attributes.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 # How often four coordinates are repeated to measure a function.
 COUNTS = np.array([2, 0, 1, 3])
 
 
-def measured_scaling(function: Callable[[Any, Any], Any]) -> Scaling:
-    """Find the `Scaling` of a function; no exponent where it fails."""
+def measured_scaling(function: Callable[..., Any]) -> tuple[float | None, bool]:
+    """Find the exponent, if any, of a scaling that stands for repeating.
+
+    Also return whether repeating all coordinates changes nothing.
+    """
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(n, 4)).astype("float32") for n in (3, 2))
 
@@ -111,13 +101,13 @@ def measured_scaling(function: Callable[[Any, Any], Any]) -> Scaling:
         for exponent in _candidates(once, twice, value(2.0)):
             factors = np.where(COUNTS > 0, COUNTS**exponent, 0.0)
             if _close(value(factors), repeated):
-                return Scaling(exponent, averages=False)
+                return exponent, False
             if _close(value(factors / np.mean(COUNTS) ** exponent), repeated):
-                return Scaling(exponent, averages=True)
+                return exponent, True
     except Exception:
         # It may need a certain number of coordinates: its users will see.
-        return Scaling(None, averages=False)
-    return Scaling(None, averages)
+        return None, False
+    return None, averages
 
 
 def _candidates(once, twice, doubled):

@@ -25,7 +25,7 @@ def at_least_float32(x: Any) -> Any:
 def frozen(values: Any) -> Any:
     """Stop gradients into every tensor of a structure."""
     return keras.tree.map_structure(
-        lambda x: None if x is None else ops.stop_gradient(x), values
+        ops.stop_gradient, values, none_is_leaf=False
     )
 
 
@@ -42,8 +42,7 @@ def row(x: Any) -> Any:
 def matmul(x: Any, y: Any) -> Any:
     """Product of matrices in their own precision.
 
-    Accelerators round float32 to fewer bits, in which small distances are
-    lost: they are given parts that need no rounding.
+    Accelerators that round float32 are given parts that need no rounding.
     """
     x, y = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
     if not _is_rounded(x):
@@ -85,9 +84,8 @@ def sum_of_rows(weights: Any, matrix: Any) -> Any:
     # Two cores read half of the rows each, not half of every row.
     n, m = shape
     halves = ops.reshape(matrix, (2, n // 2, m))
-    return ops.sum(
-        matmul(ops.reshape(weights, (2, 1, n // 2)), halves), axis=(0, 1)
-    )
+    sums = matmul(ops.reshape(weights, (2, 1, n // 2)), halves)
+    return ops.sum(sums, axis=(0, 1))
 
 
 def inner(x: Any, y: Any) -> Any:
@@ -104,14 +102,12 @@ def minimum(x: Any, y: Any) -> Any:
 
 
 def smallest(x: Any, axis: int) -> Any:
-    """Minimum of `(..., n, m)` along axis -1 or -2.
-
-    XLA materialises the operand of a reduction: here only half as much, the
-    minimum of two halves, which may overlap by one entry.
-    """
+    """Minimum of `(..., n, m)` along axis -1 or -2."""
     size = x.shape[axis]
     if not isinstance(size, int):
         return ops.min(x, axis=axis)
+    # XLA materialises the operand of a reduction: here only half as much. The
+    # halves may overlap by one entry.
     half = (size + 1) // 2
     first, last = slice(0, half), slice(size - half, size)
     if axis == -1:
@@ -152,10 +148,7 @@ def safe_divide(numerator: Any, denominator: Any) -> Any:
 
 
 def of_unit_size(x: Any, axis: Any = None) -> Any:
-    """Divide by the largest absolute value over some axes, held constant.
-
-    For functions that do not depend on the scale: powers do not overflow.
-    """
+    """Divide by the largest absolute value over some axes, held constant."""
     largest = ops.max(ops.abs(x), axis=axis, keepdims=True)
     return safe_divide(x, ops.stop_gradient(largest))
 

@@ -6,21 +6,21 @@ from keras import ops
 
 from keras_otreg.ot import costs
 from keras_otreg.ot.function_cost import as_cost
-from keras_otreg.ot.kernel import conjugate
 from keras_otreg.ot.numerics import (
     at_least_float32,
     column,
     frozen,
     safe_divide,
 )
-from keras_otreg.ot.plan import transport_plan
-from keras_otreg.ot.problem import (
+from keras_otreg.ot.plan import (
     TransportProblem,
     TransportSolution,
     mean_cost,
     prepared,
+    transport_plan,
 )
-from keras_otreg.ot.sinkhorn import Sinkhorn
+from keras_otreg.ot.scaling_loop import conjugate
+from keras_otreg.ot.solvers import Sinkhorn
 
 
 def transport_cost(

@@ -1,7 +1,7 @@
 """Many small problems that share one cost matrix, solved by matrix products."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from keras import ops
 
@@ -13,8 +13,8 @@ from keras_otreg.ot.numerics import (
     row,
     safe_log,
 )
-from keras_otreg.ot.problem import TransportSolution
-from keras_otreg.ot.sinkhorn import Sinkhorn
+from keras_otreg.ot.plan import TransportProblem, TransportSolution
+from keras_otreg.ot.solvers import Sinkhorn
 
 # Kernel entries stay above exp(-60): a sum of them over weights that have
 # their largest at 1 can then neither vanish nor lose precision in float32.
@@ -22,32 +22,16 @@ LARGEST_SAFE_RATIO = 60.0
 SMALLEST_WEIGHT = 1e-20
 
 
-class SharedProblem(NamedTuple):
-    """Transport between each row of `a` and the same row of `b`.
-
-    `C` has shape `(n, m)`, `a` `(batch, n)` and `b` `(batch, m)`. `rho` is
-    `None` for exact marginals, or the penalty on violating them.
-    """
-
-    C: Any
-    a: Any
-    b: Any
-    epsilon: float
-    rho: float | None = None
-
-
 def shared_cost_values(
-    problem: SharedProblem, solver: Sinkhorn, *, safe: bool
+    problem: TransportProblem, solver: Sinkhorn, *, safe: bool
 ) -> Any:
     """Optimal values of shape `(batch,)`, with exact gradients in `a` and `b`.
 
-    With exact marginals the value is `<P, C> + epsilon KL(P | a b^T)`, and its
-    gradient in `a` is `f`, up to a constant (Cuturi, 2013). With relaxed ones
-    it is `<P, C> + epsilon <P, log P> + rho KL(P 1 | a) + rho KL(P^T 1 | b)`,
-    whose gradient in `a` is `rho (1 - P 1 / a)` (Frogner et al., 2015).
-
-    `safe` says that `max(C) / epsilon` is at most `LARGEST_SAFE_RATIO`: an
-    iteration is a product of the kernel with the batch, not in the log domain.
+    They are of `C` of shape `(n, m)`, `a` of `(batch, n)`, `b` of `(batch, m)`.
+    With exact marginals the value is `<P, C> + epsilon KL(P | a b^T)` (Cuturi,
+    2013), with relaxed ones `<P, C> + epsilon <P, log P> + rho KL(P 1 | a) +
+    rho KL(P^T 1 | b)` (Frogner et al., 2015). If `max(C) / epsilon` is `safe`,
+    at most `LARGEST_SAFE_RATIO`, the kernel is multiplied with the batch.
     """
     sums, scalings, *_ = _solved(problem, solver, safe)
     relaxed = problem.rho is not None
@@ -56,7 +40,7 @@ def shared_cost_values(
 
 
 def shared_cost_plans(
-    problem: SharedProblem, solver: Sinkhorn, *, safe: bool
+    problem: TransportProblem, solver: Sinkhorn, *, safe: bool
 ) -> tuple[Any, TransportSolution]:
     """Optimal plans of shape `(batch, n, m)`, and their `TransportSolution`.
 
@@ -78,7 +62,6 @@ def _solved(problem, solver, safe):
 
 
 def _kernel_sums(C: Any) -> tuple[Callable, Callable]:
-    """Logarithms of kernel sums, by matrix products."""
     kernel = ops.exp(-C)
 
     def log_product(logs, matrix):
@@ -92,7 +75,6 @@ def _kernel_sums(C: Any) -> tuple[Callable, Callable]:
 
 
 def _log_sums(C: Any) -> tuple[Callable, Callable]:
-    """Logarithms of kernel sums, in the log domain."""
     return (
         lambda log_v: ops.logsumexp(row(log_v) - C, axis=-1),
         lambda log_u: ops.logsumexp(column(log_u) - C, axis=-2),
@@ -112,9 +94,8 @@ def _solve(problem, solver, rows, columns):
     log_a, log_b = (safe_log(frozen(w)) for w in (problem.a, problem.b))
 
     def goes_on(log_u, log_v, sums, num_iterations, error):
-        return ops.logical_and(
-            error > solver.tolerance, num_iterations < solver.max_iterations
-        )
+        more = num_iterations < solver.max_iterations
+        return ops.logical_and(error > solver.tolerance, more)
 
     def iterate(log_u, log_v, sums, num_iterations, error):
         log_u = _scaling(log_a, sums, problem)
@@ -151,13 +132,11 @@ def _relaxed_value(problem, rows, columns, scalings):
     log_u, log_v = scalings
     mass = frozen(ops.sum(ops.exp(log_u + rows(log_v) - 1.0), axis=-1))
     sides = ((problem.a, rows(log_v)), (problem.b, columns(log_u)))
-    return (
-        sum(
-            problem.rho * ops.sum(weights * (1.0 - kept), axis=-1)
-            for weights, kept in ((w, _kept(w, s, problem)) for w, s in sides)
-        )
-        - problem.epsilon * mass
-    )
+    lost = [
+        ops.sum(weights * (1.0 - _kept(weights, log_sums, problem)), axis=-1)
+        for weights, log_sums in sides
+    ]
+    return problem.rho * sum(lost) - problem.epsilon * mass
 
 
 def _kept(weights, log_sums, problem):

@@ -36,9 +36,8 @@ class FeatureSetTransport(Configurable, keras.regularizers.Regularizer):
 
     Example:
         ```python
-        keras.layers.Dense(
-            64, activity_regularizer=FeatureSetTransport(bank, strength=0.1)
-        )
+        near = FeatureSetTransport(bank, strength=0.1)
+        layer = keras.layers.Dense(64, activity_regularizer=near)
         ```
 
     References:
@@ -54,8 +53,9 @@ class FeatureSetTransport(Configurable, keras.regularizers.Regularizer):
         points: str = "samples",
         cost: Any = "squared_euclidean",
     ):
+        reference = decode_array(reference)
         self.reference = checks.finite_array(
-            decode_array(reference), "reference", least_rank=2
+            reference, "reference", least_rank=2
         )
         self.strength = checks.non_negative(strength, "strength")
         self.epsilon = checks.positive(epsilon, "epsilon")
@@ -68,15 +68,9 @@ class FeatureSetTransport(Configurable, keras.regularizers.Regularizer):
         reference = ops.convert_to_tensor(self.reference, dtype=y.dtype)
         reference = self._as_points(reference)
         checks.equal_features(reference.shape, y.shape)
-        value = relative_divergence(
-            reference,
-            y,
-            self.cost,
-            self.epsilon,
-            Sinkhorn(),
-            uniform_weights(reference),
-            uniform_weights(y),
-        )
+        settings = self.cost, self.epsilon, Sinkhorn()
+        weights = uniform_weights(reference), uniform_weights(y)
+        value = relative_divergence(reference, y, *settings, *weights)
         return self.strength * value * _divided_by(x)
 
     def get_config(self):

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_otreg.ot import Sinkhorn, TransportProblem, regularized_cost
-from keras_otreg.ot.plan import marginal_error
-from keras_otreg.ot.problem import TransportSolution
+from keras_otreg.ot.plan import TransportSolution, marginal_error, prepared
 
 BATCH = 32
 
@@ -75,7 +74,7 @@ def quality(problem, f, g):
     f, g = (np.asarray(p, "float64") for p in (f, g))
     solution = TransportSolution(f, g, None, None)
     return Quality(
-        np.asarray(marginal_error(problem, f, g))[()],
+        np.asarray(marginal_error(prepared(problem), f, g))[()],
         np.asarray(regularized_cost(problem, solution))[()],
     )
 

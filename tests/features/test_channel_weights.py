@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from keras_otreg.features import channel_weights
-from keras_otreg.features.recording import changing, recording
+from keras_otreg.features.taps import changing, recording
 
 
 def network(kind):

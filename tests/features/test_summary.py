@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from keras_otreg.features import capture, summary
-from keras_otreg.features.summary import summary_rows
+from keras_otreg.features.taps import summary_rows
 
 
 def test_every_row_can_be_captured_and_has_its_shape(network, x):

@@ -6,14 +6,14 @@ from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from keras_otreg import engine
-from keras_otreg.ot import Sinkhorn, chunking
-from keras_otreg.ot.problem import prepared
+from keras_otreg.ot import Sinkhorn, solvers
+from keras_otreg.ot.plan import prepared
 
 
 @pytest.fixture
 def small(monkeypatch):
     """Chunks of at most two problems of 6 x 8 in float64."""
-    monkeypatch.setattr(chunking, "CHUNK_BYTES", 2 * 6 * 8 * 8)
+    monkeypatch.setattr(solvers, "CHUNK_BYTES", 2 * 6 * 8 * 8)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def recording(sizes):
         price = 0.0 if problem.rho[1] is None else problem.rho[1]
         return ops.sum(problem.C, (-2, -1)) + g[..., 0], strength + price
 
-    return chunking.chunked(solve)
+    return solvers.chunked(solve)
 
 
 def ready(make_problem, batch, **changes):
@@ -82,9 +82,9 @@ def test_what_fits_into_the_cache_is_not_split(
 def test_the_number_of_chunks_is_bounded(
     recording, sizes, make_problem, monkeypatch
 ):
-    monkeypatch.setattr(chunking, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(solvers, "CHUNK_BYTES", 1)
     recording(*ready(make_problem, (100,)))
-    assert len(sizes) == chunking.MAX_CHUNKS
+    assert len(sizes) == solvers.MAX_CHUNKS
     assert sum(size for (size,) in sizes) == 100
 
 

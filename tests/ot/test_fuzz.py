@@ -23,7 +23,7 @@ from keras_otreg.ot import (
     transport_cost,
     transport_plan,
 )
-from keras_otreg.ot.problem import mean_cost
+from keras_otreg.ot.plan import mean_cost
 
 SOLVERS = {
     "sinkhorn": (Sinkhorn(jit_compile=False), None),

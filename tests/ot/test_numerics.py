@@ -258,8 +258,8 @@ def tensor_cores(monkeypatch):
         x, y = (ops.convert_to_numpy(each) for each in (x, y))
         return ops.convert_to_tensor(to_eleven_bits(x) @ to_eleven_bits(y))
 
-    monkeypatch.setattr(engine.current(), "matmul", product)
-    monkeypatch.setattr(engine.current(), "rounds_matmul", lambda: True)
+    monkeypatch.setattr(engine, "matmul", product)
+    monkeypatch.setattr(engine, "rounds_matmul", lambda: True)
 
 
 def test_small_distances_outlive_tensor_cores(rng, tensor_cores):

@@ -5,7 +5,7 @@ import pytest
 
 from keras_otreg.ot import ProximalPoint, Sinkhorn, costs, sinkhorn_divergence
 from keras_otreg.ot.objectives import relative_divergence
-from keras_otreg.ot.problem import mean_cost, relative_problem
+from keras_otreg.ot.plan import mean_cost, relative_problem
 
 assert_allclose = np.testing.assert_allclose
 

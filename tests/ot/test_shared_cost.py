@@ -7,7 +7,7 @@ from keras import ops
 from scipy.special import rel_entr, xlogy
 
 from keras_otreg.ot import Sinkhorn, TransportProblem, regularized_cost
-from keras_otreg.ot.shared_cost import SharedProblem, shared_cost_values
+from keras_otreg.ot.shared_cost import shared_cost_values
 
 assert_allclose = np.testing.assert_allclose
 
@@ -18,7 +18,7 @@ def shared(make_problem):
 
     def make(epsilon=0.2, rho=None, zeros=0):
         C, a, b, *_ = make_problem(batch=(3,), zeros=zeros)
-        return SharedProblem(C[0], a, b, epsilon, rho)
+        return TransportProblem(C[0], a, b, epsilon, rho)
 
     return make
 

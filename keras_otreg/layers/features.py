@@ -1,4 +1,4 @@
-"""A layer that adds a penalty between two representations."""
+"""Layers that add a penalty between two representations, or name one."""
 
 from typing import Any
 
@@ -59,7 +59,6 @@ class FeaturePenalty(keras.layers.Layer):
 
     def compute_mask(self, inputs, previous_mask):
         """None: the student's features keep the mask that they carry."""
-        del inputs, previous_mask
 
     def get_config(self):
         """Returns the constructor's arguments."""
@@ -74,6 +73,28 @@ class FeaturePenalty(keras.layers.Layer):
         """Builds the layer that `get_config` described."""
         loss = keras.saving.deserialize_keras_object(config["loss"])
         return cls(**{**config, "loss": loss})
+
+
+@export
+class FeatureTap(keras.layers.Identity):
+    """Returns its input, and gives it a name to be captured by.
+
+    Place it where a model has no layer of its own to name: after an operation,
+    or inside the `call` of a subclassed model.
+
+    Call arguments:
+        inputs: A tensor of any shape.
+
+    Example:
+        ```python
+        x = otreg.layers.FeatureTap(name="features")(x + shortcut)
+        penalty = otreg.Penalty(loss, at="features")
+        ```
+    """
+
+    def __init__(self, **kwargs):
+        # The input is returned as it came, in its own dtype.
+        super().__init__(**{"autocast": False, **kwargs})
 
 
 def _pair(teacher, student):

@@ -1,4 +1,4 @@
-"""Transport between neurons, up to their sign and scale."""
+"""Alignment of two layers, whatever the order of their units."""
 
 from typing import Any
 
@@ -6,17 +6,65 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.losses.base import NEURONS, TransportLoss
-from keras_otreg.losses.batch_loss import BatchLoss, mean_of
+from keras_otreg.losses.batch_loss import BatchLoss, centred, mean_of
 from keras_otreg.ot import Sinkhorn, TransportProblem, regularized_cost
 from keras_otreg.ot.costs import squared_cosine
 from keras_otreg.ot.numerics import (
     column,
     frozen,
     matmul,
+    of_unit_size,
     safe_divide,
     safe_sqrt,
 )
 from keras_otreg.saving import export
+
+
+@export
+class CenteredKernelAlignment(BatchLoss):
+    """One minus the linear CKA of two layers.
+
+    CKA is `|Y^T X|^2 / (|X^T X| |Y^T Y|)`, in the Frobenius norm, of
+    activations centred over the samples. It compares how samples are alike in
+    either layer, so the widths may differ; rotating, shifting or scaling all
+    units of a layer together changes nothing. It is in [0, 1]; the loss is 1 if
+    one of the layers is constant over the batch.
+
+    Its arguments are those of `keras_otreg.losses.batch_loss.BatchLoss`.
+
+    Call arguments:
+        y_true: Teacher activations of shape `(batch, ..., teacher units)`.
+        y_pred: Student activations of shape `(batch, ..., student units)`.
+        sample_weight: Shape `(batch,)`: the mass of each sample.
+
+    Example:
+        ```python
+        loss = otreg.losses.CenteredKernelAlignment()
+        penalty = otreg.Penalty(loss, at="features", teacher_at="avg_pool")
+        ```
+
+    References:
+        Kornblith et al., "Similarity of neural network representations
+        revisited" (ICML 2019).
+    """
+
+    def value(self, x, a, y, b):
+        """One minus the alignment of two layers over weighted samples."""
+        checks.same_samples(x.shape, y.shape)
+        # One minus the cosine of two Gram matrices is half the squared
+        # distance of their directions, which does not cancel where they meet.
+        one, other = _direction(x, a), _direction(y, b)
+        distance = ops.sum(ops.square(one - other))
+        is_constant = [ops.logical_not(ops.any(d != 0.0)) for d in (one, other)]
+        return ops.where(ops.logical_xor(*is_constant), 1.0, 0.5 * distance)
+
+
+def _direction(points, weights):
+    """Gram matrix of centred samples, of shape `(n, n)` and norm one."""
+    points = centred(of_unit_size(points), weights)
+    points = column(safe_sqrt(weights)) * points
+    gram = points @ ops.transpose(points)
+    return safe_divide(gram, safe_sqrt(ops.sum(ops.square(gram))))
 
 
 @export
@@ -85,15 +133,12 @@ class TransportAlignment(BatchLoss, TransportLoss):
         return self._solve(self._problem(between, of_x, of_y), NEURONS)
 
     def _covariances(self, x, a, y, b):
-        """Return covariances in each layer and between the two."""
         # About the mean a covariance has no slope in it.
         means = frozen(self.total([mean_of(x, a), mean_of(y, b)]))
         x = column(safe_sqrt(a)) * (x - means[0])
         y = column(safe_sqrt(b)) * (y - means[1])
         pairs = (x, x), (y, y), (x, y)
-        return self.total(
-            [matmul(ops.transpose(one), other) for one, other in pairs]
-        )
+        return self.total([matmul(ops.transpose(v), w) for v, w in pairs])
 
     def _similarity(self, between, of_x, of_y):
         problem = self._problem(between, of_x, of_y)
