@@ -203,6 +203,11 @@ def parser():
         kinds.choices[name].add_argument(
             "--data", type=pathlib.Path, help="folder of pictures, in parts"
         )
+    kinds.choices["joint"].add_argument(
+        "--unrelated",
+        type=pathlib.Path,
+        help="folder of other pictures, which join the source",
+    )
     kinds.choices["labelling"].add_argument(
         "--data",
         action="append",

@@ -70,12 +70,27 @@ def solved_source_head(body: keras.Model, data: Labelled) -> list[Any]:
     return head.get_weights()
 
 
+def joined(first: Labelled, second: Labelled) -> Labelled:
+    """Both data sets, with the classes of the second after the first's."""
+    y = np.concatenate([first.y, second.y + first.y.max() + 1])
+    return Labelled(np.concatenate([first.x, second.x]), y)
+
+
 # Photographs.
 
 
-def pictures(folder: pathlib.Path, out: pathlib.Path, shots: int) -> Task:
-    """Half of the kinds in a folder of pictures beside the other half."""
-    x, y, is_train, names = activations(folder, out)
+def pictures(
+    folder: pathlib.Path,
+    out: pathlib.Path,
+    shots: int,
+    unrelated: pathlib.Path | None = None,
+) -> Task:
+    """Half of the kinds in a folder of pictures beside the other half.
+
+    The pictures of another folder join the source, if there is one.
+    """
+    path = pathlib.Path(out)
+    x, y, is_train, names = activations(folder, path / "activations.npz")
     target, source = names[::2], names[1::2]
 
     def those(kinds, rows):
@@ -85,6 +100,11 @@ def pictures(folder: pathlib.Path, out: pathlib.Path, shots: int) -> Task:
 
     everything = np.ones(len(y), bool)
     beside = those(source, everything)
+    if unrelated is not None:
+        path = path / "unrelated.npz"
+        pictures, labels, _, kinds = activations(unrelated, path)
+        beside = joined(beside, Labelled(pictures, labels))
+        source = [*source, *kinds]
     lite0 = otreg.data.efficientnet_lite0((128, 128, 3))
     body = functools.partial(upper, lite0)
 
@@ -117,9 +137,8 @@ def pictures(folder: pathlib.Path, out: pathlib.Path, shots: int) -> Task:
     )
 
 
-def activations(folder: pathlib.Path, out: pathlib.Path) -> Any:
+def activations(folder: pathlib.Path, path: pathlib.Path) -> Any:
     """What the upper layers of Lite0 get for all pictures, kept in a file."""
-    path = pathlib.Path(out) / "activations.npz"
     parts = otreg.data.picture_parts(folder, 0)
     names = list(parts["train"].class_names)
     if not path.exists():
@@ -188,9 +207,16 @@ def _words(*groups):
 # Digits.
 
 
-def letters_to_digits() -> Task:
-    """Handwritten digits beside printed letters, with a small network."""
-    data = task.letters_and_digits()
+def letters_to_digits(unrelated: pathlib.Path | None = None) -> Task:
+    """Handwritten digits beside printed letters, with a small network.
+
+    The pictures of a folder join the source, if there is one.
+    """
+    data, names = task.letters_and_digits(), list(LETTERS)
+    if unrelated is not None:
+        pictures, kinds = small_negatives(unrelated)
+        data = data._replace(source=joined(data.source, pictures))
+        names += kinds
     settings = task.joint(Settings())
     network = functools.partial(networks.wide, settings)
 
@@ -216,7 +242,7 @@ def letters_to_digits() -> Task:
     digits = [*"0123456789"]
     return Task(
         *(body, teacher, weights, SOURCE),
-        *(data.source, data.pool, data.test, list(LETTERS), digits),
+        *(data.source, data.pool, data.test, names, digits),
         {
             "glyphs": class_costs.from_embeddings(
                 *map(_glyphs, (LETTERS, digits))
@@ -224,6 +250,21 @@ def letters_to_digits() -> Task:
         },
         *(5, 150, 1e-3),
     )
+
+
+def small_negatives(folder: pathlib.Path) -> tuple[Labelled, list[str]]:
+    """All pictures of a folder, small and grey, light on dark as letters are.
+
+    The names of their classes are returned too.
+    """
+    found, labels = [], []
+    parts = otreg.data.picture_parts(folder, 0)
+    for files in parts.values():
+        batches = otreg.data.read_pictures(files, (28, 28), 64)
+        found += [1.0 - np.asarray(x).mean(axis=-1) / 255.0 for x, _ in batches]
+        labels.append(files.labels)
+    x = np.concatenate(found)[..., None].astype("float32")
+    return Labelled(x, np.concatenate(labels)), list(files.class_names)
 
 
 def _glyphs(names):
