@@ -114,37 +114,29 @@ def joint_rows(
     source_network: keras.Model, task: Task, settings: Settings
 ) -> list[Row]:
     """The rows of the paper's table, others from its start, and controls."""
-
-    def with_shares(shares):
-        batches = functools.partial(_pairs, task.source, shares)
-        return dataclasses.replace(after, batches=batches)
-
     alone = dataclasses.replace(
         _problem(source_network, networks.wide, task, settings),
-        batches=functools.partial(_pairs, task.source, None),
+        batches=functools.partial(_pairs, task.source),
         solved=True,
     )
     after = dataclasses.replace(alone, pretrained=True)
 
+    def features(*data):
+        batches = tf.data.Dataset.from_tensor_slices(data).batch(256)
+        return class_costs.extract(
+            source_network, "features", batches, verbose=0
+        )
+
+    @functools.cache
+    def of_source():
+        return features(task.source.x[::3], task.source.y[::3])
+
     def costs(few, seed):
-        every_third = Labelled(task.source.x[::3], task.source.y[::3])
-        found = []
-        for data in (every_third, few):
-            batches = tf.data.Dataset.from_tensor_slices(tuple(data)).batch(256)
-            found += class_costs.extract(
-                source_network, "features", batches, verbose=0
-            )
-        return class_costs.mkmmd(*found)
+        return class_costs.mkmmd(*of_source(), *features(*few))
 
     def at_random(few, seed):
         classes = source_network.output_shape[-1]
         return class_costs.random(classes, len(np.unique(few.y)), seed)
-
-    def near(few, seed):
-        return class_costs.shares(costs(few, seed))
-
-    def permuted(few, seed):
-        return np.random.default_rng(seed).permutation(near(few, seed))
 
     return [
         Row(JOINT, alone, Method(ALONE, "plain")),
@@ -154,8 +146,6 @@ def joint_rows(
         Row(JOINT, after, JointMethod("source, then joint")),
         Row(JOINT, after, JointMethod(SHOWN, costs)),
         Row(JOINT, after, JointMethod("JTLN, random", at_random)),
-        Row(JOINT, with_shares(near), JointMethod("shares of the plan")),
-        Row(JOINT, with_shares(permuted), JointMethod("random shares")),
     ]
 
 
@@ -181,7 +171,7 @@ def _problem(teacher, network, task, settings):
     )
 
 
-def _pairs(source, shares, few, others, seed, usable):
+def _pairs(source, few, others, seed, usable):
     """Batches of the few target samples beside the source."""
     if not usable:
         return None
@@ -190,7 +180,6 @@ def _pairs(source, shares, few, others, seed, usable):
         tuple(source),
         batch_size=len(few.y),
         source_batch_size=SOURCE_BATCH,
-        source_shares=None if shares is None else shares(few, seed),
         seed=seed,
     )
     return pairs.repeat()
