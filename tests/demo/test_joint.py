@@ -21,8 +21,6 @@ METHODS = [
     "source, then joint",
     "JTLN, MK-MMD",
     "JTLN, random",
-    "shares of the plan",
-    "random shares",
 ]
 
 
