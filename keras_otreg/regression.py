@@ -122,17 +122,13 @@ class Samples:
 
         if self._latest is None:
             self._latest = np.zeros((count + 1) * units)
+        most = {"maxiter": MOST_ITERATIONS, "maxfun": 2 * MOST_ITERATIONS}
         found = optimize.minimize(
             loss,
             self._latest,
             jac=True,
             method="L-BFGS-B",
-            options={
-                "gtol": tolerance,
-                "ftol": 0.0,
-                "maxiter": MOST_ITERATIONS,
-                "maxfun": 2 * MOST_ITERATIONS,
-            },
+            options={"gtol": tolerance, "ftol": 0.0, **most},
         )
         self._latest = found.x
         weights = found.x.reshape(count + 1, units)

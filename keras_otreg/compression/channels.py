@@ -238,8 +238,8 @@ def rule_of(layer: Any) -> Rule:
             return _RULES[kind]
     # A `keras.ops` function in a graph.
     is_layer = isinstance(layer, keras.Layer)
-    name = "" if is_layer else type(layer).__name__
-    return _OPERATIONS.get(name, Rule())
+    is_known = not is_layer and type(layer).__name__ in _ELEMENT_WISE
+    return ElementWise() if is_known else Rule()
 
 
 class ElementWise(Ties):
@@ -253,15 +253,12 @@ class ElementWise(Ties):
         return "" if fits else "it combines channels with a constant array"
 
 
-_OPERATIONS = {
-    name: ElementWise()
-    for name in (
-        *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum"),
-        *("Minimum", "Negative", "Absolute", "Square", "Sqrt", "Exp", "Clip"),
-        *("Cast", "Identity", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu"),
-        *("Celu", "Gelu", "Silu", "Swish", "HardSilu", "HardSwish", "Mish"),
-        *("Sigmoid", "HardSigmoid", "Tanh", "Softplus", "Softsign"),
-    )
+_ELEMENT_WISE = {
+    *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum"),
+    *("Minimum", "Negative", "Absolute", "Square", "Sqrt", "Exp", "Clip"),
+    *("Cast", "Identity", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu"),
+    *("Celu", "Gelu", "Silu", "Swish", "HardSilu", "HardSwish", "Mish"),
+    *("Sigmoid", "HardSigmoid", "Tanh", "Softplus", "Softsign"),
 }
 
 

@@ -57,11 +57,7 @@ def random(gram: np.ndarray, count: int, rng: np.random.Generator):
 
 
 CHOICES: dict[str, Callable[..., np.ndarray]] = {
-    "transport": transport,
-    "pivots": pivots,
-    "largest": largest,
-    "uniform": uniform,
-    "random": random,
+    x.__name__: x for x in (transport, pivots, largest, uniform, random)
 }
 
 

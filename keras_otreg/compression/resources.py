@@ -20,12 +20,9 @@ STEP = 0.05
 
 
 class Resources(NamedTuple):
-    """Parameters and operations of a layer or a network.
+    """Parameters, and operations for one sample, of a layer or a network.
 
-    Attributes:
-        parameters: Number of weights.
-        flops: Operations for one sample: two for each multiplication by a
-            weight of a linear layer. Other layers count for nothing.
+    These are two for each multiplication by a weight of a linear layer.
     """
 
     parameters: int
@@ -143,8 +140,13 @@ class Budget:
         """
         resources = ResourceModel(traced)
         limits = self._limits(resources(widths))
+
+        def fits(widths):
+            pairs = zip(resources(widths), limits, strict=True)
+            return all(value <= limit for value, limit in pairs)
+
         least = {**widths, **dict.fromkeys(free, 1)}
-        if not _fits(resources(least), limits):
+        if not fits(least):
             raise checks.invalid(
                 f"a budget that one neuron in each of the {len(free)} groups "
                 "fits into",
@@ -152,10 +154,10 @@ class Budget:
                 "Ask for more, or leave fewer layers as they are.",
             )
         if grams is None:
-            return _alike(resources, widths, free, limits)
+            return _alike(fits, widths, free)
         known = [k for k in free if k in grams]
         lost = {k: pivoted(grams[k], len(grams[k]))[1] for k in known}
-        while not _fits(resources(widths), limits):
+        while not fits(widths):
             widths = _narrower(resources, widths, lost, limits)
         return widths
 
@@ -185,18 +187,14 @@ def _narrower(resources, widths, lost, limits):
     return found
 
 
-def _fits(resources, limits):
-    return all(a <= limit for a, limit in zip(resources, limits, strict=True))
-
-
-def _alike(resources, widths, free, limits):
+def _alike(fits, widths, free):
     """The widths at the largest common share that fits."""
     low, high, best = 0.0, 1.0, {**widths, **dict.fromkeys(free, 1)}
     for _ in range(30):
         share = (low + high) / 2.0
         cut = {k: max(1, round(share * widths[k])) for k in free}
         new = {**widths, **cut}
-        if _fits(resources(new), limits):
+        if fits(new):
             low, best = share, new
         else:
             high = share
