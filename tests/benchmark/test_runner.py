@@ -62,19 +62,8 @@ def test_a_killed_run_resumes_and_ends_with_the_same_table(
 
 
 @pytest.mark.slow
-def test_what_is_finished_is_not_done_again(toy, tmp_path, console, counted):
-    toy = only(toy, "narrow")
-    runner.run(toy, tmp_path, None, console)
-    before = (tmp_path / "cells.csv").read_bytes()
-    counted.clear()
-    runner.run(toy, tmp_path, None, console)
-    assert not counted
-    assert (tmp_path / "cells.csv").read_bytes() == before
-
-
-@pytest.mark.slow
-def test_trials_see_no_test_data_and_the_best_of_them_is_reported(
-    toy, tmp_path, console
+def test_trials_see_no_test_data_and_the_best_of_them_is_reported_once(
+    toy, tmp_path, console, counted
 ):
     toy = only(toy, "narrow")
     runner.run(toy, tmp_path, None, console)
@@ -86,6 +75,12 @@ def test_trials_see_no_test_data_and_the_best_of_them_is_reported(
     assert all(cell.test is not None for cell in reports)
     best = max(trials, key=lambda cell: cell.validation)
     assert {cell.strength for cell in reports} == {best.strength}
+    # What is finished is not done again.
+    before = (tmp_path / "cells.csv").read_bytes()
+    counted.clear()
+    runner.run(toy, tmp_path, None, console)
+    assert not counted
+    assert (tmp_path / "cells.csv").read_bytes() == before
 
 
 def test_tasks_without_data_are_skipped_and_said_so(

@@ -35,6 +35,7 @@ def classifier(inputs, classes, activation="softmax"):
 
 
 @pytest.mark.compiled
+@pytest.mark.slow
 def test_for_a_small_epsilon_it_is_the_linear_programme_of_scipy(p, shares):
     optimize = pytest.importorskip("scipy.optimize")
     (n, k), C = p.shape, -np.log(p)

@@ -103,6 +103,7 @@ def test_shares_of_samples_are_checked_before_anything_runs(sure, message):
         SelfTraining(np.ones((4, 4)), sure=sure)
 
 
+@pytest.mark.slow
 def test_a_network_in_half_precision_learns_like_another(samples):
     labelled, (more, _), _ = samples
     with_policy = keras.DTypePolicy("mixed_bfloat16")

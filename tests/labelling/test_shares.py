@@ -135,6 +135,7 @@ def test_without_validation_samples_nothing_runs(samples):
             call(shares="validation")
 
 
+@pytest.mark.slow
 def test_a_round_estimates_the_shares_with_its_head(samples):
     labelled, more, held = samples
     found = solve_head_in_rounds(
@@ -170,6 +171,7 @@ def test_a_round_estimates_the_shares_with_its_head(samples):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_self_training_estimates_the_shares_in_each_round(samples):
     labelled, more, held = samples
     solve_head((model := network()), *labelled, l2=0.1)
@@ -188,6 +190,7 @@ def test_self_training_estimates_the_shares_in_each_round(samples):
     assert np.abs(seen[1] - seen[0]).max() > 1e-6
 
 
+@pytest.mark.slow
 def test_self_training_whose_labels_nobody_reads_warns_once(samples):
     (x, y), more, _ = samples
     model = network()

@@ -335,7 +335,7 @@ def test_the_answer_is_saved(data, tmp_path):
 @pytest.mark.skipif(
     keras.backend.backend() == "jax", reason="JAX takes them for no class"
 )
-@in_every_step
+@pytest.mark.parametrize("steps", [STEPS["graph"], STEPS["eager"]])
 def test_labels_out_of_range_are_told_of(steps, data):
     model = make(steps, on_nonfinite="rollback")
     good = [array[: BAD * BATCH] for array in data]

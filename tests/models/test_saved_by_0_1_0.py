@@ -49,7 +49,7 @@ def test_a_file_without_its_teacher_goes_on(recorded):
     assert_goes_on(model, "with_penalties", recorded)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_weights_alone_go_on(recorded, tmp_path):
     path = tmp_path / "with_penalties.weights.h5"
     packed = FOLDER / f"{path.name}.gz"
