@@ -130,7 +130,7 @@ def test_the_rate_is_the_best_in_validation_on_the_first_draws():
     assert best((0.6, 0.5), (0.5, 0.6), (0.5, 0.5)) == 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_upper_layers_start_anew_and_end_in_their_best_round(rng, monkeypatch):
     monkeypatch.setattr(upper_layers, "STEPS", 5)
     kinds = rng.normal(size=(3, 1, 1, 320))

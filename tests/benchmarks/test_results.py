@@ -132,7 +132,7 @@ def test_a_part_that_is_not_known_is_refused(tmp_path, command, capsys):
     assert "everything" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_part_is_measured_and_saved(tmp_path, command):
     arguments = ["speed", "--quick", "--only", "growth", "--out", str(tmp_path)]
     command.main(arguments)

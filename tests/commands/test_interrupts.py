@@ -66,7 +66,7 @@ def assert_plainly_interrupted(message, code, out):
     "command",
     [
         ["demo", "--quick"],
-        ["demo", "--quick", "--joint"],
+        pytest.param(["demo", "--quick", "--joint"], marks=pytest.mark.release),
     ],
     ids=["demo", "joint"],
 )

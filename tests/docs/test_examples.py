@@ -32,6 +32,12 @@ DOWNLOADED = ("data.load",)
 TRIALS = 2
 # Whose examples need no network to download, run one after the other.
 PAGES = ("concepts", "joint_transfer")
+# A tutorial searches, too.
+SEARCHES = (
+    "tuning.TransferHyperModel",
+    "tuning.random_search",
+    "tuning.trials",
+)
 
 
 def blocks(text):
@@ -50,7 +56,10 @@ def examples():
                     place = f"{room}.{name}"
                     if place in DOWNLOADED:
                         continue
-                    yield pytest.param(place, module, code, id=place)
+                    marks = pytest.mark.release if place in SEARCHES else ()
+                    yield pytest.param(
+                        place, module, code, id=place, marks=marks
+                    )
 
 
 @pytest.fixture

@@ -79,10 +79,13 @@ def test_every_form_of_input_trains_as_arrays_do(
         {"jit_compile": True},
         pytest.param(
             {"steps_per_execution": 3},
-            marks=pytest.mark.skipif(
-                keras.backend.backend() == "torch",
-                reason="PyTorch executes one step at a time",
-            ),
+            marks=[
+                pytest.mark.release,
+                pytest.mark.skipif(
+                    keras.backend.backend() == "torch",
+                    reason="PyTorch executes one step at a time",
+                ),
+            ],
         ),
         {"run_eagerly": True},
     ],
