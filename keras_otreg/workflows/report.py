@@ -41,8 +41,11 @@ EXAMPLES = 12
 OPTION = re.compile(r"(--[a-z-]+(?: \d+)?)")
 FILTERS = {
     "percent": lambda share: f"{100.0 * share:.1f}\u202f%",
-    # Options are set as code, without line breaks in them.
-    "options": lambda text: OPTION.sub(r'<code class="option">\1</code>', text),
+    # Options are set as code, without line breaks in them. Escaped text is made
+    # plain first, as it would escape what is put into it.
+    "options": lambda text: OPTION.sub(
+        r'<code class="option">\1</code>', str(text)
+    ),
     "thumbnail": thumbnail,
     "gain": lambda gain: "" if gain is None else f"{100.0 * gain:+.1f}",
     "ended": ended,

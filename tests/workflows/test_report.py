@@ -74,3 +74,9 @@ def test_its_lines_of_python_see_a_picture_as_the_run_did(
     np.testing.assert_allclose(known["probabilities"], expected, atol=0.01)
     assert known["names"] == ["a", "b"]
     assert "0." in capsys.readouterr().out
+
+
+def test_options_in_an_advice_are_set_as_code(parts):
+    page = report_page(report_data(parts, sharp(3), (*SIZE, 3)), (*SIZE, 3))
+    assert 'try more <code class="option">--epochs</code>.' in page
+    assert "&lt;code" not in page
