@@ -11,7 +11,7 @@ import numpy as np
 from keras_otreg import checks, plots
 from keras_otreg.benchmark import record
 from keras_otreg.benchmark.cells import CELLS, Cells
-from keras_otreg.benchmark.comparison import Choice, Comparison
+from keras_otreg.benchmark.comparison import Choice, Comparison, FolderTask
 from keras_otreg.experiments.statistics import Interval, interval
 from keras_otreg.files import write_text, written
 
@@ -198,7 +198,12 @@ def as_markdown(comparison, found, level="##"):
     parts.append(f"{level} All tasks")
     if missing:
         parts.append(f"There are no results yet on {', '.join(missing)}.")
-    return [*parts, RANKED, _rank_table(found, others)]
+    parts += [RANKED, _rank_table(found, others)]
+    pictures = {x.name for x in comparison.tasks if isinstance(x, FolderTask)}
+    found = [x for x in found if x.task in pictures]
+    if found:
+        parts += [f"{level} All tasks of pictures", _rank_table(found, others)]
+    return parts
 
 
 def _task_table(group, unequal, others):
@@ -226,12 +231,16 @@ def _task_table(group, unequal, others):
 
 def _rank_table(found, others):
     """A row for each method: its ranks, and counts of its differences."""
-    test = mean_ranks(found, "test")
+    test, shown = mean_ranks(found, "test"), {x.task for x in found}
     rows = []
     for name, (rank, tasks) in mean_ranks(found, "validation").items():
         row = [name, tasks, f"{rank:.2f}", f"{test[name][0]:.2f}"]
         for gains in others.values():
-            verdicts = [x.verdict for k, x in gains.items() if k[1] == name]
+            verdicts = [
+                x.verdict
+                for (task, method), x in gains.items()
+                if method == name and task in shown
+            ]
             kinds = ("better", "level", "worse")
             counts = " / ".join(str(verdicts.count(x)) for x in kinds)
             row.append(counts if verdicts else "")
