@@ -196,8 +196,11 @@ class Trainings:
         """Set the weights between start and end that are best in validation."""
         pairs = [*zip(start, learner.weights(), strict=True)]
 
-        def is_right(share):
+        def move(share):
             learner.set_weights([x + share * (y - x) for x, y in pairs])
+
+        def is_right(share):
+            move(share)
             return _is_right(learner.student, self.problem.validation)
 
         found = {share: is_right(share) for share in SHARES}
@@ -205,4 +208,4 @@ class Trainings:
         is_kept = learner.ends == BETWEEN or is_clearly_more(
             found[best], found[SHARES[0]]
         )
-        is_right(best if is_kept else SHARES[0])
+        move(best if is_kept else SHARES[0])

@@ -365,14 +365,16 @@ class Bench:
                 seed=seed,
             )
         self._fit(learner, method, data, few, seed)
-        kind = options.get("variation")
-        found = []
-        for order in range(ORDERS if kind == "random" else 1):
-            if kind:
-                self._vary(learner, kind, few, (seed, order))
-            labels = outputs(learner.student, task.test.x).argmax(axis=1)
-            found.append(np.mean(labels == task.test.y))
-        return float(np.mean(found))
+        if "variation" not in options:
+            return self._tested(learner)
+        heads = self._varied(learner, options["variation"], few, seed)
+        return float(np.mean([self._tested(learner) for _ in heads]))
+
+    def _tested(self, learner):
+        """Test accuracy of a learner."""
+        test = self.task.test
+        labels = outputs(learner.student, test.x).argmax(axis=1)
+        return float(np.mean(labels == test.y))
 
     def _fit(self, learner, method, data, few, seed):
         options = dict(method.options)
@@ -387,18 +389,23 @@ class Bench:
                 data.repeat(), steps_per_epoch=steps // halves, verbose=0
             )
 
-    def _vary(self, learner, kind, few, seeds):
-        """Solves the head with the variation of the source, or of the few."""
+    def _varied(self, learner, kind, few, seed):
+        """Solves the head with the variation of the source, or of the few.
+
+        In random order it does so for several orders, one after the other.
+        """
         source = few if kind == "own" else self.task.source_sample()
         parts = [(outputs(learner.body, d.x), d.y) for d in (source, few)]
         costs = class_costs.centroid(*parts[0], *parts[1])
+        found = [np.ones_like(costs) if kind == "equal" else costs]
         if kind == "random":
-            costs = np.random.default_rng(seeds).permutation(costs)
-        elif kind == "equal":
-            costs = np.ones_like(costs)
-        otreg.solve_head(
-            learner.student, *few, source=tuple(source), source_costs=costs
-        )
+            rngs = [np.random.default_rng((seed, k)) for k in range(ORDERS)]
+            found = [rng.permutation(costs) for rng in rngs]
+        for each in found:
+            otreg.solve_head(
+                learner.student, *few, source=tuple(source), source_costs=each
+            )
+            yield
 
     def _head(self, learner, weights, few, key):
         """Weights of a solved head for the target."""
