@@ -7,13 +7,15 @@ import json
 import pathlib
 import sys
 
-from keras_otreg.benchmark import reading
 from keras_otreg.benchmark.cells import CELLS, Cells
 from keras_otreg.benchmark.report import summaries
 from keras_otreg.files import written
 from keras_otreg.plots.figure import colors, new_figure, tidy
 
 DOCS = pathlib.Path(__file__).parent
+sys.path.append(str(DOCS.parent / "tests" / "benchmarks"))
+import accuracy  # noqa: E402
+
 FOLDER = DOCS / "pages" / "img" / "results"
 STEPS = {
     "plain": "plain fine-tuning",
@@ -87,7 +89,7 @@ def solvers():
 def small():
     """Accuracies of students a quarter as wide as their teacher."""
     cells = Cells(DOCS / "results" / "accuracy" / CELLS)
-    found = summaries(reading.read(), cells)
+    found = summaries(accuracy.comparison(), cells)
     figure = new_figure(7.5, 2.0)
     for axes, (task, title) in zip(
         figure.subplots(1, len(THIN), sharey=True), THIN.items(), strict=True

@@ -1,17 +1,24 @@
 """A comparison: tasks and methods, and the protocol."""
 
+import abc
+import collections
 import dataclasses
 import hashlib
 import json
+import pathlib
 import types
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, NewType
+from typing import Any, Literal, NamedTuple, NewType
 
 import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.benchmark.cells import REPORT, TRIAL
+from keras_otreg.data import Labelled
+from keras_otreg.data.splits import check_draw
 from keras_otreg.experiments.methods import Method
+from keras_otreg.experiments.problem import Problem
+from keras_otreg.experiments.settings import Settings
 from keras_otreg.experiments.statistics import chosen, searched
 from keras_otreg.experiments.training import START
 
@@ -19,20 +26,12 @@ from keras_otreg.experiments.training import START
 SOLVED, RANDOM = "solved", "random"
 # Learning rates are searched from here, by these steps; strengths by powers.
 RATE, STEP, POWER = 10**-3.5, 10**0.5, 10.0
-# Data, and how many classes each has.
-Source = Literal["mnist5k", "optdigits", "letters"]
-CLASSES = {"mnist5k": 10, "optdigits": 10, "letters": 52}
 # A whole number from 0.
 Natural = NewType("Natural", int)
-STUDENTS = {
-    "same": "the teacher's network",
-    "narrow": "another network, a quarter as wide",
-    "thin": "the teacher's layers, a quarter as wide",
-}
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class Task(abc.ABC):
     """A task: its name, and the settings of each training.
 
     There are some `labels` of each class; of the last class `ratio` times
@@ -62,113 +61,47 @@ class Entry:
             "fewer of the last, as also in the test data"
         )
 
-
-@dataclasses.dataclass(frozen=True)
-class SmallTask(Entry):
-    """A transfer between digits or letters, with small networks.
-
-    Source and target have all classes, or those from a first to a last one.
-    With each batch there are unlabelled samples for methods that use them.
-    """
-
-    source: Source = "mnist5k"
-    target: Source = "optdigits"
-    source_classes: tuple[Natural, ...] = ()
-    target_classes: tuple[Natural, ...] = ()
-    student: Literal["same", "narrow", "thin"] = "same"
-    unlabelled: Natural = 0
-
-    def __post_init__(self):
-        for field in ("source", "target"):
-            ends = getattr(self, f"{field}_classes")
-            known = CLASSES[getattr(self, field)]
-            in_order = len(ends) == 2 and ends[0] < ends[1] < known
-            if ends and not in_order:
-                name = f"{self.name}: {field}_classes"
-                raise checks.invalid(
-                    "the first and the last class, [first, last], from 0 to "
-                    f"{known - 1} and the first below the last; leave it out "
-                    "for all",
-                    f"{name}={ends!r}",
-                    argument=name,
-                )
-        if self.student != "same" and self.start == SOLVED:
-            raise checks.invalid(
-                "`start: random` where the student has new weights, on whose "
-                "features no head is worth solving",
-                f"student: {self.student}",
-                argument=self.name,
-            )
-
     @property
-    def offers(self) -> tuple[str, ...]:
-        """What the task offers of what methods need."""
-        offered = [
-            "same network" if self.student == "same" else "small network"
-        ]
-        both_digits = "letters" not in (self.source, self.target)
-        if both_digits and self.source_classes == self.target_classes:
-            offered.append("same classes")
-        return tuple(offered)
-
-    @property
+    @abc.abstractmethod
     def about(self) -> str:
         """Description in a sentence."""
-        source, target = (
-            name + (" {}-{}".format(*classes) if classes else "")
-            for name, classes in (
-                (self.source, self.source_classes),
-                (self.target, self.target_classes),
-            )
-        )
-        more = seen = ""
-        if self.unlabelled:
-            more = f", {self.unlabelled} unlabelled samples in each step"
-        if source == target:
-            seen = (
-                " The teacher knows the labels of all digits but those of "
-                "test, and so of those that strengths are chosen on."
-            )
-        return (
-            f"From {source} to {target}, {self.drawn}{more}. The student is "
-            f"{STUDENTS[self.student]}; {self.steps} steps on all labelled "
-            f"samples.{seen}"
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class FolderTask(Entry):
-    """A transfer from ImageNet to pictures in a `folder` of those of --data.
-
-    The lower stages up to the layer `frozen_to`, if given, are frozen, and
-    run once for each picture and its mirror image.
-    """
-
-    folder: str = ""
-    image_size: int = 128
-    batch_size: int = 32
-    frozen_to: str | None = None
 
     @property
+    @abc.abstractmethod
     def offers(self) -> tuple[str, ...]:
         """What the task offers of what methods need."""
-        return ("same network", "norms")
 
-    @property
-    def about(self) -> str:
-        """Description in a sentence."""
-        regime = "Full fine-tuning"
-        if self.frozen_to is not None:
-            regime = (
-                f"Upper stages only: up to {self.frozen_to} all is frozen and "
-                "computed once for each picture and its mirror image"
-            )
-        return (
-            "From ImageNet, by EfficientNet-Lite0, to pictures of "
-            f"{self.folder} at {self.image_size} pixels, {self.drawn}. "
-            f"{regime}; batch normalisation stays in inference mode; "
-            f"{self.steps} steps of {self.batch_size} pictures."
+    def common(self, seed: int, pool: Labelled) -> dict[str, Any]:
+        """Arguments of a `Problem` that all kinds of tasks have."""
+        counts = collections.Counter(pool.y.tolist())
+        check_draw(self.labels, counts, f"{self.name}: labels")
+        settings = Settings(
+            seed=seed,
+            points=1,
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            per_class=self.labels,
         )
+        return {
+            "settings": settings,
+            "pool": pool,
+            "solved": self.start == SOLVED,
+            "ratio": self.ratio,
+        }
+
+    @abc.abstractmethod
+    def problem(
+        self, seed: int, folder: pathlib.Path, data: pathlib.Path | None
+    ) -> Problem:
+        """Prepare the transfer; `folder` keeps what several tasks use."""
+
+    def missing(self, data: pathlib.Path | None) -> str:
+        """Why the task is to be skipped, if its data are not there."""
+        return ""
+
+    def digest(self, data: pathlib.Path) -> dict[str, str]:
+        """Digest of the pictures that the task reads from a folder."""
+        return {}
 
 
 class Choice(NamedTuple):
@@ -188,7 +121,7 @@ class Comparison:
     other `draws` of labels.
     """
 
-    tasks: tuple[Entry, ...]
+    tasks: tuple[Task, ...]
     methods: tuple[Method, ...]
     baseline: str = "plain"
     shown: str = "transport"
@@ -197,19 +130,19 @@ class Comparison:
     draws: int = 3
     trials: int = 7
 
-    def methods_of(self, task: Entry) -> Iterator[Method]:
+    def methods_of(self, task: Task) -> Iterator[Method]:
         """The methods that can be used on a task, and are wanted there."""
         for method in self.methods:
             wanted = not task.methods or method.name in task.methods
             if wanted and set(method.needs) <= set(task.offers):
                 yield method
 
-    def reported_seeds(self, task: Entry) -> range:
+    def reported_seeds(self, task: Task) -> range:
         """Seeds of the trainings whose test accuracy is reported."""
         first = self.seed
         return range(first, first + (task.seeds or self.seeds))
 
-    def choosing_seeds(self, task: Entry) -> range:
+    def choosing_seeds(self, task: Task) -> range:
         """Seeds of the trials that choose strengths, which are not reported."""
         # Far off, so that more reported seeds change no choice.
         first = self.seed + 10_000
@@ -249,7 +182,7 @@ class Comparison:
             for seed in self.reported_seeds(task)
         ]
 
-    def trainings(self, task: Entry) -> int:
+    def trainings(self, task: Task) -> int:
         """Number of trainings of a task."""
         asked = []
 
@@ -261,7 +194,7 @@ class Comparison:
             self.measured(task, method, cell)
         return len(asked)
 
-    def key(self, task: Entry, method: Method) -> str:
+    def key(self, task: Task, method: Method) -> str:
         """Digest of the settings of a training that are not defaults."""
         ignored = ("seeds", "draws", "methods", "strengths", "quick")
         settings = [

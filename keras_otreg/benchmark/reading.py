@@ -1,18 +1,15 @@
 """Comparisons from YAML files."""
 
+import functools
 import inspect
 import pathlib
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from keras_otreg import checks
-from keras_otreg.benchmark.comparison import (
-    Comparison,
-    Entry,
-    FolderTask,
-    Natural,
-    SmallTask,
-)
+from keras_otreg.benchmark.comparison import Comparison, Natural, Task
+from keras_otreg.benchmark.pictures import FolderTask
 from keras_otreg.experiments.methods import (
     LEARNERS,
     WITHOUT_STRENGTH,
@@ -21,18 +18,23 @@ from keras_otreg.experiments.methods import (
 )
 
 PACKAGED = pathlib.Path(__file__).with_name("accuracy.yaml")
-KINDS = {"small": SmallTask, "folder": FolderTask}
+KINDS: dict[str, type[Task]] = {"folder": FolderTask}
 
 
-def read(path: pathlib.Path = PACKAGED) -> Comparison:
-    """Read a comparison from a YAML file like the packaged one."""
+def read(
+    path: pathlib.Path = PACKAGED, kinds: Mapping[str, type[Task]] = KINDS
+) -> Comparison:
+    """Read a comparison from a YAML file like the packaged one.
+
+    Tasks are of the first of some kinds if they do not name another.
+    """
     content = _entry(
         _strict_yaml(path.read_text(encoding="utf-8")),
         ("protocol", "tasks", "methods"),
         ("tasks", "methods"),
         "the file",
     )
-    tasks = _all(_task, content, "tasks")
+    tasks = _all(functools.partial(_task, kinds), content, "tasks")
     methods = _all(_method, content, "methods")
     settings = content.get("protocol", {})
     known = {"tasks": tasks, "methods": methods}
@@ -89,10 +91,12 @@ def _entry(value, allowed, required, where):
     return dict(value)
 
 
-def _task(name: str, value: Any) -> Entry:
+def _task(kinds, name, value):
     value = dict(value) if isinstance(value, dict) else {}
-    kind = checks.one_of(value.pop("kind", "small"), KINDS, f"{name}: kind")
-    return _made(KINDS[kind], value, name, name=name)
+    kind = checks.one_of(
+        value.pop("kind", next(iter(kinds))), kinds, f"{name}: kind"
+    )
+    return _made(kinds[kind], value, name, name=name)
 
 
 def _method(name: str, value: Any) -> Method:

@@ -2,34 +2,18 @@
 
 import collections
 import dataclasses
-import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_otreg import checks, plots
-from keras_otreg.benchmark import record
 from keras_otreg.benchmark.cells import CELLS, Cells
-from keras_otreg.benchmark.comparison import Choice, Comparison, FolderTask
+from keras_otreg.benchmark.comparison import Choice, Comparison
 from keras_otreg.experiments.statistics import Interval, interval
 from keras_otreg.files import write_text, written
 
-RUN, TABLE, PICTURE = "run.json", "table.md", "gains.png"
-PAGE_PICTURE = pathlib.PurePosixPath("img/accuracy.png")
-PROTOCOL = """\
-Each method sees the same labels, initial weights and number of steps for a \
-seed. A student with the teacher's weights starts with the head solved on the \
-labelled samples; its learning rate and, of a method that has one, its \
-strength are the best of {trials} trials on validation data and on other draws \
-of labels: from 0.00032 and the \
-middle of the strengths, one step up or down as long as that is better, then \
-half a step. A student with new weights has the learning rate of the task, and \
-the best strength of a list. The test data are looked at once. Brackets hold \
-the 95 % bootstrap interval of the mean paired difference over the seeds: from \
-five it comes out too narrow, and fewer have none. A table lists all methods \
-that were tried on a task. A star marks what was not tried on both sides: it \
-may be better still further on."""
+TABLE, PICTURE = "table.md", "gains.png"
 RANKED = (
     "A rank goes from 0, the best method on a task, to 1, the worst, and is "
     "averaged over the tasks where a method can be used: compare those of "
@@ -135,53 +119,14 @@ def write(comparison, folder, skipped, console):
         return
     text = "\n\n".join(as_markdown(comparison, found))
     write_text(folder / TABLE, f"{text}\n")
-    written(folder / PICTURE, _picture(comparison, found).savefig)
+    written(folder / PICTURE, picture(comparison, found).savefig)
     console.print(text, markup=False, soft_wrap=True)
     console.print(f"Written to {folder}: {CELLS}, {TABLE}, {PICTURE}")
 
 
-def write_page(comparison, folder, page):
-    """Write the section on accuracy of a page, and its picture."""
-    found = summaries(comparison, Cells(folder / CELLS))
-    if not found:
-        raise OSError(
-            f"no results of these tasks and methods in {folder}, as "
-            f"`keras-otreg benchmark accuracy --out {folder}` writes"
-        )
-    image = page.parent / PAGE_PICTURE
-    image.parent.mkdir(parents=True, exist_ok=True)
-    written(image, _picture(comparison, found).savefig)
-    record.write_section(
-        page,
-        "accuracy",
-        [
-            "## Accuracy",
-            PROTOCOL.format(trials=comparison.trials),
-            *_about(folder / RUN),
-            f"![Differences from {comparison.baseline}]({PAGE_PICTURE})",
-            *as_markdown(comparison, found, "###"),
-        ],
-    )
-
-
-def _about(path):
-    """Command, pictures and machine of a run."""
-    if not path.exists():
-        return []
-    about = record.read_about(path)
-    # A person adds what the folder of --data was.
-    pictures = about.pop("pictures", None)
-    command, versions = record.origin(about)
-    seen = [f"Pictures: {pictures}."] if pictures else []
-    return [command, *seen, f"On: {versions}."]
-
-
 def as_markdown(comparison, found, level="##"):
     """Paragraphs: a table for each task, and one of the ranks."""
-    others = {
-        name: differences(found, name)
-        for name in dict.fromkeys((comparison.baseline, comparison.shown))
-    }
+    others = _others(comparison, found)
     parts, missing = [], []
     for task in comparison.tasks:
         group = [x for x in found if x.task == task.name]
@@ -198,12 +143,13 @@ def as_markdown(comparison, found, level="##"):
     parts.append(f"{level} All tasks")
     if missing:
         parts.append(f"There are no results yet on {', '.join(missing)}.")
-    parts += [RANKED, _rank_table(found, others)]
-    pictures = {x.name for x in comparison.tasks if isinstance(x, FolderTask)}
-    found = [x for x in found if x.task in pictures]
-    if found:
-        parts += [f"{level} All tasks of pictures", _rank_table(found, others)]
-    return parts
+    return [*parts, RANKED, rank_table(comparison, found)]
+
+
+def _others(comparison, found):
+    """Differences from the two methods that others are compared with."""
+    names = dict.fromkeys((comparison.baseline, comparison.shown))
+    return {name: differences(found, name) for name in names}
 
 
 def _task_table(group, unequal, others):
@@ -224,22 +170,18 @@ def _task_table(group, unequal, others):
         rows.append(row)
     header = ["method", "strength", *["rate"] * has_rates, "validation", "test"]
     header += ["test, balanced"] * unequal
-    return record.markdown_table(
-        header + [f"test minus {x}" for x in others], rows
-    )
+    return markdown_table(header + [f"test minus {x}" for x in others], rows)
 
 
-def _rank_table(found, others):
+def rank_table(comparison, found):
     """A row for each method: its ranks, and counts of its differences."""
-    test, shown = mean_ranks(found, "test"), {x.task for x in found}
+    others, test = _others(comparison, found), mean_ranks(found, "test")
     rows = []
     for name, (rank, tasks) in mean_ranks(found, "validation").items():
         row = [name, tasks, f"{rank:.2f}", f"{test[name][0]:.2f}"]
         for gains in others.values():
             verdicts = [
-                x.verdict
-                for (task, method), x in gains.items()
-                if method == name and task in shown
+                x.verdict for (_, method), x in gains.items() if method == name
             ]
             kinds = ("better", "level", "worse")
             counts = " / ".join(str(verdicts.count(x)) for x in kinds)
@@ -247,10 +189,10 @@ def _rank_table(found, others):
         rows.append(row)
     header = ["method", "tasks", "rank, validation", "rank, test"]
     header += [f"better / level / worse than {name}" for name in others]
-    return record.markdown_table(header, rows)
+    return markdown_table(header, rows)
 
 
-def _picture(comparison, found):
+def picture(comparison, found):
     """A figure with a panel for each task: differences from the baseline."""
     baseline = comparison.baseline
     gains = differences(found, baseline).items()
@@ -263,3 +205,9 @@ def _picture(comparison, found):
     order = [x.name for x in comparison.tasks if x.name in panels]
     label = f"test accuracy minus {baseline}"
     return plots.gains({x: panels[x] for x in order}, xlabel=label)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in Markdown, with a line for each of the rows."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,12 +1,14 @@
 """Run of a comparison, which resumes after an interruption."""
 
 import functools
+import json
+import shlex
+import sys
 
+import keras_otreg
 from keras_otreg import checks
-from keras_otreg.benchmark import problems, report
+from keras_otreg.benchmark import report
 from keras_otreg.benchmark.cells import CELLS, REPORT, Cell, Cells
-from keras_otreg.benchmark.comparison import FolderTask
-from keras_otreg.benchmark.record import read_about, write_about
 from keras_otreg.experiments.progress import progress
 from keras_otreg.experiments.statistics import DECIMALS
 from keras_otreg.experiments.training import (
@@ -14,25 +16,29 @@ from keras_otreg.experiments.training import (
     accuracy,
     balanced_accuracy,
 )
+from keras_otreg.files import write_text
 
-PICTURES = "digest of the pictures"
-NO_DATA = "its pictures are yours to give: --data FOLDER"
+RUN = "run.json"
 
 
 def run(comparison, folder, data, console):
     """Measure what was not measured yet, and write all into a folder."""
-    _settle(comparison, folder, data)
+    _record(comparison, folder, data)
     cells = Cells(folder / CELLS)
     skipped, failed = {}, []
     total = sum(map(comparison.trainings, comparison.tasks))
     with progress(console, total) as bar:
         for task in comparison.tasks:
-            if isinstance(task, FolderTask) and not _has_pictures(task, data):
-                where = f" with {task.folder}/train" if task.folder else ""
-                skipped[task.name] = NO_DATA + where
+            reason = task.missing(data)
+            if reason:
+                skipped[task.name] = reason
                 continue
+
+            @functools.cache
+            def trainings(task=task):
+                return Trainings(task.problem(comparison.seed, folder, data))
+
             try:
-                trainings = _trainings(comparison, task, folder, data)
                 for method in comparison.methods_of(task):
                     bar.begin(f"{task.name}: {method.name}")
                     measure(
@@ -48,40 +54,20 @@ def run(comparison, folder, data, console):
         raise failed[0]
 
 
-def _has_pictures(task, data):
-    """Whether the folder of --data has the pictures of a task."""
-    parts = [data / task.folder / x for x in problems.PARTS] if data else []
-    missing = [str(x) for x in parts if not x.is_dir()]
-    if 0 < len(missing) < len(parts):
-        raise OSError(f"cannot read --data {data}: no folder {missing[0]}")
-    return bool(parts) and not missing
-
-
-def _settle(comparison, folder, data):
+def _record(comparison, folder, data):
     """Write a record of the run, and refuse results of other pictures."""
-    path = folder / report.RUN
-    known = read_about(path) if path.exists() else {}
-    names = [x.folder for x in comparison.tasks if isinstance(x, FolderTask)]
-    for name in dict.fromkeys(names) if data is not None else ():
-        found = {f"{PICTURES} {name}".strip(): problems.digest_of(data / name)}
+    path, known = folder / RUN, {}
+    if path.exists():
+        with checks.undamaged(path, f"Delete '{folder}'"):
+            known = dict(json.loads(path.read_text("utf-8")))
+    for task in comparison.tasks if data is not None else ():
+        found = task.digest(data)
         if found.keys() <= known.keys():
             checks.same_run(known, found, folder)
         known.update(found)
-    write_about(path, **known)
-
-
-def _trainings(comparison, task, folder, data):
-    """Make the `Trainings` on a task when they are first asked for."""
-    seed = comparison.seed
-
-    @functools.cache
-    def trainings():
-        if isinstance(task, FolderTask):
-            pictures = data / task.folder
-            return Trainings(problems.folder_problem(task, seed, pictures))
-        return Trainings(problems.small_problem(task, seed, folder))
-
-    return trainings
+    known["command"] = shlex.join(sys.argv[1:])
+    known["keras-otreg"] = keras_otreg.__version__
+    write_text(path, json.dumps(known, indent=2))
 
 
 def measure(comparison, task, method, cells, trainings, advance):

@@ -1,6 +1,6 @@
 """Compare methods by one protocol.
 
-Compares methods of learning from few labels. Needs pip install
+Compares methods of learning from few labels on your pictures. Needs pip install
 "keras-otreg[benchmark]".
 """
 
@@ -15,9 +15,9 @@ def add(benchmark):
     parser = kinds.add_parser(
         "accuracy",
         help="compare methods of learning from few labels",
-        description="Trains networks by many methods on tasks with few labels "
-        "and compares their accuracy. The same command resumes an interrupted "
-        "run.",
+        description="Trains EfficientNet-Lite0 by many methods on few of your "
+        "pictures and compares the accuracies. The same command resumes an "
+        "interrupted run.",
     )
     text = "a YAML file of tasks and methods"
     options.add(parser, "--tasks", "FILE", text, shown="the packaged one")
@@ -32,28 +32,26 @@ def add(benchmark):
     text, number = "how many draws of labels to report", options.SEEDS
     options.add(parser, "--seeds", "N", text, number, shown="as in the file")
     text = (
-        "a folder with clothing-small/ and grocery/, each with "
-        "train/<class>/, validation/<class>/ and test/<class>/; tasks on "
-        "pictures that are not there are skipped"
+        "a folder of pictures with train/<class>/, validation/<class>/ and "
+        "test/<class>/"
     )
     options.add(parser, "--data", "FOLDER", text, shown="")
     text = "folder for the results"
     options.add(parser, "--out", "DIR", text, default="otreg-accuracy")
-    text = "run nothing; write what is in --out into this Markdown page"
-    options.add(parser, "--page", "FILE", text, shown="")
     options.add_common(
         parser, "the first draw of labels", seed=None, default="as in the file"
     )
 
 
 def run(given):
-    """Compare the methods, or write a page about what was compared."""
-    from keras_otreg.benchmark import report, runner
+    """Compare the methods."""
+    from keras_otreg.benchmark import runner
     from keras_otreg.benchmark.reading import PACKAGED
     from keras_otreg.workflows.stages import output_folder
 
-    if given.page is None:
-        output_folder(given.out)
+    output_folder(given.out)
+    if given.data is not None and not given.data.is_dir():
+        raise OSError(f"cannot read --data {given.data}: no folder")
     try:
         comparison = _comparison(given, given.tasks or PACKAGED)
     except ValueError as error:
@@ -64,11 +62,6 @@ def run(given):
             f"cannot read --tasks {given.tasks}: {error.strerror}. Expected "
             f"a YAML file, such as a copy of {PACKAGED}"
         ) from error
-    if given.page is not None:
-        report.write_page(comparison, given.out, given.page)
-        return
-    if given.data is not None and not given.data.is_dir():
-        raise OSError(f"cannot read --data {given.data}: no folder")
     runner.run(comparison, given.out, given.data, options.screen(given))
 
 

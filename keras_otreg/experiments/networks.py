@@ -4,7 +4,6 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_otreg.compression import narrow as with_fewer_neurons
 from keras_otreg.experiments.settings import Settings
 
 SHAPE, CLASSES = (28, 28, 1), 10
@@ -31,11 +30,6 @@ def wide(settings: Settings, classes: int = CLASSES) -> keras.Model:
     x = layers.MaxPooling2D()(_stage(x, 2, second, 3))
     x = _stage(x, 3, third, 3)
     return _classifier(inputs, x, settings.units, classes)
-
-
-def thin(settings: Settings, classes: int = CLASSES) -> keras.Model:
-    """The layers of `wide`, a quarter as wide."""
-    return with_fewer_neurons(wide(settings, classes), 0.25)
 
 
 def narrow(settings: Settings, classes: int = CLASSES) -> keras.Model:

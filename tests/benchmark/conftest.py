@@ -3,9 +3,11 @@ import io
 
 import numpy as np
 import pytest
+import small_tasks
+from accuracy import KINDS
 from rich.console import Console
 
-from keras_otreg.benchmark import problems, reading
+from keras_otreg.benchmark import comparison, reading
 from keras_otreg.data import Labelled
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.settings import Settings
@@ -42,10 +44,10 @@ def toy_data(monkeypatch):
     """Small data and networks in the place of real ones."""
     parts = labelled(29), labelled(3)
     settings = functools.partial(Settings, channels=(2, 4, 4), units=8)
-    monkeypatch.setattr(problems, "_data", lambda name: parts)
-    monkeypatch.setattr(problems, "Settings", settings)
+    monkeypatch.setattr(small_tasks, "_data", lambda name: parts)
+    monkeypatch.setattr(comparison, "Settings", settings)
     monkeypatch.setattr(
-        problems,
+        small_tasks,
         "trained_source",
         lambda data, settings: networks.wide(settings, int(data.y.max()) + 1),
     )
@@ -58,7 +60,7 @@ def read(tmp_path):
     def read(text):
         path = tmp_path / "tasks.yaml"
         path.write_text(text, encoding="utf-8")
-        return reading.read(path)
+        return reading.read(path, KINDS)
 
     return read
 

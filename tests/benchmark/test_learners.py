@@ -1,18 +1,17 @@
 import dataclasses
 
+import accuracy
 import keras
 import numpy as np
 import pytest
+from small_tasks import SmallTask
 
-from keras_otreg.benchmark import reading
-from keras_otreg.benchmark.comparison import SmallTask
-from keras_otreg.benchmark.problems import small_problem
 from keras_otreg.data import few_shot
 from keras_otreg.experiments.training import Trainings, train
 from keras_otreg.models import TransferModel
 
 NARROW = {"student": "narrow", "start": "random", "steps": 2}
-METHODS = {method.name: method for method in reading.read().methods}
+METHODS = {method.name: method for method in accuracy.comparison().methods}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +21,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def problem(folder):
-    return small_problem(SmallTask("toy", labels=1, steps=2), 0, folder)
+    return SmallTask("toy", labels=1, steps=2).problem(0, folder, None)
 
 
 def trained(name, problem):
@@ -54,7 +53,7 @@ def test_every_method_trains_a_student_and_leaves_the_teacher(name, problem):
 
 def test_a_narrow_student_starts_from_nothing_and_differs_by_seed(folder):
     task = SmallTask("toy", labels=1, **NARROW)
-    problem = small_problem(task, 0, folder)
+    problem = task.problem(0, folder, None)
     starts = []
     for seed in (0, 0, 1):
         keras.utils.set_random_seed(seed)
@@ -66,7 +65,7 @@ def test_a_narrow_student_starts_from_nothing_and_differs_by_seed(folder):
 @pytest.mark.release
 def test_an_adapter_starts_alike_in_every_training(folder):
     task = SmallTask("toy", labels=1, **NARROW)
-    problem = small_problem(task, 0, folder)
+    problem = task.problem(0, folder, None)
     made, start = trained("Hint", problem)
     (adapter,) = made.model.adapters.values()
     moved = adapter.get_weights()[0]
@@ -79,7 +78,7 @@ def test_an_adapter_starts_alike_in_every_training(folder):
 
 def test_unlabelled_samples_reach_the_methods_that_can_use_them(folder):
     task = SmallTask("toy", labels=1, steps=2, unlabelled=7)
-    problem = small_problem(task, 0, folder)
+    problem = task.problem(0, folder, None)
     few, others = few_shot(*problem.pool, 1)
     batches = problem.batches(few, others, 0, True)
     inputs, labels = next(iter(batches))
@@ -135,7 +134,7 @@ def test_the_strength_of_one_learner_is_set_for_each_training(problem):
 
 def test_unequal_classes_are_drawn_and_tested_alike(folder):
     task = SmallTask("toy", labels=2, steps=2, ratio=2.0)
-    problem = small_problem(task, 0, folder)
+    problem = task.problem(0, folder, None)
     few, _ = problem.draw(0)
     counts = np.bincount(few.y)
     assert (counts[0], counts[-1]) == (2, 1)
@@ -145,7 +144,7 @@ def test_unequal_classes_are_drawn_and_tested_alike(folder):
 
 def test_classes_of_a_target_count_from_zero(folder):
     task = SmallTask("toy", labels=1, target_classes=(5, 9))
-    problem = small_problem(task, 0, folder)
+    problem = task.problem(0, folder, None)
     for part in (problem.pool, problem.validation, problem.test):
         assert set(part.y) == set(range(5))
 
@@ -165,7 +164,7 @@ def test_a_method_without_a_place_is_refused(problem):
 def test_an_inherited_student_starts_with_neurons_of_its_teacher(folder):
     how = NARROW | {"student": "thin", "target": "mnist5k"}
     task = SmallTask("toy", labels=1, **how)
-    problem = small_problem(task, 0, folder)
+    problem = task.problem(0, folder, None)
     made, start = trained("inherit", problem)
     made.restart(start)
     found, known = (

@@ -2,11 +2,11 @@ import dataclasses
 import json
 
 import pytest
+from accuracy import write_page
+from record import machine
 
 from keras_otreg.benchmark.cells import Cell, write_cells
 from keras_otreg.benchmark.comparison import quick
-from keras_otreg.benchmark.record import machine
-from keras_otreg.benchmark.report import write_page
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def results(toy, tmp_path):
     folder.mkdir()
     write_cells(cells, folder / "cells.csv")
     about = {
-        "command": "benchmark accuracy --data clothes --out '/my disk/out'",
+        "command": "accuracy --data clothes --out '/my disk/out'",
         "pictures": "clothes, of two classes",
         **machine(),
     }
@@ -48,9 +48,9 @@ def test_the_page_states_machine_versions_command_and_every_mean(
     page.parent.mkdir()
     write_page(*results, page)
     text = page.read_text(encoding="utf-8")
-    for part in ("cores", "keras 3", "Python 3", "python -m keras_otreg"):
+    for part in ("cores", "keras 3", "Python 3", "python tests/benchmarks"):
         assert part in text
-    assert "benchmark accuracy --data clothes --out DIR`" in text
+    assert "accuracy --data clothes --out DIR`" in text
     assert "\nPictures: clothes, of two classes.\n" in text
     assert "| plain |  | 0.500 | 0.031 ± 0.044 |  | -0.125 |" in text
     assert "| 0.156 ± 0.044 | +0.125 |" in text

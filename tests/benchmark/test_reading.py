@@ -1,6 +1,7 @@
 import dataclasses
 import re
 
+import accuracy
 import pytest
 
 from keras_otreg.benchmark import reading
@@ -104,8 +105,8 @@ def test_a_method_is_left_out_where_the_task_lacks_what_it_needs(toy):
     assert names == ["plain", "uniform plan"]
 
 
-def test_the_packaged_file_has_every_task_and_method_that_was_asked_for():
-    comparison = reading.read()
+def test_our_file_has_every_task_and_method_that_was_asked_for():
+    comparison = accuracy.comparison()
     losses = {method.loss for method in comparison.methods}
     uses = {method.uses for method in comparison.methods}
     assert losses >= {
@@ -128,6 +129,15 @@ def test_the_packaged_file_has_every_task_and_method_that_was_asked_for():
     assert {x.labels for x in pictures if x.ratio == 1.0} == {5, 10}
     ratios = {hasattr(x, "frozen_to") for x in comparison.tasks if x.ratio > 1}
     assert ratios == {True, False}
+
+
+def test_the_packaged_methods_are_ours_on_any_pictures():
+    comparison, ours = reading.read(), accuracy.comparison().methods
+    assert all(method in ours for method in comparison.methods)
+    for task in comparison.tasks:
+        assert task.folder == ""
+        assert [*comparison.methods_of(task)] == [*comparison.methods]
+    assert quick(comparison).tasks
 
 
 def test_a_quick_comparison_chooses_nothing_and_keeps_the_seeds_few(toy):

@@ -3,10 +3,12 @@ import json
 import shutil
 
 import pytest
+import small_tasks
 
-from keras_otreg.benchmark import problems, runner
+from keras_otreg.benchmark import runner
 from keras_otreg.benchmark.cells import Cell, Cells, read_cells, write_cells
-from keras_otreg.benchmark.comparison import FolderTask, only, quick
+from keras_otreg.benchmark.comparison import only, quick
+from keras_otreg.benchmark.pictures import FolderTask
 from keras_otreg.experiments import training
 
 
@@ -89,7 +91,7 @@ def test_tasks_without_data_are_skipped_and_said_so(
     def no_data(name):
         raise ImportError("no digits are installed")
 
-    monkeypatch.setattr(problems, "_data", no_data)
+    monkeypatch.setattr(small_tasks, "_data", no_data)
     tasks = (FolderTask("photos", labels=1), *toy.tasks)
     toy = dataclasses.replace(toy, tasks=tasks)
     runner.run(toy, tmp_path, None, console)

@@ -1,10 +1,8 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
 from keras_otreg.benchmark.cells import Cell, Cells, write_cells
-from keras_otreg.benchmark.comparison import Choice, FolderTask
+from keras_otreg.benchmark.comparison import Choice
 from keras_otreg.benchmark.report import (
     Summary,
     as_markdown,
@@ -115,11 +113,3 @@ def test_a_choice_that_is_not_finished_counts_for_nothing(toy, tmp_path):
         tried = cells(method, "trial", toy.choosing_seeds(task), strengths)
         write_cells([*done, *tried], path)
         assert len(summaries(toy, Cells(path))) == counted
-
-
-def test_tasks_of_pictures_have_ranks_of_their_own(toy):
-    pictures = dataclasses.replace(toy, tasks=(FolderTask("toy", labels=1),))
-    everywhere, at, ranks = as_markdown(pictures, FOUND[:3])[-3:]
-    assert at == "## All tasks of pictures"
-    assert ranks == everywhere
-    assert at not in as_markdown(toy, FOUND)

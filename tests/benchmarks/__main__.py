@@ -104,6 +104,10 @@ def labelling_parts(options):
     }
 
 
+def accuracy_parts(options):
+    """Methods of learning from few labels, on digits and photographs."""
+
+
 def write_page(kind, results, options):
     """Writes the section of a page, and what is drawn for it."""
     if kind == "scaling":
@@ -167,6 +171,7 @@ def growth(seconds):
 
 
 KINDS = {
+    "accuracy": accuracy_parts,
     "speed": speed_parts,
     "scaling": scaling_parts,
     "soak": soak_parts,
@@ -199,10 +204,13 @@ def parser():
         kind.add_argument(
             "--only", action="append", metavar="PART", help="may be repeated"
         )
-    for name in ("narrowing", "joint"):
+    for name in ("accuracy", "narrowing", "joint"):
         kinds.choices[name].add_argument(
             "--data", type=pathlib.Path, help="folder of pictures, in parts"
         )
+    kinds.choices["accuracy"].add_argument(
+        "--seeds", type=int, help="draws of labels; as in the file if not given"
+    )
     kinds.choices["joint"].add_argument(
         "--unrelated",
         type=pathlib.Path,
@@ -227,6 +235,11 @@ def parser():
 
 def main(arguments=None):
     options = parser().parse_args(arguments)
+    if options.kind == "accuracy":
+        import accuracy
+
+        accuracy.run(options)
+        return
     results = Results(options.out)
     if options.page is not None:
         write_page(options.kind, results, options)

@@ -9,12 +9,9 @@ import sys
 import time
 from typing import NamedTuple
 
-from keras_otreg.benchmark.record import (
-    machine,
-    markdown_table,
-    origin,
-    write_section,
-)
+from record import machine, origin, write_section
+
+from keras_otreg.benchmark.report import markdown_table
 from keras_otreg.files import whole
 
 # Threads of the last work keep the cores busy for a while, and those of the
@@ -147,9 +144,7 @@ class Results:
             key = (part["command"], *part["machine"].items())
             made.setdefault(key, []).append(name)
         for (command, *on), names in made.items():
-            told, versions = origin(
-                {"command": command, **dict(on)}, "python tests/benchmarks"
-            )
+            told, versions = origin({"command": command, **dict(on)})
             yield told
             of = f"Of {', '.join(names)}, on" if len(made) > 1 else "On"
             yield f"{of}: {versions}."

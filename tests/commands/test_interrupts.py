@@ -84,12 +84,16 @@ def test_a_command_ends_in_one_line_and_keeps_earlier_results(
 
 @pytest.mark.release
 @in_processes
-def test_a_comparison_keeps_what_it_has_measured(tmp_path):
-    cells = tmp_path / "cells.csv"
+def test_a_comparison_keeps_what_it_has_measured(folder, tmp_path):
+    cells, tasks = tmp_path / "cells.csv", tmp_path / "tasks.yaml"
+    tasks.write_text(
+        "protocol: {shown: plain, trials: 1, seeds: 500}\n"
+        "tasks: {photos: {labels: 1, steps: 1, image_size: 32}}\n"
+        "methods: {plain: {uses: plain}}"
+    )
     process = start(
-        *PROGRAM,
-        *("benchmark", "accuracy", "--quick", "--only", "digits-2"),
-        *("--out", tmp_path),
+        *(*PROGRAM, "benchmark", "accuracy", "--data", folder),
+        *("--tasks", tasks, "--out", tmp_path),
     )
     answer = interrupted(process, cells.exists)
     assert_plainly_interrupted(*answer, tmp_path)

@@ -5,9 +5,6 @@ import os
 import pathlib
 import platform
 import re
-import shlex
-import sys
-from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -46,27 +43,24 @@ def _processor():
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def write_about(path: pathlib.Path, **more: Any) -> None:
-    """Write the current command and the machine into a JSON file."""
-    about = {**more, "command": shlex.join(sys.argv[1:]), **machine()}
-    write_text(path, json.dumps(about, indent=2))
+def add_machine(path):
+    """Add the machine to the record of a run."""
+    about = json.loads(path.read_text(encoding="utf-8"))
+    write_text(path, json.dumps({**about, **machine()}, indent=2))
 
 
 def read_about(path: pathlib.Path) -> dict[str, Any]:
-    """Read a file of `write_about`."""
-    with checks.undamaged(path, f"Delete '{path.parent}'"):
-        about = dict(json.loads(path.read_text(encoding="utf-8")))
-        return {"command": about.pop("command"), **about}
+    """Read the record of a run, its command first."""
+    about = json.loads(path.read_text(encoding="utf-8"))
+    return {"command": about.pop("command"), **about}
 
 
-def origin(
-    about: dict[str, Any], program: str = "python -m keras_otreg"
-) -> tuple[str, str]:
+def origin(about: dict[str, Any]) -> tuple[str, str]:
     """The command of a run, and the machine that it ran on, as Markdown."""
     on = "; ".join(f"{k} {v}" for k, v in about.items() if k != "command")
     # Where its tables went is of no use to those who repeat it.
     command = re.sub(r"(--out )('.*?'|\S+)", r"\1DIR", about["command"])
-    return f"Command: `{program} {command}`", on
+    return f"Command: `python tests/benchmarks {command}`", on
 
 
 def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
@@ -90,9 +84,3 @@ def write_section(page: pathlib.Path, name: str, paragraphs: list[str]) -> None:
     section = "\n\n".join([begin, *paragraphs, end])
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, f"{before}{section}{after}")
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table in Markdown, with a line for each of the rows."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
