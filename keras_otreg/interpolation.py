@@ -25,21 +25,18 @@ def between(
     """Return a network whose weights lie between those of two.
 
     They are `start + share * (tuned - start)`; at 0 and 1 those of the ends, to
-    the last bit. Half-way is often better than either end after fine-tuning on
-    few samples.
+    the last bit.
 
     Args:
         start: The network before it was tuned. It is not changed.
         tuned: The same network afterwards. It is not changed.
         share: From 0 to 1; or `"validation"` for the best of 0, 1/4, 1/2,
-            3/4 and 1 on the validation data, by accuracy and then by
-            cross-entropy.
+            3/4 and 1 in validation, by accuracy and then by cross-entropy.
         samples: Inputs, or a data set of batches, on which statistics of
             `BatchNormalization` are estimated anew; they are interpolated as
             the weights are if not given.
-        validation: For `share="validation"`: a pair `(x, y)` or a data set,
-            with `y` as numbers of classes, for a network that predicts
-            probabilities.
+        validation: For `share="validation"`: a pair `(x, y)` or a data set, of
+            numbers of classes, for a network that predicts probabilities.
 
     Raises:
         ValueError: If the networks have other weights, or the share is none.
@@ -53,12 +50,11 @@ def between(
         Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022),
         arXiv 2109.01903.
     """
-    shapes = [[tuple(w.shape) for w in x.weights] for x in (start, tuned)]
-    if shapes[0] != shapes[1]:
+    one, other = ([w.shape for w in x.weights] for x in (start, tuned))
+    if one != other:
         raise checks.invalid(
             "two networks with weights of the same shapes",
-            f"{len(shapes[0])} weights and {len(shapes[1])} weights, or other "
-            "shapes",
+            f"{len(one)} weights and {len(other)} weights, or other shapes",
         )
     if share == VALIDATION:
         if validation is None:
@@ -97,21 +93,18 @@ def best_between(
 
 def _set(model, start, tuned, share, samples):
     """Give a copy of the tuned network the weights between both."""
-    for own, first, last in zip(
-        model.weights, start.weights, tuned.weights, strict=True
-    ):
+    networks = model.weights, start.weights, tuned.weights
+    for own, *ends in zip(*networks, strict=True):
         if keras.backend.is_float_dtype(own.dtype):
-            first, last = map(keras.ops.convert_to_numpy, (first, last))
-            ends = {0.0: first, 1.0: last}
+            first, last = map(keras.ops.convert_to_numpy, ends)
             mixed = first + share * (last - first)
-            own.assign(ends.get(share, mixed))
+            own.assign({0.0: first, 1.0: last}.get(share, mixed))
     if samples is None:
         return
     # Statistics are those of the samples.
-    samples, graph = Samples(samples, model), Graph(model)
-    run = Run(graph)
-    for index, call in enumerate(graph.calls):
+    samples, run = Samples(samples, model), Run(Graph(model))
+    for index, call in enumerate(run.graph.calls):
         if isinstance(call.layer, keras.layers.BatchNormalization):
-            mean, variance = moments(samples, run, index, call.inputs[0])
+            mean, variance = moments(samples, run, index)
             call.layer.moving_mean.assign(mean)
             call.layer.moving_variance.assign(variance)

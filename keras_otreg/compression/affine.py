@@ -31,22 +31,22 @@ class Mixes(Rule):
     kernel_name = "kernel"
 
     def trace(self, call, layouts, shapes, groups):
-        """A group of its own."""
         joint = activation_of(call.layer) in NORMALISING
         why = f"'{call.path}' normalises over its neurons" if joint else ""
         width = shapes[call.outputs[0]][-1]
         return [(groups.add(width, [call.path], why),)]
 
     def obstacle(self, call):
-        """Reason if a layer is quantised, or its channels come first."""
-        if getattr(call.layer, "quantization_mode", None):
+        layer = call.layer
+        if getattr(layer, "quantization_mode", None):
             return "it is quantised; narrow the network before `quantize`"
-        if getattr(call.layer, "data_format", "") == "channels_first":
+        if getattr(layer, "data_format", "") == "channels_first":
             return "its channels come first"
-        return ""
+        if getattr(layer, "groups", 1) > 1:
+            return "it convolves its channels in groups"
+        return super().obstacle(call)
 
     def resize(self, config, widths):
-        """Sets the number of neurons."""
         config[self.size] = widths[0]
         config.pop("lora_rank", None)
         config.pop("lora_alpha", None)
@@ -75,42 +75,11 @@ class Mixes(Rule):
         return chosen(numpy(x), where)
 
 
-class MixesByEquation(Mixes):
-    """Rule for `EinsumDense`, where it equals a `Dense`."""
-
-    def obstacle(self, call):
-        """Reason if several axes are mixed or made."""
-        layer = call.layer
-        if len(layer.kernel.shape) != 2:
-            return "its kernel has other axes than those of two sets of neurons"
-        inputs, output = layer.equation.split("->")
-        x, kernel = inputs.split(",")
-        plain = x[-1] == kernel[0] and output[-1] == kernel[1]
-        if not plain or x[:-1] != output[:-1]:
-            return "its equation is not that of a `Dense` on the last axis"
-        if layer.bias_axes not in (None, kernel[1]):
-            return "its bias is not one number for each neuron"
-        return super().obstacle(call)
-
-    def resize(self, config, widths):
-        """Sets the last size of the output."""
-        shape = config["output_shape"]
-        shape = [shape] if isinstance(shape, int) else list(shape)
-        super().resize(config, widths)
-        config["output_shape"] = [*shape[:-1], widths[0]]
-
-
 @dataclasses.dataclass(frozen=True)
 class Convolves(Mixes):
     """Rule for convolutions of any rank."""
 
     size: str = "filters"
-
-    def obstacle(self, call):
-        """Reason if channels are in groups."""
-        if getattr(call.layer, "groups", 1) > 1:
-            return "it convolves its channels in groups"
-        return super().obstacle(call)
 
     def rows(self, layer, x, where):
         """Patches, the kernel's positions before the channels."""
@@ -122,21 +91,17 @@ class ConvolvesTransposed(Convolves):
     """Rule for transposed convolutions: kernels `(..., neurons, inputs)`."""
 
     def kernel(self, layer):
-        """The kernel with its last two axes in the usual order."""
         return super().kernel(layer).swapaxes(-1, -2)
 
     def assign(self, layer, kernel):
-        """Set it in the order of the layer."""
         super().assign(layer, kernel.swapaxes(-1, -2))
 
     def rows(self, layer, x, where):
         """Inputs at the positions of a transposed kernel."""
         inputs, positions = x.shape[-1], int(np.prod(layer.kernel_size))
         # A layer that returns each product of the kernel separately.
-        config = {**layer.get_config(), "filters": positions * inputs}
-        config |= {"use_bias": False, "activation": None, "name": None}
-        config.pop("lora_rank", None)
-        twin = type(layer).from_config(config)
+        size = {"filters": positions * inputs, "use_bias": False}
+        twin = _twin(layer, activation=None, **size)
         twin.build(tuple(x.shape))
         kernel = np.eye(positions * inputs).reshape(-1, positions, inputs)
         kernel = kernel.transpose(1, 0, 2)
@@ -149,12 +114,7 @@ class ConvolvesSeparately(Convolves):
 
     kernel_name = "pointwise_kernel"
 
-    def obstacle(self, call):
-        """Reason if each channel becomes several."""
-        return _of_several(call) or super().obstacle(call)
-
     def weights_each(self, layer):
-        """One of the pointwise kernel, and those of the depthwise one."""
         return 1, int(np.prod(layer.kernel_size))
 
     def take_first_half(self, layer: Any, teacher: Any, kept: Any) -> None:
@@ -172,27 +132,17 @@ class ConvolvesSeparately(Convolves):
 class ConvolvesEach(Passes):
     """Rule for depthwise convolutions."""
 
-    def obstacle(self, call):
-        """Reason if each channel becomes several."""
-        return _of_several(call) or super().obstacle(call)
+    kernel_name = "kernel"
+    assign = Mixes.assign
 
     def kernel(self, layer: Any) -> np.ndarray:
         """The kernel, of shape `(positions, channels)`."""
         kernel = keras.ops.convert_to_numpy(layer.kernel)
         return kernel.reshape(-1, kernel.shape[-2])
 
-    def assign(self, layer: Any, kernel: np.ndarray) -> None:
-        """Set the kernel, given as `kernel` returns it."""
-        layer.kernel.assign(kernel.reshape(layer.kernel.shape))
-
     def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
         """Inputs, of shape `(batch, positions, channels, kernel positions)`."""
         return patches(layer, x, where)
-
-
-def _of_several(call):
-    many = call.layer.depth_multiplier != 1
-    return "it makes several channels of each" if many else ""
 
 
 def numpy(x: Any) -> np.ndarray:
@@ -236,13 +186,18 @@ def without_activation(layer: Any) -> Any:
     """The layer without its activation, with the same weights."""
     if activation_of(layer) == "linear":
         return layer
-    config = {**layer.get_config(), "activation": None}
-    config.pop("lora_rank", None)
-    twin = type(layer).from_config(config)
+    twin = _twin(layer, activation=None)
     twin.build_from_config(layer.get_build_config())
     # An adapter of LoRA is merged.
     copy_own_variables(twin, layer)
     return twin
+
+
+def _twin(layer, **changes):
+    """A layer of other arguments, without weights and adapter (LoRA)."""
+    config = {**layer.get_config(), **changes}
+    config.pop("lora_rank", None)
+    return type(layer).from_config(config)
 
 
 def has_bias(layer: Any) -> bool:
@@ -250,16 +205,15 @@ def has_bias(layer: Any) -> bool:
     return getattr(layer, "bias", None) is not None
 
 
-for _kinds, _rule in (
-    ((L.Dense,), Mixes()),
-    ((L.EinsumDense,), MixesByEquation()),
-    ((L.Conv1D, L.Conv2D, L.Conv3D), Convolves()),
+for _rule, *_kinds in (
+    (Mixes(), L.Dense),
+    (Convolves(), L.Conv1D, L.Conv2D, L.Conv3D),
     (
-        (L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose),
         ConvolvesTransposed(),
+        *(L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose),
     ),
-    ((L.SeparableConv1D, L.SeparableConv2D), ConvolvesSeparately()),
-    ((L.DepthwiseConv1D, L.DepthwiseConv2D), ConvolvesEach()),
+    (ConvolvesSeparately(), L.SeparableConv1D, L.SeparableConv2D),
+    (ConvolvesEach(), L.DepthwiseConv1D, L.DepthwiseConv2D),
 ):
     for _kind in _kinds:
         register(_kind, _rule)

@@ -35,32 +35,20 @@ class Group:
     why: str = ""
 
 
-class Groups:
-    """The groups of a network, merged as layers are found to tie them."""
+class Groups(list[Group]):
+    """The groups of a network, merged as layers are found to tie them.
 
-    def __init__(self):
-        self._groups: list[Group] = []
+    At the number of a group that was merged is the one that it is part of.
+    """
 
     def add(self, size: int, owners: list[str], why: str = "") -> int:
         """Add a group and return its number."""
-        number = len(self._groups)
-        self._groups.append(Group(number, size, owners, why))
-        return number
+        self.append(Group(len(self), size, owners, why))
+        return len(self) - 1
 
-    def __getitem__(self, number: int) -> Group:
-        """The group of a number, or what it was merged into."""
-        return self._groups[number]
-
-    def roots(self) -> list[int]:
-        """The numbers of all groups that are left."""
-        return [k for k, x in enumerate(self._groups) if x.number == k]
-
-    def merge(self, first: int, second: int) -> None:
-        """Merge two groups of one size."""
-        kept, other = self[first], self[second]
-        kept.owners = list(dict.fromkeys(kept.owners + other.owners))
-        kept.why = kept.why or other.why
-        self._groups = [kept if x is other else x for x in self._groups]
+    def sizes(self) -> dict[int, int]:
+        """Sizes of all groups that are left, by number."""
+        return {k: x.size for k, x in enumerate(self) if x.number == k}
 
     def keep(self, layout: Layout, why: str) -> None:
         """Keep the width of all groups of a layout."""
@@ -70,6 +58,11 @@ class Groups:
     def width(self, layout: Layout) -> int:
         """Length of the axis that a layout describes."""
         return sum(self[number].size for number in layout)
+
+    def places(self, layout: Layout) -> list[np.ndarray]:
+        """Positions of each group of a layout on its axis."""
+        ends = np.cumsum([self[number].size for number in layout])
+        return np.split(np.arange(ends[-1]), ends[:-1])
 
     def tie(self, layouts: list[Layout], why: str) -> Layout:
         """Merge the layouts of tensors that are combined channel by channel.
@@ -81,10 +74,13 @@ class Groups:
         if len(sizes) > 1:
             for layout in layouts:
                 self.keep(layout, why)
-        else:
-            for layout in wide[1:]:
-                for pair in zip(wide[0], layout, strict=True):
-                    self.merge(*pair)
+            return wide[0]
+        for first, *others in zip(*wide, strict=True):
+            kept = self[first]
+            for other in (self[number] for number in others):
+                kept.owners = list(dict.fromkeys(kept.owners + other.owners))
+                kept.why = kept.why or other.why
+                self[:] = [kept if x is other else x for x in self]
         return wide[0]
 
 
@@ -100,7 +96,8 @@ class Rule:
 
     def obstacle(self, call: Call) -> str:
         """Reason why a layer cannot be narrowed; empty if it can."""
-        return ""
+        many = getattr(call.layer, "depth_multiplier", 1) != 1
+        return "it makes several channels of each" if many else ""
 
     def trace(
         self, call: Call, layouts: list[Layout], shapes: Any, groups: Groups
@@ -141,12 +138,10 @@ class Passes(Rule):
     """Rule for layers that treat each channel separately."""
 
     def obstacle(self, call):
-        """Reason if the activation sees all channels at once."""
         joint = activation_of(call.layer) in NORMALISING
-        return NORMALISES.why if joint else ""
+        return NORMALISES.why if joint else super().obstacle(call)
 
     def trace(self, call, layouts, shapes, groups):
-        """The layout of the input."""
         fits = groups.width(layouts[0]) == shapes[call.outputs[0]][-1]
         axis = getattr(call.layer, "axis", -1)
         rank = len(shapes[call.inputs[0]])
@@ -158,13 +153,18 @@ class Passes(Rule):
 class Ties(Rule):
     """Rule for layers that combine several tensors channel by channel."""
 
+    def obstacle(self, call):
+        leaves = keras.tree.flatten(call.arguments)
+        shapes = [x.shape for x in leaves if hasattr(x, "shape")]
+        fits = call.inputs and all(np.prod(shape) <= 1 for shape in shapes)
+        return "" if fits else "it combines channels with a constant array"
+
     def trace(self, call, layouts, shapes, groups):
-        """The layout that all inputs have in common."""
         why = f"'{call.path}' combines channels that are laid out differently"
         return [groups.tie(layouts, why)]
 
 
-class Stacks(Rule):
+class Stacks(Ties):
     """Rule for `Concatenate`."""
 
     def trace(self, call, layouts, shapes, groups):
@@ -173,8 +173,7 @@ class Stacks(Rule):
         rank = len(shapes[call.inputs[0]])
         if axis % rank == rank - 1:
             return [tuple(k for layout in layouts for k in layout)]
-        why = f"'{call.path}' joins channels that are laid out differently"
-        return [groups.tie(layouts, why)]
+        return super().trace(call, layouts, shapes, groups)
 
 
 class Reshapes(Rule):
@@ -194,7 +193,6 @@ class Reshapes(Rule):
         return super().trace(call, layouts, shapes, groups)
 
     def resize(self, config, widths):
-        """The last axis of the target shape is that of the channels."""
         if "target_shape" in config:
             config["target_shape"] = [*config["target_shape"][:-1], widths[0]]
 
@@ -209,23 +207,15 @@ def register(layer: type, rule: Rule) -> None:
     Args:
         layer: A class of layers; its subclasses follow unless they have a rule
             of their own.
-        rule: A `Rule`: `Passes()` for a layer that treats each channel by
-            itself, `Ties()` for one that combines tensors channel by channel,
+        rule: `Passes()` for a layer that treats each channel by itself,
+            `Ties()` for one that combines tensors channel by channel,
             `affine.Mixes(size="units")` for one that computes new neurons from
             all, `Rule("reason")` for one that keeps its width.
 
     Example:
         ```python
-        class Scale(keras.layers.Layer):
-            def build(self, shape):
-                self.scale = self.add_weight(shape=(shape[-1],))
-
-            def call(self, inputs):
-                return inputs * self.scale
-
-        otreg.compression.channels.register(
-            Scale, otreg.compression.channels.Passes()
-        )
+        channels = otreg.compression.channels
+        channels.register(Scale, channels.Passes())  # a layer of your own
         ```
     """
     _RULES[layer] = rule
@@ -236,21 +226,10 @@ def rule_of(layer: Any) -> Rule:
     for kind in type(layer).__mro__:
         if kind in _RULES:
             return _RULES[kind]
-    # A `keras.ops` function in a graph.
-    is_layer = isinstance(layer, keras.Layer)
-    is_known = not is_layer and type(layer).__name__ in _ELEMENT_WISE
-    return ElementWise() if is_known else Rule()
-
-
-class ElementWise(Ties):
-    """Rule for operations on one tensor, or on several channel by channel."""
-
-    def obstacle(self, call):
-        """Reason if an array is among the arguments."""
-        arguments = keras.tree.flatten((call.args, call.kwargs))
-        shapes = [x.shape for x in arguments if hasattr(x, "shape")]
-        fits = call.inputs and all(np.prod(shape) <= 1 for shape in shapes)
-        return "" if fits else "it combines channels with a constant array"
+    # Or a `keras.ops` function in a graph.
+    is_function = not isinstance(layer, keras.Layer)
+    is_known = is_function and type(layer).__name__ in _ELEMENT_WISE
+    return Ties() if is_known else Rule()
 
 
 _ELEMENT_WISE = {
@@ -262,40 +241,40 @@ _ELEMENT_WISE = {
 }
 
 
-class Traced:
-    """A network with the groups of its channels, and each tensor's layout."""
+class Traced(Graph):
+    """A graph with the groups of its channels, and each tensor's layout."""
 
     def __init__(self, model: keras.Model):
-        self.graph, self.groups = graph, groups = Graph(model), Groups()
+        super().__init__(model)
+        groups = self.groups = Groups()
         layouts: dict[int, Layout] = {}
-        for key in graph.inputs:
-            width = graph.shapes[key][-1] or 1
-            why = "it is an input of the network"
+        why = "it is an input of the network"
+        for key in self.inputs:
+            width = self.shapes[key][-1] or 1
             layouts[key] = (groups.add(width, [], why),)
         calls: dict[int, list[Layout]] = {}
-        for call in graph.calls:
+        for call in self.calls:
             rule = rule_of(call.layer)
             if reason := rule.obstacle(call):
                 rule = Rule(reason)
             own = [layouts[key] for key in call.inputs]
-            found = rule.trace(call, own, graph.shapes, groups)
-            if id(call.layer) in calls and getattr(call.layer, "weights", []):
+            found = rule.trace(call, own, self.shapes, groups)
+            before = calls.setdefault(id(call.layer), [*own, *found])
+            if getattr(call.layer, "weights", []):
                 why = f"'{call.path}' is called on channels of another layout"
-                before = calls[id(call.layer)]
                 for pair in zip(before, [*own, *found], strict=True):
                     groups.tie(list(pair), why)
-            calls.setdefault(id(call.layer), [*own, *found])
             layouts |= dict(zip(call.outputs, found, strict=True))
-        for key in graph.outputs:
+        for key in self.outputs:
             groups.keep(layouts[key], "it is an output of the network")
         self.layouts = {
             key: tuple(groups[k].number for k in layout)
             for key, layout in layouts.items()
         }
 
-    def outputs(self) -> set[int]:
+    def head_groups(self) -> set[int]:
         """The groups of the network's outputs."""
-        return {k for key in self.graph.outputs for k in self.layouts[key]}
+        return {k for key in self.outputs for k in self.layouts[key]}
 
 
 _OF_EACH_RANK = (
@@ -315,13 +294,13 @@ for _rule, _names in (
     ),
     (
         Ties(),
-        ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),
+        ["Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"],
     ),
-    (Stacks(), ("Concatenate",)),
-    (Reshapes(), ("Flatten", "Permute", "Reshape")),
+    (Stacks(), ["Concatenate"]),
+    (Reshapes(), ["Flatten", "Permute", "Reshape"]),
     (
         NORMALISES,
-        ("GroupNormalization", "LayerNormalization", "UnitNormalization"),
+        ["GroupNormalization", "LayerNormalization", "UnitNormalization"],
     ),
 ):
     for _name in _names:

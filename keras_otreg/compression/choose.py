@@ -1,8 +1,4 @@
-"""Choice of the neurons of a group that stay.
-
-Each takes their covariances `(n, n)` and how many stay, and returns their
-indices in ascending order.
-"""
+"""Choice of the neurons of a group that stay, by their covariances `(n, n)`."""
 
 from collections.abc import Callable
 
@@ -32,33 +28,27 @@ def transport(gram: np.ndarray, count: int, rng: np.random.Generator):
         if len(set(new)) < count or set(new) == set(kept):
             break
         kept = new
-    return np.sort(kept)
-
-
-def pivots(gram: np.ndarray, count: int, rng: np.random.Generator):
-    """The neurons that explain the others, as by a QR with pivots."""
-    return np.sort(pivoted(gram, count)[0])
-
-
-def largest(gram: np.ndarray, count: int, rng: np.random.Generator):
-    """The neurons of the largest variance."""
-    order = np.argsort(-np.diag(gram), kind="stable")
-    return np.sort(order[:count])
-
-
-def uniform(gram: np.ndarray, count: int, rng: np.random.Generator):
-    """Every n/k-th neuron, as in weight selection."""
-    return (np.arange(count) * len(gram)) // count
-
-
-def random(gram: np.ndarray, count: int, rng: np.random.Generator):
-    """Random neurons."""
-    return np.sort(rng.permutation(len(gram))[:count])
+    return kept
 
 
 CHOICES: dict[str, Callable[..., np.ndarray]] = {
-    x.__name__: x for x in (transport, pivots, largest, uniform, random)
+    "transport": transport,
+    # Those that explain the others, as by a QR with pivots.
+    "pivots": lambda gram, count, rng: pivoted(gram, count)[0],
+    "largest": lambda gram, count, rng: np.argsort(
+        -np.diag(gram), kind="stable"
+    )[:count],
+    # Every n/k-th, as in weight selection.
+    "uniform": lambda gram, count, rng: np.arange(count) * len(gram) // count,
+    "random": lambda gram, count, rng: rng.permutation(len(gram))[:count],
 }
+
+
+def chosen(
+    how: str, gram: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Indices of so many neurons that stay, in ascending order."""
+    return np.sort(CHOICES[how](gram, count, rng))
 
 
 def semi_relaxed_plan(costs: np.ndarray, mass: np.ndarray) -> np.ndarray:
@@ -111,9 +101,9 @@ def _mass(gram):
 
 def _farthest(mass, costs, count):
     """Greedy start: repeatedly adds the neuron that costs the most to move."""
-    kept = [int(np.argmax(mass))]
-    nearest = costs[:, kept[0]].copy()
-    for _ in range(count - 1):
+    kept: list[int] = []
+    nearest = np.ones(len(mass))
+    for _ in range(count):
         need = mass * nearest
         need[kept] = -1.0
         kept.append(int(np.argmax(need)))

@@ -1,6 +1,7 @@
 """The calls of a network in one flat list, and their run over samples."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -15,29 +16,29 @@ BATCH_SIZE = 32
 MEMORY = 2**31
 
 
-class Tensor(NamedTuple):
-    """Stands for a tensor of a graph inside the arguments of a call."""
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """Stands for a tensor inside the arguments of a call."""
 
-    key: int
+    key: Any
 
 
 class Call(NamedTuple):
     """One call of a layer or an operation.
 
-    `inputs` and `outputs` are keys of tensors, in order; in `args` and
-    `kwargs` a `Tensor` stands for each.
+    `inputs` and `outputs` are keys of tensors, in order; in `arguments`, the
+    list and the dictionary of a call, a `Tensor` stands for each.
     """
 
     path: str
     layer: Any
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    args: Any
-    kwargs: Any
+    arguments: Any
 
     def __call__(self, values: Mapping[int, Any]) -> dict[int, Any]:
         """Return the tensors of `outputs`, given those of `inputs`."""
-        args, kwargs = _filled((self.args, self.kwargs), values)
+        args, kwargs = _filled(self.arguments, values)
         found = keras.tree.flatten(self.layer(*args, **kwargs))
         return dict(zip(self.outputs, found, strict=True))
 
@@ -63,14 +64,16 @@ class Graph:
         self.calls: list[Call] = []
         self.shapes: dict[int, tuple[int | None, ...]] = {}
         self.entries: dict[str, int] = {}
-        inputs = keras.tree.flatten(model.inputs)
-        self.inputs = [self._new(x.shape) for x in inputs]
+        self.inputs = self._new(keras.tree.flatten(model.inputs))
         self.outputs = self._add(model, "", self.inputs)
 
-    def _new(self, shape):
-        key = len(self.shapes)
-        self.shapes[key] = tuple(shape)
-        return key
+    def _new(self, tensors):
+        """Keys of new tensors."""
+        first = len(self.shapes)
+        self.shapes |= {
+            first + k: tuple(x.shape) for k, x in enumerate(tensors)
+        }
+        return list(range(first, len(self.shapes)))
 
     def _add(self, model, prefix, inputs):
         """Add the calls of a network; return the keys of its outputs."""
@@ -79,42 +82,41 @@ class Graph:
             entry = config["layers"][0]["config"]["name"]
             self.entries[f"{prefix}{entry}"] = inputs[0]
             for layer in model.layers:
-                inputs = self._call(layer, prefix, dict(enumerate(inputs)))
+                inputs = self._call(layer, prefix, ([Tensor(inputs[0])], {}))
             return inputs
         layers = {x.name: x for x in model.operations}
-        entries = _histories(config["input_layers"])
-        made = dict(zip(entries, inputs, strict=True))
+        made = dict(zip(_places(config["input_layers"]), inputs, strict=True))
         self.entries |= {prefix + name: k for (name, *_), k in made.items()}
         nodes = {
-            (x["name"], position): (node, _sources(node))
+            (x["name"], number): _arguments((node["args"], node["kwargs"]))
             for x in config["layers"]
-            for position, node in enumerate(x["inbound_nodes"])
+            for number, node in enumerate(x["inbound_nodes"])
         }
         while nodes:
-            for place in [k for k, x in nodes.items() if made.keys() >= x[1]]:
-                node, sources = nodes.pop(place)
-                keys = {source: made[source] for source in sources}
-                outputs = self._call(layers[place[0]], prefix, keys, node)
-                made |= {(*place, k): key for k, key in enumerate(outputs)}
-        return [made[x] for x in _histories(config["output_layers"])]
+            keys = {place: Tensor(key) for place, key in made.items()}
+            ready = [k for k, x in nodes.items() if made.keys() >= _keys(x)]
+            for name, number in ready:
+                arguments = _filled(nodes.pop((name, number)), keys)
+                outputs = self._call(layers[name], prefix, arguments)
+                made |= {(name, number, k): x for k, x in enumerate(outputs)}
+        return [
+            # Keras counts the outputs of a Functional network from 1.
+            made[name, number - hasattr(layers[name], "operations"), k]
+            for name, number, k in _places(config["output_layers"])
+        ]
 
-    def _call(self, layer, prefix, keys, node=None):
-        """Add a call that takes tensors of the `keys` of some sources."""
-        path, inputs = f"{prefix}{layer.name}", tuple(keys.values())
-        if isinstance(layer, keras.layers.InputLayer):
-            return list(inputs)
+    def _call(self, layer, prefix, arguments):
+        """Add a call; return the keys of its outputs."""
+        path, inputs = f"{prefix}{layer.name}", tuple(_keys(arguments))
         if has_graph(layer):
             return self._add(layer, f"{path}/", inputs)
-        args, kwargs = [Tensor(inputs[0])], {}
-        if node is not None:
-            args, kwargs = _tensors((node["args"], node["kwargs"]), keys)
         dtype = getattr(layer, "input_dtype", None) or keras.config.floatx()
         specs = {k: keras.KerasTensor(self.shapes[k], dtype) for k in inputs}
-        filled, named = _filled((args, kwargs), specs)
-        found = keras.tree.flatten(layer.compute_output_spec(*filled, **named))
-        outputs = tuple(self._new(x.shape) for x in found)
-        self.calls.append(Call(path, layer, inputs, outputs, args, kwargs))
-        return list(outputs)
+        args, kwargs = _filled(arguments, specs)
+        found = layer.compute_output_spec(*args, **kwargs)
+        outputs = self._new(keras.tree.flatten(found))
+        self.calls.append(Call(path, layer, inputs, tuple(outputs), arguments))
+        return outputs
 
 
 def has_graph(layer: Any) -> bool:
@@ -124,82 +126,60 @@ def has_graph(layer: Any) -> bool:
     return isinstance(layer, keras.Model) and hasattr(layer, "operations")
 
 
-def _histories(structure) -> list[tuple[str, int, int]]:
-    """Leaves `(layer, node, position)` of nested lists and dictionaries."""
-    if isinstance(structure, dict):
-        structure = list(structure.values())
-    if structure and isinstance(structure[0], str):
-        return [tuple(structure)]
-    return [leaf for x in structure for leaf in _histories(x)]
+def _places(structure):
+    """Layer, node and position of each tensor in a structure of a config."""
+    flat = keras.tree.flatten(structure)
+    return list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
 
 
-def _history(value) -> tuple[str, int, int] | None:
-    """Layer, node and position of a described tensor; `None` of others."""
-    kind = value.get("class_name") if isinstance(value, dict) else None
-    is_tensor = kind == "__keras_tensor__"
-    return tuple(value["config"]["keras_history"]) if is_tensor else None
-
-
-def _sources(value) -> Collection[tuple[str, int, int]]:
-    """The described tensors in a structure, each once, in their order."""
-    found: dict[tuple[str, int, int], None] = {}
-
-    def look(x):
-        if history := _history(x):
-            found[history] = None
-        return history
-
-    keras.tree.traverse(look, value)
-    return found.keys()
-
-
-def _tensors(value, keys) -> Any:
-    """Arguments with a `Tensor` for each described one, constants as such."""
+def _arguments(value):
+    """Arguments in a config, with a `Tensor` of its place for each tensor."""
 
     def made(x):
-        if history := _history(x):
-            return Tensor(keys[history])
-        if isinstance(x, dict) and "class_name" in x:
-            if _sources(x):
-                # A tuple that holds tensors.
-                return tuple(_tensors(x["config"]["value"], keys))
-            return keras.saving.deserialize_keras_object(x)
-        return None
+        if not isinstance(x, dict) or "class_name" not in x:
+            return None
+        if x["class_name"] == "__keras_tensor__":
+            return Tensor(tuple(x["config"]["keras_history"]))
+        if x["class_name"] == "__tuple__":
+            return tuple(_arguments(x["config"]["value"]))
+        return keras.saving.deserialize_keras_object(x)
 
     return keras.tree.traverse(made, value)
 
 
-def _filled(value, values: Mapping[int, Any]) -> Any:
-    """Arguments with tensors in the places of `Tensor`s."""
+def _keys(arguments):
+    """The keys of tensors in arguments, each once, in order."""
+    leaves = keras.tree.flatten(arguments)
+    return {x.key: None for x in leaves if isinstance(x, Tensor)}.keys()
 
-    def fill(x):
-        return values[x.key] if isinstance(x, Tensor) else None
 
-    return keras.tree.traverse(fill, value)
+def _filled(arguments, values: Mapping[Any, Any]) -> Any:
+    """Arguments with values in the places of tensors."""
+    return keras.tree.map_structure(
+        lambda x: values[x.key] if isinstance(x, Tensor) else x, arguments
+    )
 
 
 def edited(
-    config: Any, edit: Callable[[str, dict[str, Any]], None], prefix: str = ""
-) -> Any:
-    """The config of a network in which some layers have other arguments.
+    config: dict[str, Any],
+    edit: Callable[[str, dict[str, Any]], None],
+    prefix: str = "",
+) -> dict[str, Any]:
+    """Change the config of a network, as `get_config` returns it.
 
     `edit` is called with the path of each layer, which begins with `prefix`,
-    and with a copy of the layer's config, which it may change.
+    and with the layer's config, which it may change.
     """
-    config = {k: v for k, v in config.items() if k != "build_input_shape"}
-    layers = []
-    for saved in config["layers"]:
-        layer = {k: v for k, v in saved.items() if k != "build_config"}
+    config.pop("build_input_shape", None)
+    for layer in config["layers"]:
+        layer.pop("build_config", None)
         inner = layer["config"]
         path = prefix + layer.get("name", inner.get("name", ""))
         if "layers" in inner:
-            layer["config"] = edited(inner, edit, f"{path}/")
             layer.pop("compile_config", None)
+            edited(inner, edit, f"{path}/")
         else:
-            layer["config"] = dict(inner)
-            edit(path, layer["config"])
-        layers.append(layer)
-    config["layers"] = layers
+            edit(path, inner)
     return config
 
 
@@ -211,8 +191,6 @@ class Samples:
     """
 
     def __init__(self, samples: Any, *models: keras.Model):
-        is_data = isinstance(samples, keras.utils.PyDataset)
-        self._is_array = not is_data and not hasattr(samples, "element_spec")
         self._samples = samples
         self._dtypes = [x.dtype for x in models[0].inputs]
         self.count = 0
@@ -236,14 +214,16 @@ class Samples:
             ]
 
     def _batches(self):
-        if self._is_array:
-            leaves = keras.tree.flatten(self._samples)
-            for start in range(0, len(leaves[0]), BATCH_SIZE):
-                yield [x[start : start + BATCH_SIZE] for x in leaves]
+        samples = self._samples
+        is_data = isinstance(samples, keras.utils.PyDataset)
+        if is_data or hasattr(samples, "element_spec"):
+            for batch in batches(samples):
+                x = batch[0] if isinstance(batch, tuple) else batch
+                yield keras.tree.flatten(x)
             return
-        for batch in batches(self._samples):
-            x = batch[0] if isinstance(batch, tuple) else batch
-            yield keras.tree.flatten(x)
+        leaves = keras.tree.flatten(samples)
+        for start in range(0, len(leaves[0]), BATCH_SIZE):
+            yield [x[start : start + BATCH_SIZE] for x in leaves]
 
 
 class Run:
@@ -263,9 +243,9 @@ class Run:
         self._last |= dict.fromkeys(graph.outputs, len(graph.calls))
 
     def before(
-        self, number: int, batch: list[Any], index: int, keys: Iterable[int]
+        self, number: int, batch: list[Any], index: int
     ) -> dict[int, Any]:
-        """Some tensors of a numbered batch, by key, before a call."""
+        """What a call and later ones need of a numbered batch, by key."""
         position, live = self._kept.pop(number, (0, {}))
         self._bytes -= _bytes(live)
         if not live or position > index:
@@ -278,31 +258,30 @@ class Run:
         if self._bytes + _bytes(live) < MEMORY:
             self._bytes += _bytes(live)
             self._kept[number] = (position, live)
-        return {key: live[key] for key in keys}
+        return live
 
 
 def passed(
-    samples: Samples, *wanted: Any
+    samples: Samples, *wanted: tuple[Run, int]
 ) -> Iterator[tuple[int, list[dict[int, Any]]]]:
-    """Tensors of several networks on the same batches.
+    """Tensors of runs before their calls `wanted`, on the same batches.
 
-    Of each network are wanted its run, the index of a call, and the keys of
-    tensors before this call. Yields, for each batch, the number of samples
-    before it and the tensors of each network.
+    Yields, for each batch, the number of samples before it and the tensors.
     """
     # A data set may give other batches each time it is read.
     start = 0
     for number, batch in enumerate(samples):
-        yield start, [run.before(number, batch, *x) for run, *x in wanted]
+        yield start, [run.before(number, batch, x) for run, x in wanted]
         start += len(batch[0])
 
 
 def moments(
-    samples: Samples, run: Run, index: int, key: int
+    samples: Samples, run: Run, index: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each channel of a tensor before a call."""
+    """Mean and variance of each channel of what a call takes."""
+    key = run.graph.calls[index].inputs[0]
     count, total, squares = 0, np.zeros(()), np.zeros(())
-    for _, (tensors,) in passed(samples, (run, index, [key])):
+    for _, (tensors,) in passed(samples, (run, index)):
         x = keras.ops.convert_to_numpy(keras.ops.cast(tensors[key], "float32"))
         x = x.reshape(-1, x.shape[-1]).astype(np.float64)
         count += len(x)
@@ -328,14 +307,7 @@ def _check(batch, model):
             "labels)`.",
         )
     for x in batch:
-        values = keras.ops.convert_to_numpy(x)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            wrong = int((~np.isfinite(values)).any(-1).sum())
-            raise checks.invalid(
-                "finite `samples`",
-                f"NaN or infinity in {wrong} places",
-                "Remove these samples.",
-            )
+        checks.finite_array(keras.ops.convert_to_numpy(x), "samples", 1)
 
 
 def _bytes(tensors):

@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,8 +14,8 @@ import rich.table
 from keras_otreg import checks
 from keras_otreg.compression import affine, matching
 from keras_otreg.compression.affine import ConvolvesEach, Mixes
-from keras_otreg.compression.channels import Traced, rule_of
-from keras_otreg.compression.choose import CHOICES, plan_onto
+from keras_otreg.compression.channels import rule_of
+from keras_otreg.compression.choose import CHOICES, chosen, plan_onto
 from keras_otreg.compression.graph import Run, Samples, moments, passed
 from keras_otreg.compression.least_squares import SHARES, Regression
 
@@ -37,10 +37,9 @@ class Fit:
         source: Path of the teacher's layer.
         neurons: Which of the teacher's neurons it computes.
         of: How many the teacher has.
-        plan: How the mass of the teacher's neurons is moved onto those that
-            stay, of shape `(of, len(neurons))`; `None` if all of them stay.
-        explained: Share of their variance that the layer explains, on samples
-            that it was not fitted on.
+        plan: How their mass is moved onto those that stay, of shape `(of,
+            len(neurons))`; `None` if all of them stay.
+        explained: Share of their variance that the layer explains, held out.
         rows: On how many rows it was fitted: samples, times positions.
         inputs: How many inputs it has, times positions of its kernel.
     """
@@ -83,11 +82,10 @@ def inherit(
 ) -> Inheritance:
     """Give a student the weights with which it is most like its teacher.
 
-    In each group of tied channels, the neurons stay onto which the others can
-    be moved at the least cost. Then each layer, in the order of the forward
-    pass, is fitted by ridge regression: from its inputs in the student to the
-    activations of the neurons that stay in the teacher. Before a sum, a layer
-    is fitted such that the sum is right.
+    In each group of tied channels some neurons stay. Then each layer, in the
+    order of the forward pass, is fitted by ridge regression: from its inputs in
+    the student to the activations of these neurons in the teacher. Before a
+    sum, a layer is fitted such that the sum is right.
 
     Args:
         student: A built Functional or Sequential network, such as `narrow`
@@ -96,12 +94,12 @@ def inherit(
         samples: Inputs of both networks, of which no labels are read: arrays,
             or a `keras.utils.PyDataset` or `tf.data.Dataset` of batches.
         layers: A mapping from paths of the student's layers to those of the
-            teacher's, for a student of another architecture; layers of one
-            name if not given. A head of other classes inherits nothing.
-        choose: Which neurons stay: `"transport"`, those of a semi-relaxed
-            transport problem between neurons, whose cost is one minus the
-            squared correlation; `"pivots"` of a QR factorisation; or the
-            controls `"largest"`, `"uniform"` and `"random"`.
+            teacher's; layers of one name if not given. A head of other classes
+            inherits nothing.
+        choose: Which neurons stay: `"transport"`, those onto which the others
+            are moved at the least cost, one minus the squared correlation;
+            `"pivots"` of a QR factorisation; or the controls `"largest"`,
+            `"uniform"` and `"random"`.
         ridge: Strength of the pull towards the teacher's own weights, as a
             share of the mean variance of a layer's inputs; `"validation"`
             chooses it for each layer on half of the samples.
@@ -126,36 +124,32 @@ def inherit(
     return heir.inherit(verbose)
 
 
-class Heir:
-    """A student whose layers are given their weights one after the other."""
+class Heir(matching.Match):
+    """A student whose layers are given their weights one after the other.
+
+    `grams` are covariances of groups of the teacher, if they are known.
+    """
 
     def __init__(
         self, student, teacher, samples, layers, choose, ridge, seed, grams=None
     ):
-        """Match two networks; `grams` are covariances of groups, if known."""
         checks.one_of(choose, CHOICES, "choose")
         if ridge != VALIDATION:
             checks.non_negative(ridge, "ridge")
+        super().__init__(student, teacher, layers)
         self.ridge, self.seed = ridge, seed
-        self.teacher, self.student = Traced(teacher), Traced(student)
         self.samples = Samples(samples, teacher, student)
-        self.old = Run(self.teacher.graph)
-        self.new = Run(self.student.graph)
-        pair = self.student, self.teacher
-        self.is_copy = layers is None and matching.same_layers(*pair)
-        self.source = matching.sources(*pair, layers, self.is_copy)
-        self.links = matching.links(*pair, self.source)
-        sizes = {g: self.student.groups[g].size for g in self.links}
-        full = {g: self.teacher.groups[h].size for g, h in self.links.items()}
-        narrowed = {g: h for g, h in self.links.items() if sizes[g] < full[g]}
+        self.new, self.old = Run(self.student), Run(self.teacher)
+        sizes, full = (x.groups.sizes() for x in (self.student, self.teacher))
+        narrowed = {g: h for g, h in self.links.items() if sizes[g] < full[h]}
         if grams is None:
             wanted = self.teacher, self.samples, set(narrowed.values())
             grams = matching.covariances(*wanted, seed)
         rng = np.random.default_rng(seed)
-        self.kept = {g: np.arange(size) for g, size in sizes.items()}
+        self.kept = {g: np.arange(sizes[g]) for g in self.links}
         self.stand_ins, self.plans = {}, {}
         for g, h in narrowed.items():
-            self.kept[g] = kept = CHOICES[choose](grams[h], sizes[g], rng)
+            self.kept[g] = kept = chosen(choose, grams[h], sizes[g], rng)
             self.stand_ins[g] = matching.interpolation(grams[h], kept)
             self.plans[g] = plan_onto(grams[h], kept)
         # Scale and shift from a fitted output to that of the teacher.
@@ -163,16 +157,26 @@ class Heir:
 
     def inherit(self, verbose: bool) -> Inheritance:
         """Set all weights of the student, and show a bar and the table."""
-        calls = [self.student.graph.calls[index] for index in self.source]
+        found, done = Inheritance(), set()
+        calls = [self.student.calls[index] for index in self.source]
+        count = len({id(x.layer) for x in calls if _is_fitted(x)})
         bar = keras.utils.Progbar(
-            len({id(x.layer) for x in calls if self._is_fitted(x)}),
-            verbose=int(verbose),
-            unit_name="layer",
+            count, verbose=int(verbose), unit_name="layer"
         )
-        found = Inheritance()
-        for fit in self._fits():
-            found[fit.path] = fit
-            bar.add(1)
+        for index, call in enumerate(self.student.calls):
+            layer, source = call.layer, self.source.get(index)
+            if not getattr(layer, "weights", ()) or id(layer) in done:
+                continue
+            done.add(id(layer))
+            if source is not None and _is_fitted(call):
+                found[call.path] = self._fit(index, source)
+                bar.add(1)
+            elif isinstance(layer, keras.layers.BatchNormalization):
+                self._normalise(index, layer, source)
+            elif source is not None and self.is_copy:
+                kept = self._at(call.inputs[0])
+                original = self.teacher.calls[source].layer
+                rule_of(layer).take(layer, original, kept)
         if verbose:
             rich.console.Console().print(str(found))
         few = [fit for fit in found.values() if fit.rows < fit.inputs]
@@ -188,52 +192,31 @@ class Heir:
             )
         return found
 
-    def _fits(self) -> Iterator[Fit]:
-        """Set all weights of the student, and yield each fit."""
-        done = set()
-        for index, call in enumerate(self.student.graph.calls):
-            layer = call.layer
-            source = self.source.get(index)
-            if not getattr(layer, "weights", ()) or id(layer) in done:
-                continue
-            done.add(id(layer))
-            if source is not None and self._is_fitted(call):
-                yield self._fit(index, source)
-            elif isinstance(layer, keras.layers.BatchNormalization):
-                self._normalise(index, layer, source)
-            elif source is not None and self.is_copy:
-                original = self.teacher.graph.calls[source].layer
-                kept = self._at(call.inputs[0])
-                rule_of(layer).take(layer, original, kept)
-
-    def _is_fitted(self, call):
-        rule = rule_of(call.layer)
-        is_linear = isinstance(rule, Mixes | ConvolvesEach)
-        return is_linear and not rule.obstacle(call)
+    def _places(self, key):
+        """Groups of a student's tensor, and their places in the teacher's."""
+        layout = self.student.layouts[key]
+        linked = tuple(self.links[group] for group in layout)
+        return zip(layout, self.teacher.groups.places(linked), strict=True)
 
     def _at(self, key):
         """Positions in the teacher of the channels of a student's tensor."""
-        found, start = [], 0
-        for group in self.student.layouts[key]:
-            found.append(start + self.kept[group])
-            start += self.teacher.groups[self.links[group]].size
-        return np.concatenate(found)
+        places = self._places(key)
+        return np.concatenate([own[self.kept[g]] for g, own in places])
 
     def _fit(self, index, source):
         """Fit a layer, up to the normalisation that follows."""
-        call = self.student.graph.calls[index]
-        original = self.teacher.graph.calls[source]
+        call, original = self.student.calls[index], self.teacher.calls[source]
         layer, rule = call.layer, rule_of(call.layer)
         outs = self._at(call.outputs[0])
-        norm = matching.chain_after(self.teacher.graph, source).norm
+        _, norm, _ = matching.chain_after(self.teacher, source)
         scale, shift = matching.scale_and_shift(norm, outs)
         prior = self._prior(rule, call, original, outs) * scale
-        chain = matching.chain_after(self.student.graph, index)
+        chain = _, norm, _ = matching.chain_after(self.student, index)
         kernel, constant, explained, size = self._regress(
             index, source, chain, prior, (outs, scale, shift)
         )
         factor = np.ones_like(scale)
-        if chain.norm is not None:
+        if norm is not None:
             # The size that the kernel has in the teacher.
             is_alive = np.abs(scale) > 1e-6
             factor = 1.0 / np.where(is_alive, scale, 1.0)
@@ -241,24 +224,23 @@ class Heir:
         if affine.has_bias(layer):
             layer.bias.assign(constant * factor)
             constant = np.zeros_like(constant)
-        if chain.norm is not None:
+        if norm is not None:
             self._affine[call.outputs[0]] = (1.0 / factor, constant)
         share = 1.0 if np.isnan(explained).all() else np.nanmean(explained)
-        of = self.teacher.graph.shapes[original.outputs[0]][-1]
+        of = self.teacher.shapes[original.outputs[0]][-1]
         (group,) = self.student.layouts[call.outputs[0]]
-        plan = self.plans.get(group)
-        paths = call.path, original.path
+        paths, plan = (call.path, original.path), self.plans.get(group)
         return Fit(*paths, outs, of, plan, float(share), *size)
 
     def _regress(self, index, source, chain, prior, target):
         """Regress a layer's target outputs on its inputs."""
-        call = self.student.graph.calls[index]
-        original = self.teacher.graph.calls[source]
+        call, original = self.student.calls[index], self.teacher.calls[source]
         rule = rule_of(call.layer)
-        others = chain.others if self.is_copy else ()
-        outs, scale, shift = target
+        key, there = call.inputs[0], original.inputs[0]
+        (end, norm, others), (outs, scale, shift) = chain, target
+        others = others if self.is_copy else ()
         prior = prior.reshape(-1, prior.shape[-1])
-        sizes = self.student.graph.shapes[chain.end][1:-1]
+        sizes = self.student.shapes[end][1:-1]
         linear = affine.without_activation(original.layer)
         each = isinstance(rule, ConvolvesEach)
         rows = max(ROWS_OF_EACH if each else ROWS, ROWS_PER_INPUT * len(prior))
@@ -266,35 +248,29 @@ class Heir:
         where = matching.positions(sizes, of_sample, self.seed)
         # Each channel is a set of one target, or all are targets of one set.
         prior = prior.T[..., None] if each else prior[None]
-        regression = Regression(*prior.shape)
-        for first, (new, old) in passed(
-            self.samples,
-            (self.new, index, [call.inputs[0], *others]),
-            (self.old, source, [original.inputs[0], *others]),
-        ):
-            z = matching.resized(linear(old[original.inputs[0]]), sizes)
+        regression = Regression(prior.shape[1])
+        pair = (self.new, index), (self.old, source)
+        for first, (new, old) in passed(self.samples, *pair):
+            z = matching.resized(linear(old[there]), sizes)
             z = affine.chosen(z, where)[..., outs] * scale + shift
-            for key in others:
+            for other in others:
                 # The sum is to be right, whatever else it is the sum of.
-                gap = affine.numpy(old[key])[..., self._at(key)]
-                gap = gap - affine.numpy(new[key])
+                gap = affine.numpy(old[other])[..., self._at(other)]
+                gap = gap - affine.numpy(new[other])
                 shape = (len(gap), *sizes, gap.shape[-1])
                 z = z + affine.chosen(np.broadcast_to(gap, shape), where)
-            x = rule.rows(call.layer, new[call.inputs[0]], where)
+            x = rule.rows(call.layer, new[key], where)
             x, z = (x, z[..., None]) if each else (x[:, :, None], z[:, :, None])
             regression.add(x, z, first)
-        strengths = SHARES if self.ridge == VALIDATION else (self.ridge,)
+        # The few weights of one channel need no choice.
+        shares = SHARES[:1] if each else SHARES
         found = regression.solve(
             prior,
-            # The few weights of one channel need no choice.
-            strengths[:1] if each else strengths,
-            affine.has_bias(call.layer) or chain.norm is not None,
-        )
-        kernel, constant, explained = (
-            x[..., 0].T if each else x[0] for x in found
+            shares if self.ridge == VALIDATION else (self.ridge,),
+            affine.has_bias(call.layer) or norm is not None,
         )
         size = self.samples.count * len(where), prior.shape[1]
-        return kernel, constant, explained, size
+        return *(x[..., 0].T if each else x[0] for x in found), size
 
     def _prior(self, rule, call, original, outs):
         """The teacher's kernel on the neurons that stay.
@@ -306,37 +282,32 @@ class Heir:
         present = rule.kernel(call.layer)
         if isinstance(rule, ConvolvesEach):
             return kernel[:, outs]
+        key, there = call.inputs[0], original.inputs[0]
         if isinstance(rule, affine.ConvolvesSeparately):
-            rule.take_first_half(
-                call.layer, original.layer, self._at(call.inputs[0])
-            )
-        layout = self.student.layouts[call.inputs[0]]
-        linked = tuple(self.links.get(g) for g in layout)
-        alike = linked == self.teacher.layouts[original.inputs[0]]
+            rule.take_first_half(call.layer, original.layer, self._at(key))
+        linked = tuple(self.links.get(g) for g in self.student.layouts[key])
+        alike = linked == self.teacher.layouts[there]
         if not alike or len(present) != len(kernel):
             return np.zeros((*present.shape[:-1], len(outs)))
-        parts, start = [], 0
-        for group in layout:
-            size = self.teacher.groups[self.links[group]].size
-            part = kernel[:, start : start + size][..., outs]
+        parts = []
+        for group, own in self._places(key):
+            part = kernel[:, own][..., outs]
             if group in self.stand_ins:
                 part = self.stand_ins[group].T @ part
             parts.append(part)
-            start += size
         return np.concatenate(parts, axis=1)
 
     def _normalise(self, index, layer, source):
         """Adapt a normalisation to new statistics, with the same function."""
-        call = self.student.graph.calls[index]
-        found = self._affine.pop(call.inputs[0], None)
+        key = self.student.calls[index].inputs[0]
+        found = self._affine.pop(key, None)
         if found is None:
             if source is None:
                 return
-            original = self.teacher.graph.calls[source].layer
-            kept = self._at(call.inputs[0])
-            found = matching.scale_and_shift(original, kept)
+            original = self.teacher.calls[source].layer
+            found = matching.scale_and_shift(original, self._at(key))
         scale, shift = found
-        mean, variance = moments(self.samples, self.new, index, call.inputs[0])
+        mean, variance = moments(self.samples, self.new, index)
         if not layer.center:
             mean = -shift / scale
         if not layer.scale:
@@ -347,3 +318,8 @@ class Heir:
             layer.gamma.assign(scale * np.sqrt(variance + layer.epsilon))
         if layer.center:
             layer.beta.assign(scale * mean + shift)
+
+
+def _is_fitted(call):
+    rule = rule_of(call.layer)
+    return isinstance(rule, Mixes | ConvolvesEach) and not rule.obstacle(call)

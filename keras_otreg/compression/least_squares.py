@@ -1,6 +1,7 @@
 """Linear regression from moments that are added up batch by batch."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,9 @@ class Regression:
     the solution is fitted on all.
     """
 
-    def __init__(self, sets: int, inputs: int, targets: int):
-        self._halves = [_Moments(sets, inputs, targets) for _ in range(2)]
+    def __init__(self, inputs: int):
+        self._kind = _Dual if inputs > MAX_MOMENTS else _Primal
+        self._halves: list[list[Any]] = [[], []]
 
     def add(self, x: np.ndarray, z: np.ndarray, first: int) -> None:
         """Add samples after the `first` ones.
@@ -29,9 +31,11 @@ class Regression:
         `x` is of shape `(samples, rows of each, sets, inputs)`, and so is `z`
         with targets as its last axis.
         """
-        for half, moments in enumerate(self._halves):
+        for half, parts in enumerate(self._halves):
             own = slice((half - first) % 2, None, 2)
-            moments.add(*(v[own].reshape(-1, *v.shape[2:]) for v in (x, z)))
+            rows = (v[own].reshape(-1, *v.shape[2:]) for v in (x, z))
+            rows = (v.swapaxes(0, 1).astype(np.float64) for v in rows)
+            self._kind.add(parts, *rows)
 
     def solve(
         self, prior: np.ndarray, shares: Sequence[float], intercept: bool
@@ -43,58 +47,26 @@ class Regression:
         strengths to choose from. Also returns the share of each target's
         variance that a fit on one half of the samples explains on the other.
         """
-
-        def centred(*halves):
-            kind = _Dual if halves[0].kept is not None else _Primal
-            return kind(halves, intercept)
-
-        first, second = map(centred, self._halves)
-        if not self._halves[1].rows:
+        both = self._kind(sum(self._halves, []), intercept)
+        first, second = (self._kind(x, intercept) for x in self._halves)
+        if not second.rows:
             second = first
         scores = [second.unexplained(first.fit(prior, x)) for x in shares]
         totals = [np.nansum(x * np.maximum(second.zz, 0.0)) for x in scores]
         best = int(np.argmin(totals))
-        both = centred(*self._halves)
         kernel = both.fit(prior, shares[best])
         constant = both.z - (both.x[:, None] @ kernel)[:, 0]
         return kernel, constant, 1.0 - scores[best]
 
 
 class _Moments:
-    """Sums over the rows of one half of the samples."""
-
-    def __init__(self, sets, inputs, targets):
-        self.rows = 0
-        self.kept = [] if inputs > MAX_MOMENTS else None
-        shapes = [(inputs,), (targets,), (targets,)]
-        if self.kept is None:
-            shapes += [(inputs, inputs), (inputs, targets)]
-        self.sums = [np.zeros((sets, *shape)) for shape in shapes]
-
-    def add(self, x, z):
-        if self.kept is not None and self.rows >= MAX_ROWS:
-            return
-        x, z = (v.swapaxes(0, 1).astype(np.float64) for v in (x, z))
-        self.rows += x.shape[1]
-        new = [x.sum(axis=1), z.sum(axis=1), (z**2).sum(axis=1)]
-        if self.kept is None:
-            new += [x.swapaxes(1, 2) @ x, x.swapaxes(1, 2) @ z]
-        else:
-            self.kept.append((x, z))
-        for total, value in zip(self.sums, new, strict=True):
-            total += value
-
-
-class _Centred:
     """Moments about the mean, or about zero where there is no intercept."""
 
-    def __init__(self, halves, intercept):
-        self.rows = max(sum(half.rows for half in halves), 1)
-        x, z, zz, *self.products = (
-            sum(parts) / self.rows
-            for parts in zip(*(half.sums for half in halves), strict=True)
-        )
-        self.x, self.z = (x, z) if intercept else (0.0 * x, 0.0 * z)
+    def __init__(self, rows, sums, intercept):
+        self.rows = rows
+        self.x, self.z, zz, *self.products = (v / max(rows, 1) for v in sums)
+        if not intercept:
+            self.x, self.z = 0.0 * self.x, 0.0 * self.z
         self.zz = zz - self.z**2
 
     def unexplained(self, kernel):
@@ -105,13 +77,23 @@ class _Centred:
         return np.where(alive, np.maximum(found, 0.0), np.nan)
 
 
-class _Primal(_Centred):
-    def __init__(self, halves, intercept):
-        super().__init__(halves, intercept)
+class _Primal(_Moments):
+    """Moments of which only sums over the rows are kept."""
+
+    def __init__(self, parts, intercept):
+        rows, *sums = map(sum, zip(*parts, strict=True))
+        super().__init__(rows, sums, intercept)
         xx, xz = self.products
         column = self.x[:, :, None]
         self.xx = xx - column * self.x[:, None]
         self.xz = xz - column * self.z[:, None]
+
+    @staticmethod
+    def add(parts, x, z):
+        turned = x.swapaxes(1, 2)
+        sums = x.sum(axis=1), z.sum(axis=1), (z**2).sum(axis=1)
+        new = x.shape[1], *sums, turned @ x, turned @ z
+        parts[:] = [tuple(map(sum, zip(*parts, new, strict=True)))]
 
     def fit(self, prior, ridge):
         size = self.xx.shape[-1]
@@ -124,12 +106,19 @@ class _Primal(_Centred):
         return self.zz + np.einsum("sdm,sdm->sm", kernel, bent)
 
 
-class _Dual(_Centred):
-    def __init__(self, halves, intercept):
-        super().__init__(halves, intercept)
-        pairs = [pair for half in halves for pair in half.kept]
-        x, z = (np.concatenate(v, axis=1) for v in zip(*pairs, strict=True))
+class _Dual(_Moments):
+    """Moments of which the rows are kept."""
+
+    def __init__(self, parts, intercept):
+        x, z = (np.concatenate(v, axis=1) for v in zip(*parts, strict=True))
+        sums = x.sum(axis=1), z.sum(axis=1), (z**2).sum(axis=1)
+        super().__init__(x.shape[1], sums, intercept)
         self.rows_x, self.rows_z = x - self.x[:, None], z - self.z[:, None]
+
+    @staticmethod
+    def add(parts, x, z):
+        if sum(x.shape[1] for x, _ in parts) < MAX_ROWS:
+            parts.append((x, z))
 
     def fit(self, prior, ridge):
         x, turned = self.rows_x, self.rows_x.swapaxes(1, 2)

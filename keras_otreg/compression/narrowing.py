@@ -88,12 +88,11 @@ def with_fewer_neurons(
     if not isinstance(width, Budget):
         widths = widths_of(traced, width, keep, classes)
         return narrowed(teacher, traced, widths), None
-    kept, groups = _kept(traced, keep), traced.groups
-    free = [k for k in groups.roots() if not groups[k].why and k not in kept]
-    grams = None
+    widths, groups = widths_of(traced, 1.0, keep, classes), traced.groups
+    kept, grams = _kept(traced, keep), None
+    free = [k for k in widths if not groups[k].why and k not in kept]
     if samples is not None:
         grams = covariances(traced, Samples(samples, teacher), set(free), seed)
-    widths = widths_of(traced, 1.0, keep, classes)
     widths = width.widths(traced, widths, free, grams)
     return narrowed(teacher, traced, widths), grams
 
@@ -102,8 +101,7 @@ def widths_of(
     traced: Traced, width: Any, keep: Any = (), classes: int | None = None
 ) -> dict[int, int]:
     """Number of neurons of each group; the arguments are those of `narrow`."""
-    groups = traced.groups
-    widths = {k: groups[k].size for k in groups.roots()}
+    groups, widths = traced.groups, traced.groups.sizes()
     if isinstance(width, Mapping):
         asked: dict[int, tuple[str, int]] = {}
         for path, value in width.items():
@@ -146,20 +144,18 @@ def narrowed(
     teacher: keras.Model, traced: Traced, widths: Mapping[int, int]
 ) -> keras.Model:
     """A network of the same layers and other widths, with new weights."""
-    calls = {call.path: call for call in traced.graph.calls}
-    entries = traced.graph.entries
+    calls = {call.path: call for call in traced.calls}
 
     def width_at(key):
         return sum(widths[k] for k in traced.layouts[key])
 
     def edit(path, config):
-        if path in entries:
-            shape = config["batch_shape"]
-            config["batch_shape"] = [*shape[:-1], width_at(entries[path])]
+        if path in traced.entries:
+            width = width_at(traced.entries[path])
+            config["batch_shape"] = [*config["batch_shape"][:-1], width]
         elif path in calls:
-            call = calls[path]
-            resized = [width_at(key) for key in call.outputs]
-            rule_of(call.layer).resize(config, resized)
+            resized = [width_at(key) for key in calls[path].outputs]
+            rule_of(calls[path].layer).resize(config, resized)
 
     return type(teacher).from_config(edited(teacher.get_config(), edit))
 
@@ -170,10 +166,10 @@ def _kept(traced, keep):
 
 
 def _groups_at(traced, path, name):
-    for call in traced.graph.calls:
+    for call in traced.calls:
         if call.path == path:
             return set(traced.layouts[call.outputs[0]])
-    paths = sorted({call.path for call in traced.graph.calls})
+    paths = sorted({call.path for call in traced.calls})
     raise checks.invalid(
         f"paths of layers, among {paths}",
         repr(path),
@@ -205,11 +201,11 @@ def _size(value, neurons, name):
 
 def _head(traced):
     """The group of the network's outputs, if a layer of its own makes it."""
-    outputs = traced.outputs()
+    outputs = traced.head_groups()
     owners = {path for k in outputs for path in traced.groups[k].owners}
     heads = [
         call.layer
-        for call in traced.graph.calls
+        for call in traced.calls
         if call.path in owners and isinstance(rule_of(call.layer), Mixes)
     ]
     if len(outputs) != 1 or len(heads) != 1:

@@ -1,8 +1,9 @@
 """Parameters and operations of a network, a budget of them, and a table."""
 
+import bisect
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -38,30 +39,29 @@ class ResourceModel:
     """
 
     def __init__(self, traced: Traced):
-        self._groups = {k: i for i, k in enumerate(traced.groups.roots())}
-        calls = traced.graph.calls
-        # How often a group is in the inputs and in the outputs of a call.
-        shape = 2, len(calls), len(self._groups)
-        self._counts = np.zeros(shape, int)
-        # Parameters and operations by inputs * outputs, inputs and outputs.
-        self._rates = np.zeros((len(calls), 2, 3))
+        self._groups = list(traced.groups.sizes())
+        # How often a group is in the inputs and in the outputs of a call;
+        # parameters and operations by inputs * outputs, inputs and outputs.
+        self._counts = np.zeros((2, len(traced.calls), len(self._groups)), int)
+        self._rates = np.zeros((len(traced.calls), 2, 3))
         seen: set[int] = set()
-        for i, call in enumerate(calls):
+        for i, call in enumerate(traced.calls):
             for end, keys in enumerate((call.inputs[:1], call.outputs[:1])):
-                for k in (k for key in keys for k in traced.layouts[key]):
-                    self._counts[end, i, self._groups[k]] += 1
-            is_new = id(call.layer) not in seen
-            seen.add(id(call.layer))
+                for group in (k for key in keys for k in traced.layouts[key]):
+                    self._counts[end, i, self._groups.index(group)] += 1
             if call.inputs and getattr(call.layer, "weights", ()):
                 held, done = _rates(traced, call)
+                # A weight counts in the first call.
+                is_new = id(call.layer) not in seen
                 self._rates[i] = np.multiply(held, is_new), done
+            seen.add(id(call.layer))
 
     def __call__(self, widths: Mapping[int, int]) -> Resources:
         """The resources of the whole network."""
         return Resources(*self.of_calls(widths).sum(axis=0).tolist())
 
     def of_calls(self, widths: Mapping[int, int]) -> np.ndarray:
-        """Those of each call, a row each; a weight counts in its first one."""
+        """Those of each call, a row each."""
         ins, outs = self._counts @ np.array([widths[k] for k in self._groups])
         factors = np.stack([ins * outs, ins, outs], axis=-1)
         found = self._rates @ factors[..., None]
@@ -73,29 +73,26 @@ def _rates(traced, call):
     layer, rule = call.layer, rule_of(call.layer)
     # The kernel is applied to one sample at as many positions.
     is_turned = isinstance(rule, affine.ConvolvesTransposed)
-    key = (call.inputs if is_turned else call.outputs)[0]
-    inner = traced.graph.shapes[key][1:-1]
-    work = int(np.prod(inner)) if None not in inner else 0
+    inner = traced.shapes[(call.inputs if is_turned else call.outputs)[0]][1:-1]
+    work = 0 if None in inner else 2 * int(np.prod(inner))
     if isinstance(rule, Mixes):
         kernel, first = rule.weights_each(layer)
         kernel /= getattr(layer, "groups", 1)
-        done = 2 * work * kernel, 2 * work * first, 0
-        return (kernel, first, affine.has_bias(layer)), done
+        held = kernel, first, affine.has_bias(layer)
+        return held, (work * kernel, work * first, 0)
     width = traced.groups.width(traced.layouts[call.outputs[0]])
-    held = sum(int(np.prod(x.shape)) for x in layer.weights)
-    positions = 0
-    if isinstance(rule, ConvolvesEach):
-        positions = int(np.prod(layer.kernel_size))
-    return (0, 0, held / max(width, 1)), (0, 0, 2 * work * positions)
+    is_each = isinstance(rule, ConvolvesEach)
+    positions = int(np.prod(layer.kernel_size)) if is_each else 0
+    held = layer.count_params() / max(width, 1)
+    return (0, 0, held), (0, 0, work * positions)
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
     """Limit on the parameters and operations of a narrow network.
 
-    The neurons that leave are taken where the fit loses least for what they
-    cost, not from every layer alike: at each step from the group whose
-    unexplained variance grows least for each operation, or parameter, saved.
+    At each step neurons leave the group whose unexplained variance grows least
+    for each operation, or parameter, saved.
 
     Args:
         parameters: Most parameters: a number, or a share of the teacher's.
@@ -117,9 +114,8 @@ class Budget:
     def __post_init__(self):
         fields = dataclasses.asdict(self).items()
         given = {name: value for name, value in fields if value is not None}
-        expected = "a share above 0, of at most 1, or a number above 1"
         for name, value in given.items():
-            checks.number(value, name, expected, lambda x: x > 0.0)
+            checks.positive(value, name)
         if len(given) != 1 or (self.share or 0.0) > 1.0:
             raise checks.invalid(
                 "one of `parameters`, `flops` and `share`, the last of at "
@@ -138,12 +134,12 @@ class Budget:
 
         Without covariances between their neurons all are narrowed alike.
         """
-        resources = ResourceModel(traced)
-        limits = self._limits(resources(widths))
+        resources, given = ResourceModel(traced), (self.parameters, self.flops)
+        most = np.array([x or self.share or np.inf for x in given])
+        limits = np.where(most <= 1.0, resources(widths), 1.0) * most
 
         def fits(widths):
-            pairs = zip(resources(widths), limits, strict=True)
-            return all(value <= limit for value, limit in pairs)
+            return bool((resources(widths) <= limits).all())
 
         least = {**widths, **dict.fromkeys(free, 1)}
         if not fits(least):
@@ -161,14 +157,6 @@ class Budget:
             widths = _narrower(resources, widths, lost, limits)
         return widths
 
-    def _limits(self, full):
-        """Most parameters and operations; endless where nothing is asked."""
-        limits = []
-        for own, whole in zip((self.parameters, self.flops), full, strict=True):
-            value = own or self.share or np.inf
-            limits.append(value * whole if value <= 1 else float(value))
-        return limits
-
 
 def _narrower(resources, widths, lost, limits):
     """The widths after the cheapest step."""
@@ -179,8 +167,7 @@ def _narrower(resources, widths, lost, limits):
         if not step:
             continue
         new = {**widths, group: size - step}
-        pairs = zip(now, resources(new), limits, strict=True)
-        saved = sum((a - b) / limit for a, b, limit in pairs)
+        saved = np.sum(np.subtract(now, resources(new)) / limits)
         rate = (curve[size - step] - curve[size]) / max(saved, 1e-12)
         if rate < best:
             best, found = rate, new
@@ -189,16 +176,13 @@ def _narrower(resources, widths, lost, limits):
 
 def _alike(fits, widths, free):
     """The widths at the largest common share that fits."""
-    low, high, best = 0.0, 1.0, {**widths, **dict.fromkeys(free, 1)}
-    for _ in range(30):
-        share = (low + high) / 2.0
-        cut = {k: max(1, round(share * widths[k])) for k in free}
-        new = {**widths, **cut}
-        if fits(new):
-            low, best = share, new
-        else:
-            high = share
-    return best
+
+    def cut(step):
+        share = step / 2**30
+        return widths | {k: max(1, round(share * widths[k])) for k in free}
+
+    steps = range(1, 2**30)
+    return cut(bisect.bisect(steps, False, key=lambda x: not fits(cut(x))))
 
 
 class Row(NamedTuple):
@@ -220,28 +204,25 @@ def summary_rows(teacher: keras.Model) -> list[Row]:
     """The rows that `summary` prints."""
     traced = Traced(teacher)
     groups = traced.groups
-    widths = {k: groups[k].size for k in groups.roots()}
-    found = ResourceModel(traced).of_calls(widths)
+    found = ResourceModel(traced).of_calls(groups.sizes())
     rows = []
-    for call, resources in zip(traced.graph.calls, found, strict=True):
+    for call, resources in zip(traced.calls, found.tolist(), strict=True):
         layout = traced.layouts[call.outputs[0]]
         owners = dict.fromkeys(x for k in layout for x in groups[k].owners)
-        owners.pop(call.path, None)
-        reasons = {groups[k].why for k in layout} - {""}
-        kind, why = type(call.layer).__name__, "; ".join(sorted(reasons))
-        spent = Resources(*resources.tolist())
-        width = groups.width(layout)
-        rows.append(Row(call.path, kind, width, tuple(owners), spent, why))
+        tied = tuple(x for x in owners if x != call.path)
+        why = "; ".join(sorted({groups[k].why for k in layout} - {""}))
+        kind, width = type(call.layer).__name__, groups.width(layout)
+        spent = Resources(*resources)
+        rows.append(Row(call.path, kind, width, tied, spent, why))
     return rows
 
 
 def summary(teacher: keras.Model) -> None:
     """Print every layer of a network, and whether it can be narrowed.
 
-    A row tells the width of a layer, the layers that compute the same
-    channels and are narrowed with it, its parameters, its operations for one
-    sample (two for each multiplication by a weight of a linear layer), and
-    why it stays as wide as it is, if it does.
+    A row tells the width of a layer, the layers that are narrowed with it, its
+    parameters, its operations for one sample (two for each multiplication by a
+    weight of a linear layer), and why it stays as wide as it is, if it does.
 
     Args:
         teacher: A built Functional or Sequential network.
@@ -255,15 +236,11 @@ def summary(teacher: keras.Model) -> None:
     headings = ("layer", "kind", "width", "tied to", "parameters", "FLOPs")
     table = rich.table.Table(*headings, "stays because")
     for row in rows:
-        table.add_row(*map(_text, row[:4]), *map(_text, row.resources), row.why)
+        first, left = ", ".join(row.tied[:2]), len(row.tied) - 2
+        tied = f"{first} and {left} more" if left > 0 else first
+        width, *spent = (f"{x:,}" for x in (row.width, *row.resources))
+        table.add_row(row.path, row.kind, width, tied, *spent, row.why)
     total = map(sum, zip(*(row.resources for row in rows), strict=True))
     table.add_section()
-    table.add_row("total", "", "", "", *map(_text, total), "")
+    table.add_row("total", "", "", "", *(f"{x:,}" for x in total), "")
     rich.console.Console(width=140, markup=False, emoji=False).print(table)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        shown = ", ".join(value[:2])
-        return shown + (f" and {len(value) - 2} more" * (len(value) > 2))
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -3,6 +3,7 @@ import pytest
 
 from keras_otreg.compression.choose import (
     CHOICES,
+    chosen,
     pivoted,
     semi_relaxed_plan,
     squared_sines,
@@ -19,7 +20,7 @@ def copies(rng):
 
 @pytest.mark.parametrize("choice", ["transport", "pivots"])
 def test_of_copies_one_each_stays(copies, rng, choice):
-    kept = CHOICES[choice](copies, 5, rng)
+    kept = chosen(choice, copies, 5, rng)
     assert sorted(kept // 3) == [0, 1, 2, 3, 4]
 
 
@@ -27,7 +28,7 @@ def test_of_copies_one_each_stays(copies, rng, choice):
 def test_a_choice_is_of_different_neurons_in_their_order(rng, choice):
     gram = np.cov(rng.normal(size=(9, 300)))
     gram[3] = gram[:, 3] = 0.0
-    kept = CHOICES[choice](gram, 6, rng)
+    kept = chosen(choice, gram, 6, rng)
     assert len(kept) == 6
     assert (np.diff(kept) > 0).all()
 
@@ -35,8 +36,8 @@ def test_a_choice_is_of_different_neurons_in_their_order(rng, choice):
 def test_permuting_neurons_permutes_the_choice(rng):
     gram = np.cov(rng.normal(size=(12, 30)))
     order = rng.permutation(12)
-    permuted = CHOICES["transport"](gram[np.ix_(order, order)], 5, rng)
-    assert set(order[permuted]) == set(CHOICES["transport"](gram, 5, rng))
+    permuted = chosen("transport", gram[np.ix_(order, order)], 5, rng)
+    assert set(order[permuted]) == set(chosen("transport", gram, 5, rng))
 
 
 def test_a_plan_with_a_free_target_keeps_the_mass_of_its_rows(copies):

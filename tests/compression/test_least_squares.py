@@ -14,7 +14,7 @@ def problem(rng):
 
 def fitted(x, z, cuts=(), prior=0.0, shares=(0.0,)):
     sizes = (x.shape[2], x.shape[3], z.shape[3])
-    regression = Regression(*sizes)
+    regression = Regression(x.shape[3])
     edges = [0, *cuts, len(x)]
     for start, end in zip(edges, edges[1:], strict=False):
         regression.add(x[start:end], z[start:end], start)

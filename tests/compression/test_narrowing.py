@@ -54,6 +54,23 @@ def test_networks_in_a_network_are_narrowed_and_saved(
     np.testing.assert_array_equal(loaded(images), student(images))
 
 
+def test_a_network_may_end_in_another():
+    inner = keras.Input((4,))
+    x = layers.Dense(6, activation="relu", name="a")(inner)
+    body = keras.Model(inner, layers.Dense(2, name="b")(x), name="body")
+    inputs = keras.Input((4,))
+    teacher = keras.Model(inputs, body(inputs))
+    assert widths(narrow(teacher, 0.5)) == {"body/a": 3, "body/b": 2}
+
+
+def test_a_layer_without_a_rule_keeps_its_width():
+    inputs = keras.Input((4,))
+    x = layers.Dense(6, name="a")(layers.Dense(8, name="narrow")(inputs))
+    x = layers.EinsumDense("ab,bc->ac", 6, name="einsum")(x)
+    found = widths(narrow(keras.Model(inputs, layers.Dense(2)(x)), 0.5))
+    assert [found[name] for name in ("narrow", "a", "einsum")] == [4, 6, 6]
+
+
 def test_layers_of_which_nothing_is_known_stay_as_wide(images):
     class Mystery(layers.Layer):
         def call(self, x):
