@@ -27,9 +27,9 @@ class SolvedHead(NamedTuple):
         l2: Strength of the penalty on the kernel.
         loss: Mean cross-entropy on the samples, and on their copies.
         gradient: Largest entry of the gradient at the solution.
-        validation: Accuracy on the validation data; `None` if none were used.
-        source_plan: Mass from each source class, for each target class, of
-            shape `(source classes, target classes)`; `None` without a source.
+        validation: Accuracy on the validation data, if any were used.
+        source_plan: Mass from each source class for each target class, of
+            shape `(source classes, target classes)`, if there is a source.
     """
 
     l2: float
@@ -53,14 +53,12 @@ def solve_head(
 
     The layers below run once. The head is then the solution of a logistic
     regression, which minimises the mean cross-entropy plus half of `l2` times
-    the squared kernel; a bias is free. Fine-tune from there: from a random
-    head, the first steps spoil the features.
+    the squared kernel; a bias is free.
 
     Args:
         student: A built network whose last layer with weights is a `Dense`,
-            alone or before a softmax: with a softmax or logits for one class
-            of several, or with a sigmoid for two classes or several labels.
-            Its kernel is set, and its bias if it has one.
+            of which they are set: with a softmax or logits for one class of
+            several, or with a sigmoid for two classes or several labels.
         x: Inputs; or a `tf.data.Dataset` or `keras.utils.PyDataset` of
             batches `(x, y)` or `(x, y, sample_weight)`.
         y: Labels of arrays: numbers of classes, or a row of targets for each
@@ -71,13 +69,12 @@ def solve_head(
             fifth sample, with the head solved again on all, if not given.
         source: Many labelled samples of other classes, as a pair `(x, y)` or a
             data set, for a softmax or logits. Each sample then counts half as
-            it is and half in copies that vary as samples of the source do
-            within their classes: features of a copy are those of the sample
-            plus the difference of a source sample from its class mean. Source
-            classes are drawn by a transport plan, the near ones more often.
+            it is and half in copies, to whose features the difference of a
+            source sample from its class mean is added. Source classes are
+            drawn by a transport plan, the near ones more often.
         source_costs: Costs of shape `(source classes, target classes)` for that
-            plan, as of `class_costs`, by sorted label; distances between the
-            means of the features if not given.
+            plan, as of `class_costs`, by sorted label; those of `centroid` if
+            not given.
 
     Raises:
         ValueError: If there is no such head, or labels or costs do not fit it.
@@ -108,16 +105,15 @@ def solve_head(
             "Pass `source=(x, y)` too, or leave the costs out.",
             argument="source_costs",
         )
-    head, body, several = parts_of(student)
+    head, body, several = parts_of(student, one_class=source is not None)
     data = read(body, x if y is None else (x, y), head.units, several)
     held = None
     if l2 == VALIDATION and validation is not None:
         held = read(body, validation, head.units, several)
-    if source is None:
-        return solve(head, data, l2, held)
-    check_one_class(several)
-    x, y, _ = predictions(body, source)
-    variation = Variation(x, class_labels(y), source_costs)
+    variation = None
+    if source is not None:
+        x, y, _ = predictions(body, source)
+        variation = Variation(x, class_labels(y), source_costs)
     return solve(head, data, l2, held, variation=variation)
 
 
@@ -184,7 +180,7 @@ def weights_of(head: keras.layers.Dense) -> np.ndarray:
 
 
 def parts_of(
-    student: keras.Model,
+    student: keras.Model, one_class: bool = False
 ) -> tuple[keras.layers.Dense, keras.Model, bool]:
     """Return the head, the network below, and if a sample has one class."""
     head, activations = end_of(student)
@@ -204,18 +200,14 @@ def parts_of(
         )
     # With a sigmoid each unit is a yes or no.
     several = "sigmoid" not in activations and head.units > 1
-    return head, keras.Model(student.inputs, head.input), several
-
-
-def check_one_class(several: bool) -> None:
-    """Raise if a sample may have other than one class of several."""
-    if not several:
+    if one_class and not several:
         raise checks.invalid(
             "a network that predicts one class of several",
             "one with a sigmoid",
             "Put a softmax of two units or more at its end.",
             argument="student",
         )
+    return head, keras.Model(student.inputs, head.input), several
 
 
 def read(body: keras.Model, data: Any, units: int, several: bool) -> Samples:

@@ -12,25 +12,20 @@ from keras_otreg import checks, class_costs
 class SourceShares(keras.callbacks.Callback):
     """Shares of the source classes by how near they are to the target's.
 
-    It is both a callback, which computes the shares of
-    `keras_otreg.class_costs.shares` from the features as they are, and the
-    function that `keras_otreg.data.paired` asks for them in each epoch. Before
-    training they are equal.
+    A callback that computes the shares of `keras_otreg.class_costs.shares` from
+    the features as they are, and the function that `keras_otreg.data.paired`
+    asks for them in each epoch. Before training they are equal.
 
     Args:
-        source: Batches `(x, y)` of source samples; some of each class are
-            enough.
+        source: Batches `(x, y)` of source samples, some of each class.
         target: Batches `(x, y)` of labelled target samples.
         at: Path of the layer of the student with the features.
         every: After how many epochs they are computed again.
-        cost: Of `class_costs`, from the features and labels of both;
-            `class_costs.mkmmd` if not given.
-        **options: `epsilon`, `rho` and `target_shares` of
-            `class_costs.shares`.
+        cost: Of `class_costs`; `class_costs.mkmmd` if not given.
+        **options: Those of `class_costs.shares`, such as `epsilon`.
 
     Attributes:
-        shares: The latest, of shape `(source classes,)`; `None` before
-            training.
+        shares: The latest, of shape `(source classes,)`, if there are any.
 
     Example:
         ```python

@@ -26,8 +26,7 @@ class TransportMonitor(keras.callbacks.Callback):
     """Logs numbers about the plans and gradients of a `TransferModel`.
 
     After each epoch it computes what a step of training on a fixed batch would
-    do, without taking it: weights, metrics and random numbers stay as they
-    are, to the last bit. It adds to the logs, for each penalty, and for the
+    do, without taking it. It adds to the logs, for each penalty, and for the
     transport of a source task, under its name:
 
     - `..._marginal_error`, `..._iterations`: how well the plan is solved;
@@ -39,22 +38,20 @@ class TransportMonitor(keras.callbacks.Callback):
       the student's weights, over the sum of these norms, also for `task_loss`.
 
     It warns once if a plan is nearly uniform, or its solver does not converge.
-
     **Put it before `CSVLogger`, `TensorBoard` and other loggers**: Keras hands
-    the logs from callback to callback. `History` comes last anyway.
+    the logs from callback to callback.
 
     Args:
-        probe: The batch: `(x, y)` or `(x, y, sample_weight)`, or a data set
-            of which the first batch is taken, of the form that `fit` gets. Some
-            100 samples are enough.
-        log_dir: A folder for TensorBoard, into which pictures of the plans
-            go; needs matplotlib. `None` for no pictures.
+        probe: The batch, of some 100 samples: `(x, y)` or `(x, y,
+            sample_weight)`, or a data set of which the first batch is taken.
+        log_dir: A folder for pictures of the plans in TensorBoard, if any;
+            needs matplotlib.
         class_names: Names of the source classes and of the target classes, for
             the pictures of a source task.
 
     Attributes:
-        plans: By its name, the latest plan of each term, of shape `(n, m)`:
-            for `keras_otreg.plots.plan` and `class_plan`.
+        plans: Latest plan of each term by name, of shape `(n, m)`, for
+            `keras_otreg.plots.plan` and `class_plan`.
 
     Raises:
         ValueError: If the probe is not a batch, or the model is none of ours.
@@ -83,7 +80,7 @@ class TransportMonitor(keras.callbacks.Callback):
             checks.installed("matplotlib", "plots", "Pictures of plans")
         self.class_names = class_names
         self.plans: dict[str, np.ndarray] = {}
-        self._advice: set[str] = set()
+        self._advice: set[tuple[str, str]] = set()
         self._observer: Any = None
         self._writer: Any = None
 
@@ -110,18 +107,19 @@ class TransportMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Add the numbers of a training step that is not taken to the logs."""
-        seen = self._observer()
-        self.plans = {name: _mean_plan(x) for name, x in seen.plans.items()}
+        seen, self.plans = self._observer(), {}
+        logs = {} if logs is None else logs
         for name, solved in seen.plans.items():
-            numbers = _numbers(solved)
+            P = ops.convert_to_numpy(solved.P)
+            # Averaged over samples with plans of their own.
+            P = P.reshape((-1, *P.shape[-2:])).mean(axis=0)
+            self.plans[name], numbers = P, _numbers(solved)
             advise(name, solved, numbers, self._advice)
-            if logs is not None:
-                logs.update({f"{name}_{k}": v for k, v in numbers.items()})
+            logs |= {f"{name}_{key}": value for key, value in numbers.items()}
             if self._writer is not None:
-                self._write_picture(name, solved.between, epoch)
-        if logs is not None:
-            for name, share in seen.shares.items():
-                logs[f"{name}_gradient_share"] = share
+                self._write_picture(name, P, solved.between, epoch)
+        for name, share in seen.shares.items():
+            logs[f"{name}_gradient_share"] = share
 
     def on_train_end(self, logs: Any = None) -> None:
         """Close the file of pictures."""
@@ -130,17 +128,16 @@ class TransportMonitor(keras.callbacks.Callback):
             self._writer.close()
             self._writer = None
 
-    def _write_picture(self, name, between, epoch):
+    def _write_picture(self, name, P, between, epoch):
         import tensorflow as tf
 
-        P = self.plans[name]
         names = self.class_names or [list(map(str, range(n))) for n in P.shape]
         if between == CLASSES:
-            pixels = class_plan(P, *names).pixels()
+            figure = class_plan(P, *names)
         else:
-            pixels = plan({name: P}, points=between).pixels()
+            figure = plan({name: P}, points=between)
         with self._writer.as_default():
-            tf.summary.image(f"{name}/plan", pixels[None], step=epoch)
+            tf.summary.image(f"{name}/plan", figure.pixels()[None], step=epoch)
 
 
 def _first_batch(probe):
@@ -165,10 +162,10 @@ def _first_batch(probe):
 
 
 def _array(values):
+    """An array as `fit` makes it, of which doubles are rounded."""
     if values is None:
         return None
     array = np.asarray(values)
-    # As Keras does with the arrays that `fit` is given.
     is_double = array.dtype == "float64"
     return array.astype(keras.config.floatx()) if is_double else array
 
@@ -186,12 +183,6 @@ def _numbers(plan):
     return {name: float(value) for name, value in found.items()}
 
 
-def _mean_plan(plan):
-    """Return a plan of shape `(n, m)`, averaged over samples with their own."""
-    P = ops.convert_to_numpy(plan.P)
-    return P.reshape((-1, *P.shape[-2:])).mean(axis=0)
-
-
 def advise(name, plan, numbers, given):
     """Warn of a nearly uniform plan or a failing solver, unless in `given`."""
     # Of controls the user knows, and of the solvers of others we do not.
@@ -199,7 +190,7 @@ def advise(name, plan, numbers, given):
         return
     texts, epsilon = {}, plan.epsilon
     if numbers["entropy"] > UNIFORM:
-        texts[f"{name}: uniform"] = (
+        texts["uniform"] = (
             f"The plan of '{name}' is nearly uniform and says next to nothing: "
             f"its entropy is {numbers['entropy']:.3f}, where 0 is a matching "
             f"and 1 a uniform plan. Its epsilon, {epsilon:g}, is too large: "
@@ -208,29 +199,29 @@ def advise(name, plan, numbers, given):
     # With no tolerance at all, a number of iterations is asked for.
     tolerance = plan.solver.tolerance
     if tolerance > 0.0 and not numbers["marginal_error"] <= tolerance:
-        texts[f"{name}: unsolved"] = _unsolved(name, plan, numbers)
-    for key, text in texts.items():
-        if key not in given:
-            given.add(key)
+        texts["unsolved"] = _unsolved(name, plan, numbers)
+    for kind, text in texts.items():
+        if (name, kind) not in given:
+            given.add((name, kind))
             warnings.warn(text, stacklevel=3)
 
 
 def _unsolved(name, plan, numbers):
     solver, error = plan.solver, numbers["marginal_error"]
     count = int(numbers["iterations"])
-    text = (
+    way_out = (
+        "It is down to what rounding leaves: give the loss a solver with a "
+        f"larger tolerance, such as tolerance={2 * error:.1g}."
+    )
+    if count >= solver.max_iterations:
+        kind = type(solver).__name__
+        way_out = (
+            "Use a larger epsilon in the loss, such as "
+            f"epsilon={plan.epsilon * 2:.2g}, or more iterations: solver="
+            f"otreg.ot.{kind}(max_iterations={10 * solver.max_iterations})."
+        )
+    return (
         f"The solver of '{name}' did not converge: after {count} iterations "
         f"the marginal error is {error:.2g}, above the tolerance of "
-        f"{solver.tolerance:g}. "
-    )
-    if count < solver.max_iterations:
-        return text + (
-            "It is down to what rounding leaves: give the loss a solver with "
-            f"a larger tolerance, such as tolerance={2 * error:.1g}."
-        )
-    kind = type(solver).__name__
-    return text + (
-        f"Use a larger epsilon in the loss, such as "
-        f"epsilon={plan.epsilon * 2:.2g}, or more iterations: "
-        f"solver=otreg.ot.{kind}(max_iterations={10 * solver.max_iterations})."
+        f"{solver.tolerance:g}. {way_out}"
     )

@@ -21,9 +21,7 @@ from keras_otreg.labelling.shares import (
     MODEL,
     UNIFORM,
     check_validation,
-    is_by_validation,
-    known_shares,
-    named_shares,
+    shares_of,
 )
 from keras_otreg.models import TransferModel
 from keras_otreg.ot import Sinkhorn, TransportProblem
@@ -47,10 +45,8 @@ class TransportedLabels:
     Attributes:
         probabilities: Labels of shape `(n, classes)`: the rows of the plan,
             each divided by its sum.
-        sample_weight: 1 for the samples with the surest labels, 0 for the
-            others, of shape `(n,)`.
-        shares: Shares of the classes that the plan was made with, of shape
-            `(classes,)`.
+        sample_weight: 1 for the surest labels, else 0, of shape `(n,)`.
+        shares: Those that the plan was made with, of shape `(classes,)`.
         temperature: By which the logits of the model were divided.
         checksums: Of the samples, in order, if they came in batches.
     """
@@ -93,24 +89,19 @@ def transported_labels(
     """Label unlabelled samples by transport between samples and classes.
 
     Each sample has the same mass, and each class its share of the samples.
-    Moving a sample to a class costs minus the logarithm of the probability
-    that the model gives to it. The plan agrees with the model where that is
-    sure, and with the shares on the whole.
-
-    Shares by validation are those that suit the calibrated predictions best,
-    drawn halfway to the shares of the validation labels. They need ten
-    validation samples a class or more, drawn like the unlabelled ones. If the
-    shares of both differ, at least the samples of each class must look alike.
+    Moving a sample to a class costs minus the logarithm of its probability by
+    the model. The plan agrees with the model where that is sure, and with the
+    shares on the whole.
 
     Args:
         model: A trained classifier that returns probabilities.
         x_unlabelled: Inputs, or a `tf.data.Dataset` or `keras.utils.PyDataset`
             of batches of them; what comes behind `x` in a batch is left out.
-        shares: Shares of the classes among these samples: an array of shape
-            `(classes,)`, or a mapping from class names or numbers; `"uniform"`;
-            `"labelled"` for those of the labelled samples, if these are a
-            random draw; `"model"` to estimate them from its predictions; or
-            `"validation"` from these and the labels of the validation data.
+        shares: Shares of the classes: an array of shape `(classes,)`, or a
+            mapping from class names or numbers; `"uniform"`; `"labelled"` for
+            those of the labelled samples; `"model"` to estimate them from its
+            predictions; or `"validation"` from these and the labels of ten or
+            more validation samples a class, drawn like the unlabelled ones.
         sure: Share of the samples, those with the surest labels, that get
             weight 1. One for which all classes are equally probable gets none.
         labelled: The labelled samples, as `(x, y)`, where they are asked for.
@@ -128,10 +119,9 @@ def transported_labels(
 
     Raises:
         ValueError: If there are no samples, the model does not return
-            probabilities of two or more classes, the shares do not fit, samples
-            are missing to find them, or an argument is out of range.
-        ImportError: If SciPy is needed, for the temperature or the shares, and
-            not installed.
+            probabilities of two or more classes, samples are missing to find
+            the shares, or an argument is out of range.
+        ImportError: If SciPy is needed and not installed.
 
     Example:
         ```python
@@ -148,26 +138,28 @@ def transported_labels(
         "Maximum likelihood with bias-corrected calibration is hard-to-beat at
         label shift adaptation" (ICML 2020), arXiv 1901.06852.
     """
-    if labelled is not None and not isinstance(labelled, (tuple, list)):
-        raise checks.invalid(
-            "the labelled samples as a pair (x, y)",
-            f"an object of type {type(labelled).__name__}",
-            argument="labelled",
-        )
+    if labelled is not None:
+        if not isinstance(labelled, (tuple, list)):
+            raise checks.invalid(
+                "the labelled samples as a pair (x, y)",
+                f"an object of type {type(labelled).__name__}",
+                argument="labelled",
+            )
+        labelled = checks.labelled_batch(labelled)
     checks.count(batch_size, "batch_size")
-    check_validation(shares, validation)
+    is_by_validation = check_validation(shares, validation)
     found, checksums = predicted(model, x_unlabelled, batch_size, verbose)
     found = checks.probabilities(found, "probabilities")
     divisor = _temperature(temperature, model, labelled, validation)
     held = None
-    if is_by_validation(shares):
+    if is_by_validation:
         p_valid, y_valid, _ = predictions(model, validation)
         held = at_temperature(p_valid, divisor), y_valid
     made = from_probabilities(
         at_temperature(found, divisor),
         shares=shares,
         sure=sure,
-        y=None if labelled is None else checks.labelled_batch(labelled)[1],
+        y=labelled and labelled[1],
         validation=held,
         class_names=class_names,
         epsilon=epsilon,
@@ -190,16 +182,10 @@ def from_probabilities(
     """Label samples of known probabilities, as `transported_labels` does.
 
     `probabilities`, of shape `(n, classes)`, are calibrated ones of any model,
-    and `y` the labels of the labelled samples, for the shares `"labelled"`.
-    For the shares `"validation"`, `validation` are probabilities by the same
-    model, of validation samples, and their labels.
-    With `rho=0`, `epsilon=1` and uniform shares, the labels are the
-    probabilities: pseudo-labels.
-
-    Raises:
-        ValueError: If these are no probabilities, the shares do not fit, or
-            an argument is out of range.
-        ImportError: If shares are by validation and SciPy is not installed.
+    `y` the labels of the labelled samples, and `validation` probabilities of
+    validation samples by the same model, and their labels. With `rho=0`,
+    `epsilon=1` and uniform shares, the labels are the probabilities. Raises
+    what `transported_labels` does.
 
     Example:
         ```python
@@ -210,10 +196,10 @@ def from_probabilities(
     check_sure(sure)
     checks.positive(epsilon, "epsilon")
     p = checks.probabilities(probabilities, "probabilities")
-    is_known = not isinstance(shares, str)
+    b = shares_of(shares, p, y, validation, class_names)
+    name = shares if isinstance(shares, str) else None
     if rho == AUTO:
-        is_exact = is_known or is_by_validation(shares)
-        rho = None if is_exact else RELAXED
+        rho = None if name in (None, VALIDATION) else RELAXED
     elif rho is not None:
         checks.non_negative(rho, "rho")
     if rho is None and len(p) < p.shape[1]:
@@ -224,17 +210,11 @@ def from_probabilities(
         )
         rho = RELAXED
     C = -finite_log(p).astype("float32")
-    if is_known:
-        b = known_shares(shares, p.shape[1], class_names)
-    else:
-        b = named_shares(shares, p, y, validation)
-    init = None
-    for _ in range(0 if is_known or shares != MODEL else ROUNDS):
-        logits, init = _solved(C, b, epsilon, rho, init)
+    logits, init = _solved(C, b, epsilon, rho, None)
+    for _ in range(ROUNDS if name == MODEL else 0):
         b = (1.0 - DAMPING) * b + DAMPING * softmax(logits).mean(axis=0)
-    logits, _ = _solved(C, b, epsilon, rho, init)
-    weights = _weights(p, logits, sure)
-    return TransportedLabels(softmax(logits), weights, b)
+        logits, init = _solved(C, b, epsilon, rho, init)
+    return TransportedLabels(softmax(logits), _weights(p, logits, sure), b)
 
 
 def _solved(C, b, epsilon, rho, init):
@@ -252,14 +232,11 @@ def _solved(C, b, epsilon, rho, init):
 
 def _weights(p, logits, sure):
     """1 for the share of samples with the surest labels."""
-    first = logits.argmax(axis=1)[:, None]
-    top = np.take_along_axis(logits, first, axis=1)
-    others = logits.copy()
-    np.put_along_axis(others, first, -np.inf, axis=1)
+    ordered = np.sort(logits, axis=1)
+    top, second, others = ordered[:, -1], ordered[:, -2], ordered[:, :-1]
     # Log odds, where probabilities would be rounded to 1.
-    most = others.max(axis=1, keepdims=True)
-    rest = np.exp(others - most).sum(axis=1)
-    doubt = (most - top)[:, 0] + np.log(rest)
+    rest = np.exp(others - second[:, None]).sum(axis=1)
+    doubt = second - top + np.log(rest)
     # A plan has to label also a sample of which nothing is known.
     is_known = p.max(axis=1) > (1.0 + ROUNDING) / p.shape[1]
     highest = np.sort(doubt)[int(np.ceil(sure * len(p))) - 1]
@@ -277,16 +254,16 @@ def _temperature(value, model, labelled, validation):
     if not isinstance(value, str):
         return checks.positive(value, "temperature")
     checks.one_of(value, (VALIDATION, LABELLED), "temperature")
-    data = {VALIDATION: validation, LABELLED: labelled}[value]
+    data = validation if value == VALIDATION else labelled
     if data is None:
         raise checks.invalid(
             f"{value} samples, for the temperature '{value}'", "None"
         )
-    if value == VALIDATION:
-        p, y, _ = predictions(model, data)
-        return best_temperature(finite_log(p), y)
-    inner = model.student if isinstance(model, TransferModel) else model
-    return best_temperature(*held_out_logits(inner, *data[:2]))
+    if value == LABELLED:
+        inner = model.student if isinstance(model, TransferModel) else model
+        return best_temperature(*held_out_logits(inner, *data[:2]))
+    p, y, _ = predictions(model, data)
+    return best_temperature(finite_log(p), y)
 
 
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:

@@ -36,17 +36,22 @@ def known_shares(shares, classes, class_names=None):
     return checks.class_shares(shares, classes, "shares", relative=False)
 
 
-def named_shares(name, p, y=None, validation=None):
-    """Return the shares of a name; of `"model"` those to start from."""
-    checks.one_of(name, NAMED, "shares")
+def shares_of(shares, p, y=None, validation=None, class_names=None):
+    """Return shares of classes, given or by name, for probabilities of samples.
+
+    Those of `"model"` are a first estimate.
+    """
     classes = p.shape[1]
-    if name == UNIFORM:
-        return np.full(classes, 1.0 / classes)
-    if name == MODEL:
-        return p.mean(axis=0)
-    if name == VALIDATION:
-        check_validation(name, validation)
+    if not isinstance(shares, str):
+        return known_shares(shares, classes, class_names)
+    checks.one_of(shares, NAMED, "shares")
+    check_validation(shares, validation)
+    if shares == VALIDATION:
         return estimated_shares(p, *_held_out(validation, classes))
+    if shares == UNIFORM:
+        return np.full(classes, 1.0 / classes)
+    if shares == MODEL:
+        return p.mean(axis=0)
     if y is None:
         raise checks.invalid(
             "labels of the labelled samples, for the shares 'labelled'", "None"
@@ -54,20 +59,20 @@ def named_shares(name, p, y=None, validation=None):
     return _frequencies(targets_of(y, classes))
 
 
-def is_by_validation(shares: Any) -> bool:
-    """Whether shares are to be estimated from validation samples."""
-    return isinstance(shares, str) and shares == VALIDATION
+def check_validation(shares: Any, validation: Any) -> bool:
+    """Return whether shares are estimated from validation samples.
 
-
-def check_validation(shares: Any, validation: Any) -> None:
-    """Raise if shares are to be estimated without validation samples."""
-    if validation is None and is_by_validation(shares):
+    Raise if there are none.
+    """
+    is_by_validation = isinstance(shares, str) and shares == VALIDATION
+    if is_by_validation and validation is None:
         raise checks.invalid(
             "validation samples with labels, for the shares 'validation'",
             "None",
             "Pass them, or the shares, or leave out `shares`.",
             argument="validation",
         )
+    return is_by_validation
 
 
 def estimated_shares(p, p_valid, targets):
@@ -118,25 +123,22 @@ def _held_out(validation, classes):
 
 def _calibration(logits, targets):
     """The factor and biases of logits of least cross-entropy."""
-    optimize = checks.installed("scipy.optimize", "demo", "Estimated shares")
-
-    fit, counts = np.vdot(targets, logits), targets.sum(axis=0)
+    optimize, special = (
+        checks.installed(f"scipy.{module}", "demo", "Estimated shares")
+        for module in ("optimize", "special")
+    )
 
     def loss(values):
         factor, bias = np.exp(values[0]), values[1:]
-        p = factor * logits + bias
-        largest = p.max(axis=1, keepdims=True)
-        p = np.exp(p - largest)
-        total = p.sum(axis=1, keepdims=True)
-        p /= total
-        value = (largest + np.log(total)).sum() - factor * fit - bias @ counts
-        by_factor = factor * (np.vdot(p, logits) - fit)
-        by_bias = p.sum(axis=0) - counts + 2.0 * RIDGE * bias
-        penalty = RIDGE * np.square(bias).sum()
-        return value + penalty, np.append(by_factor, by_bias)
+        scores = factor * logits + bias
+        log_sums = special.logsumexp(scores, axis=1, keepdims=True)
+        error = np.exp(scores - log_sums) - targets
+        value = log_sums.sum() - np.vdot(targets, scores)
+        value += RIDGE * np.square(bias).sum()
+        by_bias = error.sum(axis=0) + 2.0 * RIDGE * bias
+        return value, np.append(factor * np.vdot(error, logits), by_bias)
 
-    most = np.log(STEEPEST)
-    classes = logits.shape[1]
+    most, classes = np.log(STEEPEST), logits.shape[1]
     found = optimize.minimize(
         loss,
         np.zeros(1 + classes),
