@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_otreg import checks, class_costs
 from keras_otreg.class_costs.from_features import by_class
-from keras_otreg.class_costs.relevance import plan_between
+from keras_otreg.class_costs.relations import plan_between
 
 # Strengths that a validation chooses from, for features of unit variance.
 STRENGTHS = tuple(10.0**k for k in range(-6, 1))
@@ -51,13 +51,8 @@ class Samples:
         plan = variation.plan(x, y, self.y.shape[1])
         copies, rows = variation.copies(x, y, plan)
         weights = self.weights[rows] * len(x) / len(rows)
-        more = Samples(
-            np.concatenate([x, copies]),
-            np.concatenate([self.y, self.y[rows]]),
-            np.concatenate([self.weights, weights]),
-            scale=self.scale,
-        )
-        return more, plan
+        both = (x, copies), (self.y, self.y[rows]), (self.weights, weights)
+        return Samples(*map(np.concatenate, both), scale=self.scale), plan
 
     def held_out(self, l2, bias=True):
         """Logits and targets of samples, by heads that are solved on others."""
@@ -85,13 +80,8 @@ class Samples:
         return chosen
 
     def _part(self, rows):
-        return Samples(
-            self.x[rows] * self.scale,
-            self.y[rows],
-            self.weights[rows],
-            self.several,
-            self.scale,
-        )
+        own = self.x[rows] * self.scale, self.y[rows], self.weights[rows]
+        return Samples(*own, self.several, self.scale)
 
     @functools.cached_property
     def _reduced(self):
@@ -123,16 +113,12 @@ class Samples:
         if self._latest is None:
             self._latest = np.zeros((count + 1) * units)
         most = {"maxiter": MOST_ITERATIONS, "maxfun": 2 * MOST_ITERATIONS}
-        found = optimize.minimize(
-            loss,
-            self._latest,
-            jac=True,
-            method="L-BFGS-B",
-            options={"gtol": tolerance, "ftol": 0.0, **most},
-        )
-        self._latest = found.x
-        weights = found.x.reshape(count + 1, units)
-        gradient = float(np.abs(loss(found.x)[1]).max())
+        options = {"gtol": tolerance, "ftol": 0.0, **most}
+        self._latest = optimize.minimize(
+            loss, self._latest, jac=True, method="L-BFGS-B", options=options
+        ).x
+        weights = self._latest.reshape(count + 1, units)
+        gradient = float(np.abs(loss(self._latest)[1]).max())
         value = float(self._cross_entropy(inputs @ weights)[0])
         kernel = weights[:-1] if basis is None else basis @ weights[:-1]
         weights = np.concatenate([kernel / self.scale, weights[-1:]])
@@ -194,21 +180,19 @@ class Variation:
 
         Columns of classes with samples have one sum; that of others is 0.
         """
-        present = np.unique(y)
-        costs = self._costs
-        if costs is None:
+        plan, present = np.zeros((len(self._counts), classes)), np.unique(y)
+        if self._costs is None:
             costs = class_costs.centroid(*self._source, x, y)
         else:
-            shape = len(self._counts), classes
-            costs = checks.cost_matrix(costs, "source_costs")
-            if costs.shape != shape:
+            costs = checks.cost_matrix(self._costs, "source_costs")
+            if costs.shape != plan.shape:
                 raise checks.invalid(
-                    f"costs of shape (source classes, target classes), {shape}",
+                    "costs of shape (source classes, target classes), "
+                    f"{plan.shape}",
                     f"shape {costs.shape}",
                     argument="source_costs",
                 )
             costs = costs[:, present]
-        plan = np.zeros((len(self._counts), classes))
         plan[:, present] = plan_between(costs)
         return plan
 

@@ -8,14 +8,16 @@ from keras_otreg.class_costs.from_features import (
     mkmmd,
     transport,
 )
-from keras_otreg.class_costs.knowledge import (
+from keras_otreg.class_costs.relations import (
     conditional,
     from_conditional,
     from_embeddings,
     from_names,
+    normalise,
     random,
+    shares,
+    sharpen,
 )
-from keras_otreg.class_costs.relevance import normalise, shares, sharpen
 
 __all__ = [
     "bures",

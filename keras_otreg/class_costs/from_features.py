@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_otreg import checks
-from keras_otreg.class_costs.knowledge import from_embeddings
+from keras_otreg.class_costs.relations import from_embeddings
 from keras_otreg.features.batches import batches, class_labels
 from keras_otreg.features.points import samples_as_points
 from keras_otreg.features.taps import capture
@@ -40,16 +40,14 @@ def extract(
     """
     checks.built_model(model, "model")
     checks.layer_path(at, "at")
-    progress = keras.utils.Progbar(
-        operator.length_hint(dataset) or None, verbose=verbose
-    )
-    features, labels = [], []
+    length = operator.length_hint(dataset) or None
+    progress = keras.utils.Progbar(length, verbose=verbose)
+    features, labels, to_array = [], [], keras.ops.convert_to_numpy
     for batch in batches(dataset):
         x, y, *_ = checks.labelled_batch(batch)
         _, found = capture(model, x, [at], training=False)
-        points = samples_as_points(found[at])
-        features.append(keras.ops.convert_to_numpy(points))
-        labels.append(class_labels(keras.ops.convert_to_numpy(y)))
+        features.append(to_array(samples_as_points(found[at])))
+        labels.append(class_labels(to_array(y)))
         progress.add(1)
     checks.some_batches(features)
     return np.concatenate(features), np.concatenate(labels)
@@ -67,7 +65,6 @@ def mkmmd(
 
     The kernel is the mean of five Gaussians, `exp(-d^2 / (2 s^2))`, with `s^2`
     at 1/4 to 4 times the median squared distance between source and target.
-    The paper calls this cost fc7MKMMD and does not say its mixture of kernels.
 
     Args:
         source_features: Array of shape `(source samples, ...)`.
@@ -127,7 +124,7 @@ def transport(
 
     The ground cost is the squared Euclidean distance, `epsilon` is in units of
     the mean cost of each pair, and `solver` is `keras_otreg.ot.Sinkhorn()` if
-    not given; all else is as of `mkmmd`. The paper calls this cost fc7OT.
+    not given; all else is as of `mkmmd`.
 
     Example:
         ```python
@@ -142,12 +139,10 @@ def transport(
     source, target = _class_pairs(
         source_features, source_labels, target_features, target_labels
     )
-    n, m = (max(len(group) for group in groups) for groups in (source, target))
-    rows_at_once = max(1, BLOCK // (n * m * len(target)))
-    rows = [
-        _block(source[k : k + rows_at_once], target, (n, m), epsilon, solver)
-        for k in range(0, len(source), rows_at_once)
-    ]
+    n, m = (max(map(len, groups)) for groups in (source, target))
+    step = max(1, BLOCK // (n * m * len(target)))
+    parts = (source[k : k + step] for k in range(0, len(source), step))
+    rows = [_block(x, target, (n, m), epsilon, solver) for x in parts]
     return np.concatenate(rows)
 
 
@@ -201,9 +196,8 @@ def bures(
 ) -> np.ndarray:
     """Squared 2-Wasserstein distance between Gaussian fits of the classes.
 
-    `|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1^(1/2) S2 S1^(1/2))^(1/2)`. The last
-    trace is the nuclear norm of the product of the centred samples, so no
-    covariance matrix is ever formed. Arguments and result are as of `mkmmd`.
+    `|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1^(1/2) S2 S1^(1/2))^(1/2)`.
+    Arguments and result are as of `mkmmd`.
 
     Example:
         ```python
@@ -218,16 +212,18 @@ def bures(
         source_features, source_labels, target_features, target_labels
     )
     distances = _squared_distances(_means(source), _means(target))
-    # Matrices `X` such that the covariance of a class is `X^T X`.
+    # `X` such that the covariance of a class is `X^T X`: the last trace then
+    # is the nuclear norm of a product of two.
     source, target = (
         [(x - x.mean(axis=0)) / np.sqrt(len(x)) for x in groups]
         for groups in (source, target)
     )
-    spread = np.add.outer(
-        *([(x * x).sum() for x in groups] for groups in (source, target))
+    one, other = (
+        [(x * x).sum() for x in groups] for groups in (source, target)
     )
     overlaps = [[_nuclear_norm(s @ t.T) for t in target] for s in source]
-    return np.maximum(distances + spread - 2.0 * np.array(overlaps), 0.0)
+    spread = np.add.outer(one, other) - 2.0 * np.array(overlaps)
+    return np.maximum(distances + spread, 0.0)
 
 
 def by_class(features: Any, labels: Any, name: str) -> list[np.ndarray]:
@@ -242,16 +238,14 @@ def by_class(features: Any, labels: Any, name: str) -> list[np.ndarray]:
     return [features[labels == label] for label in np.unique(labels)]
 
 
-def _class_pairs(
-    source_features, source_labels, target_features, target_labels
-):
+def _class_pairs(*samples):
     """Features of the source classes and of the target classes.
 
     All are moved by one vector to be about the origin, where the rounding of
     distances is least.
     """
-    source = by_class(source_features, source_labels, "source")
-    target = by_class(target_features, target_labels, "target")
+    source = by_class(*samples[:2], "source")
+    target = by_class(*samples[2:], "target")
     checks.equal_features(source[0].shape, target[0].shape)
     means = [np.mean(group, axis=0) for group in (*source, *target)]
     middle = np.mean(means, axis=0)
@@ -271,10 +265,8 @@ def _kernel(x, y, scale):
 
 def _median_squared_distance(source, target):
     """Median over evenly spaced samples, the same each time."""
-    some = []
-    for samples in map(np.concatenate, (source, target)):
-        step = -(-len(samples) // SAMPLES_FOR_THE_MEDIAN)
-        some.append(samples[::step])
+    both = map(np.concatenate, (source, target))
+    some = [x[:: -(-len(x) // SAMPLES_FOR_THE_MEDIAN)] for x in both]
     return float(np.median(_squared_distances(*some))) or 1.0
 
 
