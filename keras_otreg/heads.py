@@ -13,8 +13,8 @@ from keras_otreg.regression import (
     STRENGTHS,
     TOLERANCE,
     Samples,
-    Variation,
     targets_of,
+    varied,
 )
 
 VALIDATION = "validation"
@@ -110,11 +110,10 @@ def solve_head(
     held = None
     if l2 == VALIDATION and validation is not None:
         held = read(body, validation, head.units, several)
-    variation = None
     if source is not None:
         x, y, _ = predictions(body, source)
-        variation = Variation(x, class_labels(y), source_costs)
-    return solve(head, data, l2, held, variation=variation)
+        source = x, class_labels(y), source_costs
+    return solve(head, data, l2, held, source=source)
 
 
 def solve(
@@ -124,13 +123,18 @@ def solve(
     held: Samples | None,
     tolerance: float = TOLERANCE,
     by_loss: bool = False,
-    variation: Variation | None = None,
+    source: tuple[Any, ...] | None = None,
 ) -> SolvedHead:
     """Solve a head on features, as `solve_head` does; `held` choose `l2`.
 
-    They do so by accuracy or, for calibrated probabilities, `by_loss`.
+    They do so by accuracy or, for calibrated probabilities, `by_loss`. A source
+    is its features, classes and costs.
     """
-    bias = head.use_bias
+    bias, both, plan = head.use_bias, data, None
+    if source is not None:
+        both, plan = varied(data, *source)
+        # Copies at random are not more exact than that.
+        tolerance = ENOUGH_TO_CHOOSE
     if l2 != VALIDATION:
         strength, accuracy = float(l2) / data.scale**2, None
     else:
@@ -142,12 +146,7 @@ def solve(
         ]
         first = 1 if by_loss else 0
         (accuracy, _), strength = max(found, key=lambda x: (x[0][first], x[0]))
-    plan = None
-    if variation is not None:
-        data, plan = data.varied(variation)
-        # Copies at random are not more exact than that.
-        tolerance = ENOUGH_TO_CHOOSE
-    weights, loss, gradient = data.solved(strength, tolerance, bias)
+    weights, loss, gradient = both.solved(strength, tolerance, bias)
     if held is not None:
         accuracy, _ = held.score(weights)
     head.kernel.assign(weights[:-1])

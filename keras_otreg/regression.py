@@ -45,15 +45,6 @@ class Samples:
         held = self._every(HELD_OUT, HELD_OUT // 2)
         return self._part(~held), self._part(held)
 
-    def varied(self, variation):
-        """These samples and varied copies of the same weight; and the plan."""
-        x, y = self.x * self.scale, self.y.argmax(axis=1)
-        plan = variation.plan(x, y, self.y.shape[1])
-        copies, rows = variation.copies(x, y, plan)
-        weights = self.weights[rows] * len(x) / len(rows)
-        both = (x, copies), (self.y, self.y[rows]), (self.weights, weights)
-        return Samples(*map(np.concatenate, both), scale=self.scale), plan
-
     def held_out(self, l2, bias=True):
         """Logits and targets of samples, by heads that are solved on others."""
         logits = np.zeros(self.y.shape)
@@ -153,69 +144,59 @@ class Samples:
         return value, weights * (np.exp(logits - softplus) - self.y)
 
 
-class Variation:
-    """How source samples differ from the means of their classes.
+def varied(
+    samples: Samples, x: np.ndarray, y: np.ndarray, costs: Any = None
+) -> tuple[Samples, np.ndarray]:
+    """Samples beside copies of them of the same weight, and a plan.
 
-    `costs`, of shape `(source classes, target classes)`, say how far classes
-    are; distances between their means if not given.
+    A copy is a sample plus the difference of a random source sample from the
+    mean of its class, which is drawn by the plan, the same each time. The plan
+    is the mass from each source class, a column for each target class.
     """
+    groups = by_class(x, y, "source")
+    counts = np.array([len(group) for group in groups])
+    if counts.max() == 1:
+        warnings.warn(
+            "Each class of the source has one sample, so that the source "
+            "changes nothing. Its labels must be classes, of several samples "
+            "each.",
+            stacklevel=4,
+        )
+    differences = np.concatenate([g - g.mean(axis=0) for g in groups])
+    own, labels = samples.x * samples.scale, samples.y.argmax(axis=1)
+    plan = np.zeros((len(groups), samples.y.shape[1]))
+    present = np.unique(labels)
+    if costs is None:
+        costs = class_costs.centroid(x, y, own, labels)
+    else:
+        costs = _checked(costs, plan.shape)[:, present]
+    plan[:, present] = plan_between(costs)
+    rng = np.random.default_rng(0)
+    count = int(np.clip(MOST // len(own), 1, COPIES))
+    rows = np.tile(np.arange(len(own)), count)
+    chosen = np.zeros(len(rows), int)
+    for target in present:
+        of_target = labels[rows] == target
+        share = plan[:, target] / plan[:, target].sum()
+        chosen[of_target] = rng.choice(len(share), of_target.sum(), p=share)
+    place = (rng.random(len(rows)) * counts[chosen]).astype(int)
+    # Behind where the samples of each class begin.
+    place += (np.cumsum(counts) - counts)[chosen]
+    copies, y = own[rows] + differences[place], samples.y
+    weights = samples.weights, samples.weights[rows] / count
+    both = (own, copies), (y, y[rows]), weights
+    return Samples(*map(np.concatenate, both), scale=samples.scale), plan
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, costs: Any = None):
-        groups = by_class(x, y, "source")
-        self._counts = np.array([len(group) for group in groups])
-        if self._counts.max() == 1:
-            warnings.warn(
-                "Each class of the source has one sample, so that the source "
-                "changes nothing. Its labels must be classes, of several "
-                "samples each.",
-                stacklevel=3,
-            )
-        self._differences = np.concatenate([g - g.mean(axis=0) for g in groups])
-        # Where the samples of each class begin.
-        self._firsts = np.cumsum(self._counts) - self._counts
-        self._source, self._costs = (x, y), costs
 
-    def plan(self, x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
-        """Mass from each source class, a column for each target class.
-
-        Columns of classes with samples have one sum; that of others is 0.
-        """
-        plan, present = np.zeros((len(self._counts), classes)), np.unique(y)
-        if self._costs is None:
-            costs = class_costs.centroid(*self._source, x, y)
-        else:
-            costs = checks.cost_matrix(self._costs, "source_costs")
-            if costs.shape != plan.shape:
-                raise checks.invalid(
-                    "costs of shape (source classes, target classes), "
-                    f"{plan.shape}",
-                    f"shape {costs.shape}",
-                    argument="source_costs",
-                )
-            costs = costs[:, present]
-        plan[:, present] = plan_between(costs)
-        return plan
-
-    def copies(
-        self, x: np.ndarray, y: np.ndarray, plan: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Varied copies of samples, and the number of the sample of each.
-
-        A copy is a sample plus the difference of a random source sample from
-        the mean of its class, which is drawn by the plan, the same each time.
-        """
-        rng = np.random.default_rng(0)
-        count = int(np.clip(MOST // len(x), 1, COPIES))
-        rows = np.tile(np.arange(len(x)), count)
-        chosen = np.zeros(len(rows), int)
-        for target in np.unique(y):
-            own = y[rows] == target
-            share = plan[:, target] / plan[:, target].sum()
-            chosen[own] = rng.choice(len(share), own.sum(), p=share)
-        place = (rng.random(len(rows)) * self._counts[chosen]).astype(int)
-        copies = x[rows]
-        copies += self._differences[self._firsts[chosen] + place]
-        return copies, rows
+def _checked(costs, shape):
+    costs = checks.cost_matrix(costs, "source_costs")
+    if costs.shape != shape:
+        raise checks.invalid(
+            f"costs of shape (source classes, target classes), {shape}",
+            f"shape {costs.shape}",
+            argument="source_costs",
+        )
+    return costs
 
 
 def targets_of(

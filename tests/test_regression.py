@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_otreg import solve_head
-from keras_otreg.regression import COPIES, Variation
+from keras_otreg.regression import COPIES, Samples, varied
 
 layers = keras.layers
 UNITS = 8
@@ -86,14 +86,13 @@ def test_each_class_takes_most_from_the_source_class_of_least_cost(tasks):
 def test_copies_differ_from_samples_as_the_source_does(rng):
     x, y = classes(rng, np.zeros((2, UNITS)), np.arange(UNITS), 200)
     few, labels = classes(rng, np.zeros((2, UNITS)), 0.0, 50)
-    variation = Variation(x, y)
-    plan = variation.plan(few, labels, 2)
-    copies, rows = variation.copies(few, labels, plan)
-    assert len(copies) == COPIES * len(few)
-    np.testing.assert_array_equal(np.bincount(rows), COPIES)
+    samples = Samples(few, np.eye(2)[labels], np.ones(len(few)))
+    both, _ = varied(samples, x, y)
+    copies = (both.x * both.scale)[len(few) :].reshape(COPIES, *few.shape)
     np.testing.assert_allclose(
-        (copies - few[rows]).std(axis=0), np.arange(UNITS), rtol=0.15
+        (copies - few).std(axis=(0, 1)), np.arange(UNITS), rtol=0.15
     )
+    np.testing.assert_allclose(both.weights[: len(few)].sum(), 0.5)
 
 
 def test_a_class_without_samples_takes_nothing(tasks):

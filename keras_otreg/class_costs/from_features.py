@@ -91,7 +91,10 @@ def mkmmd(
     source, target = _class_pairs(
         source_features, source_labels, target_features, target_labels
     )
-    scale = _median_squared_distance(source, target)
+    # Of evenly spaced samples, the same each time.
+    both = map(np.concatenate, (source, target))
+    some = [x[:: -(-len(x) // SAMPLES_FOR_THE_MEDIAN)] for x in both]
+    scale = float(np.median(_squared_distances(*some))) or 1.0
 
     def within(group):
         sums = _kernel(group, group, scale).sum(dtype=np.float64)
@@ -261,13 +264,6 @@ def _squared_distances(x, y):
 def _kernel(x, y, scale):
     halved = _squared_distances(x, y) / (-2.0 * scale)
     return sum(np.exp(halved / width) for width in BANK) / len(BANK)
-
-
-def _median_squared_distance(source, target):
-    """Median over evenly spaced samples, the same each time."""
-    both = map(np.concatenate, (source, target))
-    some = [x[:: -(-len(x) // SAMPLES_FOR_THE_MEDIAN)] for x in both]
-    return float(np.median(_squared_distances(*some))) or 1.0
 
 
 def _block(source, target, shape, epsilon, solver):
