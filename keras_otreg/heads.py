@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.features.batches import class_labels, predictions
-from keras_otreg.features.walk import end_of
+from keras_otreg.features.taps import end_of
 from keras_otreg.regression import (
     ENOUGH_TO_CHOOSE,
     STRENGTHS,

@@ -1,10 +1,9 @@
 """The library below Keras: TensorFlow, JAX or PyTorch, behind one interface.
 
-The names of this module are the methods of `Engine`, in `base.py`, which
-documents them: `engine.compiled(function)`, `engine.all_reduce_sum(x)`. A file
-named after a Keras backend holds a subclass `Engine` with what differs there,
-and is the only one that imports its library. Another backend of Keras gets
-the methods of `base.py`.
+Its names are the methods of `Engine`, in `base.py`, such as
+`engine.compiled(function)`. A file named after a Keras backend holds a subclass
+`Engine` with what differs there, and alone imports its library. Other backends
+get the methods of `base.py`.
 """
 
 import functools

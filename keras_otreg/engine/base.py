@@ -1,7 +1,7 @@
 """Interface of an engine, with the behaviour of one that runs eagerly."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,13 +20,10 @@ class Engine:
     # Whether a loss can read how many steps were made.
     losses_see_step = True
 
-    # Programs.
-
     def compiled(self, function: Function) -> Function:
-        """Compile a function into one program, where that is faster.
+        """Compile a function without side effects, where that is faster.
 
-        It takes and returns structures of tensors, without side effects or
-        gradients. JAX compiles the whole step anyway.
+        No gradient passes. JAX compiles the whole step anyway.
         """
         return function
 
@@ -37,14 +34,12 @@ class Engine:
     def remat(self, function: Function, jit_compile: bool) -> Function:
         """Recompute a function in the backward pass instead of storing it.
 
-        The function takes tensors and returns one, without side effects;
-        `jit_compile` says whether both passes may be `compiled`.
+        It takes tensors and returns one, without side effects; `jit_compile`
+        says whether both passes may be `compiled`.
         """
         return keras.remat(function)
 
-    def in_place_update(
-        self, function: Function, variables: Sequence[Any], jit_compile: bool
-    ) -> Callable[..., None]:
+    def in_place_update(self, function, variables, jit_compile):
         """Make a function that assigns the next values of variables.
 
         `function` takes tensors, followed by the values of the variables in
@@ -66,18 +61,16 @@ class Engine:
         """Return whether `compiled` programs run in parallel, one per core."""
         return False
 
-    def outside_of_graphs(self) -> contextlib.AbstractContextManager:
+    def outside_of_graphs(self) -> Any:
         """Return a context that computes with constants, even in a trace."""
         return contextlib.nullcontext()
 
-    def no_side_effects(self) -> contextlib.AbstractContextManager:
+    def no_side_effects(self) -> Any:
         """Return a context around a `StatelessScope`, which misses some state.
 
         That is variables overwritten in place, and PyTorch's random numbers.
         """
         return contextlib.nullcontext()
-
-    # Numbers.
 
     def matmul(self, x: Any, y: Any) -> Any:
         """Return the product of matrices of one dtype at full precision."""
@@ -87,11 +80,7 @@ class Engine:
         """Return whether `matmul` may round float32 factors to 11 bits."""
         return False
 
-    # Gradients.
-
-    def gradients(
-        self, function: Function, tensors: list[Any]
-    ) -> tuple[Any, Any]:
+    def gradients(self, function: Function, tensors: list[Any]) -> Any:
         """Gradients of several scalars in several tensors, outside a step.
 
         `function` takes a list of tensors, and returns a list of scalars and a
@@ -108,8 +97,6 @@ class Engine:
         """
         raise NotImplementedError
 
-    # Steps of training.
-
     def step_is_compiled(self, model: keras.Model) -> bool:
         """Return whether a step is compiled, and so cannot stop early."""
         return False
@@ -118,9 +105,7 @@ class Engine:
         """Return the value of a boolean scalar; `None` if it is symbolic."""
         return bool(flag)
 
-    def stop_graph_if(
-        self, flag: Any, x: Any, message: str, before: Callable[[], None]
-    ) -> Any:
+    def stop_graph_if(self, flag, x, message, before):
         """Return `x`; let a TensorFlow graph fail before its gradient.
 
         If the boolean scalar `flag` is true, the graph calls `before`, which
@@ -133,13 +118,8 @@ class Engine:
         """Return whether an error may come from `stop_graph_if`."""
         return False
 
-    def train_step_with_rollback(
-        self, model: Any, train_step: Function, arguments: Any, counts: Any
-    ) -> Any:
-        """Run a step, and restore the variables if any of `counts` is positive.
-
-        That is a variable of a metric of the model; metrics do not go back.
-        """
+    def train_step_with_rollback(self, model, train_step, arguments, counts):
+        """Run a step; undo it, but for metrics, if any of `counts` is > 0."""
         variables = [*model.trainable_variables, *model.non_trainable_variables]
         variables += model.optimizer.variables
         before = [ops.copy(variable) for variable in variables]
@@ -149,25 +129,16 @@ class Engine:
             variable.assign(ops.where(undo, value, variable.value))
         return result
 
-    def with_variable_values(
-        self, arguments: Any, model: keras.Model, values: Iterable[Any]
-    ) -> tuple[Any, ...]:
-        """Return arguments of a step that use new values of variables.
-
-        They were assigned already: only on JAX do arguments hold their values.
-        """
+    def with_variable_values(self, arguments, model, values):
+        """Return arguments of a step with new values of variables, for JAX."""
         return arguments
 
     def sync_variables(self, model: keras.Model) -> None:
         """Give a model its variables back after an error in a step."""
 
-    def call_with_losses(
-        self, layer: keras.Layer, inputs: Any, training: bool
-    ) -> tuple[Any, list[Any]]:
+    def call_with_losses(self, layer, inputs, training):
         """Return the outputs of a built layer, and the losses it adds."""
         return layer(inputs, training=training), layer.losses
-
-    # Replicas of a distributed step.
 
     def num_replicas(self, model: keras.Model | None = None) -> int:
         """Return how many devices share the current step, or train a model."""
@@ -177,9 +148,7 @@ class Engine:
         """Return whether the calling code runs on several replicas at once."""
         return False
 
-    def strategy_scope(
-        self, model: keras.Model
-    ) -> contextlib.AbstractContextManager:
+    def strategy_scope(self, model: keras.Model) -> Any:
         """Return a scope that puts new variables on all devices of a model."""
         return contextlib.nullcontext()
 
@@ -203,10 +172,9 @@ class Engine:
         return values
 
     def all_gather(self, x: Any) -> Any:
-        """Return the rows of all replicas, in the same order on each.
+        """Return the rows of all replicas, of which each may have its number.
 
-        The number of rows may differ between replicas; the gradient is as in
-        `all_reduce_sum`.
+        The gradient is as in `all_reduce_sum`.
         """
         return x
 

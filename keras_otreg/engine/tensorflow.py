@@ -139,12 +139,12 @@ class Engine(base.Engine):
         if context is None:
             return values
 
+        replicas = context.num_replicas_in_sync
+
         @tf.custom_gradient
         def added(*tensors):
             sums = [_sum(context, each) for each in tensors]
-            return sums, lambda *upstream: [
-                each * context.num_replicas_in_sync for each in upstream
-            ]
+            return sums, lambda *upstream: [replicas * x for x in upstream]
 
         sums = added(*tf.nest.flatten(values))
         return tf.nest.pack_sequence_as(values, tf.nest.flatten(sums))
@@ -161,12 +161,12 @@ class Engine(base.Engine):
 
         @tf.custom_gradient
         def joined(x):
-            rows = _rows(context, x)
+            rows = _merged(context, x, lambda parts: tf.concat(parts, 0))
+            if rows is None:
+                rows = context.all_gather(x, axis=0)
             rows.set_shape([None, *x.shape[1:]])
-            return (
-                rows,
-                lambda upstream: replicas * upstream[start : start + size],
-            )
+            own_rows = slice(start, start + size)
+            return rows, lambda upstream: replicas * upstream[own_rows]
 
         return joined(x)
 
@@ -197,34 +197,24 @@ def _replica():
 
 
 def _sum(context, x):
-    if _has_all_in_one_graph(context):
-        return context.merge_call(_merge_by(tf.add_n), args=(x,))
-    return context.all_reduce("SUM", x)
+    found = _merged(context, x, tf.add_n)
+    return context.all_reduce("SUM", x) if found is None else found
 
 
-def _rows(context, x):
-    if _has_all_in_one_graph(context):
-        merge = _merge_by(lambda parts: tf.concat(parts, 0))
-        return context.merge_call(merge, args=(x,))
-    return context.all_gather(x, axis=0)
-
-
-def _merge_by(function):
-    """Let a function of the tensors of all replicas merge them."""
-    return lambda strategy, values: function(
-        strategy.experimental_local_results(values)
-    )
-
-
-def _has_all_in_one_graph(context):
-    """Whether the tensors of all replicas can be used together.
+def _merged(context, x, merge):
+    """The tensors of all replicas merged; `None` if they are in other graphs.
 
     Collectives of a second strategy fail where it sends other shapes. Only the
     private method tells that XLA compiles for GPUs, with a graph for each.
     """
     strategy = context.strategy
     is_mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
-    return is_mirrored and strategy.extended._use_merge_call()
+    if not (is_mirrored and strategy.extended._use_merge_call()):
+        return None
+    return context.merge_call(
+        lambda own, values: merge(own.experimental_local_results(values)),
+        args=(x,),
+    )
 
 
 @functools.cache

@@ -66,15 +66,12 @@ def finite_log(values: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(values, TINY))
 
 
-def predicted(
-    model: keras.Model, x: Any, batch_size: int = 32, verbose: bool = False
-) -> tuple[np.ndarray, np.ndarray | None]:
+def predicted(model: Any, x: Any, batch_size: int = 32, verbose=False) -> Any:
     """Predictions of all samples, and checksums of those in batches."""
     if hasattr(x, "shape") or isinstance(x, (list, tuple, dict)):
-        leaves = keras.tree.flatten(x)
-        _check_some(len(leaves[0]) if leaves else 0)
-        found = model.predict(x, batch_size=batch_size, verbose=int(verbose))
-        return found, None
+        if not len(next(iter(keras.tree.flatten(x)), ())):
+            raise checks.invalid("at least one unlabelled sample", "none")
+        return model.predict(x, batch_size, verbose=int(verbose)), None
     count = getattr(x, "cardinality", int)()
     known = hasattr(x, "__len__") and count >= 0
     bar = keras.utils.Progbar(len(x) if known else None, verbose=int(verbose))
@@ -87,13 +84,9 @@ def predicted(
         columns = map(keras.ops.convert_to_numpy, leaves)
         sums += [checksum(row) for row in zip(*columns, strict=True)]
         bar.add(1)
-    _check_some(len(found))
-    return np.concatenate(found), np.array(sums, "uint32")
-
-
-def _check_some(count):
-    if not count:
+    if not found:
         raise checks.invalid("at least one unlabelled sample", "none")
+    return np.concatenate(found), np.array(sums, "uint32")
 
 
 def checksum(leaves: Sequence[np.ndarray]) -> int:

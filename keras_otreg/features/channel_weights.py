@@ -9,8 +9,7 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.features.batches import batches, softmax
-from keras_otreg.features.taps import changing, recording
-from keras_otreg.features.walk import find_layer
+from keras_otreg.features.taps import changing, find_layer, recording
 
 
 def channel_weights(
@@ -26,8 +25,7 @@ def channel_weights(
 
     A channel is switched off by setting it to zero in the output of its
     layer. The mean losses over the data, one for each channel, are
-    standardised, and a softmax at `temperature` makes weights of them, as in
-    the authors' code.
+    standardised, and go through a softmax, as in the authors' code.
 
     Args:
         model: A built `keras.Model` that solves the target task: the
@@ -37,8 +35,7 @@ def channel_weights(
         dataset: Batches of (inputs, labels), of any kind. A few will do: the
             authors take four.
         loss: A `keras.losses.Loss`, or the name of one.
-        temperature: Towards 0 the most important channel counts alone,
-            towards infinity all count the same.
+        temperature: Of the softmax; towards infinity all count the same.
         copies: Copies of a batch, each without another channel, that go
             through the model together.
 
@@ -93,8 +90,7 @@ def _channels(model, layer, x, at):
             f"the layer at path {at!r} to be called once in a forward pass, "
             "because its channels are switched off in all of its calls",
             f"a layer that is called {len(calls)} times",
-            "Mark the tensor that you mean with a "
-            "`keras_otreg.layers.FeatureTap`.",
+            "Mark the tensor with a `keras_otreg.layers.FeatureTap`.",
         )
     shape = checks.single_tensor(calls[0], at).shape
     checks.channels_last(layer, len(shape), at)

@@ -9,8 +9,7 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.features.taps import Symbolic, changing, input_spec, recording
-from keras_otreg.features.walk import children, find_layer, walk
+from keras_otreg.features import taps
 
 
 def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
@@ -39,23 +38,20 @@ def fingerprint(model: keras.Model, at: Iterable[str] = ()) -> str:
 
 def fingerprint_of(model: keras.Model, weights: Iterable[Any]) -> str:
     """Digest of some weights of a model, of 64 hexadecimal digits."""
+    # Values as in a file, where kernels with LoRA are sums of their parts.
+    saved: dict[int, list[Any]] = {}
+    for _, layer in taps.walk(model, into_loops=True):
+        if getattr(layer, "lora_enabled", False):
+            store: dict[str, Any] = {}
+            layer.save_own_variables(store)
+            saved.update({id(weight): [] for weight in layer.weights})
+            saved[id(layer.weights[0])] = list(store.values())
     found = hashlib.sha256()
-    for weight in _as_saved(model, weights):
+    for weight in (x for each in weights for x in saved.get(id(each), [each])):
         value = ops.convert_to_numpy(weight)
         found.update(f"{value.dtype.name}{value.shape}".encode())
         found.update(value.tobytes())
     return found.hexdigest()
-
-
-def _as_saved(model, weights):
-    """Values as in a file, where kernels with LoRA are sums of their parts."""
-    saved = {}
-    for _, layer in walk(model, into_loops=True):
-        if getattr(layer, "lora_enabled", False):
-            layer.save_own_variables(store := {})
-            saved.update({id(weight): [] for weight in layer.weights})
-            saved[id(layer.weights[0])] = list(store.values())
-    return [x for each in weights for x in saved.get(id(each), [each])]
 
 
 def weights_before(model: keras.Model, at: Iterable[str]) -> list[Any]:
@@ -67,8 +63,8 @@ def weights_before(model: keras.Model, at: Iterable[str]) -> list[Any]:
         return model.weights
     early: set[int] = set()
     late: set[int] = set()
-    for _, layer in walk(model):
-        inside = [layer, *(x for _, x in walk(layer))]
+    for _, layer in taps.walk(model):
+        inside = [layer, *(x for _, x in taps.walk(layer))]
         if id(layer) in done:
             early.update(id(weight) for weight in layer.weights)
         elif not any(id(x) in done for x in inside):
@@ -80,31 +76,32 @@ def precision_before(model: keras.Model, at: Iterable[str]) -> list[str]:
     """Return the compute dtypes of the layers before some paths."""
     done = _done_before(model, list(at))
     # A layer of layers computes nothing itself.
-    layers = [layer for _, layer in walk(model) if not children(layer)]
-    return sorted(
-        {x.compute_dtype for x in layers if done is None or id(x) in done}
-    )
+    layers = [
+        layer for _, layer in taps.walk(model) if not taps.children(layer)
+    ]
+    known = (x for x in layers if done is None or id(x) in done)
+    return sorted({x.compute_dtype for x in known})
 
 
 def _done_before(model, paths):
     """Which layers return before the last of some; `None` if unknown."""
-    last = [find_layer(model, path) for path in paths]
-    inputs = input_spec(model)
+    last = [taps.find_layer(model, path) for path in paths]
+    inputs = taps.input_spec(model)
     if inputs is None:
         return None
-    layers = [layer for _, layer in walk(model)]
+    layers = [layer for _, layer in taps.walk(model)]
     done = {id(layer) for layer in last}
 
     def run(inputs):
-        with recording(layers) as record, contextlib.ExitStack() as stack:
+        with taps.recording(layers) as record, contextlib.ExitStack() as stack:
 
             def note(outputs):
                 done.update(k for k, calls in record.items() if calls)
                 return outputs
 
             for layer in last:
-                stack.enter_context(changing(layer, note))
+                stack.enter_context(taps.changing(layer, note))
             return model(inputs, training=False)
 
-    Symbolic(run).compute_output_spec(inputs)
+    taps.symbolic_outputs(run, inputs)
     return done

@@ -1,4 +1,4 @@
-"""Activations of named layers and the prediction, in one forward pass."""
+"""Layers by their paths, and their activations in one forward pass."""
 
 import contextlib
 import contextvars
@@ -12,20 +12,89 @@ import rich.console
 import rich.table
 
 from keras_otreg import checks
-from keras_otreg.features.walk import find_layer, split_call, walk
 
+# These call their layer inside a loop, from which no tensor can be taken.
+LOOPS = (keras.layers.RNN, keras.layers.Wrapper)
+# These may follow the last layer with weights.
+ENDS = (
+    keras.layers.Activation,
+    keras.layers.Dropout,
+    keras.layers.Reshape,
+    keras.layers.Softmax,
+)
 # Each thread, and so each replica of a distributed step, has its own records;
 # a model that is run inside another one's `call` adds one more.
-_records: contextvars.ContextVar[tuple[dict[int, list[Any]], ...]] = (
-    contextvars.ContextVar("records", default=())
-)
-_changes: contextvars.ContextVar[dict[int, Callable[[Any], Any]]] = (
-    contextvars.ContextVar("changes", default={})  # noqa: B039
-)
+_records: Any = contextvars.ContextVar("records", default=())
+_changes: Any = contextvars.ContextVar("changes", default={})  # noqa: B039
 _lock = threading.Lock()
 _users: dict[int, int] = {}
 # Keras calls one of the first two, or goes through the third.
 _METHODS = ("call", "quantized_call", "rematerialized_call")
+
+
+def children(layer: Any) -> list[Any]:
+    """The layers directly inside a model or a composite layer."""
+    if isinstance(layer, keras.Model):
+        inputs = keras.layers.InputLayer
+        return [x for x in layer.layers if not isinstance(x, inputs)]
+    # PyTorch keeps the layers among the attributes in a dictionary of its own.
+    known = {**vars(layer), **vars(layer).get("_modules", {})}
+    public = (v for k, v in known.items() if not k.startswith("_"))
+    found = keras.tree.flatten(list(public))
+    layers = {id(x): x for x in found if isinstance(x, keras.layers.Layer)}
+    return list(layers.values())
+
+
+def walk(model: Any, prefix: str = "", *, into_loops=False) -> Iterator[Any]:
+    """Yield the path and the layer of everything inside, outer layers first."""
+    if isinstance(model, LOOPS) and not into_loops:
+        return
+    for layer in children(model):
+        path = f"{prefix}{layer.name}"
+        yield path, layer
+        yield from walk(layer, f"{path}/", into_loops=into_loops)
+
+
+def split_call(path: str, known: Any) -> tuple[str, int | None]:
+    """Split `"encoder#1"` into the layer and the number of the call."""
+    layer, mark, call = path.rpartition("#")
+    if path in known or not mark or not call.isdecimal():
+        return path, None
+    return layer, int(call)
+
+
+def find_layer(model: Any, path: str) -> Any:
+    """Return the layer at a path, such as `"backbone/block3_out"`.
+
+    `#k` at its end stands for the `k`-th call of a layer called repeatedly.
+    """
+    layers: dict[str, list[Any]] = {}
+    for known, layer in walk(model):
+        layers.setdefault(known, []).append(layer)
+    name, _ = split_call(path, layers)
+    found = layers[checks.known_layer(name, layers, model.name)]
+    if len({id(layer) for layer in found}) > 1:
+        raise checks.invalid(
+            f"one layer at path {name!r} of model '{model.name}'",
+            f"{len(found)} layers of that name",
+            "Give them different names, or mark the tensor that you mean with "
+            "a `keras_otreg.layers.FeatureTap`.",
+        )
+    return found[0]
+
+
+def end_of(network: keras.Model) -> tuple[Any, set[str]]:
+    """Return the last layer with weights, and the activations from it on."""
+    layers = list(network.layers)
+    ends = []
+    while layers and isinstance(layers[-1], ENDS):
+        ends.append(layers.pop())
+    last = layers[-1] if layers else None
+    names = {"softmax" for x in ends if isinstance(x, keras.layers.Softmax)}
+    for layer in (last, *ends):
+        activation = getattr(layer, "activation", None)
+        names.add(getattr(activation, "__name__", "linear"))
+    return last, names
 
 
 def capture(
@@ -36,11 +105,10 @@ def capture(
 ) -> tuple[Any, dict[str, Any]]:
     """Run a model once; return its prediction and what layers returned.
 
-    Works for Functional, Sequential and subclassed models, and for layers
-    nested in them at any depth. The model is not changed.
+    Works for any `keras.Model`, and for layers nested in it at any depth.
 
     Args:
-        model: A built `keras.Model`.
+        model: A built `keras.Model`, which is not changed.
         inputs: What the model takes.
         paths: Paths of layers, such as `"backbone/block3_out"`; with `#k` at
             the end, the `k`-th call of a layer called repeatedly.
@@ -70,9 +138,7 @@ class Taps:
         self._layers = {path: find_layer(model, path) for path in paths}
         self._calls = {x: split_call(x, known)[1] for x in self._layers}
 
-    def __call__(
-        self, inputs: Any, training: bool | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """Run the model once; see `capture`."""
         found = {}
         with recording(self._layers.values()) as record:
@@ -87,8 +153,7 @@ class Taps:
 def recording(layers: Iterable[Any]) -> Iterator[dict[int, list[Any]]]:
     """Record every output of some layers, in lists by the `id` of the layer.
 
-    In the block they are not rematerialised: no gradient comes back through
-    their insides.
+    In the block they are not rematerialised.
     """
     record: dict[int, list[Any]] = {}
     watched = []
@@ -125,7 +190,9 @@ def _watch(layer, change):
         if _users[id(layer)] == 1 and change == 1:
             # Into the instance's dictionary, past the tracking of Keras.
             for method in ("call", "quantized_call"):
-                own[method] = _recorded(layer, getattr(layer, method))
+                call = getattr(layer, method)
+                recorded = functools.partial(_recorded_call, layer, call)
+                own[method] = functools.update_wrapper(recorded, call)
             own["rematerialized_call"] = lambda call, *_, **__: call
         elif not _users[id(layer)]:
             del _users[id(layer)]
@@ -137,18 +204,14 @@ def _watch(layer, change):
                 own["call"] = original
 
 
-def _recorded(layer, call):
-    @functools.wraps(call)
-    def recorded_call(*args, **kwargs):
-        outputs = call(*args, **kwargs)
-        if id(layer) in _changes.get():
-            outputs = _changes.get()[id(layer)](outputs)
-        for record in _records.get():
-            if id(layer) in record:
-                record[id(layer)].append(outputs)
-        return outputs
-
-    return recorded_call
+def _recorded_call(layer, call, /, *args, **kwargs):
+    outputs = call(*args, **kwargs)
+    if id(layer) in _changes.get():
+        outputs = _changes.get()[id(layer)](outputs)
+    for record in _records.get():
+        if id(layer) in record:
+            record[id(layer)].append(outputs)
+    return outputs
 
 
 def output_of(calls: dict[str, Any], path: str) -> Any:
@@ -171,16 +234,11 @@ def _one_tensor(calls, path, index):
     return checks.single_tensor(calls[index], path)
 
 
-class Symbolic(keras.Operation):
-    """A function of tensors, for a symbolic run by `compute_output_spec`."""
-
-    def __init__(self, run: Callable[[Any], Any]):
-        super().__init__()
-        self._run = run
-
-    def call(self, inputs: Any) -> Any:
-        """Call the function."""
-        return self._run(inputs)
+def symbolic_outputs(run: Callable[[Any], Any], inputs: Any) -> Any:
+    """Return what a function of tensors makes of symbolic ones."""
+    operation = keras.Operation()
+    vars(operation)["call"] = run
+    return operation.compute_output_spec(inputs)
 
 
 def input_spec(model: keras.Model) -> Any:
@@ -219,7 +277,7 @@ def activation_specs(model: keras.Model, inputs: Any = None) -> Any:
             model(inputs, training=False)
         return {path: record[id(layer)] for path, layer in layers.items()}
 
-    return Symbolic(run).compute_output_spec(inputs)
+    return symbolic_outputs(run, inputs)
 
 
 def summary(model: keras.Model) -> None:
@@ -249,14 +307,10 @@ def summary_rows(model: keras.Model) -> list[tuple[str, str, str]]:
         calls = specs.get(path, [None])
         for index, call in enumerate(calls):
             name = path if len(calls) == 1 else f"{path}#{index}"
-            rows.append((name, type(layer).__name__, _shape(call)))
+            shapes = "?"
+            if call is not None:
+                shapes = keras.tree.map_structure(
+                    lambda x: None if x is None else tuple(x.shape), call
+                )
+            rows.append((name, type(layer).__name__, str(shapes)))
     return rows
-
-
-def _shape(call: Any) -> str:
-    if call is None:
-        return "?"
-    shapes = keras.tree.map_structure(
-        lambda x: None if x is None else tuple(x.shape), call
-    )
-    return str(shapes)

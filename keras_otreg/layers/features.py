@@ -80,10 +80,7 @@ class FeatureTap(keras.layers.Identity):
     """Returns its input, and gives it a name to be captured by.
 
     Place it where a model has no layer of its own to name: after an operation,
-    or inside the `call` of a subclassed model.
-
-    Call arguments:
-        inputs: A tensor of any shape.
+    or inside the `call` of a subclassed model. It takes tensors of any shape.
 
     Example:
         ```python

@@ -4,6 +4,12 @@ from keras_otreg.losses.alignment import (
     CenteredKernelAlignment,
     TransportAlignment,
 )
+from keras_otreg.losses.batch_loss import (
+    BatchSpectralShrinkage,
+    Coral,
+    MaximumMeanDiscrepancy,
+    SinkhornDivergence,
+)
 from keras_otreg.losses.classifiers import (
     ClassConditional,
     ClassTransport,
@@ -11,12 +17,6 @@ from keras_otreg.losses.classifiers import (
 )
 from keras_otreg.losses.maps import AttentionTransfer, FeatureMap, Hint
 from keras_otreg.losses.representation_transport import RepresentationTransport
-from keras_otreg.losses.sample_sets import (
-    BatchSpectralShrinkage,
-    Coral,
-    MaximumMeanDiscrepancy,
-    SinkhornDivergence,
-)
 
 __all__ = [
     "AttentionTransfer",

@@ -6,17 +6,10 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.losses.base import NEURONS, TransportLoss
-from keras_otreg.losses.batch_loss import BatchLoss, centred, mean_of
+from keras_otreg.losses.batch_loss import BatchLoss, mean_of
 from keras_otreg.ot import Sinkhorn, TransportProblem, regularized_cost
+from keras_otreg.ot import numerics as num
 from keras_otreg.ot.costs import squared_cosine
-from keras_otreg.ot.numerics import (
-    column,
-    frozen,
-    matmul,
-    of_unit_size,
-    safe_divide,
-    safe_sqrt,
-)
 from keras_otreg.saving import export
 
 
@@ -25,17 +18,11 @@ class CenteredKernelAlignment(BatchLoss):
     """One minus the linear CKA of two layers.
 
     CKA is `|Y^T X|^2 / (|X^T X| |Y^T Y|)`, in the Frobenius norm, of
-    activations centred over the samples. It compares how samples are alike in
-    either layer, so the widths may differ; rotating, shifting or scaling all
-    units of a layer together changes nothing. It is in [0, 1]; the loss is 1 if
-    one of the layers is constant over the batch.
+    activations centred over the samples. The widths may differ; rotating,
+    shifting or scaling all units of a layer together changes nothing. It is in
+    [0, 1]; the loss is 1 if one of the layers is constant over the batch.
 
     Its arguments are those of `keras_otreg.losses.batch_loss.BatchLoss`.
-
-    Call arguments:
-        y_true: Teacher activations of shape `(batch, ..., teacher units)`.
-        y_pred: Student activations of shape `(batch, ..., student units)`.
-        sample_weight: Shape `(batch,)`: the mass of each sample.
 
     Example:
         ```python
@@ -61,10 +48,11 @@ class CenteredKernelAlignment(BatchLoss):
 
 def _direction(points, weights):
     """Gram matrix of centred samples, of shape `(n, n)` and norm one."""
-    points = centred(of_unit_size(points), weights)
-    points = column(safe_sqrt(weights)) * points
+    points = num.of_unit_size(points)
+    points = points - mean_of(points, weights)
+    points = num.column(num.safe_sqrt(weights)) * points
     gram = points @ ops.transpose(points)
-    return safe_divide(gram, safe_sqrt(ops.sum(ops.square(gram))))
+    return num.safe_divide(gram, num.safe_sqrt(ops.sum(ops.square(gram))))
 
 
 @export
@@ -79,18 +67,12 @@ class TransportAlignment(BatchLoss, TransportLoss):
     changes nothing. It is 1 if one of the layers is constant over the batch.
 
     For a small `epsilon` each neuron has to find a partner. Towards infinity
-    the loss is `CenteredKernelAlignment`; in between, neurons of a narrow
-    student can stand for mixtures of the teacher's.
+    the loss is `CenteredKernelAlignment`.
 
     Args:
         epsilon: Entropic strength; the costs are in [0, 1].
         solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`.
         **options: As of `keras_otreg.losses.batch_loss.BatchLoss`.
-
-    Call arguments:
-        y_true: Teacher activations of shape `(batch, ..., teacher neurons)`.
-        y_pred: Student activations of shape `(batch, ..., student neurons)`.
-        sample_weight: Shape `(batch,)`: the mass of each sample.
 
     Example:
         ```python
@@ -106,9 +88,7 @@ class TransportAlignment(BatchLoss, TransportLoss):
 
     adds_up = True
 
-    def __init__(
-        self, epsilon: float = 0.5, *, solver: Any = None, **options: Any
-    ):
+    def __init__(self, epsilon: float = 0.5, *, solver=None, **options: Any):
         super().__init__(**options)
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.solver = checks.solver(solver or Sinkhorn())
@@ -117,9 +97,9 @@ class TransportAlignment(BatchLoss, TransportLoss):
         """One minus the alignment of two layers over weighted samples."""
         checks.same_samples(x.shape, y.shape)
         of_x, of_y, between = self._covariances(x, a, y, b)
-        of_teacher = frozen(self._similarity(of_x, of_x, of_x))
-        norm = safe_sqrt(of_teacher * self._similarity(of_y, of_y, of_y))
-        aligned = safe_divide(self._similarity(between, of_x, of_y), norm)
+        of_teacher = num.frozen(self._similarity(of_x, of_x, of_x))
+        norm = num.safe_sqrt(of_teacher * self._similarity(of_y, of_y, of_y))
+        aligned = num.safe_divide(self._similarity(between, of_x, of_y), norm)
         # Of a single sample, or none that weighs, there is nothing to say.
         variance = ops.trace(of_x) + ops.trace(of_y)
         return ops.where(variance > 0.0, 1.0 - aligned, 0.0)
@@ -134,11 +114,11 @@ class TransportAlignment(BatchLoss, TransportLoss):
 
     def _covariances(self, x, a, y, b):
         # About the mean a covariance has no slope in it.
-        means = frozen(self.total([mean_of(x, a), mean_of(y, b)]))
-        x = column(safe_sqrt(a)) * (x - means[0])
-        y = column(safe_sqrt(b)) * (y - means[1])
+        means = num.frozen(self.total([mean_of(x, a), mean_of(y, b)]))
+        x = num.column(num.safe_sqrt(a)) * (x - means[0])
+        y = num.column(num.safe_sqrt(b)) * (y - means[1])
         pairs = (x, x), (y, y), (x, y)
-        return self.total([matmul(ops.transpose(v), w) for v, w in pairs])
+        return self.total([num.matmul(ops.transpose(v), w) for v, w in pairs])
 
     def _similarity(self, between, of_x, of_y):
         problem = self._problem(between, of_x, of_y)

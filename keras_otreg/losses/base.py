@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_otreg import checks, engine
 from keras_otreg.features.points import mean_of_samples
-from keras_otreg.ot import TransportProblem, TransportSolution, transport_plan
+from keras_otreg.ot import costs, transport_plan
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.saving import Configurable
 
@@ -18,25 +18,17 @@ NEURONS, SAMPLES, CLASSES = "neuron", "sample", "class"
 class ActivationLoss(Configurable, keras.losses.Loss):
     """A Keras loss named by its class, which saves all its arguments."""
 
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        reduction: str | None = "sum_over_batch_size",
-        dtype: Any = None,
-    ):
-        name = name or default_name(type(self))
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+    def __init__(self, *, name: str | None = None, **options: Any):
+        super().__init__(name=name or default_name(type(self)), **options)
 
-    def adapter(
-        self, teacher: tuple[Any, ...], student: tuple[Any, ...]
-    ) -> keras.layers.Layer | None:
-        """Make the layer through which the loss sees the student, if any."""
+    def adapter(self, teacher: Any, student: Any) -> keras.Layer | None:
+        """Make the layer through which the loss sees the student, if any.
+
+        `teacher` and `student` are the shapes of activations.
+        """
         return None
 
-    def memory(
-        self, teacher: tuple[Any, ...], student: tuple[Any, ...]
-    ) -> keras.layers.Layer | None:
+    def memory(self, teacher: Any, student: Any) -> keras.Layer | None:
         """Make the built layer with the loss's state between steps, if any."""
         return None
 
@@ -47,14 +39,15 @@ def default_name(kind: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-class AcrossReplicas:
+class AcrossReplicas(ActivationLoss):
     """A loss of the whole batch of all replicas, or of that of each.
 
     Keras divides means by the number of replicas, and adds them up.
     """
 
-    across_replicas: bool
-    reduction: Any
+    def __init__(self, *, across_replicas: bool = True, **options: Any):
+        super().__init__(**options)
+        self.across_replicas = checks.flag(across_replicas, "across_replicas")
 
     @property
     def is_shared(self) -> bool:
@@ -88,6 +81,7 @@ class SolvedPlan(NamedTuple):
 class TransportLoss(ActivationLoss):
     """A loss with an `epsilon` and a `solver`."""
 
+    cost: Any
     epsilon: float
     solver: Any
 
@@ -104,37 +98,45 @@ class TransportLoss(ActivationLoss):
         solved = self.solved(teacher, student)
         return None if solved is None else solved.P
 
-    def solved(
-        self,
-        teacher: Any,
-        student: Any,
-        sample_weight: Any = None,
-        memory: Any = None,
-    ) -> SolvedPlan | None:
+    def solved(self, teacher, student, sample_weight=None, memory=None):
         """Return the plan behind the value, or `None` if there is none."""
         return None
 
-    def _solved_plan(
-        self, P: Any, between: str, solution: TransportSolution
-    ) -> SolvedPlan:
-        progress = solution.num_iterations, solution.marginal_error
+    def get_config(self):
+        """Return the constructor's arguments."""
+        config = super().get_config()
+        if "cost" in config:
+            config["cost"] = costs.name_of(self.cost)
+        return config
+
+    def _solved_plan(self, P, between, solution):
+        _, _, *progress = solution
         return SolvedPlan(P, between, self.epsilon, self.solver, *progress)
 
-    def _solve(self, problem: TransportProblem, between: str) -> SolvedPlan:
+    def _solve(self, problem, between):
         solution = self.solver(problem)
         P = transport_plan(problem, solution)
         return self._solved_plan(P, between, solution)
 
 
 class ClassLoss(TransportLoss):
-    """A loss between predictions over two sets of classes."""
+    """A loss between predictions over two sets of classes.
+
+    Args:
+        from_logits: Whether the predictions are logits; or a pair of such
+            answers, for source and target.
+        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: Source probabilities of shape `(batch, source classes)`.
+        y_pred: Target probabilities of shape `(batch, target classes)`.
+        sample_weight: Shape `(batch,)`.
+    """
 
     # The numbers of source classes and of target classes.
     classes: tuple[int, int]
 
-    def __init__(
-        self, *, from_logits: bool | tuple[bool, bool] = False, **options: Any
-    ):
+    def __init__(self, *, from_logits: Any = False, **options: Any):
         super().__init__(**options)
         self.from_logits = checks.one_or_two_flags(from_logits, "from_logits")
 
@@ -161,11 +163,17 @@ class SampleLoss(ActivationLoss):
 
     The default reduction divides by the sum of the weights, so that a sample of
     weight 0 is left out.
+
+    Args:
+        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: Teacher activations of shape `(batch, ..., channels)`.
+        y_pred: Student activations of shape `(batch, ..., channels)`.
+        sample_weight: Shape `(batch,)`.
     """
 
-    def __init__(
-        self, *, reduction: str = "mean_with_sample_weight", **options: Any
-    ):
+    def __init__(self, *, reduction="mean_with_sample_weight", **options):
         super().__init__(reduction=reduction, **options)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -176,13 +184,10 @@ class SampleLoss(ActivationLoss):
         if sample_weight is not None:
             sample_weight = sample_weights(sample_weight, y_pred)
         value = super().__call__(y_true, y_pred, sample_weight)
-        return self._of_all_replicas(value, y_pred, sample_weight)
-
-    def _of_all_replicas(self, value, y_pred, sample_weight):
-        """A mean over the samples of all, where Keras takes one of means."""
         is_mean = self.reduction not in (None, "none", "sum")
         if not (is_mean and engine.is_replicated()):
             return value
+        # A mean over the samples of all, where Keras takes one of means.
         own = ops.cast(ops.shape(y_pred)[0], value.dtype)
         weighs = self.reduction == "mean_with_sample_weight"
         if weighs and sample_weight is not None:

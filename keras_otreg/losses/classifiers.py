@@ -8,13 +8,8 @@ from keras import ops
 from keras_otreg import checks
 from keras_otreg.features.points import samples_as_points
 from keras_otreg.losses.base import CLASSES, ClassLoss, SampleLoss, SolvedPlan
-from keras_otreg.ot import Sinkhorn, TransportProblem
+from keras_otreg.ot import Sinkhorn, TransportProblem, shared_cost
 from keras_otreg.ot.numerics import at_least_float32, maximum, safe_divide
-from keras_otreg.ot.shared_cost import (
-    LARGEST_SAFE_RATIO,
-    shared_cost_plans,
-    shared_cost_values,
-)
 from keras_otreg.saving import decode_array, export
 
 # Its logarithm, and the slope of the logarithm there, are finite in float32.
@@ -26,23 +21,16 @@ class LogitsDistillation(SampleLoss):
     """Divergence between softened predictions (knowledge distillation).
 
     For each sample it is `T^2 KL(softmax(teacher / T) | softmax(student /
-    T))`. The factor `T^2` is the paper's: with it, the size of the gradient
-    hardly depends on the temperature `T`. It stands between two networks over
-    the same classes; for others see `ClassTransport`.
+    T))`, averaged over any axes between samples and classes. With the factor
+    `T^2`, the size of the gradient hardly depends on the temperature `T`. The
+    classes are the same; for others see `ClassTransport`.
 
     Args:
         temperature: `T`, above zero. Towards infinity the loss compares
             logits by their squares.
         from_logits: Whether the predictions are logits; or a pair of such
-            answers, for the teacher and for the student. Logarithms of
-            probabilities are logits too, as far as they have not underflowed.
-        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
-
-    Call arguments:
-        y_true: The teacher's predictions, of shape `(batch, ..., classes)`.
-            Values are averaged over any axes in between.
-        y_pred: The student's predictions, of the same shape.
-        sample_weight: Shape `(batch,)`.
+            answers, for the teacher and for the student.
+        **options: As of `keras_otreg.losses.base.SampleLoss`.
 
     Example:
         ```python
@@ -80,9 +68,7 @@ class LogitsDistillation(SampleLoss):
         return self.temperature**2 * ops.sum(terms, axis=-1)
 
 
-def log_softened(
-    prediction: Any, is_logits: bool, temperature: float = 1.0
-) -> Any:
+def log_softened(prediction, is_logits, temperature=1.0):
     """Return log-probabilities of a prediction at some temperature."""
     if not is_logits:
         prediction = ops.log(maximum(prediction, SMALLEST_PROBABILITY))
@@ -102,12 +88,7 @@ class ClassConditional(ClassLoss):
     Args:
         conditional: `R` of shape `(source classes, target classes)`, whose
             columns sum to one; see `keras_otreg.class_costs.conditional`.
-        **options: `from_logits`, as of `ClassTransport`, and `name`,
-            `reduction` and `dtype` of a `keras.losses.Loss`.
-
-    Call arguments:
-        y_true: Source probabilities of shape `(batch, source classes)`.
-        y_pred: Target probabilities of shape `(batch, target classes)`.
+        **options: As of `keras_otreg.losses.base.ClassLoss`.
 
     Example:
         ```python
@@ -151,10 +132,9 @@ class ClassConditional(ClassLoss):
 class ClassTransport(ClassLoss):
     """Cost of transporting one prediction onto another, sample by sample.
 
-    The predictions may be over different classes. With a square matrix and
-    one-hot labels it is the Wasserstein loss of a classifier whose classes have
-    a metric. The value is `<P, C> + epsilon KL(P | a b^T)`, whose gradient in
-    both distributions is exact.
+    The classes may differ. With a square matrix and one-hot labels it is the
+    Wasserstein loss of a classifier. The value is `<P, C> + epsilon KL(P | a
+    b^T)`, whose gradient in both distributions is exact.
 
     Args:
         cost_matrix: Non-negative costs of shape `(source classes, target
@@ -166,13 +146,7 @@ class ClassTransport(ClassLoss):
             value is `<P, C> + epsilon <P, log P> + rho KL(P 1 | a) + rho
             KL(P^T 1 | b)`.
         solver: A `keras_otreg.ot.Sinkhorn`.
-        **options: `from_logits`, whether the predictions are logits, or a pair
-            of such answers, for source and target; and `name`, `reduction` and
-            `dtype` of a `keras.losses.Loss`.
-
-    Call arguments:
-        y_true: Source probabilities of shape `(batch, source classes)`.
-        y_pred: Target probabilities of shape `(batch, target classes)`.
+        **options: As of `keras_otreg.losses.base.ClassLoss`.
 
     Example:
         ```python
@@ -206,12 +180,12 @@ class ClassTransport(ClassLoss):
     def call(self, y_true, y_pred):
         """Values of shape `(batch,)`."""
         problem, scale, safe = self._problem(y_true, y_pred)
-        return scale * shared_cost_values(problem, self.solver, safe=safe)
+        return scale * shared_cost.values(problem, self.solver, safe=safe)
 
     def solved(self, teacher, student, sample_weight=None, memory=None):
         """The plans between the classes, one for each sample."""
         problem, _, safe = self._problem(teacher, student)
-        P, solution = shared_cost_plans(problem, self.solver, safe=safe)
+        P, solution = shared_cost.plans(problem, self.solver, safe=safe)
         return self._solved_plan(P, CLASSES, solution)
 
     def _problem(self, source, target):
@@ -226,7 +200,7 @@ class ClassTransport(ClassLoss):
         rho = None if self.rho is None else self.rho / scale
         problem = TransportProblem(C, a, b, self.epsilon, rho)
         largest = float(np.max(self.cost_matrix)) / scale / self.epsilon
-        return problem, scale, largest <= LARGEST_SAFE_RATIO
+        return problem, scale, largest <= shared_cost.LARGEST_SAFE_RATIO
 
     def _distribution(self, y, is_logits):
         y = at_least_float32(y)

@@ -6,11 +6,7 @@ import keras
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.features.points import (
-    match_positions,
-    mean_of_samples,
-    samples_as_points,
-)
+from keras_otreg.features import points
 from keras_otreg.losses.base import SampleLoss
 from keras_otreg.ot.numerics import of_unit_size, safe_divide, safe_sqrt
 from keras_otreg.saving import decode_array, export
@@ -25,15 +21,9 @@ class AttentionTransfer(SampleLoss):
     each sample the loss is the mean over positions of the squared difference
     of the two, as in the authors' code, where its weight is 1000; the paper
     has the norm of the difference instead. The numbers of channels may differ.
-
-    Its arguments are `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
-
-    Call arguments:
-        y_true: Teacher activations of shape `(batch, ..., channels)`, with at
-            least one axis of positions.
-        y_pred: Student activations of the same rank. Maps of unequal size are
-            averaged down to the smaller.
-        sample_weight: Shape `(batch,)`.
+    Maps have at least one axis of positions; those of unequal size are averaged
+    down to the smaller. Its arguments are those of
+    `keras_otreg.losses.base.SampleLoss`.
 
     Example:
         ```python
@@ -54,9 +44,9 @@ class AttentionTransfer(SampleLoss):
                 f"shape {tuple(student.shape)}",
                 "Choose a layer before the pooling.",
             )
-        teacher, student = match_positions(teacher, student)
+        teacher, student = points.match_positions(teacher, student)
         difference = _attention(teacher) - _attention(student)
-        return mean_of_samples(ops.square(difference))
+        return points.mean_of_samples(ops.square(difference))
 
 
 def _attention(maps):
@@ -75,22 +65,15 @@ class FeatureMap(SampleLoss):
 
     For each sample it is `1/2 sum_c channels * w[c] * |teacher[c] -
     student[c]|^2 / positions`, with weights `w` of sum one. The authors' code
-    adds up the samples of a batch, and without attention the positions too:
-    their alpha is the weight of the penalty over the batch size, or over the
-    batch size and the number of positions.
+    adds up the samples of a batch, and without attention the positions too.
+    Maps of unequal size are averaged down to the smaller.
 
     Args:
         channel_weights: What each channel counts, of shape `(channels,)` and
             sum one: DELTA's attention, see
             `keras_otreg.features.channel_weights`. If not given, all channels
             count the same.
-        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
-
-    Call arguments:
-        y_true: Teacher activations of shape `(batch, ..., channels)`.
-        y_pred: Student activations of as many channels. Maps of unequal size
-            are averaged down to the smaller.
-        sample_weight: Shape `(batch,)`.
+        **options: As of `keras_otreg.losses.base.SampleLoss`.
 
     Example:
         ```python
@@ -106,9 +89,19 @@ class FeatureMap(SampleLoss):
 
     def __init__(self, channel_weights: Any = None, **options: Any):
         super().__init__(**options)
-        if channel_weights is not None:
-            channel_weights = _distribution(decode_array(channel_weights))
-        self.channel_weights = channel_weights
+        self.channel_weights = w = channel_weights
+        if w is None:
+            return
+        name = "channel_weights"
+        w = checks.finite_array(decode_array(w), name, least_rank=1)
+        is_one = (w >= 0).all() and abs(w.sum() - 1) < 1e-3
+        if w.ndim > 1 or not is_one:
+            raise checks.invalid(
+                "non-negative weights of shape (channels,) and sum one",
+                f"shape {w.shape}, smallest {w.min()}, sum {w.sum()}",
+                argument="channel_weights",
+            )
+        self.channel_weights = w
 
     def values(self, teacher, student):
         """Half the weighted squared distances, of shape `(batch,)`."""
@@ -118,14 +111,10 @@ class FeatureMap(SampleLoss):
             "Use `keras_otreg.losses.RepresentationTransport`, for which "
             "widths may differ.",
         )
-        teacher, student = match_positions(teacher, student)
-        squared = samples_as_points(ops.square(teacher - student))
-        if self.channel_weights is not None:
-            squared = squared * self._relative_weights(squared)
-        return 0.5 * ops.sum(squared, axis=-1)
-
-    def _relative_weights(self, squared):
-        """The weights of the channels, of mean one."""
+        teacher, student = points.match_positions(teacher, student)
+        squared = points.samples_as_points(ops.square(teacher - student))
+        if self.channel_weights is None:
+            return 0.5 * ops.sum(squared, axis=-1)
         channels, shape = squared.shape[-1], self.channel_weights.shape
         if shape != (channels,):
             raise checks.invalid(
@@ -134,20 +123,8 @@ class FeatureMap(SampleLoss):
                 f"shape {shape}. They belong to another layer",
             )
         relative = channels * self.channel_weights
-        return ops.convert_to_tensor(relative, dtype=squared.dtype)
-
-
-def _distribution(weights):
-    weights = checks.finite_array(weights, "channel_weights", least_rank=1)
-    is_one = (weights >= 0).all() and abs(weights.sum() - 1) < 1e-3
-    if weights.ndim > 1 or not is_one:
-        raise checks.invalid(
-            "non-negative weights of shape (channels,) and sum one",
-            f"shape {weights.shape}, smallest {weights.min()}, sum "
-            f"{weights.sum()}",
-            argument="channel_weights",
-        )
-    return weights
+        relative = ops.convert_to_tensor(relative, dtype=squared.dtype)
+        return 0.5 * ops.sum(squared * relative, axis=-1)
 
 
 @export
@@ -159,15 +136,9 @@ class Hint(SampleLoss):
     map of the channels with a bias, that is a convolution of size 1, which a
     `keras_otreg.TransferModel` trains and saves. There is none between layers
     of equal width.
-
-    Its arguments are `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
-
-    Call arguments:
-        y_true: Teacher activations of shape `(batch, ..., channels)`.
-        y_pred: Student activations of the same rank, after the adapter. Maps
-            of unequal size are averaged down to the smaller, where the paper
-            chooses the size of its convolution so that they agree.
-        sample_weight: Shape `(batch,)`.
+    Maps of unequal size are averaged down to the smaller, where the paper
+    chooses the size of its convolution so that they agree. Its arguments are
+    those of `keras_otreg.losses.base.SampleLoss`.
 
     Example:
         ```python
@@ -195,5 +166,5 @@ class Hint(SampleLoss):
             "A `keras_otreg.TransferModel` trains an adapter between them, if "
             "the input shape of the student is on record.",
         )
-        teacher, student = match_positions(teacher, student)
-        return mean_of_samples(ops.square(teacher - student))
+        teacher, student = points.match_positions(teacher, student)
+        return points.mean_of_samples(ops.square(teacher - student))

@@ -13,22 +13,8 @@ from keras_otreg.features.points import (
     match_positions,
     units_as_points,
 )
-from keras_otreg.losses.base import (
-    NEURONS,
-    AcrossReplicas,
-    SolvedPlan,
-    TransportLoss,
-    sample_weights,
-)
-from keras_otreg.ot import Sinkhorn, TransportSolution, costs
-from keras_otreg.ot.fixed_plan import (
-    KNOWN,
-    RELATIVE,
-    column_costs,
-    planner,
-    running_costs,
-)
-from keras_otreg.ot.function_cost import as_cost
+from keras_otreg.losses import base
+from keras_otreg.ot import Sinkhorn, costs, fixed_plan
 from keras_otreg.ot.numerics import at_least_float32, safe_divide
 from keras_otreg.saving import export
 
@@ -37,7 +23,7 @@ CONTROLS = ("identity", "uniform", "random")
 
 
 @export
-class RepresentationTransport(AcrossReplicas, TransportLoss):
+class RepresentationTransport(base.AcrossReplicas, base.TransportLoss):
     """Cost of transporting a teacher's neurons onto a student's.
 
     A neuron is a point, its activations on the batch. The loss is `<P, C>`,
@@ -61,9 +47,9 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         momentum: Weight of a training step in the running costs from which the
             plan is made, relative to the next step; 0 takes the costs of the
             batch alone. Acts only in the training steps of a `TransferModel`.
-        across_replicas: Whether replicas share their samples.
-        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
-            There is a value for each student neuron; their mean is the cost.
+        **options: `across_replicas`, whether replicas share their samples, and
+            `name`, `reduction` and `dtype` of a `keras.losses.Loss`. There is
+            a value for each student neuron; their mean is the cost.
 
     Call arguments:
         y_true: Teacher activations of shape `(batch, ..., teacher neurons)`.
@@ -91,7 +77,6 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         solver: Any = None,
         spatial: str = "pool",
         momentum: float = 0.9,
-        across_replicas: bool = True,
         **options: Any,
     ):
         super().__init__(**options)
@@ -104,35 +89,28 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         self.momentum = checks.number(
             momentum, "momentum", expected, lambda x: 0.0 <= x < 1.0
         )
-        self.across_replicas = checks.flag(across_replicas, "across_replicas")
 
-    def __call__(
-        self,
-        y_true: Any,
-        y_pred: Any,
-        sample_weight: Any = None,
-        *,
-        memory: Any = None,
-    ) -> Any:
+    def __call__(self, y_true, y_pred, sample_weight=None, *, memory=None):
         """Return the transport cost; a `memory` of a training is updated."""
         values = self.call(y_true, y_pred, sample_weight, memory)
         # Keras reduces what a loss returns, here values that are at hand.
-        reduced = Reduction(reduction=self.reduction, dtype=self.dtype)
+        reduced = keras.losses.Loss(reduction=self.reduction, dtype=self.dtype)
+        reduced.call = lambda _, y_pred: y_pred
         return self._per_replica(reduced(values, values))
 
     def call(self, y_true, y_pred, sample_weight=None, memory=None):
         """Costs of shape `(student neurons,)`, whose mean is `<P, C>`."""
         cost, points = self._points(y_true, y_pred, sample_weight)
         P, _ = self._plan(cost, points, memory)
-        return P.shape[1] * column_costs(cost)(*points, P)
+        return P.shape[1] * fixed_plan.column_costs(cost)(*points, P)
 
     def solved(self, teacher, student, sample_weight=None, memory=None):
         """Return the plan between the neurons."""
         cost, points = self._points(teacher, student, sample_weight)
         P, solution = self._plan(cost, points, memory)
         if solution is None:
-            return SolvedPlan(P, NEURONS)
-        return self._solved_plan(P, NEURONS, solution)
+            return base.SolvedPlan(P, base.NEURONS)
+        return self._solved_plan(P, base.NEURONS, solution)
 
     def memory(self, teacher, student):
         """Potentials, and running costs if there is momentum."""
@@ -141,10 +119,6 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
             return None
         sizes, shared = (teacher[-1], student[-1]), self.across_replicas
         return PlanMemory(*sizes, self.momentum, warm=warm, shared=shared)
-
-    def get_config(self):
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "cost": costs.name_of(self.cost)}
 
     def _points(self, teacher, student, sample_weight=None):
         """A cost, and its arguments: neurons as points, weighted coordinates.
@@ -158,11 +132,14 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         checks.same_samples(teacher.shape, student.shape)
         weights = None
         if sample_weight is not None:
-            weights = sample_weights(sample_weight, student)
+            weights = base.sample_weights(sample_weight, student)
         if self.spatial == "keep":
             teacher, student = match_positions(teacher, student)
             if weights is not None:
-                weights = _at_positions(weights, student)
+                # Once for each position of a sample.
+                ones = ops.cast(ops.ones_like(student[..., 0]), weights.dtype)
+                shape = (-1, *(1,) * (len(ones.shape) - 1))
+                weights = ops.reshape(ops.reshape(weights, shape) * ones, (-1,))
         # Sums over many samples leave the range of half precision.
         x = at_least_float32(units_as_points(teacher, self.spatial))
         y = at_least_float32(units_as_points(student, self.spatial))
@@ -172,14 +149,15 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
             weights = 1.0 / self.total(ops.cast(ops.shape(x)[-1], x.dtype))
         else:
             weights = safe_divide(weights, self.total(ops.sum(weights)))
-        cost = as_cost(self.cost)
+        cost = costs.as_cost(self.cost)
         if self.is_shared and not cost.adds_up:
             # The cost needs the coordinates of all replicas at once.
             x, y = (_gathered(points) for points in (x, y))
             weights = _gathered(weights) if len(weights.shape) else weights
         points = cost.weighted(x, y, weights)
         if self.is_shared and cost.adds_up:
-            return KNOWN, (cost(*points, total=engine.all_reduce_sum),)
+            C = cost(*points, total=engine.all_reduce_sum)
+            return fixed_plan.KNOWN, (C,)
         return cost, points
 
     def _plan(self, cost, points, memory):
@@ -187,12 +165,12 @@ class RepresentationTransport(AcrossReplicas, TransportLoss):
         if self.plan_name == "transport":
             if memory is not None:
                 return memory.plan(cost, points, self.epsilon, self.solver)
-            return planner(cost, self.epsilon, self.solver)(*points)
+            return fixed_plan.planner(cost, self.epsilon, self.solver)(*points)
         sizes = [x.shape[0] for x in points[:2]]
-        if cost is KNOWN:
+        if cost is fixed_plan.KNOWN:
             sizes = points[0].shape
         P = control_plan(self.plan_name, *sizes)
-        return ops.cast(ops.convert_to_tensor(P), points[0].dtype), None
+        return ops.convert_to_tensor(P, points[0].dtype), None
 
 
 class PlanMemory(keras.layers.Layer):
@@ -202,77 +180,44 @@ class PlanMemory(keras.layers.Layer):
     `momentum` there are no running costs.
     """
 
-    def __init__(
-        self,
-        rows: int,
-        columns: int,
-        momentum: float,
-        *,
-        warm: bool,
-        shared: bool = True,
-    ):
+    def __init__(self, rows, columns, momentum, *, warm, shared=True):
         super().__init__(name="plan_memory", dtype="float32", trainable=False)
-        # Replicas that solve one problem have the same values: nothing is sent.
-        self._aggregation = "none" if shared else "mean"
-        self.costs: Any = None
-        self.g: Any = None
+        zeros = functools.partial(
+            self.add_weight,
+            initializer="zeros",
+            trainable=False,
+            # Replicas that solve one problem have the same values.
+            aggregation="none" if shared else "mean",
+        )
+        self.costs = self.g = None
         if momentum:
-            costs = self.costs = self._zeros("costs", rows, columns)
-            steps = self.steps = self._zeros("steps")
+            costs = self.costs = zeros((rows, columns), name="costs")
+            steps = self.steps = zeros((), name="steps")
+            known = momentum, costs, steps
             self._update = functools.lru_cache(maxsize=4)(
-                lambda cost: running_costs(cost, momentum, costs, steps)
+                lambda cost: fixed_plan.running_costs(cost, *known)
             )
         if warm:
-            self.g = self._zeros("g", columns)
+            self.g = zeros((columns,), name="g")
         self.built = True
 
-    def plan(
-        self,
-        cost: costs.Cost,
-        points: tuple[Any, ...],
-        epsilon: float,
-        solver: Any,
-    ) -> tuple[Any, TransportSolution]:
+    def plan(self, cost, points, epsilon, solver):
         """Update the memory, and solve for the plan of a training step."""
         dtype = points[0].dtype
         if self.costs is not None:
             self._update(cost)(*points)
-            cost, points = RELATIVE, (ops.cast(self.costs, dtype),)
-        solve = planner(cost, epsilon, solver)
+            cost, points = fixed_plan.RELATIVE, (ops.cast(self.costs, dtype),)
+        solve = fixed_plan.planner(cost, epsilon, solver)
         if self.g is None:
             return solve(*points)
         P, solution = solve(*points, g=ops.cast(self.g, dtype))
         self.g.assign(ops.cast(solution.g, self.g.dtype))
         return P, solution
 
-    def _zeros(self, name, *shape):
-        return self.add_weight(
-            shape=shape,
-            initializer="zeros",
-            trainable=False,
-            name=name,
-            aggregation=self._aggregation,
-        )
-
-
-class Reduction(keras.losses.Loss):
-    """The reduction of a Keras loss, applied to its values."""
-
-    def call(self, y_true, y_pred):
-        """Return the values."""
-        return y_pred
-
 
 def _gathered(x):
     """Joins the coordinates, which are last, of all replicas."""
     return ops.transpose(engine.all_gather(ops.transpose(x)))
-
-
-def _at_positions(weights, maps):
-    """Repeats weights of samples for all positions of `(batch, ..., units)`."""
-    ones = ops.cast(ops.ones_like(maps[..., 0]), weights.dtype)
-    inner = (1,) * (len(maps.shape) - 2)
-    return ops.reshape(ops.reshape(weights, (-1, *inner)) * ones, (-1,))
 
 
 def control_plan(name: str, teacher: int, student: int) -> np.ndarray:

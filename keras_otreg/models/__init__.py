@@ -1,10 +1,9 @@
 """`TransferModel` and its parts."""
 
-from keras_otreg.models.penalty import Penalty
+from keras_otreg.models.penalty import Penalty, WeightPenalty
 from keras_otreg.models.saved_model import load_model
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.transfer_model import TransferModel
-from keras_otreg.models.weight_penalty import WeightPenalty
 
 __all__ = [
     "Penalty",

@@ -1,19 +1,19 @@
 """The sum of the terms of a loss, and guards against NaN and infinity in it."""
 
 import contextlib
+import functools
 import math
 import re
 import threading
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_otreg import checks, engine
-from keras_otreg.features.walk import walk
+from keras_otreg.features.taps import walk
 from keras_otreg.models.parts import batch_size, with_mask_of
-from keras_otreg.models.terms import LossWeights, Term, acts
+from keras_otreg.models.terms import acts
 
 STOPPED = "A step of keras_otreg.TransferModel is not finite."
 WAYS_OUT = (
@@ -33,35 +33,25 @@ ASSERTION = re.compile(r"assertion failed: \[(Expected .*?)\] (.*)")
 class Guard:
     """Sums and logs the terms of a loss; lets non-finite values pass."""
 
-    def __init__(
-        self,
-        penalties: Mapping[str, Any],
-        weight_penalties: Mapping[str, Any],
-        source: Any,
-    ):
-        self.penalties = dict(penalties)
-        self.weight_penalties = dict(weight_penalties)
+    def __init__(self, penalties, weight_penalties, source):
+        self.penalties = penalties
+        self.weight_penalties = weight_penalties
         self._source = source
-        names = source.names if source else []
-        names = [*penalties, *weight_penalties, *names]
+        names = [
+            *penalties,
+            *weight_penalties,
+            *(source.names if source else ()),
+        ]
         self.means = [keras.metrics.Mean(name=name) for name in names]
         # All that Keras is to track.
-        self.metrics: list[keras.metrics.Metric] = list(self.means)
+        self.metrics = list(self.means)
 
-    def term(self, penalty: Any, teacher: Any, student: Any, *rest) -> Term:
-        """Return the term of a penalty; its arguments are those of `term`."""
-        return penalty.term(teacher, student, *rest)
+    def term(self, penalty, *arguments):
+        """Return the term of a penalty, given the arguments of its `term`."""
+        return penalty.term(*arguments)
 
-    def total(
-        self,
-        loss: Any,
-        terms: list[Term],
-        weights: LossWeights,
-        inputs: Any,
-        step: Any,
-        training: bool,
-    ) -> Any:
-        """The total loss of a step; logs its terms."""
+    def total(self, loss, terms, weights, inputs, step, training):
+        """Return the total loss of a step; log its terms."""
         # Keras divides each loss by the number of TensorFlow replicas, so that
         # their sum is that of one device. That of a penalty is exactly this
         # sum; any other is, as `loss` itself, a mean over replicas.
@@ -81,15 +71,13 @@ class Guard:
                 loss = ops.add(loss, weighted)
         return loss
 
-    def step(self, model: keras.Model, train_step: Any, arguments: Any) -> Any:
-        """Runs a step of training."""
+    def step(self, model, train_step, arguments):
+        """Run a step of training."""
         return train_step(*arguments)
 
     @contextlib.contextmanager
-    def reporting(
-        self, model: Any, arguments: dict[str, Any] | None = None
-    ) -> Iterator[None]:
-        """Raises after the block, or an error in it, if a step was bad."""
+    def reporting(self, model, arguments=None):
+        """Raise after the block, or an error in it, if a step was bad."""
         # Since the last step, all variables may have been set.
         model.loss_weights.forget()
         if arguments is not None:
@@ -110,13 +98,11 @@ class Guard:
             raise
         self.report(model)
 
-    def watch(self, model: keras.Model, arguments: dict[str, Any]) -> None:
+    def watch(self, model, arguments):
         """Have a training, given its arguments, end after a bad step."""
 
-    def report(
-        self, model: keras.Model, cause: BaseException | None = None
-    ) -> None:
-        """Raises if something was not finite since the last reset."""
+    def report(self, model, cause=None):
+        """Raise if something was not finite since the last reset."""
 
 
 class Skip(Guard):
@@ -125,8 +111,7 @@ class Skip(Guard):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self._skipped = {
-            name: keras.metrics.Sum(f"{name}_skipped")
-            for name in self.penalties
+            k: keras.metrics.Sum(f"{k}_skipped") for k in self.penalties
         }
         self.metrics += self._skipped.values()
 
@@ -146,7 +131,7 @@ class Skip(Guard):
         return term._replace(value=value, counts=counts)
 
     def total(self, loss, terms, *rest):
-        """The total loss of a step; counts the terms that are left out."""
+        """Return the total loss of a step; count the terms left out."""
         for term in terms[: len(self.penalties)]:
             skipped = ops.where(term.counts, 0.0, 1.0)
             self._skipped[term.name].update_state(skipped)
@@ -164,17 +149,16 @@ class Raise(Guard):
     compiled step, training stops when the host reads of it in the logs.
     """
 
-    # Whether a compiled step is undone.
-    undoes = False
-
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, undoes=False):
         super().__init__(*arguments)
+        # Whether a compiled step is undone, for a copy of all variables.
+        self.undoes = undoes
         self.incidents = Incidents(len(self.means) + 2)
         self.metrics.append(self.incidents)
         # Each replica runs in a thread of its own.
         self._kept = threading.local()
         # What a forward pass changes, and the variables it was found among.
-        self._changed: tuple[list[int], list[Any]] = [], []
+        self._changed = [], []
 
     def term(self, penalty, teacher, student, *rest):
         """Return the term; its value is NaN if anything is not finite."""
@@ -199,13 +183,12 @@ class Raise(Guard):
 
         # For each term, the inputs and the total: three flags of the bad.
         fine = ops.ones((3,), "bool")
-        rows = []
-        for term in terms:
-            finite = term.finite
-            if finite is None and acts(term.weight):
-                finite = ops.logical_and(fine, all_finite(term.value))
-            rows.append(fine if finite is None else finite)
-        rows += [fine] * (len(self.means) - len(rows))
+        rows = [fine] * len(self.means)
+        for k, term in enumerate(terms):
+            if term.finite is not None:
+                rows[k] = term.finite
+            elif acts(term.weight):
+                rows[k] = ops.logical_and(fine, all_finite(term.value))
         # A NaN that a ReLU hides still has a NaN for a gradient.
         for x in keras.tree.flatten(inputs):
             if x is not None and keras.backend.is_float_dtype(x.dtype):
@@ -222,7 +205,7 @@ class Raise(Guard):
         return total
 
     def step(self, model, train_step, arguments):
-        """Runs a step of training such that it can be taken back."""
+        """Run a step of training such that it can be taken back."""
         if not engine.step_is_compiled(model):
             among = list(map(id, model.non_trainable_variables))
             if among != self._changed[0]:
@@ -231,13 +214,12 @@ class Raise(Guard):
             copies = map(ops.copy, changed)
             self._kept.values = list(zip(changed, copies, strict=True))
         elif self.undoes:
-            return engine.train_step_with_rollback(
-                model, train_step, arguments, self.incidents.counts
-            )
+            known = arguments, self.incidents.counts
+            return engine.train_step_with_rollback(model, train_step, *known)
         return train_step(*arguments)
 
     def watch(self, model, arguments):
-        """Adds a callback that ends the training."""
+        """Add a callback that ends the training."""
         if not engine.step_is_compiled(model):
             return
         callbacks = arguments.get("callbacks")
@@ -250,7 +232,7 @@ class Raise(Guard):
             callbacks.callbacks.append(watch)
 
     def report(self, model, cause=None):
-        """Raises if something was not finite since the last reset."""
+        """Raise if something was not finite since the last reset."""
         seen = self.incidents
         # NumPy warns of a variable that it is to convert by itself.
         counts = ops.convert_to_numpy(ops.copy(seen.counts)) > 0.0
@@ -264,15 +246,19 @@ class Raise(Guard):
         kept = self.undoes or not engine.step_is_compiled(model)
         when, state = f"batch {good // engine.num_replicas(model) + 1}", ""
         if step:
-            step = _next_step(step, bad, model, kept)
+            made = model.optimizer.iterations
+            if not engine.losses_see_step:
+                step = int(made) + 1 - (0 if kept else bad)
+            elif kept and isinstance(made, keras.Variable):
+                # Nothing in a graph makes the counter wait for the gradients.
+                made.assign(step - 1)
             when = f"step {step} of the optimizer, {when} of the epoch"
             state = KEPT if kept else SPOILT
         what, where = self._found(index, counts[index])
         if where:
             when += f": NaN or infinity in {' and in '.join(where)}"
-        raise FloatingPointError(
-            f"{what} not finite at {when}. {state}{WAYS_OUT}"
-        ) from cause
+        message = f"{what} not finite at {when}. {state}{WAYS_OUT}"
+        raise FloatingPointError(message) from cause
 
     def _found(self, index, kinds):
         """Name the non-finite value, and the layers where it may be."""
@@ -293,13 +279,12 @@ class Raise(Guard):
         return f"Penalty '{name}' is", found or [alone]
 
 
-class Rollback(Raise):
-    """Undoes a compiled step as well; it costs a copy of all variables."""
-
-    undoes = True
-
-
-KINDS = {"raise": Raise, "rollback": Rollback, "skip": Skip, "propagate": Guard}
+KINDS: dict[str, Any] = {
+    "raise": Raise,
+    "rollback": functools.partial(Raise, undoes=True),
+    "skip": Skip,
+    "propagate": Guard,
+}
 
 
 def guard_of(on_nonfinite: str, *arguments: Any) -> Guard:
@@ -317,7 +302,7 @@ class Incidents(keras.metrics.Metric):
     adds them up over replicas, and does not save them.
     """
 
-    def __init__(self, terms: int):
+    def __init__(self, terms):
         super().__init__(name="incidents", dtype="float32")
         zero = keras.initializers.Zeros()
         self.counts = self.add_variable((terms, 3), zero, name="counts")
@@ -327,7 +312,7 @@ class Incidents(keras.metrics.Metric):
         # Of the optimizer, from one; 0 without one.
         self.step = self.add_variable((), zero, name="step", aggregation="mean")
 
-    def update_state(self, kinds: Any, step: Any) -> Any:
+    def update_state(self, kinds, step):
         """Record a step, unless there was a bad one; return whether."""
         before = ops.any(self.counts.value > 0.0)
         kinds, step = ops.cast(kinds, "float32"), ops.cast(step, "float32")
@@ -340,25 +325,14 @@ class Incidents(keras.metrics.Metric):
         known = self.step.value + self.good.value >= 0.0
         return ops.logical_and(bad, known)
 
-    def result(self) -> dict[str, Any]:
+    def result(self):
         """Return nothing, because it is not logged."""
         return {}
 
 
-def all_finite(x: Any) -> Any:
+def all_finite(x):
     """Whether all of a tensor is finite."""
     return ops.all(ops.isfinite(x))
-
-
-def _next_step(step, bad, model, kept):
-    """Which step of the optimizer was to be the next."""
-    made = model.optimizer.iterations
-    if not engine.losses_see_step:
-        return int(made) + 1 - (0 if kept else bad)
-    if kept and isinstance(made, keras.Variable):
-        # Nothing in a graph makes the counter wait for the gradients.
-        made.assign(step - 1)
-    return step
 
 
 def _changed_by_forward_pass(model):

@@ -80,13 +80,20 @@ class Observer:
 
     def _looked(self, student, others, step, scale, data):
         """The plans, and the norms of the gradients, as tensors alone."""
+        x, y, sample_weight = data
+        model = self._model
 
         def values(weights):
-            terms = self._terms(weights, others, data)
+            with self._nowhere(weights, others):
+                prediction = model(x, training=True)
+                total, terms = model.loss_terms(x, y, prediction, sample_weight)
+            # The loss of the task is logged as a term too.
+            terms = [term for term in terms if term.value is not total]
+            terms.insert(0, Term(TASK, total, 1.0))
             self._names = [term.name for term in terms]
             # From what was kept from the last step, not by this one.
             with self._nowhere(weights, others):
-                weight = self._model.loss_weights.at
+                weight = model.loss_weights.at
                 scaled = [
                     scale * weight(term, step) * term.value
                     if acts(term.weight)
@@ -105,18 +112,6 @@ class Observer:
             name: frozen((x.P, x.num_iterations, x.marginal_error))
             for name, x in self._plans.items()
         }
-
-    def _terms(self, student, others, data):
-        """All terms of the loss, that of the task first."""
-        x, y, sample_weight = data
-        with self._nowhere(student, others):
-            prediction = self._model(x, training=True)
-            total, terms = self._model.loss_terms(
-                x, y, prediction, sample_weight, training=True
-            )
-        # The loss of the task is logged as a term too.
-        terms = [term for term in terms if term.value is not total]
-        return [Term(TASK, total, 1.0), *terms]
 
     def _nowhere(self, student, others):
         """A scope in which variables have given values, and keep them."""

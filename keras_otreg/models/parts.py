@@ -1,9 +1,9 @@
 """The inputs of a step: their shapes, and parts in one forward pass."""
 
 import dataclasses
+import functools
 import operator
 import threading
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -18,6 +18,8 @@ LABELLED, UNLABELLED = "otreg_labelled", "otreg_unlabelled"
 # Inputs that carry what the teacher's layers return for them.
 INPUTS, TEACHER = "otreg_inputs", "otreg_teacher"
 
+is_given = functools.partial(operator.is_not, None)
+
 
 class Parts(NamedTuple):
     """Inputs of a step, in the order in which they go through the student."""
@@ -31,6 +33,9 @@ class Parts(NamedTuple):
     known: Any = None
     # Whether the inputs were a pair of (target, source) inputs.
     paired: bool = False
+    # What the student returns for all parts, and its activations by path.
+    outputs: Any = None
+    activations: Any = None
 
     def target_rows(self, outputs: Any, labelled: bool = False) -> Any:
         """The target samples, or labelled ones, in outputs for all parts."""
@@ -56,9 +61,7 @@ class Parts(NamedTuple):
 
     def penalty_weights(self, sample_weight: Any) -> Any:
         """Weights of the target samples in the penalties."""
-        if sample_weight is None:
-            return None
-        given = [x for x in keras.tree.flatten(sample_weight) if x is not None]
+        given = list(filter(is_given, keras.tree.flatten(sample_weight)))
         if not given:
             return None
         weights = [ops.cast(mean_of_samples(x), "float32") for x in given]
@@ -109,40 +112,44 @@ class BatchReader:
 
     def read(self, inputs: Any, training: bool | None = None) -> Parts:
         """Finds the parts of the inputs of a step, of any kind if not given."""
-        parts = Parts(inputs)
-        task = self.source
+        parts, task = Parts(inputs), self.source
         if is_pair(inputs, self.num_inputs):
             source = inputs[1] if task is not None and task.acts else None
             parts = split(inputs[0])._replace(source=source, paired=True)
         elif isinstance(inputs, dict):
             parts = split(inputs)
-        expected = bool(training and task is not None and task.has_data)
-        is_free = task is not None and self.takes_either
-        if training is not None and parts.paired != expected and not is_free:
-            raise _mispaired(parts.paired)
+        if training is None or (task is not None and self.takes_either):
+            return parts
+        expected = training and task is not None and task.has_data
+        if parts.paired and not expected:
+            raise checks.invalid(
+                "target data alone",
+                "a pair of target and source inputs, which only `fit` of a "
+                "model with a `source_task` takes",
+                "Pass the target's half of it.",
+            )
+        if expected and not parts.paired:
+            raise checks.invalid(
+                "batches ((x_target, x_source), (y_target, y_source)) to train "
+                "on, because the model has a source task",
+                "target data alone",
+                "Pair them with `keras_otreg.data.paired(target, source)`.",
+            )
         return parts
-
-
-class Forward(NamedTuple):
-    """The student's forward pass on a step's inputs."""
-
-    parts: Parts
-    outputs: Any
-    activations: dict[str, Any]
 
 
 class LastForward(threading.local):
     """The last forward pass of a thread: Keras passes the prediction alone."""
 
-    # The tensors of the prediction, and the pass that they come from.
+    # The tensors of the prediction, and the `Parts` that they come from.
     kept: tuple[Any, Any] = (), None
 
     def of(self, prediction: Any) -> Any:
-        """The forward pass of a prediction; `None` if it is not the last."""
-        outputs, forward = self.kept
+        """The parts behind a prediction; `None` if it is not the last."""
+        outputs, parts = self.kept
         # Another prediction may come from another graph.
         same = map(operator.is_, outputs, keras.tree.flatten(prediction))
-        return forward if outputs and all(same) else None
+        return parts if outputs and all(same) else None
 
 
 def num_inputs(student: keras.Model) -> int | None:
@@ -165,23 +172,18 @@ class Wrapper(keras.Model):
     # Name of the attribute that holds the network.
     inner = "network"
 
-    def export(
-        self,
-        filepath: Any,
-        format: str = "tf_saved_model",
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        **kwargs: Any,
-    ) -> None:
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Exports the prediction; see `keras.Model.export`."""
         inputs = input_spec(getattr(self, self.inner))
-        if input_signature is None and inputs is not None:
+        is_given = len(args) > 2 or kwargs.get("input_signature") is not None
+        if inputs is not None and not is_given:
             # Keras knows no inputs of a model that was never called.
             def spec(x):
                 return keras.InputSpec(x.dtype, (None, *x.shape[1:]))
 
-            input_signature = [keras.tree.map_structure(spec, inputs)]
-        super().export(filepath, format, verbose, input_signature, **kwargs)
+            specs = keras.tree.map_structure(spec, inputs)
+            kwargs["input_signature"] = [specs]
+        super().export(filepath, *args, **kwargs)
 
 
 def batch_size(inputs: Any) -> Any:
@@ -197,27 +199,23 @@ def _has_keys(inputs, *keys):
 
 def joined(*structures: Any) -> Any:
     """Structures of batches, such as inputs, one after the other."""
-    present = [x for x in structures if x is not None]
+    present = list(filter(is_given, structures))
     if len(present) == 1:
         return present[0]
     return keras.tree.map_structure(_joined_tensors, *present)
 
 
-def with_mask_of(
-    source: Any, tensor: Any, change: Callable[[Any], Any] = lambda mask: mask
-) -> Any:
+def with_mask_of(source, tensor, change=lambda mask: mask):
     """Gives a tensor the Keras mask of its source, which operations lose."""
 
     def mask_of(_, masks):
-        found = [mask for mask in keras.tree.flatten(masks) if mask is not None]
-        return change(masks) if found else None
+        some = any(map(is_given, keras.tree.flatten(masks)))
+        return change(masks) if some else None
 
     # A layer is the public way to read and to attach masks. A name of its own
     # leaves those of the user's layers alone.
-    layer = keras.layers.Lambda(
-        lambda _: tensor, mask=mask_of, name="with_mask", autocast=False
-    )
-    return layer(source)
+    own = {"mask": mask_of, "name": "with_mask", "autocast": False}
+    return keras.layers.Lambda(lambda _: tensor, **own)(source)
 
 
 def _joined_tensors(*tensors):
@@ -237,20 +235,4 @@ def _rows(outputs, rows):
     """Some rows of tensors, and of their masks."""
     return keras.tree.map_structure(
         lambda x: with_mask_of(x, x[rows], lambda mask: mask[rows]), outputs
-    )
-
-
-def _mispaired(is_pair):
-    if is_pair:
-        return checks.invalid(
-            "target data alone",
-            "a pair of target and source inputs, which only `fit` of a model "
-            "with a `source_task` takes",
-            "Pass the target's half of it.",
-        )
-    return checks.invalid(
-        "batches ((x_target, x_source), (y_target, y_source)) to train on, "
-        "because the model has a source task",
-        "target data alone",
-        "Pair them with `keras_otreg.data.paired(target, source)`.",
     )

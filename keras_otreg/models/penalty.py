@@ -1,5 +1,6 @@
-"""A loss between two layers, where it acts and how strongly."""
+"""Penalties between layers, or weights, of a student and its teacher."""
 
+import fnmatch
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,18 +9,17 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_otreg import checks
-from keras_otreg.features.taps import (
-    Symbolic,
-    activation_specs,
-    input_spec,
-    output_of,
-)
-from keras_otreg.features.walk import find_layer
+from keras_otreg import checks, engine
+from keras_otreg.features import taps
 from keras_otreg.losses.base import ActivationLoss, TransportLoss
 from keras_otreg.models.parts import input_shapes
 from keras_otreg.models.terms import Term, WeightAttribute, acts
+from keras_otreg.ot.numerics import at_least_float32, frozen
+from keras_otreg.regularizers import starting_points
 from keras_otreg.saving import Configurable, export
+
+# Distances of weights, each with its name in the logs.
+DISTANCES = {"l2": "l2_sp", "transport": "neuron_transport"}
 
 
 class Weighted(Configurable):
@@ -34,18 +34,17 @@ class Penalty(Weighted):
 
     Args:
         loss: Any `keras.losses.Loss` over (teacher, student) activations.
-        at: Path of the student's layer, such as `"avg_pool"` or
-            `"backbone/block3_out"`; `keras_otreg.features.summary(model)`
-            prints all of them. `"encoder#1"` is the second call of a layer
-            that the model calls repeatedly.
+        at: Path of the student's layer, such as `"backbone/block3_out"`;
+            `keras_otreg.features.summary(model)` prints all of them.
+            `"encoder#1"` is the second call of a layer.
         teacher_at: Path of the teacher's layer; the same if not given.
         weight: Factor of the loss: a number of at least 0, or a
             `keras.optimizers.schedules.LearningRateSchedule` over the steps
             of the optimizer. At weight 0 the loss is only logged. A callback
             may set the attribute: it counts from the next step on.
-        name: Under which the value of the loss, without the weight, is
-            logged. If not given, the name of the loss, with the path of the
-            layer behind it where a model has several penalties of that name.
+        name: Under which the loss, without the weight, is logged. If not
+            given, the name of the loss, with the path of the layer behind it
+            where a model has several of that name.
 
     Example:
         ```python
@@ -82,18 +81,16 @@ class Penalty(Weighted):
         weight: Any = 1.0,
         name: str | None = None,
     ) -> list["Penalty"]:
-        """The same loss at several layers, such as the ends of all stages.
+        """Return a list with the same loss at several layers.
 
         Args:
-            loss: Any `keras.losses.Loss` over (teacher, student) activations.
-            at: Paths of the student's layers; a mapping from them to layers
-                of the teacher where those have other paths.
+            loss: As of `Penalty`.
+            at: Paths of the student's layers, such as the ends of all stages;
+                a mapping from them to layers of the teacher where those have
+                other paths.
             weight: Factor of the loss at each of them.
             name: Under which the values are logged, with the path behind it;
                 the name of the loss if not given.
-
-        Returns:
-            A list of `Penalty` objects.
 
         Example:
             ```python
@@ -110,35 +107,11 @@ class Penalty(Weighted):
             for x in paths
         ]
 
-    def adapter(self, teacher: Any, student: Any) -> Any:
-        """Makes the layer that the loss trains between the two, or `None`."""
-        if not isinstance(self.loss, ActivationLoss):
-            return None
-        layer = self.loss.adapter(tuple(teacher.shape), tuple(student.shape))
-        if layer is not None:
-            layer.build(student.shape)
-            # What is only logged has no gradient to be trained by.
-            layer.trainable = acts(self.weight)
-        return layer
-
-    def memory(self, teacher: Any, student: Any) -> Any:
-        """Makes the layer with the loss's state between steps, or `None`."""
-        if not isinstance(self.loss, ActivationLoss):
-            return None
-        return self.loss.memory(tuple(teacher.shape), tuple(student.shape))
-
-    def term(
-        self,
-        teacher: Any,
-        student: Any,
-        sample_weight: Any,
-        adapter: Any = None,
-        memory: Any = None,
-    ) -> Term:
+    def term(self, teacher, student, sample_weight, adapter=None, memory=None):
         """Term that the penalty adds to a loss, for `(batch, ...)` activations.
 
-        `adapter` and `memory` are what these methods made; the latter is given
-        in training steps alone.
+        `adapter` and `memory` are what these methods of the loss made; the
+        latter is given in training steps alone.
         """
         if adapter is not None:
             student = adapter(student)
@@ -156,6 +129,118 @@ class Penalty(Weighted):
             arguments = teacher, student, sample_weight, memory
             solved = functools.partial(self.loss.solved, *arguments)
         return Term(self.name, value, self.weight, solved)
+
+
+@export
+class WeightPenalty(Weighted):
+    """Keeps weights of the student close to those of the teacher.
+
+    Weights belong together whose layers have the same path, and which have the
+    same name and shape in both networks. Others, such as those of a new head,
+    stay free, and so do frozen ones for as long as they are frozen.
+
+    Args:
+        distance: `"l2"` for half the sum of squared differences (L2-SP), or
+            `"transport"` for the same between the neurons of each layer in
+            whatever order, see `keras_otreg.regularizers.NeuronTransport`.
+        at: Path of a layer of the student that is pulled, with all inside it,
+            or several; `*` and `?` stand for any characters, as in
+            `"backbone/block*"`. If not given, all layers but the last one that
+            has weights: the head, whose start means nothing.
+        exclude: The same of layers that are not pulled, without `*` and `?`.
+        epsilon: Entropic strength of `"transport"`, in units of the mean cost.
+        weight: Factor of the distance, as of a `Penalty`. The paper on L2-SP
+            uses 0.1.
+        name: Under which the distance, without the weight, is logged;
+            `"l2_sp"` or `"neuron_transport"` if not given.
+
+    Raises:
+        ValueError: If an argument is not valid; by the `TransferModel`, if a
+            path is unknown or no weight has a partner.
+
+    Example:
+        ```python
+        penalty = otreg.WeightPenalty(weight=0.1)
+        model = otreg.TransferModel(student, penalties=[penalty])
+        ```
+
+    References:
+        Li, Grandvalet and Davoine, "Explicit inductive bias for transfer
+        learning with convolutional networks" (ICML 2018).
+    """
+
+    def __init__(
+        self,
+        distance: str = "l2",
+        at: str | Sequence[str] | None = None,
+        *,
+        exclude: str | Sequence[str] | None = None,
+        epsilon: float = 0.05,
+        weight: Any = 0.1,
+        name: str | None = None,
+    ):
+        self.distance = checks.one_of(distance, DISTANCES, "distance")
+        self.at, self.exclude = (
+            None if paths is None else checks.some_layers(paths, argument)
+            for paths, argument in ((at, "at"), (exclude, "exclude"))
+        )
+        self.epsilon = checks.positive(epsilon, "epsilon")
+        self.weight = weight
+        name = name or DISTANCES[distance]
+        self.name = checks.instance_of(name, str, "name", "a string")
+
+    def pairs(self, student: Any, teacher: Any) -> list[tuple[Any, Any, int]]:
+        """Pairs of weights: the teacher's, the student's, the neurons' axis."""
+        theirs = dict(taps.walk(teacher, into_loops=True))
+        found = {}
+        for path, layer in self._layers(student).items():
+            starts = _own_weights(theirs[path]) if path in theirs else {}
+            for key, weight in _own_weights(layer).items():
+                start: Any = starts.get(key)
+                fits = start is not None and start.shape == weight.shape
+                # Whole numbers are what quantisation has made of weights.
+                if fits and keras.backend.is_float_dtype(start.dtype):
+                    axis = starting_points.axis_of_neurons(layer, weight)
+                    found[id(weight)] = start, weight, axis
+        return list(found.values())
+
+    def check(self, student: keras.Model, teacher: keras.Model) -> None:
+        """Raise unless some weights of two networks belong together."""
+        if not self.pairs(student, teacher):
+            raise checks.invalid(
+                "weights that a student and its teacher both have, in layers "
+                "of the same path, with the same name and shape",
+                f"student '{student.name}' and teacher '{teacher.name}'",
+                "Choose other layers by `at`, or use a `Penalty`",
+            )
+
+    def _layers(self, student):
+        layers = dict(taps.walk(student, into_loops=True))
+        exclude = self.exclude or (None if self.at is None else [])
+        excluded = starting_points.excluded_layers(student, layers, exclude)
+        for pattern in self.at or ():
+            if not any(_matches(path, pattern) for path in layers):
+                checks.known_layer(pattern, layers, student.name)
+        return {
+            path: layer
+            for path, layer in layers.items()
+            if id(layer) not in excluded
+            and any(_matches(path, x) for x in self.at or ["*"])
+        }
+
+    def term(self, pairs: Sequence[tuple[Any, Any, int]]) -> Term:
+        """Term of what `pairs` returns, in the loss of each replica."""
+        values = []
+        for start, weight, axis in (x for x in pairs if x[1].trainable):
+            both = frozen(at_least_float32(start)), at_least_float32(weight)
+            if self.distance == "l2":
+                value = starting_points.half_squared_distance(*both)
+            else:
+                own = self.epsilon, axis
+                value = starting_points.neuron_transport(*both, *own)
+            values.append(value)
+        value = sum(values) if values else ops.zeros(())
+        return Term(self.name, engine.scale_loss(value), self.weight)
 
 
 def by_name(penalties: Any) -> dict[str, Any]:
@@ -184,43 +269,46 @@ def _name_at(name, path):
     return f"{name}_{re.sub('[/#]', '_', str(path))}"
 
 
-def companions(
-    student: keras.Model, teacher: keras.Model | None, penalties: dict[str, Any]
-) -> tuple[dict[str, keras.Layer], dict[str, keras.Layer]]:
-    """Adapters and memories that penalties need, by the penalties' names.
-
-    Raises if they cannot act between the two networks, as far as is known
-    before the first batch.
-    """
+def companions(student, teacher, penalties):
+    """Checked adapters and memories of penalties, by the penalties' names."""
     if teacher is not None:
         checks.built_model(teacher, "teacher")
     check_apart(student, teacher)
     for penalty in penalties.values():
-        find_layer(student, penalty.at)
-        find_layer(teacher, penalty.teacher_at)
-    adapters: dict[str, keras.Layer] = {}
-    memories: dict[str, keras.Layer] = {}
-    if not penalties or input_spec(student) is None:
+        taps.find_layer(student, penalty.at)
+        taps.find_layer(teacher, penalty.teacher_at)
+    adapters, memories = {}, {}
+    if not penalties or taps.input_spec(student) is None:
         return adapters, memories
-    student_specs = activation_specs(student)
+    student_specs = taps.activation_specs(student)
     teacher_specs = _teacher_specs(teacher, student)
     for name, penalty in penalties.items():
-        known = output_of(teacher_specs, penalty.teacher_at)
-        found = output_of(student_specs, penalty.at)
-        _check_layout(teacher, penalty.teacher_at, known)
-        _check_layout(student, penalty.at, found)
-        adapter = penalty.adapter(known, found)
+        known = taps.output_of(teacher_specs, penalty.teacher_at)
+        found = taps.output_of(student_specs, penalty.at)
+        sides = (
+            (teacher, penalty.teacher_at, known),
+            (student, penalty.at, found),
+        )
+        for network, path, spec in sides:
+            layer = taps.find_layer(network, path)
+            checks.channels_last(layer, len(spec.shape), path)
+        is_ours = isinstance(penalty.loss, ActivationLoss)
+        shapes = tuple(known.shape), tuple(found.shape)
+        adapter = penalty.loss.adapter(*shapes) if is_ours else None
         if adapter is not None:
+            adapter.build(found.shape)
+            # What is only logged has no gradient to be trained by.
+            adapter.trainable = acts(penalty.weight)
             adapters[name] = adapter
         _check_loss(name, penalty, known, found, adapter)
-        memory = penalty.memory(known, found)
+        memory = penalty.loss.memory(*shapes) if is_ours else None
         if memory is not None:
             memories[name] = memory
     return adapters, memories
 
 
-def check_apart(student: keras.Model, teacher: keras.Model | None) -> None:
-    """Makes sure that training a student does not change its teacher."""
+def check_apart(student, teacher):
+    """Raise if training a student would change its teacher."""
     if teacher is None:
         return
     trained = {id(v): v.path for v in student.trainable_variables}
@@ -235,15 +323,10 @@ def check_apart(student: keras.Model, teacher: keras.Model | None) -> None:
         )
 
 
-def _check_layout(model, path, spec):
-    rank = len(getattr(spec, "shape", ()))
-    checks.channels_last(find_layer(model, path), rank, path)
-
-
 def _teacher_specs(teacher, student):
-    inputs = input_spec(student)
+    inputs = taps.input_spec(student)
     try:
-        return activation_specs(teacher, inputs)
+        return taps.activation_specs(teacher, inputs)
     except Exception as error:
         raise checks.invalid(
             "a teacher that takes the inputs of the student, because both see "
@@ -256,9 +339,11 @@ def _teacher_specs(teacher, student):
 
 
 def _check_loss(name, penalty, teacher, student, adapter):
-    run = Symbolic(lambda pair: penalty.term(*pair, None, adapter).value)
+    def run(pair):
+        return penalty.term(*pair, None, adapter).value
+
     try:
-        run.compute_output_spec((teacher, student))
+        taps.symbolic_outputs(run, (teacher, student))
     except Exception as error:
         # Keras wraps what it catches in advice about `Operation`.
         reason = error.__context__ or error
@@ -268,3 +353,20 @@ def _check_loss(name, penalty, teacher, student, adapter):
             f"student layer '{penalty.at}' of shape {tuple(student.shape)}. "
             f"{reason}"
         ) from error
+
+
+def _matches(path, pattern):
+    """Whether a pattern means a layer, or one around it."""
+    either = pattern, f"{pattern}/*"
+    return any(fnmatch.fnmatchcase(path, x) for x in either)
+
+
+def _own_weights(layer):
+    """Weights in a layer itself, by name and how many before have the same."""
+    inner = {id(x) for child in taps.children(layer) for x in child.variables}
+    found = {}
+    for weight in layer.weights:
+        if id(weight) not in inner:
+            count = sum(name == weight.name for name, _ in found)
+            found[weight.name, count] = weight
+    return found

@@ -1,6 +1,7 @@
 """Saving and loading a student with its teacher, or without."""
 
 import contextlib
+import dataclasses
 import math
 import os
 from collections.abc import Iterator
@@ -11,28 +12,42 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks, engine, files
-from keras_otreg.models.model_file import ModelFile, check_teacher
 from keras_otreg.models.parts import Wrapper
-from keras_otreg.models.teacher import Teacher, names_of, take_names
+from keras_otreg.models.teacher import (
+    Teacher,
+    frozen_copy,
+    names_of,
+    take_names,
+)
 from keras_otreg.models.terms import build_optimizer
 
 # Suffix of a file of weights.
 WEIGHTS = ".weights.h5"
+# Keys of own variables: the states of random layers, the fingerprint of a
+# teacher that is in the file or is not, and the number of optimizer arrays.
+RANDOM, TEACHER, APART = "random_state_", "teacher", "teacher_apart"
+COUNT = "optimizer_arrays"
 # Under which `load_model` hands a `ModelFile` to `from_config`.
 GIVEN = "keras_otreg>given_model_file"
 # What HDF5 needs beside each array, in bytes: names, groups and gaps.
 BESIDE = 16384
 
 
+@dataclasses.dataclass
+class ModelFile:
+    """A file while a model is saved to it or loaded from it."""
+
+    has_teacher: bool = True
+    # The one that `load_model` was given.
+    teacher: keras.Model | None = None
+    # The fingerprint of the teacher that the file leaves out.
+    expected: str | None = None
+
+
 def load_model(
-    filepath: str | os.PathLike,
-    teacher: keras.Model | str | os.PathLike | None = None,
-    *,
-    custom_objects: Any = None,
-    compile: bool = True,
-    safe_mode: bool = True,
+    filepath: str | os.PathLike, teacher: Any = None, **options: Any
 ) -> keras.Model:
-    """Loads a `TransferModel`, with the teacher that its file leaves out.
+    """Load a `TransferModel`, with the teacher that its file leaves out.
 
     For a file with everything in it, `keras.saving.load_model` is enough.
 
@@ -41,9 +56,8 @@ def load_model(
         teacher: The teacher of a model that was saved with
             `include_teacher=False`: a built `keras.Model`, or the `.keras`
             file of one.
-        custom_objects: See `keras.saving.load_model`.
-        compile: See `keras.saving.load_model`.
-        safe_mode: See `keras.saving.load_model`.
+        **options: `custom_objects`, `compile` and `safe_mode` of
+            `keras.saving.load_model`.
 
     Returns:
         The model, as it was when it was saved.
@@ -60,16 +74,17 @@ def load_model(
         ```
     """
 
-    def load(path, custom_objects, compile):
+    def load(path, **others):
         files.check_undamaged(path)
-        return keras.saving.load_model(path, custom_objects, compile, safe_mode)
+        return keras.saving.load_model(path, **{**options, **others})
 
     if teacher is None:
-        return load(filepath, custom_objects, compile)
+        return load(filepath)
     if not isinstance(teacher, keras.Model):
-        teacher = load(teacher, custom_objects, False)
+        teacher = load(teacher, compile=False)
     file = ModelFile(False, checks.built_model(teacher, "teacher"))
-    model = load(filepath, {**(custom_objects or {}), GIVEN: file}, compile)
+    known = options.get("custom_objects") or {}
+    model = load(filepath, custom_objects={**known, GIVEN: file})
     if isinstance(model, SavedModel):
         model.file = None
     name = f"the model in '{filepath}'"
@@ -114,10 +129,8 @@ class SavedModel(Wrapper):
         if str(filepath).endswith((".h5", ".hdf5")):
             raise checks.invalid(
                 "the path of a .keras file",
-                f"'{filepath}', of a format of Keras 2, which cannot hold a "
-                "teacher",
-                "Save as .keras, or the student alone: "
-                "`model.student.save(path)`.",
+                f"'{filepath}', a format that cannot hold a teacher",
+                "Save as .keras, or save `model.student` alone.",
             )
         with (
             self._opened(include_teacher),
@@ -150,13 +163,15 @@ class SavedModel(Wrapper):
                 super().save_weights(path, overwrite, max_shard_size)
                 return
             variables = self._variables_in_files(file.has_teacher)
-            files.make_sure_of_room(path, _size_of(variables))
+            # In HDF5, at most.
+            room = BESIDE * (len(variables) + 1)
+            for x in variables:
+                room += math.prod(x.shape) * (8 if "64" in x.dtype else 4)
+            files.make_sure_of_room(path, room)
             super().save_weights(path, overwrite, max_shard_size)
             files.seal(path)
 
-    def load_weights(
-        self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any
-    ) -> None:
+    def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Loads what `save_weights` saved; after an error nothing is changed.
 
         Its arguments are those of `keras.Model.load_weights`.
@@ -173,7 +188,7 @@ class SavedModel(Wrapper):
         before = [(x, np.array(ops.convert_to_numpy(x))) for x in known]
         with engine.strategy_scope(self), self._opened(True) as file:
             try:
-                super().load_weights(filepath, skip_mismatch, **kwargs)
+                super().load_weights(filepath, *args, **kwargs)
                 # A teacher of other weights is no mismatch to skip.
                 if file.expected is not None:
                     check_teacher(self.frozen, file.expected)
@@ -184,29 +199,63 @@ class SavedModel(Wrapper):
                     self._replace_teacher(teacher)
                 raise
 
-    def quantize(
-        self, mode: Any = None, config: Any = None, **kwargs: Any
-    ) -> None:
-        """Quantises the student; see `keras.Model.quantize`.
-
-        What only training needs stays as it is.
-        """
-        self.student.quantize(mode, config=config, **kwargs)
+    def quantize(self, *args: Any, **kwargs: Any) -> None:
+        """Quantise the student alone; see `keras.Model.quantize`."""
+        self.student.quantize(*args, **kwargs)
 
     def save_own_variables(self, store: Any) -> None:
         """Saves what is in no layer; Keras calls it first of all."""
         super().save_own_variables(store)
-        (self.file or ModelFile()).write(store, self, self.frozen)
+        if self.teacher is not None:
+            is_inside = self.file is None or self.file.has_teacher
+            digest = bytes.fromhex(self.frozen.fingerprint(of_all=is_inside))
+            key = TEACHER if is_inside else APART
+            store[key] = np.frombuffer(digest, "uint8")
+        optimizer: Any = getattr(self, "optimizer", None)
+        usual = keras.optimizers.Optimizer.save_own_variables
+        is_built = optimizer is not None and optimizer.built
+        if is_built and type(optimizer).save_own_variables is usual:
+            store[COUNT] = np.array(len(optimizer.variables))
+        for i, state in enumerate(self._random_states()):
+            store[f"{RANDOM}{i}"] = state
 
     def load_own_variables(self, store: Any) -> None:
         """Loads what is in no layer; Keras calls it first of all."""
         keys = list(store.keys())
         own = {key: store[key] for key in keys if key.isdecimal()}
         super().load_own_variables(own)
-        file = self.file or ModelFile()
-        teacher = file.read(store, self, self.frozen)
-        if teacher is not self.frozen:
-            self._replace_teacher(teacher)
+        if getattr(self, "optimizer", None) is not None:
+            count = int(np.array(store[COUNT])) if COUNT in keys else None
+            _expect_arrays(self.optimizer, count)
+        file, teacher = self.file or ModelFile(), self.frozen
+        if APART in keys:
+            file.has_teacher = False
+            file.expected = bytes(store[APART]).hex()
+            check_teacher(teacher, file.expected)
+        elif TEACHER in keys and not teacher.owned:
+            known = bytes(store[TEACHER]).hex()
+            file.has_teacher = teacher.fingerprint(of_all=True) != known
+            if file.has_teacher:
+                copy = frozen_copy(teacher.model)
+                new = dataclasses.replace(teacher, model=copy, owned=True)
+                self._replace_teacher(new)
+        states = self._random_states()
+        found = [key for key in keys if key.startswith(RANDOM)]
+        if len(found) != len(states):
+            raise checks.invalid(
+                f"the states of {len(states)} random layers, such as Dropout, "
+                "as the model has",
+                f"a file that holds {len(found)}",
+                "Build the model as it was when it was saved.",
+            )
+        for i, state in enumerate(states):
+            state.assign(store[f"{RANDOM}{i}"])
+
+    def _random_states(self):
+        """States of random layers, which Keras does not save."""
+        others = [*self.weights, *self.loss_weights.variables]
+        known = {id(x) for x in others}
+        return [x for x in self.variables if id(x) not in known]
 
     def _replace_teacher(self, teacher):
         self.frozen = teacher
@@ -224,15 +273,14 @@ class SavedModel(Wrapper):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, and the policy of precision."""
         serialize = keras.saving.serialize_keras_object
-        teacher = self.teacher
-        networks = {"student": self.student, "teacher": teacher}
-        if teacher is not None and self.file and not self.file.has_teacher:
-            described: Any = {"fingerprint": self.frozen.fingerprint()}
+        networks = {"student": self.student, "teacher": self.teacher}
+        if self.teacher is not None and self.file and not self.file.has_teacher:
+            teacher: Any = {"fingerprint": self.frozen.fingerprint()}
         else:
-            described = serialize(teacher)
+            teacher = serialize(self.teacher)
         return {
             "student": serialize(self.student),
-            "teacher": described,
+            "teacher": teacher,
             "penalties": [serialize(penalty) for penalty in self.penalties],
             "source_task": serialize(self.source_task),
             "on_nonfinite": self.on_nonfinite,
@@ -246,9 +294,7 @@ class SavedModel(Wrapper):
         }
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Any = None
-    ) -> "SavedModel":
+    def from_config(cls, config: Any, custom_objects: Any = None) -> Any:
         """Builds the model that `get_config` described."""
         config = keras.saving.deserialize_keras_object(config, custom_objects)
         policy = config.pop("dtype", None)
@@ -302,9 +348,37 @@ class SavedModel(Wrapper):
             self.file = None
 
 
-def _size_of(variables):
-    """Bytes that variables take in a file of HDF5, at most."""
-    sizes = [
-        math.prod(x.shape) * (8 if "64" in x.dtype else 4) for x in variables
-    ]
-    return sum(sizes) + BESIDE * (len(sizes) + 1)
+def check_teacher(teacher: Teacher, expected: str) -> None:
+    """Raise unless a teacher has the fingerprint that a file holds."""
+    if (received := teacher.fingerprint()) != expected:
+        raise checks.invalid(
+            "the teacher with which the file was saved, whose weights have, "
+            "up to the layers that the penalties read, the fingerprint "
+            f"{expected}",
+            f"a teacher of fingerprint {received}",
+            "Give the model that teacher, or the teacher these weights "
+            "(`model.teacher.load_weights(...)`), before you load.",
+        )
+
+
+def _expect_arrays(optimizer, count):
+    """Lets an optimizer refuse another number of arrays, if there is one.
+
+    Keras (3.12 to 3.15) loads it last, and would warn and leave it as it is.
+    """
+
+    def load(store):
+        del vars(optimizer)["load_own_variables"]
+        if (found := len(store.keys())) != count:
+            raise checks.invalid(
+                f"the {count} arrays of the optimizer that the file says it "
+                "holds",
+                found,
+                "The file is damaged: load an earlier one.",
+            )
+        optimizer.load_own_variables(store)
+
+    # One may be left over from a file that was not loaded to its end.
+    vars(optimizer).pop("load_own_variables", None)
+    if count is not None:
+        vars(optimizer)["load_own_variables"] = load

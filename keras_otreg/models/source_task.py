@@ -1,6 +1,5 @@
 """A labelled source task beside the target task, or a frozen source head."""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import keras
@@ -8,14 +7,8 @@ import numpy as np
 
 from keras_otreg import checks
 from keras_otreg.class_costs import conditional, from_conditional
-from keras_otreg.features.batches import (
-    class_labels,
-    finite_log,
-    predictions,
-    softmax,
-)
-from keras_otreg.features.taps import capture
-from keras_otreg.features.walk import end_of, find_layer
+from keras_otreg.features import batches
+from keras_otreg.features.taps import capture, end_of, find_layer
 from keras_otreg.losses import ClassConditional, ClassTransport
 from keras_otreg.models.parts import Wrapper
 from keras_otreg.models.terms import WeightAttribute
@@ -42,9 +35,7 @@ class SourceTask(Configurable):
         at: Path of the last shared layer of the student.
         loss: Loss of the source task: a `keras.losses.Loss`, or the name of
             one; `None` for no source data and a head that stays as it is.
-        weight: Factor of the source task's loss: a number of at least 0 or a
-            `LearningRateSchedule` over the optimizer's steps. A callback may
-            set the attribute: it counts from the next step on.
+        weight: Factor of the source task's loss, as of a `Penalty`.
         transport: A `keras_otreg.losses.ClassTransport` or
             `ClassConditional`, or any Keras loss over (source, target)
             predictions; `None` for none.
@@ -54,8 +45,8 @@ class SourceTask(Configurable):
             as its abstract says, or `"target"`. A frozen head never changes.
         name: Prefix of what is logged: `source_loss`, `source_accuracy`,
             `source_transport`.
-        metrics: Metrics of the source task: `keras.metrics.Metric`s of other
-            names than those of the target task, or `"accuracy"`.
+        metrics: `"accuracy"`, or `keras.metrics.Metric`s of other names than
+            those of the target task.
 
     Example:
         ```python
@@ -98,14 +89,18 @@ class SourceTask(Configurable):
         self.transport_weight = transport_weight
         self.gradient_to = checks.one_of(gradient_to, GRADIENTS, "gradient_to")
         self.name = checks.instance_of(name, str, "name", "a string")
-        self.metrics = [] if loss is None else _as_metrics(metrics)
+        self.metrics = [] if loss is None else keras.tree.flatten(metrics)
+        expected = "'accuracy' or a list of `keras.metrics.Metric` objects"
+        for x in self.metrics:
+            if x != "accuracy":
+                checks.instance_of(x, keras.metrics.Metric, "metrics", expected)
+        if loss is None and transport is None:
+            raise checks.invalid(
+                "a `loss` of source data, or a `transport` from a frozen head "
+                "to the target's",
+                "neither",
+            )
         if loss is None:
-            if transport is None:
-                raise checks.invalid(
-                    "a `loss` of source data, or a `transport` from a frozen "
-                    "head to the target's",
-                    "neither",
-                )
             head.trainable = False
 
     @classmethod
@@ -125,7 +120,7 @@ class SourceTask(Configurable):
     ) -> "SourceTask":
         """Make a task of a pretrained classifier's own head, without its data.
 
-        How its classes are related to the target's is estimated from its
+        The relation of its classes to the target's is estimated from its
         predictions on labelled target samples. The student starts with the
         teacher's layers up to `at`; `fit` takes target data alone.
 
@@ -141,16 +136,12 @@ class SourceTask(Configurable):
                 the one at which its predictions tell the labels of samples
                 best, each left out in turn.
             weight: The `transport_weight`.
-            gradient_to: Which classifier the term moves. `"source"` moves
-                the shared layers such that the frozen head sees what the
-                target head says; `"target"` pulls the target head towards
-                the coarser view of the frozen one.
+            gradient_to: `"source"` moves the shared layers such that the frozen
+                head sees what the target head says; `"target"` pulls the target
+                head towards the coarser view of the frozen one.
             epsilon: As of `ClassTransport`.
             from_logits: Whether the student returns logits.
             name: Prefix of what is logged, as in `source_transport`.
-
-        Returns:
-            A `SourceTask` without a loss of its own.
 
         Example:
             ```python
@@ -190,13 +181,9 @@ class SourceTask(Configurable):
 class SourceModel(Configurable, Wrapper):
     """The shared layers of a network under a second head."""
 
-    def __init__(
-        self, network: Any, at: str, head: Any, *, name: str = "source_model"
-    ):
+    def __init__(self, network, at, head, *, name="source_model"):
         super().__init__(name=name, dtype=network.dtype_policy, autocast=False)
-        self.network = network
-        self.at = at
-        self.head = head
+        self.network, self.at, self.head = network, at, head
         self.built = True
 
     def build(self, input_shape: Any = None) -> None:
@@ -206,16 +193,6 @@ class SourceModel(Configurable, Wrapper):
         """Returns the second head's prediction."""
         _, found = capture(self.network, inputs, [self.at], training=training)
         return self.head(found[self.at], training=training)
-
-
-def _as_metrics(values):
-    several = isinstance(values, Iterable) and not isinstance(values, str)
-    values = list(values) if several else [values]
-    expected = "'accuracy' or a list of `keras.metrics.Metric` objects"
-    for value in values:
-        if value != "accuracy":
-            checks.instance_of(value, keras.metrics.Metric, "metrics", expected)
-    return values
 
 
 class CalibratedHead(NamedTuple):
@@ -228,31 +205,27 @@ class CalibratedHead(NamedTuple):
     labels: np.ndarray
 
 
-def calibrated_head(
-    teacher: keras.Model, at: str, data: Any, temperature: float | None = None
-) -> CalibratedHead:
+def calibrated_head(teacher, at, data, temperature=None):
     """Copy the layers behind `at`, with the temperature in their weights."""
-    head = _copied(teacher, at)
-    last, has_softmax = _end_of(head)
-    is_logits = not has_softmax
-    found, labels, _ = predictions(teacher, data)
-    labels = class_labels(labels)
+    head, last, is_logits = _head_of(teacher, at)
+    found, labels, _ = batches.predictions(teacher, data)
+    labels = batches.class_labels(labels)
     if not is_logits:
-        found = finite_log(found)
+        found = batches.finite_log(found)
     if temperature is None:
         temperature = fitted_temperature(found, labels)
     checks.positive(temperature, "temperature")
     last.set_weights([w / temperature for w in last.get_weights()])
-    probabilities = softmax(found / temperature)
+    probabilities = batches.softmax(found / temperature)
     return CalibratedHead(head, is_logits, temperature, probabilities, labels)
 
 
 def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature at which predictions tell the labels of samples best."""
-    scores = [
-        round(_likelihood(softmax(logits / t), labels), 9) for t in TEMPERATURES
-    ]
-    return TEMPERATURES[int(np.argmax(scores))]
+    found = (
+        _likelihood(batches.softmax(logits / t), labels) for t in TEMPERATURES
+    )
+    return TEMPERATURES[int(np.argmax([round(x, 9) for x in found]))]
 
 
 def _likelihood(probabilities, labels):
@@ -269,7 +242,8 @@ def _likelihood(probabilities, labels):
     return float(np.log((probabilities * rate / total).sum(axis=1)).mean())
 
 
-def _copied(teacher, at):
+def _head_of(teacher, at):
+    """A copy, its last layer with weights, and whether it returns logits."""
     checks.built_model(teacher, "teacher")
     layer = find_layer(teacher, at)
     try:
@@ -282,11 +256,6 @@ def _copied(teacher, at):
             "Name a layer of the teacher itself, not of a model in it.",
         ) from error
     head.set_weights(part.get_weights())
-    return head
-
-
-def _end_of(head):
-    """The last layer with weights, and whether a softmax follows it."""
     last, activations = end_of(head)
     if not isinstance(last, keras.layers.Dense):
         raise checks.invalid(
@@ -294,10 +263,9 @@ def _end_of(head):
             f"'{last.name}', of type {type(last).__name__}",
             "Name the layer before the head, such as the pooling.",
         )
-    others = activations - {"linear", "softmax"}
-    if others:
+    if others := activations - {"linear", "softmax"}:
         raise checks.invalid(
             "a teacher that ends in a softmax, or logits, of its classes",
             f"activations {sorted(others)}",
         )
-    return last, "softmax" in activations
+    return head, last, "softmax" not in activations

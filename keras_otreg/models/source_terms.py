@@ -8,39 +8,25 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks, engine
-from keras_otreg.features.taps import (
-    activation_specs,
-    capture,
-    input_spec,
-    output_of,
-)
-from keras_otreg.features.walk import find_layer
+from keras_otreg.features import taps
 from keras_otreg.losses.base import ClassLoss, TransportLoss
-from keras_otreg.models.parts import Forward, Parts, with_mask_of
+from keras_otreg.models.parts import with_mask_of
 from keras_otreg.models.source_task import SourceTask
 from keras_otreg.models.terms import Term, acts
-
-
-class FunctionLoss(keras.losses.Loss):
-    """A loss function of Keras, with the weights and scaling of a loss."""
-
-    def __init__(self, function):
-        super().__init__(name=function.__name__)
-        self.function = function
-
-    def call(self, y_true, y_pred):
-        """Values of shape `(batch, ...)`."""
-        return self.function(y_true, y_pred)
 
 
 class SourceTerms:
     """Computes the terms that a source task adds to the loss of a step."""
 
-    def __init__(self, task: SourceTask):
-        self.task = task
-        loss = keras.losses.get(task.loss)
-        is_loss = loss is None or isinstance(loss, keras.losses.Loss)
-        self.loss = loss if is_loss else FunctionLoss(loss)
+    def __init__(self, task, student):
+        kind, expected = SourceTask, "a `SourceTask`"
+        self.task = checks.instance_of(task, kind, "source_task", expected)
+        check_source_task(student, task)
+        self.loss = loss = keras.losses.get(task.loss)
+        if loss is not None and not isinstance(loss, keras.losses.Loss):
+            # A function, with the weights and scaling of a loss.
+            self.loss = keras.losses.Loss(name=loss.__name__)
+            self.loss.call = loss
         accuracy = f"{task.name}_accuracy"
         self.metrics = [
             keras.metrics.MeanMetricWrapper(_accuracies, name=accuracy)
@@ -49,11 +35,8 @@ class SourceTerms:
             for metric in task.metrics
         ]
         self._names = f"{task.name}_loss", f"{task.name}_transport"
-
-    @property
-    def has_data(self) -> bool:
-        """Whether there are source samples, beside the target's in a step."""
-        return self.loss is not None
+        # Whether there are source samples, beside the target's in a step.
+        self.has_data = self.loss is not None
 
     @property
     def acts(self) -> bool:
@@ -76,38 +59,33 @@ class SourceTerms:
             found[self._names[1]] = self.task, "transport_weight"
         return found
 
-    def sees(self, parts: Parts) -> bool:
-        """Whether the task has terms for the inputs of a step."""
-        return parts.source is not None or not self.has_data
-
-    def terms(
-        self,
-        forward: Forward,
-        source: tuple[Any, Any],
-        target_weights: Any,
-        training: bool,
-        target_loss: Any,
-    ) -> list[Term]:
+    def terms(self, parts, source, target_weights, training, target_loss):
         """The terms of one step; updates the metrics of the source task too."""
-        parts, outputs, activations = forward
-        shared = activations[self.task.at]
+        if parts.source is None and self.has_data:
+            return []
+        shared = parts.activations[self.task.at]
         found = [Term("target_loss", target_loss, 0.0)]
         if self.has_data:
             rows = parts.source_rows(shared)
             value = self._source_loss(rows, source, training)
             found.append(Term(self._names[0], value, self.task.weight))
         if self.task.transport is not None:
-            rows = parts.target_rows(shared), parts.target_rows(outputs)
+            rows = parts.target_rows(shared), parts.target_rows(parts.outputs)
             learns = training and self._transports and self.has_data
             found.append(self._transport(*rows, target_weights, learns))
         return found
 
     def _source_loss(self, shared, source, training):
-        y, weights = source
-        predicted, own = _called(self.task.head, shared, training)
+        (y, weights), head = source, self.task.head
+        predicted, losses = engine.call_with_losses(head, shared, training)
         for metric in self.metrics:
             metric.update_state(y, predicted, sample_weight=weights)
-        return sum(own, self.loss(y, predicted, sample_weight=weights))
+        value = self.loss(y, predicted, sample_weight=weights)
+        # Those of weight regularisers come last: the whole model has them.
+        known = [x for x in head.trainable_weights if x.regularizer is not None]
+        for loss in losses[: len(losses) - len(known)]:
+            value = value + engine.scale_loss(ops.sum(loss))
+        return value
 
     @property
     def _transports(self):
@@ -139,19 +117,10 @@ def _accuracies(y_true, y_pred):
     return keras.metrics.categorical_accuracy(y_true, y_pred)
 
 
-def _called(layer, inputs, training):
-    """Outputs of a layer, and the losses of its call, scaled as in Keras."""
-    # Those of weight regularisers come last: the whole model has them.
-    outputs, losses = engine.call_with_losses(layer, inputs, training)
-    weights = [x for x in layer.trainable_weights if x.regularizer is not None]
-    of_call = losses[: len(losses) - len(weights)]
-    return outputs, [engine.scale_loss(ops.sum(loss)) for loss in of_call]
-
-
-def check_source_task(student: keras.Model, task: Any) -> None:
-    """Builds the source head, or raises if it cannot be tied to a student."""
-    find_layer(student, task.at)
-    inputs = input_spec(student)
+def check_source_task(student, task):
+    """Build the source head, or raise if it cannot be tied to a student."""
+    taps.find_layer(student, task.at)
+    inputs = taps.input_spec(student)
     if inputs is None:
         if not task.head.built:
             raise checks.invalid(
@@ -161,8 +130,8 @@ def check_source_task(student: keras.Model, task: Any) -> None:
                 "Call the head once on activations of the student.",
             )
         return
-    specs = activation_specs(student)
-    shared = output_of(specs, task.at)
+    specs = taps.activation_specs(student)
+    shared = taps.output_of(specs, task.at)
     try:
         predicted = task.head(keras.KerasTensor(shared.shape, shared.dtype))
     except Exception as error:
@@ -180,19 +149,19 @@ def check_source_task(student: keras.Model, task: Any) -> None:
 
 def _check_probabilities(student, task, inputs):
     """Raises if a head does not return probabilities for samples of noise."""
-    shapes = [(2, *x.shape[1:]) for x in keras.tree.flatten(inputs)]
-    if any(None in shape for shape in shapes):
+    if any(None in x.shape[1:] for x in keras.tree.flatten(inputs)):
         return
     rng = np.random.default_rng(0)
     noise = keras.tree.map_structure(
         lambda x: ops.cast(rng.normal(size=(2, *x.shape[1:])), x.dtype), inputs
     )
-    target, found = capture(student, noise, [task.at], training=False)
+    target, found = taps.capture(student, noise, [task.at], training=False)
     source = task.head(found[task.at], training=False)
     heads = (f"source head '{task.head.name}'", f"student '{student.name}'")
-    for head, values, is_logits in zip(
+    sides = zip(
         heads, (source, target), task.transport.from_logits, strict=True
-    ):
+    )
+    for head, values, is_logits in sides:
         values = ops.convert_to_numpy(values)
         sums = values.sum(axis=-1)
         inside = values.min() >= -1e-6 and values.max() <= 1.0 + 1e-6
@@ -202,6 +171,5 @@ def _check_probabilities(student, task, inputs):
                 "transported with from_logits=False",
                 f"values from {values.min():.3g} to {values.max():.3g} with "
                 f"row sums near {sums.mean():.3g}",
-                "End it with a softmax, or set `from_logits` of the loss (a "
-                "pair for source and target).",
+                "End it with a softmax, or set `from_logits` of the loss.",
             )

@@ -13,8 +13,7 @@ from keras_otreg.features.fingerprint import (
     precision_before,
     weights_before,
 )
-from keras_otreg.features.taps import Taps
-from keras_otreg.features.walk import walk
+from keras_otreg.features.taps import Taps, walk
 from keras_otreg.models.parts import Parts, joined
 from keras_otreg.ot.numerics import frozen
 from keras_otreg.saving import copy_own_variables
@@ -85,7 +84,7 @@ class Teacher:
         return known
 
     def mark(self, dataset: Any) -> None:
-        """Notes on a data set that it carries activations of this teacher."""
+        """Note on a data set that it carries activations of this teacher."""
         known = self.fingerprint(), self.precision(), self.paths
         setattr(dataset, ATTRIBUTE, known)
 
@@ -93,10 +92,8 @@ class Teacher:
         """Raises if a data set carries activations of another teacher."""
         if self.model is None:
             return
-        for dataset in data:
-            if (known := getattr(dataset, ATTRIBUTE, None)) is None:
-                continue
-            fingerprint, precision, paths = known
+        marks = (getattr(dataset, ATTRIBUTE, None) for dataset in data)
+        for fingerprint, precision, paths in filter(None, marks):
             same = paths == self.paths and not self.reads_weights
             other = self if same else Teacher(self.model, paths)
             if fingerprint != other.fingerprint():
@@ -129,15 +126,17 @@ def frozen_copy(model: keras.Model) -> keras.Model:
     return copy
 
 
-def copy_of(
-    model: keras.Model, weights: keras.Model | None = None
-) -> keras.Model:
+def copy_of(model: keras.Model, weights: Any = None) -> keras.Model:
     """The same network with a state of its own, or with that of `weights`."""
     copy = keras.models.clone_model(model)
     if not copy.built:
         copy.build_from_config(model.get_build_config())
     take_names(copy, names_of(model))
-    _take_optional_inputs(copy, model)
+    # Keras forgets in a clone that inputs may be `None`.
+    for part, known in [(copy, model), *_pairs(copy, model)]:
+        for layer in known.layers if isinstance(known, keras.Model) else ():
+            if isinstance(layer, keras.layers.InputLayer) and layer.optional:
+                part.get_layer(layer.name).optional = True
     weights = weights or model
     copy.set_weights(weights.get_weights())
     # Adapted statistics, vocabularies and the like.
@@ -154,14 +153,6 @@ def copy_of(
 def _pairs(model, other):
     both = [walk(network, into_loops=True) for network in (model, other)]
     return [(x, y) for (_, x), (_, y) in zip(*both, strict=True)]
-
-
-def _take_optional_inputs(copy, model):
-    """Lets inputs be `None` in a copy too, which Keras forgets in a clone."""
-    for part, known in [(copy, model), *_pairs(copy, model)]:
-        for layer in known.layers if isinstance(known, keras.Model) else ():
-            if isinstance(layer, keras.layers.InputLayer) and layer.optional:
-                part.get_layer(layer.name).optional = True
 
 
 def _keeps_more(layer, method):
@@ -182,7 +173,7 @@ def take_names(network: Any, names: list[str]) -> None:
     """
     if not isinstance(network, keras.Model):
         return
-    layers = [layer for _, layer in walk(network, into_loops=True)]
+    layers = list(walk(network, into_loops=True))
     if len(layers) == len(names):
-        for layer, name in zip(layers, names, strict=True):
+        for (_, layer), name in zip(layers, names, strict=True):
             layer.name = name

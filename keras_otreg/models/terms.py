@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -35,10 +36,10 @@ def acts(weight: Any) -> bool:
 class WeightAttribute:
     """An attribute with a checked weight, which may be set during training."""
 
-    def __set_name__(self, owner: type, name: str) -> None:
+    def __set_name__(self, owner, name):
         self._name = name
 
-    def __set__(self, instance: Any, value: Any) -> None:
+    def __set__(self, instance, value):
         vars(instance)[self._name] = checks.weight(value, self._name)
 
 
@@ -114,21 +115,20 @@ class StepFunctions:
     network has other variables: quantised, unfrozen, or with LoRA.
     """
 
-    def __init__(
-        self, weights: LossWeights, penalties: dict[str, Any], adapters: Any
-    ):
+    def __init__(self, weights, penalties, adapters):
         self._weights = weights
         self._penalties = {name: penalties[name] for name in adapters}
         self._adapters = adapters
         self._is_on = {k: acts(x.weight) for k, x in self._penalties.items()}
-        self._variables: list[Any] | None = None
+        self._variables = None
 
     def make(self, model: Any, kind: str, force: bool) -> Any:
         """Makes the function of a kind of step, if there is none."""
         variables = list(model.student.variables)
         if model.frozen.model is not None:
             variables += model.frozen.model.variables
-        current = [(id(x), x.dtype, x.trainable) for x in variables]
+        kinds = map(operator.attrgetter("dtype", "trainable"), variables)
+        current = list(zip(map(id, variables), kinds, strict=True))
         known, self._variables = self._variables, current
         if known not in (None, current):
             model.find_layers()
@@ -158,31 +158,28 @@ class StepFunctions:
             make(model, True)
         made, structure = getattr(model, name), self._weights.structure
 
-        def step(*arguments):
+        def step(*given):
             if self._weights.structure != structure:
-                return self._made_for_weights(model, kind)(*arguments)
+                self._check_adapters()
+                return self._made(model, kind)(*given)
             if changed := self._weights.update():
-                arguments = engine.with_variable_values(
-                    arguments, model, changed
-                )
-            return made(*arguments)
+                given = engine.with_variable_values(given, model, changed)
+            return made(*given)
 
         setattr(model, name, step)
         return step
 
-    def _made_for_weights(self, model, kind):
+    def _check_adapters(self):
         penalties = sorted(self._penalties.items())
-        names = [
+        if names := [
             k for k, x in penalties if acts(x.weight) and not self._is_on[k]
-        ]
-        if names:
+        ]:
             raise checks.invalid(
                 f"a weight above 0 from the start of `fit` for {names}, whose "
                 "adapters are not trained at weight 0",
                 "a weight above 0 in the middle of it",
                 "Start from a small weight, such as 1e-6",
             )
-        return self._made(model, kind)
 
 
 @contextlib.contextmanager

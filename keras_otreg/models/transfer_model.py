@@ -12,19 +12,22 @@ from keras_otreg.features.taps import Taps
 from keras_otreg.models.guard import guard_of
 from keras_otreg.models.parts import (
     BatchReader,
-    Forward,
     LastForward,
     input_shapes,
     joined,
     num_inputs,
 )
-from keras_otreg.models.penalty import by_name, check_apart, companions
+from keras_otreg.models.penalty import (
+    WeightPenalty,
+    by_name,
+    check_apart,
+    companions,
+)
 from keras_otreg.models.saved_model import SavedModel
-from keras_otreg.models.source_task import SourceModel, SourceTask
-from keras_otreg.models.source_terms import SourceTerms, check_source_task
+from keras_otreg.models.source_task import SourceModel
+from keras_otreg.models.source_terms import SourceTerms
 from keras_otreg.models.teacher import Teacher, frozen_copy
-from keras_otreg.models.terms import LossWeights, StepFunctions, Term
-from keras_otreg.models.weight_penalty import WeightPenalty
+from keras_otreg.models.terms import LossWeights, StepFunctions
 from keras_otreg.saving import export
 
 # Keras documents these methods elsewhere: the docstrings are ours.
@@ -39,10 +42,9 @@ class TransferModel(SavedModel):
 
     It is a `keras.Model` with the inputs and outputs of the student: `compile`,
     `fit`, `evaluate` and `predict` are Keras's own. Each step runs the student
-    once and the teacher once, in inference mode, or not at all on what
-    `keras_otreg.data.with_teacher` returns; `predict` runs the student alone.
-    The logs hold each penalty by its name, without its weight, beside `loss`,
-    the one total that is optimised.
+    and the teacher once, the latter in inference mode, and not on what
+    `keras_otreg.data.with_teacher` returns. The logs hold each penalty by its
+    name, without its weight, beside `loss`, the total that is optimised.
 
     Args:
         student: A built `keras.Model`. It is trained in place, and stays a
@@ -52,9 +54,8 @@ class TransferModel(SavedModel):
             now. It is read, and never changed.
         penalties: `Penalty` and `WeightPenalty` objects.
         source_task: A `SourceTask` that trains beside the target task. `fit`
-            then takes pairs, see `keras_otreg.data.paired`; `evaluate` and
-            `predict` take target data as ever. A `SourceTask.frozen` needs no
-            source data, and acts as a penalty.
+            then takes pairs, see `keras_otreg.data.paired`. A
+            `SourceTask.frozen` needs no source data, and acts as a penalty.
         on_nonfinite: What to do when a penalty, or the activations that it is
             given, hold NaN or infinity. `"raise"` stops, before anything of
             that step is kept unless it was compiled; `"rollback"` undoes a
@@ -109,7 +110,12 @@ class TransferModel(SavedModel):
         for penalty in of_weights.values():
             penalty.check(student, teacher)
         self.source_task = source_task
-        source = self._source = self._source_of(source_task)
+        source = self._source = None
+        if source_task is not None:
+            source = self._source = SourceTerms(source_task, student)
+            # What Keras is to train, to reset and to save.
+            self.source_head = source_task.head
+            self._source_metrics = source.metrics if source.acts else []
         self._guard = guard_of(on_nonfinite, of_layers, of_weights, source)
         self._on_nonfinite = on_nonfinite
         # For Keras to track.
@@ -124,18 +130,6 @@ class TransferModel(SavedModel):
         self.find_layers()
         # With its shapes on record, Keras can export the model.
         self.build(input_shapes(student))
-
-    def _source_of(self, task):
-        """The terms of a source task, or `None`."""
-        if task is None:
-            return None
-        checks.instance_of(task, SourceTask, "source_task", "a `SourceTask`")
-        check_source_task(self.student, task)
-        source = SourceTerms(task)
-        # What Keras is to train, to reset and to save.
-        self.source_head = task.head
-        self._source_metrics = source.metrics if source.acts else []
-        return source
 
     @property
     def source_model(self) -> keras.Model | None:
@@ -179,8 +173,8 @@ class TransferModel(SavedModel):
         inputs = joined(parts.target, parts.unlabelled, parts.source)
         outputs, activations = self._taps(inputs, training)
         prediction = parts.target_rows(outputs, labelled=True)
-        forward = Forward(parts, outputs, activations)
-        self._last.kept = keras.tree.flatten(prediction), forward
+        parts = parts._replace(outputs=outputs, activations=activations)
+        self._last.kept = keras.tree.flatten(prediction), parts
         return prediction
 
     def compute_loss(
@@ -193,49 +187,47 @@ class TransferModel(SavedModel):
         weights = self.loss_weights
         return self._guard.total(total, terms, weights, x, step, training)
 
-    def loss_terms(
-        self, x, y, y_pred, sample_weight=None, training=True
-    ) -> tuple[Any, list[Term]]:
+    def loss_terms(self, x, y, y_pred, sample_weight=None, training=True):
         """The loss of the task, with the student's own, and all other terms."""
-        forward = self._last.of(y_pred)
-        if forward is None:
+        parts = self._last.of(y_pred)
+        if parts is None:
             # Of another prediction the activations are not at hand.
             self.call(x, training)
-            _, forward = self._last.kept
-        (y, weights), source = forward.parts.labels(y, sample_weight)
+            _, parts = self._last.kept
+        (y, weights), source = parts.labels(y, sample_weight)
         total = ops.zeros(())
         if self.loss is not None or self.losses:
             total = super().compute_loss(x, y, y_pred, weights, training)
-        weights = forward.parts.penalty_weights(weights)
-        known = self.frozen.activations(forward.parts)
+        weights = parts.penalty_weights(weights)
+        known = self.frozen.activations(parts)
         terms = []
         for name, penalty in self._guard.penalties.items():
-            rows = forward.parts.target_rows(forward.activations[penalty.at])
+            rows = parts.target_rows(parts.activations[penalty.at])
             both = known[penalty.teacher_at], rows
             memory = self.memories.get(name) if training else None
             own = self.adapters.get(name), memory
             term = self._guard.term(penalty, *both, weights, *own)
             terms.append(term._replace(name=name))
-        for name, weight_penalty in self._guard.weight_penalties.items():
-            term = weight_penalty.term(self.frozen.weight_pairs[name])
+        for name, penalty in self._guard.weight_penalties.items():
+            term = penalty.term(self.frozen.weight_pairs[name])
             terms.append(term._replace(name=name))
-        if self._source is not None and self._source.sees(forward.parts):
-            arguments = forward, source, weights, training, total
-            terms += self._source.terms(*arguments)
+        if self._source is not None:
+            terms += self._source.terms(parts, source, weights, training, total)
         return total, terms
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The metrics of the target task, and all that was logged."""
-        forward = self._last.of(y_pred)
+        parts = self._last.of(y_pred) or self._reader.read(x)
         # Free its tensors.
         self._last.kept = (), None
-        parts = forward.parts if forward else self._reader.read(x)
         (y, weights), _ = parts.labels(y, sample_weight)
         logs = super().compute_metrics(x, y, y_pred, weights)
         if self._source and self._source.has_data and not parts.paired:
             # Without source data there is nothing to say of the source task.
-            joint = [x.name for x in self._source_metrics]
-            joint += self._source.names
+            joint = {
+                *self._source.names,
+                *(x.name for x in self._source_metrics),
+            }
             logs = {name: logs[name] for name in logs if name not in joint}
         return engine.reducible_logs(logs)
 
@@ -323,9 +315,7 @@ class TransferModel(SavedModel):
     # Keras 3.12 to 3.15 have no public method for the next two: these run the
     # model on the shapes of its data, in inference mode, before its first step.
 
-    def _maybe_symbolic_build(
-        self, iterator: Any = None, data_batch: Any = None
-    ) -> None:
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         strategy = self.distribute_strategy
         if iterator is not None and strategy.num_replicas_in_sync > 1:
             # Keras would average the batches of all replicas, which may be
@@ -336,7 +326,7 @@ class TransferModel(SavedModel):
             iterator = None
         super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
-    def _symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+    def _symbolic_build(self, *args, **kwargs):
         if self.compiled and not getattr(self.optimizer, "built", True):
             # PyTorch builds the optimizer here, before a step is made.
             self._steps.train_adapters()

@@ -7,14 +7,9 @@ from typing import Any
 from keras import ops
 
 from keras_otreg import engine
+from keras_otreg.ot import plan
 from keras_otreg.ot.costs import Cost
 from keras_otreg.ot.numerics import frozen, safe_divide
-from keras_otreg.ot.plan import (
-    TransportProblem,
-    mean_cost,
-    relative_problem,
-    transport_plan,
-)
 from keras_otreg.ot.solvers import Sinkhorn
 
 
@@ -48,7 +43,8 @@ def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Any]:
         *points, g = arguments
         C = cost(*points)
         a, b = _equal_weights(C)
-        make = TransportProblem if cost == RELATIVE else relative_problem
+        is_relative = cost == RELATIVE
+        make = plan.TransportProblem if is_relative else plan.relative_problem
         problem = make(C, a, b, epsilon)
         if g is None:
             solution = solver(problem)
@@ -57,7 +53,7 @@ def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Any]:
             is_finite = ops.all(ops.isfinite(solution.g))
             g = ops.where(is_finite, solution.g, g)
             solution = solution._replace(g=g)
-        return transport_plan(problem, solution), solution
+        return plan.transport_plan(problem, solution), solution
 
     is_compiled = isinstance(solver, Sinkhorn) and solver.jit_compile
     program = solved
@@ -67,9 +63,7 @@ def planner(cost: Cost, epsilon: float, solver: Any) -> Callable[..., Any]:
     return lambda *points, g=None: frozen(program(*frozen((*points, g))))
 
 
-def running_costs(
-    cost: Cost, momentum: float, average: Any, steps: Any
-) -> Callable[..., None]:
+def running_costs(cost: Cost, momentum: float, average: Any, steps: Any) -> Any:
     """Return a function that takes the costs of a step into an average.
 
     It takes what `cost` takes. Each step, in units of its mean cost, counts
@@ -80,7 +74,7 @@ def running_costs(
     def mixed(*arguments):
         *points, past, steps = arguments
         C = cost(*points)
-        mean = mean_cost(C, *_equal_weights(C))
+        mean = plan.mean_cost(C, *_equal_weights(C))
         # Costs of nothing but zeros have no unit.
         counts = ops.logical_and(ops.isfinite(mean), mean > 0.0)
         factor = (1.0 - momentum) / (1.0 - momentum ** (steps + 1.0))

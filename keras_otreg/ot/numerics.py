@@ -22,11 +22,9 @@ def at_least_float32(x: Any) -> Any:
     return x if dtype == "float64" else ops.cast(x, "float32")
 
 
-def frozen(values: Any) -> Any:
+def frozen(x: Any) -> Any:
     """Stop gradients into every tensor of a structure."""
-    return keras.tree.map_structure(
-        ops.stop_gradient, values, none_is_leaf=False
-    )
+    return keras.tree.map_structure(ops.stop_gradient, x, none_is_leaf=False)
 
 
 def column(x: Any) -> Any:

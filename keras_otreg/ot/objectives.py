@@ -4,64 +4,36 @@ from typing import Any
 
 from keras import ops
 
-from keras_otreg.ot import costs
-from keras_otreg.ot.function_cost import as_cost
-from keras_otreg.ot.numerics import (
-    at_least_float32,
-    column,
-    frozen,
-    safe_divide,
-)
-from keras_otreg.ot.plan import (
-    TransportProblem,
-    TransportSolution,
-    mean_cost,
-    prepared,
-    transport_plan,
-)
+from keras_otreg.ot import costs, plan
+from keras_otreg.ot import numerics as num
+from keras_otreg.ot.plan import TransportProblem, TransportSolution
 from keras_otreg.ot.scaling_loop import conjugate
 from keras_otreg.ot.solvers import Sinkhorn
 
 
-def transport_cost(
-    problem: TransportProblem, solution: TransportSolution
-) -> Any:
+def transport_cost(problem: TransportProblem, solution: TransportSolution):
     """The cost of the plan, `<P, C>`, with the plan held constant.
 
     Its gradient in `C` is `P`, as in Representation Transfer by Optimal
-    Transport; it is exact for the plan of unregularised transport.
-
-    Args:
-        problem: The `TransportProblem` that was solved.
-        solution: What a solver returned for it.
-
-    Returns:
-        Values of shape `(...)`.
+    Transport; it is exact for the plan of unregularised transport. Values have
+    the shape `(...)`.
 
     Example:
         ```python
         value = transport_cost(problem, Sinkhorn()(problem))
         ```
     """
-    P = ops.stop_gradient(transport_plan(problem, solution))
-    return ops.sum(P * prepared(problem).C, axis=(-2, -1))
+    P = ops.stop_gradient(plan.transport_plan(problem, solution))
+    return ops.sum(P * plan.prepared(problem).C, axis=(-2, -1))
 
 
-def regularized_cost(
-    problem: TransportProblem, solution: TransportSolution
-) -> Any:
+def regularized_cost(problem: TransportProblem, solution: TransportSolution):
     """The optimum, `<P, C> + epsilon KL(P | a b^T)`, by its dual.
 
     With relaxed marginals it includes `rho KL(P 1 | a)`. The potentials are
     held constant; by the envelope theorem the gradients in `C`, `a` and `b`
-    are exact at the optimum all the same: `P` in `C`, and `f` in `a`.
-
-    Args:
-        problem: The `TransportProblem` that was solved.
-        solution: What a solver returned for it.
-
-    Returns:
-        Values of shape `(...)`.
+    are exact at the optimum all the same: `P` in `C`, and `f` in `a`. Values
+    have the shape `(...)`.
 
     Example:
         ```python
@@ -73,10 +45,10 @@ def regularized_cost(
         4.4. Feydy et al., "Interpolating between optimal transport and MMD
         using Sinkhorn divergences" (2019), for the gradients.
     """
-    problem = prepared(problem)
-    f, g = frozen((solution.f, solution.g))
+    problem = plan.prepared(problem)
+    f, g = num.frozen((solution.f, solution.g))
     a, b, (rho_a, rho_b) = problem.a, problem.b, problem.rho
-    P = transport_plan(problem, TransportSolution(f, g, None, None))
+    P = plan.transport_plan(problem, TransportSolution(f, g, None, None))
     reference = ops.sum(a, axis=-1) * ops.sum(b, axis=-1)
     return (
         ops.sum(a * conjugate(f, rho_a), axis=-1)
@@ -126,25 +98,23 @@ def sinkhorn_divergence(
         Feydy et al. (2019); Séjourné et al., "Sinkhorn divergences for
         unbalanced optimal transport" (2019), for `rho`.
     """
-    x, y = at_least_float32(x), at_least_float32(y)
+    x, y = num.at_least_float32(x), num.at_least_float32(y)
     a = uniform_weights(x) if a is None else ops.cast(a, x.dtype)
     b = uniform_weights(y) if b is None else ops.cast(b, y.dtype)
     C = _costs(costs.get(cost), x, y)
     return _divergence(C, a, b, epsilon, solver or Sinkhorn(), rho)
 
 
-def relative_divergence(
-    x: Any, y: Any, cost: Any, epsilon: float, solver: Any, a: Any, b: Any
-) -> Any:
+def relative_divergence(x, y, cost, epsilon, solver, a, b):
     """`sinkhorn_divergence` with `epsilon` in units of the mean cost."""
     C = _costs(cost, x, y)
-    scale = mean_cost(C[0], a, b)
-    relative = [safe_divide(c, column(column(scale))) for c in C]
+    scale = plan.mean_cost(C[0], a, b)
+    relative = [num.safe_divide(c, num.column(num.column(scale))) for c in C]
     return scale * _divergence(relative, a, b, epsilon, solver)
 
 
 def _costs(cost, x, y):
-    cost = as_cost(cost)
+    cost = costs.as_cost(cost)
     return cost(x, y), cost(x, x), cost(y, y)
 
 

@@ -7,19 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.ot.numerics import (
-    at_least_float32,
-    bounded_exp,
-    column,
-    frozen,
-    matmul,
-    minimum,
-    row,
-    safe_divide,
-    safe_log,
-    sum_of_columns,
-    sum_of_rows,
-)
+from keras_otreg.ot import numerics as num
 
 
 class TransportProblem(NamedTuple):
@@ -60,8 +48,7 @@ class TransportSolution(NamedTuple):
     Attributes:
         f: Potentials of the rows, of shape `(..., n)`, in the units of `C`.
         g: Potentials of the columns, of shape `(..., m)`.
-        num_iterations: Iterations until the tolerance was met, of shape
-            `(...)`.
+        num_iterations: Iterations until the tolerance was met, `(...)`.
         marginal_error: L1 distance of both marginals of the plan of `f` and
             `g` from what they should be, of shape `(...)`. A solver that did
             not converge says so here, and nowhere else.
@@ -86,19 +73,13 @@ def prepared(problem: TransportProblem) -> TransportProblem:
     if isinstance(problem.epsilon, (numbers.Real, np.ndarray)):
         for value in np.asarray(problem.epsilon).ravel().tolist():
             checks.positive(value, "epsilon")
-    C = at_least_float32(problem.C)
+    C = num.at_least_float32(problem.C)
 
     def like_cost(value):
         return None if value is None else ops.convert_to_tensor(value, C.dtype)
 
     a, b = like_cost(problem.a), like_cost(problem.b)
-    _check_shapes(C, a, b)
-    rho = tuple(map(like_cost, _marginal_penalties(problem.rho)))
-    return TransportProblem(C, a, b, like_cost(problem.epsilon), rho)
-
-
-def _check_shapes(C, a, b):
-    shapes = tuple(tuple(x.shape) for x in (C, a, b))
+    shapes = [tuple(x.shape) for x in (C, a, b)]
     rows, columns = shapes[0][-2:] if len(shapes[0]) > 1 else (-1, -1)
     for shape, size in zip(shapes[1:], (rows, columns), strict=True):
         if not shape or shape[-1] != size and None not in (shape[-1], size):
@@ -107,10 +88,7 @@ def _check_shapes(C, a, b):
                 "b of shape (..., m)",
                 "shapes {}, {} and {}".format(*shapes),
             )
-
-
-def _marginal_penalties(rho):
-    """Return the penalties of both marginals; `None` for one that is exact."""
+    rho = problem.rho
     pair = rho if isinstance(rho, (tuple, list)) else (rho, rho)
     if len(pair) != 2:
         raise checks.invalid(
@@ -118,28 +96,26 @@ def _marginal_penalties(rho):
             f"rho={rho!r}",
             argument="rho",
         )
+    expected, found = "None, or a number above 0", []
     for value in pair:
         if isinstance(value, numbers.Real):
-            expected = "None, or a number above 0"
             checks.number(value, "rho", expected, lambda x: x > 0)
-    # An infinite penalty is an exact marginal.
-    return tuple(
-        None if isinstance(x, numbers.Real) and x == float("inf") else x
-        for x in pair
-    )
+            # An infinite penalty is an exact marginal.
+            value = None if value == float("inf") else value
+        found.append(like_cost(value))
+    epsilon = like_cost(problem.epsilon)
+    return TransportProblem(C, a, b, epsilon, tuple(found))
 
 
 def mean_cost(C: Any, a: Any, b: Any) -> Any:
     """Cost of the uniform plan `a b^T`, of shape `(...)`, held constant."""
-    return frozen(ops.sum(a * sum_of_columns(C, b), axis=-1))
+    return num.frozen(ops.sum(a * num.sum_of_columns(C, b), axis=-1))
 
 
-def relative_problem(
-    C: Any, a: Any, b: Any, epsilon: float
-) -> TransportProblem:
+def relative_problem(C: Any, a: Any, b: Any, epsilon: Any) -> TransportProblem:
     """Problem for a solver alone: held constant, scaled to a mean cost of 1."""
-    C = frozen(ops.convert_to_tensor(C))
-    scale = column(column(safe_divide(1.0, mean_cost(C, a, b))))
+    C = num.frozen(ops.convert_to_tensor(C))
+    scale = num.column(num.column(num.safe_divide(1.0, mean_cost(C, a, b))))
     return TransportProblem(C * scale, a, b, epsilon)
 
 
@@ -150,26 +126,17 @@ def initial_potentials(problem: TransportProblem, init: Any) -> tuple[Any, Any]:
     g = ops.zeros_like(problem.C[..., 0, :] + problem.b + f[..., :1])
     if init is None:
         return f, g
-    return f, g + frozen(ops.convert_to_tensor(init[1], problem.C.dtype))
+    return f, g + num.frozen(ops.convert_to_tensor(init[1], problem.C.dtype))
 
 
 def density(problem: TransportProblem, f: Any, g: Any) -> Any:
     """The plan relative to `a b^T`, `exp((f + g - C) / epsilon)`."""
-    epsilon = column(column(problem.epsilon))
-    return bounded_exp((column(f) + row(g) - problem.C) / epsilon)
+    epsilon = num.column(num.column(problem.epsilon))
+    return num.bounded_exp((num.column(f) + num.row(g) - problem.C) / epsilon)
 
 
-def transport_plan(
-    problem: TransportProblem, solution: TransportSolution
-) -> Any:
-    """Transport plan: the mass that goes from each row to each column.
-
-    Args:
-        problem: The `TransportProblem` that was solved.
-        solution: What a solver returned for it.
-
-    Returns:
-        The plan of shape `(..., n, m)`, non-negative.
+def transport_plan(problem: TransportProblem, solution: TransportSolution):
+    """Transport plan `(..., n, m)`: the mass from each row to each column.
 
     Example:
         ```python
@@ -178,20 +145,11 @@ def transport_plan(
     """
     problem = prepared(problem)
     relative = density(problem, solution.f, solution.g)
-    return column(problem.a) * (row(problem.b) * relative)
+    return num.column(problem.a) * (num.row(problem.b) * relative)
 
 
-def marginals(
-    problem: TransportProblem, solution: TransportSolution
-) -> tuple[Any, Any]:
-    """Row sums and column sums of the plan.
-
-    Args:
-        problem: The `TransportProblem` that was solved.
-        solution: What a solver returned for it.
-
-    Returns:
-        Sums of shapes `(..., n)` and `(..., m)`.
+def marginals(problem: TransportProblem, solution: TransportSolution):
+    """Row sums and column sums of the plan, `(..., n)` and `(..., m)`.
 
     Example:
         ```python
@@ -206,7 +164,7 @@ def optimal_mass(weights: Any, potential: Any, rho: Any) -> Any:
     """The marginal that is optimal at a potential: `weights` unless relaxed."""
     if rho is None:
         return weights
-    return weights * bounded_exp(-potential / column(rho))
+    return weights * num.bounded_exp(-potential / num.column(rho))
 
 
 def marginal_error(problem: TransportProblem, f: Any, g: Any) -> Any:
@@ -214,8 +172,8 @@ def marginal_error(problem: TransportProblem, f: Any, g: Any) -> Any:
     a, b, (rho_a, rho_b) = problem.a, problem.b, problem.rho
     relative = density(problem, f, g)
     # Products, not sums: a compiler would compute the exponentials twice.
-    rows = a * sum_of_columns(relative, b)
-    columns = b * sum_of_rows(a, relative)
+    rows = a * num.sum_of_columns(relative, b)
+    columns = b * num.sum_of_rows(a, relative)
     return ops.sum(
         ops.abs(rows - optimal_mass(a, f, rho_a)), axis=-1
     ) + ops.sum(ops.abs(columns - optimal_mass(b, g, rho_b)), axis=-1)
@@ -225,15 +183,8 @@ def plan_entropy(problem: TransportProblem, solution: TransportSolution) -> Any:
     """Normalised entropy of the plan: 0 for a matching, 1 if it is uniform.
 
     It is one minus the mutual information of the plan over its largest
-    possible value, the smaller entropy of the two marginals. Above 0.95 the
-    plan says next to nothing: `epsilon` is too large.
-
-    Args:
-        problem: The `TransportProblem` that was solved.
-        solution: What a solver returned for it.
-
-    Returns:
-        The normalised entropy, of shape `(...)`; 0 where a side has one point.
+    possible value, the smaller entropy of the two marginals, and 0 where a side
+    has one point. Its shape is `(...)`. Above 0.95 `epsilon` is too large.
 
     Example:
         ```python
@@ -245,13 +196,13 @@ def plan_entropy(problem: TransportProblem, solution: TransportSolution) -> Any:
 
 def entropy_of(P: Any) -> Any:
     """The `plan_entropy` of a plan of shape `(..., n, m)`."""
-    P = safe_divide(P, ops.sum(P, axis=(-2, -1), keepdims=True))
+    P = num.safe_divide(P, ops.sum(P, axis=(-2, -1), keepdims=True))
     rows, columns = ops.sum(P, axis=-1), ops.sum(P, axis=-2)
-    joint = -ops.sum(P * safe_log(P), axis=(-2, -1))
-    entropies = [-ops.sum(w * safe_log(w), axis=-1) for w in (rows, columns)]
-    information = entropies[0] + entropies[1] - joint
-    largest = minimum(*entropies)
-    certain = safe_divide(information, largest)
+    joint = -ops.sum(P * num.safe_log(P), axis=(-2, -1))
+    entropy = [-ops.sum(w * num.safe_log(w), axis=-1) for w in (rows, columns)]
+    information = entropy[0] + entropy[1] - joint
+    largest = num.minimum(*entropy)
+    certain = num.safe_divide(information, largest)
     # A side of one point has no entropy, but for rounding.
     normalised = ops.where(largest > 1e-6, 1.0 - certain, 0.0)
     return ops.clip(normalised, 0.0, 1.0)
@@ -260,15 +211,12 @@ def entropy_of(P: Any) -> Any:
 def permuted_fraction(P: Any) -> Any:
     """Share of the points whose main partner is not the one of their index.
 
-    Between a network and what it has become: 0 where every neuron kept its
-    place. Between networks that have nothing to do with each other it is
-    about 1. Rows without mass count for nothing.
+    It has the shape `(...)`. Between a network and what it has become it is 0
+    where every neuron kept its place. Between networks that have nothing to do
+    with each other it is about 1. Rows without mass do not count.
 
     Args:
         P: A plan of shape `(..., n, n)`.
-
-    Returns:
-        Shares of shape `(...)`, from 0 to 1.
 
     Raises:
         ValueError: If the plan is not square.
@@ -285,7 +233,7 @@ def permuted_fraction(P: Any) -> Any:
     moved = ops.not_equal(partners, ops.arange(P.shape[-1], dtype="int32"))
     present = ops.cast(ops.sum(P, axis=-1) > 0.0, P.dtype)
     moved = ops.cast(moved, P.dtype) * present
-    return safe_divide(ops.sum(moved, axis=-1), ops.sum(present, axis=-1))
+    return num.safe_divide(ops.sum(moved, axis=-1), ops.sum(present, axis=-1))
 
 
 def barycentric_map(
@@ -293,14 +241,9 @@ def barycentric_map(
 ) -> Any:
     """Barycentric projection of each row: the mean of its partners.
 
-    Args:
-        problem: The `TransportProblem` that was solved.
-        solution: What a solver returned for it.
-        points: The points of the columns, of shape `(..., m, d)`.
-
-    Returns:
-        Images of the rows, of shape `(..., n, d)`. A row of zero weight has
-        the image that it would have with a little weight.
+    From the `points` of the columns, of shape `(..., m, d)`, it makes images of
+    the rows, of shape `(..., n, d)`. A row of zero weight has the image that it
+    would have with a little weight.
 
     Example:
         ```python
@@ -309,7 +252,7 @@ def barycentric_map(
         ```
     """
     problem = prepared(problem)
-    relative = row(problem.b) * density(problem, solution.f, solution.g)
+    relative = num.row(problem.b) * density(problem, solution.f, solution.g)
     mass = ops.sum(relative, axis=-1, keepdims=True)
-    conditional = safe_divide(relative, mass)
-    return matmul(conditional, ops.cast(points, conditional.dtype))
+    conditional = num.safe_divide(relative, mass)
+    return num.matmul(conditional, ops.cast(points, conditional.dtype))

@@ -5,19 +5,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_otreg.ot.numerics import (
-    LARGEST_EXPONENT,
-    column,
-    inner,
-    maximum,
-    minimum,
-    row,
-    safe_divide,
-    safe_log,
-    smallest,
-    sum_of_columns,
-    sum_of_rows,
-)
+from keras_otreg.ot import numerics as num
 from keras_otreg.ot.plan import TransportProblem, density, optimal_mass
 
 # One update may move a potential by this many epsilons, no further.
@@ -39,17 +27,6 @@ LARGEST_SCALING = 30.0
 SMALLEST_SHARE = 1e-6
 
 
-class Iteration(NamedTuple):
-    """Result of one iteration from the scalings of the columns."""
-
-    log_u: Any
-    log_v: Any
-    # L1 error of the column marginal under `log_u` and the old scalings.
-    error: Any
-    # Dual objective there, up to a constant, in units of `epsilon`.
-    value: Any
-
-
 class KernelUpdate:
     """Sinkhorn's iteration against the kernel of given potentials.
 
@@ -59,38 +36,40 @@ class KernelUpdate:
 
     def __init__(self, problem: TransportProblem, g: Any):
         self.problem = problem
-        self.epsilon = column(problem.epsilon)
-        log_a, log_b = safe_log(problem.a), safe_log(problem.b)
+        self.epsilon = num.column(problem.epsilon)
+        log_a, log_b = num.safe_log(problem.a), num.safe_log(problem.b)
         # What the potentials tend to as epsilon falls, on the points of mass.
-        self.f = smallest(problem.C - row(g + self.epsilon * log_b), axis=-1)
-        rows = column(self.f + self.epsilon * log_a)
-        self.g = smallest(problem.C - rows, axis=-2)
+        columns = num.row(g + self.epsilon * log_b)
+        self.f = num.smallest(problem.C - columns, axis=-1)
+        rows = num.column(self.f + self.epsilon * log_a)
+        self.g = num.smallest(problem.C - rows, axis=-2)
         start = (g - self.g) / self.epsilon
-        self.start = minimum(start, LARGEST_START)
+        self.start = num.minimum(start, LARGEST_START)
         self.kernel = density(problem, self.f, self.g)
 
-    def __call__(self, log_v: Any) -> Iteration:
-        """Updates the rows, then the columns."""
+    def __call__(self, log_v):
+        """Update the rows, then the columns; return both, error and value.
+
+        That is the L1 error of the column marginal under new rows and old
+        columns, and the dual objective there, in units of `epsilon`.
+        """
         a, b, (rho_a, rho_b) = self.problem[1:3] + self.problem[4:]
         v = ops.exp(log_v)
-        sums = sum_of_columns(self.kernel, b * v)
+        sums = num.sum_of_columns(self.kernel, b * v)
         log_u = self._scaling(sums, self.f, rho_a)
         if rho_a is not None and rho_b is not None:
             potentials = self.potentials(log_u, log_v)
             constant = translation(self.problem, *potentials)
-            log_u = log_u + _bounded(column(constant) / self.epsilon)
+            log_u = log_u + _bounded(num.column(constant) / self.epsilon)
         u = ops.exp(log_u)
-        sums = minimum(sum_of_rows(a * u, self.kernel), LARGEST_SUM)
+        sums = num.minimum(num.sum_of_rows(a * u, self.kernel), LARGEST_SUM)
         columns = b * v * sums
         optimal = optimal_mass(b, self.g + self.epsilon * log_v, rho_b)
         value = self._dual(a, log_u, self.f, rho_a)
         value = value + self._dual(b, log_v, self.g, rho_b)
-        return Iteration(
-            log_u,
-            self._scaling(sums, self.g, rho_b),
-            error=ops.sum(ops.abs(columns - optimal), axis=-1),
-            value=value - inner(b * v, sums),
-        )
+        error = ops.sum(ops.abs(columns - optimal), axis=-1)
+        value = value - num.inner(b * v, sums)
+        return log_u, self._scaling(sums, self.g, rho_b), error, value
 
     def potentials(self, log_u: Any, log_v: Any) -> tuple[Any, Any]:
         """The potentials of some scalings."""
@@ -101,7 +80,7 @@ class KernelUpdate:
         log_sums = ops.log(ops.clip(sums, SMALLEST_SUM, LARGEST_SUM))
         if rho is None:
             return -log_sums
-        pull = potential / (self.epsilon + column(rho))
+        pull = potential / (self.epsilon + num.column(rho))
         return _bounded(-damping(self.epsilon, rho) * log_sums - pull)
 
     def _dual(self, weights, log_scaling, potential, rho):
@@ -109,7 +88,7 @@ class KernelUpdate:
         if rho is not None:
             moved = conjugate(potential + self.epsilon * log_scaling, rho)
             log_scaling = moved / self.epsilon
-        return inner(weights, log_scaling)
+        return num.inner(weights, log_scaling)
 
 
 def _bounded(log_scaling):
@@ -118,18 +97,18 @@ def _bounded(log_scaling):
 
 def damping(epsilon: Any, rho: Any) -> Any:
     """Factor of a potential where marginals may be violated; 1 if not."""
-    return 1.0 if rho is None else 1.0 / (1.0 + epsilon / column(rho))
+    return 1.0 if rho is None else 1.0 / (1.0 + epsilon / num.column(rho))
 
 
 def conjugate(potential: Any, rho: Any) -> Any:
     """Contribution of a unit of mass to the dual at a potential."""
     if rho is None:
         return potential
-    rho = column(rho)
+    rho = num.column(rho)
     # Of a point without mass it may be huge, but 0 times it must stay 0.
-    largest = LARGEST_EXPONENT - ops.log(maximum(rho, 1.0))
+    largest = num.LARGEST_EXPONENT - ops.log(num.maximum(rho, 1.0))
     # 1 - exp would cancel where rho is large.
-    return -rho * ops.expm1(minimum(-potential / rho, largest))
+    return -rho * ops.expm1(num.minimum(-potential / rho, largest))
 
 
 def translation(problem: TransportProblem, f: Any, g: Any) -> Any:
@@ -145,9 +124,9 @@ def translation(problem: TransportProblem, f: Any, g: Any) -> Any:
     rho_a, rho_b = problem.rho
     if rho_a is None or rho_b is None:
         return ops.zeros_like(f[..., 0])
-    log_a, log_b = safe_log(problem.a), safe_log(problem.b)
-    rows = ops.logsumexp(log_a - f / column(rho_a), axis=-1)
-    columns = ops.logsumexp(log_b - g / column(rho_b), axis=-1)
+    log_a, log_b = num.safe_log(problem.a), num.safe_log(problem.b)
+    rows = ops.logsumexp(log_a - f / num.column(rho_a), axis=-1)
+    columns = ops.logsumexp(log_b - g / num.column(rho_b), axis=-1)
     return (rows - columns) * rho_a * rho_b / (rho_a + rho_b)
 
 
@@ -160,7 +139,7 @@ class Step(NamedTuple):
     def minus(self, other: "Step", keep: Any) -> "Step":
         """Difference of two steps; zero where `keep` is false."""
         differences = (self.point - other.point, self.residual - other.residual)
-        return Step(*(ops.where(column(keep), d, 0.0) for d in differences))
+        return Step(*(ops.where(num.column(keep), d, 0.0) for d in differences))
 
 
 class _State(NamedTuple):
@@ -183,41 +162,24 @@ class _State(NamedTuple):
     total: Any
 
 
-def scaled(
-    update: KernelUpdate, solver: Any, num_iterations: Any, unmet: Any
-) -> tuple[Any, Any, Any, Any]:
+def scaled(update, solver, num_iterations, unmet):
     """Iterate until converged, out of iterations, or due for absorption.
 
     Returns log scalings of rows and columns, the last error and the iterations.
     """
 
-    def goes_on(*state):
-        state = _State(*state)
+    def goes_on(state):
         # Not by the largest: a NaN in one problem must not end the others.
         is_large = ops.logical_or(
             ops.any(state.log_u > LARGEST_SCALING),
             ops.any(state.log_v > LARGEST_SCALING),
         )
         more = state.total < solver.max_iterations
-        goes_on = ops.logical_and(ops.any(state.unmet), more)
-        return ops.logical_and(goes_on, ops.logical_not(is_large))
+        more = ops.logical_and(ops.any(state.unmet), more)
+        return ops.logical_and(more, ops.logical_not(is_large))
 
-    def body(*state):
-        return tuple(_several(update, solver, _State(*state)))
-
-    state = ops.while_loop(
-        goes_on,
-        body,
-        tuple(_start(update, num_iterations, unmet)),
-        maximum_iterations=math.ceil(solver.max_iterations / PERIOD),
-    )
-    state = _State(*state)
-    return state.log_u, state.log_v, state.error, state.num_iterations
-
-
-def _start(update, num_iterations, unmet):
     unknown = ops.full_like(update.start[..., 0], float("inf"))
-    return _State(
+    start = _State(
         start=update.start,
         log_u=ops.zeros_like(update.f),
         log_v=update.start,
@@ -229,6 +191,13 @@ def _start(update, num_iterations, unmet):
         num_iterations=num_iterations,
         total=ops.max(num_iterations),
     )
+    (state,) = ops.while_loop(
+        goes_on,
+        lambda state: (_several(update, solver, state),),
+        (start,),
+        maximum_iterations=math.ceil(solver.max_iterations / PERIOD),
+    )
+    return state.log_u, state.log_v, state.error, state.num_iterations
 
 
 def _several(update, solver, state):
@@ -247,45 +216,40 @@ def _several(update, solver, state):
     start = extrapolated(step, differences, update.problem.b)
     limits = state.log_v - LARGEST_LOG_STEP, state.log_v + LARGEST_LOG_STEP
     start = ops.clip(start, *limits)
-    start = ops.where(column(state.unmet), start, state.log_v)
+    start = ops.where(num.column(state.unmet), start, state.log_v)
     return state._replace(start=start)
 
 
 def _once(update, solver, state, is_extrapolated):
     """One iteration; without effect if rejected, or after the last."""
     more = state.total < solver.max_iterations
-    after = update(state.start)
+    log_u, log_v, error, value = update(state.start)
+    step = Step(state.start, log_v - state.start)
     kept = ops.ones_like(state.unmet)
     if is_extrapolated:
-        kept = _is_good(after, state)
+        # The dual tells direction where the error hardly changes, far from the
+        # optimum; near to it its differences drown in rounding.
+        kept = ops.logical_and(
+            error <= MAX_RELATIVE_ERROR * state.best,
+            value >= state.value - ops.square(state.best),
+        )
     effective = ops.logical_and(more, kept)
-    step = Step(state.start, after.log_v - state.start)
-    log_v = ops.where(column(effective), after.log_v, state.log_v)
-    error = ops.where(effective, after.error, state.error)
+    log_v = ops.where(num.column(effective), log_v, state.log_v)
+    error = ops.where(effective, error, state.error)
     counts = ops.cast(ops.logical_and(state.unmet, more), "int32")
     state = _State(
         start=log_v,
-        log_u=ops.where(column(effective), after.log_u, state.log_u),
+        log_u=ops.where(num.column(effective), log_u, state.log_u),
         log_v=log_v,
         point=state.start,
-        best=minimum(error, state.best),
-        value=ops.where(effective, after.value, state.value),
+        best=num.minimum(error, state.best),
+        value=ops.where(effective, value, state.value),
         error=error,
         unmet=ops.logical_and(state.unmet, error > solver.tolerance),
         num_iterations=state.num_iterations + counts,
         total=state.total + ops.cast(more, "int32"),
     )
     return state, step, kept
-
-
-def _is_good(after, state):
-    """Return which extrapolated points are no worse than the best by much."""
-    # The dual tells direction where the error hardly changes, far from the
-    # optimum; near to it its differences drown in rounding.
-    return ops.logical_and(
-        after.error <= MAX_RELATIVE_ERROR * state.best,
-        after.value >= state.value - ops.square(state.best),
-    )
 
 
 def extrapolated(last: Step, differences: list[Step], weights: Any) -> Any:
@@ -301,7 +265,7 @@ def extrapolated(last: Step, differences: list[Step], weights: Any) -> Any:
     """
 
     def weighted(x, y):
-        return column(inner(weights * x, y))
+        return num.column(num.inner(weights * x, y))
 
     point, residual = last
     basis: list[tuple[Step, Any]] = []
@@ -309,14 +273,14 @@ def extrapolated(last: Step, differences: list[Step], weights: Any) -> Any:
         size = weighted(change.residual, change.residual)
         for other, norm in basis:
             share = weighted(change.residual, other.residual)
-            share = safe_divide(share, norm)
+            share = num.safe_divide(share, norm)
             change = Step(
                 change.point - share * other.point,
                 change.residual - share * other.residual,
             )
         left = weighted(change.residual, change.residual)
         left = ops.where(left > SMALLEST_SHARE * size, left, 0.0)
-        share = safe_divide(weighted(residual, change.residual), left)
+        share = num.safe_divide(weighted(residual, change.residual), left)
         point = point - share * change.point
         residual = residual - share * change.residual
         basis.append((change, left))

@@ -1,18 +1,10 @@
 """Many small problems that share one cost matrix, solved by matrix products."""
 
-from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
-from keras_otreg.ot.numerics import (
-    column,
-    frozen,
-    matmul,
-    maximum,
-    row,
-    safe_log,
-)
+from keras_otreg.ot import numerics as num
 from keras_otreg.ot.plan import TransportProblem, TransportSolution
 from keras_otreg.ot.solvers import Sinkhorn
 
@@ -22,9 +14,7 @@ LARGEST_SAFE_RATIO = 60.0
 SMALLEST_WEIGHT = 1e-20
 
 
-def shared_cost_values(
-    problem: TransportProblem, solver: Sinkhorn, *, safe: bool
-) -> Any:
+def values(problem: TransportProblem, solver: Sinkhorn, *, safe: bool) -> Any:
     """Optimal values of shape `(batch,)`, with exact gradients in `a` and `b`.
 
     They are of `C` of shape `(n, m)`, `a` of `(batch, n)`, `b` of `(batch, m)`.
@@ -33,15 +23,23 @@ def shared_cost_values(
     rho KL(P^T 1 | b)` (Frogner et al., 2015). If `max(C) / epsilon` is `safe`,
     at most `LARGEST_SAFE_RATIO`, the kernel is multiplied with the batch.
     """
-    sums, scalings, *_ = _solved(problem, solver, safe)
-    relaxed = problem.rho is not None
-    value: Any = _relaxed_value if relaxed else _balanced_value
-    return value(problem, *sums, scalings)
+    (rows, columns), (log_u, log_v), *_ = _solved(problem, solver, safe)
+    sums = rows(log_v), columns(log_u)
+    if problem.rho is None:
+        # Potentials of zero weights are finite: they do not contain the weight.
+        f, g = num.frozen((-sums[0], -sums[1]))
+        values = ops.sum(problem.a * f, axis=-1)
+        values = values + ops.sum(problem.b * g, axis=-1)
+        return problem.epsilon * values
+    mass = num.frozen(ops.sum(ops.exp(log_u + sums[0] - 1.0), axis=-1))
+    lost = [
+        ops.sum(w * (1.0 - _kept(w, log_sums, problem)), axis=-1)
+        for w, log_sums in zip(problem[1:3], sums, strict=True)
+    ]
+    return problem.rho * sum(lost) - problem.epsilon * mass
 
 
-def shared_cost_plans(
-    problem: TransportProblem, solver: Sinkhorn, *, safe: bool
-) -> tuple[Any, TransportSolution]:
+def plans(problem, solver, *, safe):
     """Optimal plans of shape `(batch, n, m)`, and their `TransportSolution`.
 
     Its error is the largest of a row marginal, before the last iteration.
@@ -49,7 +47,7 @@ def shared_cost_plans(
     _, (log_u, log_v), iterations, error = _solved(problem, solver, safe)
     C = problem.C / problem.epsilon
     reference = 0.0 if problem.rho is None else 1.0
-    P = frozen(ops.exp(column(log_u) + row(log_v) - C - reference))
+    P = num.frozen(ops.exp(num.column(log_u) + num.row(log_v) - C - reference))
     f, g = (problem.epsilon * scaling for scaling in (log_u, log_v))
     return P, TransportSolution(f, g, iterations, error)
 
@@ -57,41 +55,8 @@ def shared_cost_plans(
 def _solved(problem, solver, safe):
     """The two kinds of kernel sums, the optimal log scalings, the progress."""
     C = problem.C / problem.epsilon
-    sums = _kernel_sums(C) if safe else _log_sums(C)
-    return sums, *frozen(_solve(problem, solver, *sums))
-
-
-def _kernel_sums(C: Any) -> tuple[Callable, Callable]:
-    kernel = ops.exp(-C)
-
-    def log_product(logs, matrix):
-        largest = ops.max(logs, axis=-1, keepdims=True)
-        return ops.log(matmul(ops.exp(logs - largest), matrix)) + largest
-
-    return (
-        lambda log_v: log_product(log_v, ops.transpose(kernel)),
-        lambda log_u: log_product(log_u, kernel),
-    )
-
-
-def _log_sums(C: Any) -> tuple[Callable, Callable]:
-    return (
-        lambda log_v: ops.logsumexp(row(log_v) - C, axis=-1),
-        lambda log_u: ops.logsumexp(column(log_u) - C, axis=-2),
-    )
-
-
-def _scaling(log_weights, log_sums, problem):
-    """The log scaling of a side under which its marginal is as asked."""
-    if problem.rho is None:
-        return log_weights - log_sums
-    power = problem.rho / (problem.rho + problem.epsilon)
-    # P has the reference measure of ones: its kernel is exp(-C/epsilon - 1).
-    return power * (log_weights - log_sums + 1.0)
-
-
-def _solve(problem, solver, rows, columns):
-    log_a, log_b = (safe_log(frozen(w)) for w in (problem.a, problem.b))
+    rows, columns = _kernel_sums(C) if safe else _log_sums(C)
+    log_a, log_b = (num.safe_log(num.frozen(w)) for w in (problem.a, problem.b))
 
     def goes_on(log_u, log_v, sums, num_iterations, error):
         more = num_iterations < solver.max_iterations
@@ -117,30 +82,40 @@ def _solve(problem, solver, rows, columns):
         maximum_iterations=solver.max_iterations,
     )
     scalings = _scaling(log_a, sums, problem), log_v
-    return scalings, num_iterations, error
+    return (rows, columns), *num.frozen((scalings, num_iterations, error))
 
 
-def _balanced_value(problem, rows, columns, scalings):
-    # Potentials of zero weights are finite: they do not contain the weight.
-    log_u, log_v = scalings
-    f, g = frozen((-rows(log_v), -columns(log_u)))
-    values = ops.sum(problem.a * f, axis=-1) + ops.sum(problem.b * g, axis=-1)
-    return problem.epsilon * values
+def _kernel_sums(C):
+    kernel = ops.exp(-C)
+
+    def log_product(logs, matrix):
+        largest = ops.max(logs, axis=-1, keepdims=True)
+        return ops.log(num.matmul(ops.exp(logs - largest), matrix)) + largest
+
+    return (
+        lambda log_v: log_product(log_v, ops.transpose(kernel)),
+        lambda log_u: log_product(log_u, kernel),
+    )
 
 
-def _relaxed_value(problem, rows, columns, scalings):
-    log_u, log_v = scalings
-    mass = frozen(ops.sum(ops.exp(log_u + rows(log_v) - 1.0), axis=-1))
-    sides = ((problem.a, rows(log_v)), (problem.b, columns(log_u)))
-    lost = [
-        ops.sum(weights * (1.0 - _kept(weights, log_sums, problem)), axis=-1)
-        for weights, log_sums in sides
-    ]
-    return problem.rho * sum(lost) - problem.epsilon * mass
+def _log_sums(C):
+    return (
+        lambda log_v: ops.logsumexp(num.row(log_v) - C, axis=-1),
+        lambda log_u: ops.logsumexp(num.column(log_u) - C, axis=-2),
+    )
+
+
+def _scaling(log_weights, log_sums, problem):
+    """The log scaling of a side under which its marginal is as asked."""
+    if problem.rho is None:
+        return log_weights - log_sums
+    power = problem.rho / (problem.rho + problem.epsilon)
+    # P has the reference measure of ones: its kernel is exp(-C/epsilon - 1).
+    return power * (log_weights - log_sums + 1.0)
 
 
 def _kept(weights, log_sums, problem):
     """The share of each weight that is transported, held constant."""
-    floored = ops.log(maximum(frozen(weights), SMALLEST_WEIGHT))
-    log_scaling = _scaling(floored, frozen(log_sums), problem)
+    floored = ops.log(num.maximum(num.frozen(weights), SMALLEST_WEIGHT))
+    log_scaling = _scaling(floored, num.frozen(log_sums), problem)
     return ops.exp(-problem.epsilon / problem.rho * log_scaling)

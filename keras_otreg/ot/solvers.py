@@ -10,30 +10,8 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks, engine
-from keras_otreg.ot.numerics import (
-    bounded_exp,
-    column,
-    frozen,
-    maximum,
-    minimum,
-    row,
-    safe_log,
-    softmin,
-)
-from keras_otreg.ot.plan import (
-    TransportProblem,
-    TransportSolution,
-    initial_potentials,
-    marginal_error,
-    optimal_mass,
-    prepared,
-)
-from keras_otreg.ot.scaling_loop import (
-    KernelUpdate,
-    damping,
-    scaled,
-    translation,
-)
+from keras_otreg.ot import numerics as num
+from keras_otreg.ot import plan, scaling_loop
 from keras_otreg.saving import Configurable, export
 
 # Bytes of the kernels of a chunk: a core's own cache holds a few MiB.
@@ -56,8 +34,7 @@ class Sinkhorn(Configurable):
         max_iterations: Iterations after which the solver gives up.
         tolerance: L1 error of the marginals at which it stops.
         accelerated: Whether to extrapolate from the last iterations, every
-            third time. It mostly needs several times fewer iterations, and at
-            most half as many again.
+            third time, which mostly needs several times fewer iterations.
         jit_compile: Whether to compile the loop by XLA on TensorFlow, where
             it is faster also in a step that is not compiled.
 
@@ -83,20 +60,18 @@ class Sinkhorn(Configurable):
         checks.flag(self.accelerated, "accelerated")
         checks.flag(self.jit_compile, "jit_compile")
 
-    def __call__(
-        self, problem: TransportProblem, init: Any = None
-    ) -> TransportSolution:
+    def __call__(self, problem: plan.TransportProblem, init: Any = None) -> Any:
         """Solve a problem.
 
         `init` holds potentials to start from: a `TransportSolution`, or a pair
         `(f, g)`, of which only `g`, of shape `(..., m)`, is used.
         """
-        problem = frozen(prepared(problem))
-        _, g = initial_potentials(problem, init)
+        problem = num.frozen(plan.prepared(problem))
+        _, g = plan.initial_potentials(problem, init)
         if init is not None and all(x is None for x in problem.rho):
             # Any constant in them is as good, but a large one costs digits.
             g = g - ops.mean(g, axis=-1, keepdims=True)
-        return frozen(TransportSolution(*_program(self)(problem, g)))
+        return num.frozen(plan.TransportSolution(*_program(self)(problem, g)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -125,14 +100,10 @@ def _solve(solver, problem, g):
     f = ops.zeros_like(problem.C[..., 0] + problem.a + g[..., :1])
     counts = ops.zeros_like(unknown, "int32")
     start = _Outcome(f, g, counts, unknown, unknown, unknown)
-
-    def body(*outcome):
-        return tuple(_absorb(solver, problem, _Outcome(*outcome)))
-
-    outcome = ops.while_loop(
-        lambda *outcome: ops.any(_is_open(solver, _Outcome(*outcome))),
-        body,
-        tuple(start),
+    (outcome,) = ops.while_loop(
+        lambda outcome: ops.any(_is_open(solver, outcome)),
+        lambda outcome: (_absorb(solver, problem, outcome),),
+        (start,),
         maximum_iterations=solver.max_iterations,
     )
     f, g, num_iterations, error = outcome[:4]
@@ -153,12 +124,12 @@ def _is_open(solver, outcome):
 
 def _absorb(solver, problem, outcome):
     """Iterate on one kernel until converged, or due for absorption."""
-    update = KernelUpdate(problem, outcome.g)
-    log_u, log_v, error, num_iterations = scaled(
+    update = scaling_loop.KernelUpdate(problem, outcome.g)
+    log_u, log_v, error, num_iterations = scaling_loop.scaled(
         update, solver, outcome.num_iterations, _is_open(solver, outcome)
     )
     f, g = update.potentials(log_u, log_v)
-    honest = marginal_error(problem, f, g)
+    honest = plan.marginal_error(problem, f, g)
     return _Outcome(f, g, num_iterations, honest, outcome.error, error)
 
 
@@ -167,9 +138,10 @@ def _completed(problem, f, g):
     empty = problem.a <= 0.0
 
     def moved():
-        log_b = row(safe_log(problem.b))
-        exact = softmin(problem.epsilon, problem.C - row(g), log_b, axis=-1)
-        pull = damping(column(problem.epsilon), problem.rho[0])
+        log_b = num.row(num.safe_log(problem.b))
+        to_rows = problem.C - num.row(g)
+        exact = num.softmin(problem.epsilon, to_rows, log_b, axis=-1)
+        pull = scaling_loop.damping(num.column(problem.epsilon), problem.rho[0])
         return ops.where(empty, pull * exact, f)
 
     return ops.cond(ops.any(empty), moved, lambda: f)
@@ -179,43 +151,35 @@ def chunked(solve):
     """A solver that takes a large batch in chunks, each as one call."""
 
     def solved(problem, g):
-        count = _num_chunks(problem, g)
+        *batch, columns = g.shape
+        sizes = (*batch, problem.C.shape[-2], columns)
+        if not batch or None in sizes:
+            return solve(problem, g)
+        itemsize = np.dtype(keras.backend.standardize_dtype(g.dtype)).itemsize
+        needed = math.ceil(itemsize * math.prod(sizes) / CHUNK_BYTES)
+        count = min(needed, batch[0], MAX_CHUNKS)
         if count < 2:
             return solve(problem, g)
-        parts = [solve(*chunk) for chunk in _chunks(problem, g, count)]
+        parts = np.array_split(np.arange(g.shape[0]), count)
+        starts = [int(part[0]) for part in parts[1:]]
+
+        def split(x, own_axes):
+            # Every chunk gets all of a field that has no batch axis.
+            axes = len(g.shape) - 1 + own_axes
+            if x is None or len(x.shape) < axes or x.shape[0] != g.shape[0]:
+                return [x] * count
+            return ops.split(x, starts, axis=0)
+
+        C, a, b, epsilon, rho = problem
+        fields = split(C, 2), split(a, 1), split(b, 1), split(epsilon, 0)
+        rho = zip(*(split(side, 0) for side in rho), strict=True)
+        problems = map(plan.TransportProblem, *fields, rho)
         return keras.tree.map_structure(
-            lambda *part: ops.concatenate(part, axis=0), *parts
+            lambda *part: ops.concatenate(part, axis=0),
+            *map(solve, problems, split(g, 1)),
         )
 
     return solved
-
-
-def _num_chunks(problem, g):
-    *batch, columns = g.shape
-    sizes = (*batch, problem.C.shape[-2], columns)
-    if not batch or None in sizes:
-        return 1
-    itemsize = np.dtype(keras.backend.standardize_dtype(g.dtype)).itemsize
-    needed = math.ceil(itemsize * math.prod(sizes) / CHUNK_BYTES)
-    return min(needed, batch[0], MAX_CHUNKS)
-
-
-def _chunks(problem, g, count):
-    parts = np.array_split(np.arange(g.shape[0]), count)
-    starts = [int(part[0]) for part in parts[1:]]
-
-    def split(x, own_axes):
-        """Split a field; every chunk gets all of it if it has no batch axis."""
-        axes = len(g.shape) - 1 + own_axes
-        if x is None or len(x.shape) < axes or x.shape[0] != g.shape[0]:
-            return [x] * count
-        return ops.split(x, starts, axis=0)
-
-    rho = zip(*(split(side, 0) for side in problem.rho), strict=True)
-    axes = zip(problem[:4], (2, 1, 1, 0), strict=True)
-    fields = zip(*(split(*field) for field in axes), rho, strict=True)
-    problems = [TransportProblem(*chunk) for chunk in fields]
-    return zip(problems, split(g, 1), strict=True)
 
 
 @export
@@ -226,7 +190,6 @@ class ProximalPoint(Configurable):
     Each step minimises `<P, C> + step KL(P | previous P)`. Its `k`-th plan is
     the entropic plan of strength `step / k`, until that reaches the problem's
     own `epsilon`; from there on it converges to the same plan as `Sinkhorn`.
-    All of it is in the log domain.
 
     Args:
         step: Strength of the first step, in the units of the cost. If
@@ -258,12 +221,10 @@ class ProximalPoint(Configurable):
         checks.count(self.inner_iterations, "inner_iterations")
         checks.non_negative(self.tolerance, "tolerance")
 
-    def __call__(
-        self, problem: TransportProblem, init: Any = None
-    ) -> TransportSolution:
+    def __call__(self, problem: plan.TransportProblem, init: Any = None) -> Any:
         """Solve a problem; see `Sinkhorn.__call__`."""
-        problem = frozen(prepared(problem))
-        f, g = initial_potentials(problem, init)
+        problem = num.frozen(plan.prepared(problem))
+        f, g = plan.initial_potentials(problem, init)
         # Potentials that are given belong to the end of the walk.
         step = self.step if init is None else problem.epsilon
 
@@ -286,35 +247,37 @@ class ProximalPoint(Configurable):
             (f, g, num_iterations, error),
             maximum_iterations=self.max_iterations,
         )
-        error = marginal_error(problem, f, g)
-        return frozen(TransportSolution(f, g, num_iterations, error))
+        error = plan.marginal_error(problem, f, g)
+        return num.frozen(plan.TransportSolution(f, g, num_iterations, error))
 
     def _step(self, problem, f, g, epsilon):
         """One proximal step, and the error that its last iteration met."""
         longest = problem.epsilon * self.max_iterations / self.step
-        epsilon = maximum(epsilon * minimum(longest, 1.0), problem.epsilon)
+        epsilon = num.maximum(
+            epsilon * num.minimum(longest, 1.0), problem.epsilon
+        )
+
+        rho_a, rho_b = problem.rho
+        log_a, log_b = num.safe_log(problem.a), num.safe_log(problem.b)
 
         def iterate(_, potentials):
-            f, g, _, _ = potentials
-            return *_c_transforms(problem, g, epsilon), f
+            previous, g, _, _ = potentials
+            # Of rows that are exact under the old `g`.
+            to_rows = problem.C - num.row(g)
+            exact = num.softmin(epsilon, to_rows, num.row(log_b), axis=-1)
+            f = scaling_loop.damping(num.column(epsilon), rho_a) * exact
+            f = f + num.column(scaling_loop.translation(problem, f, g))
+            to_columns = problem.C - num.column(f)
+            g = num.softmin(epsilon, to_columns, num.column(log_a), axis=-2)
+            g = scaling_loop.damping(num.column(epsilon), rho_b) * g
+            return f, g, exact, previous
 
         f, g, exact, previous = ops.fori_loop(
             0, self.inner_iterations, iterate, (f, g, f, f)
         )
-        rows = problem.a * bounded_exp((previous - exact) / column(epsilon))
-        optimal = optimal_mass(problem.a, previous, problem.rho[0])
+        change = (previous - exact) / num.column(epsilon)
+        rows = problem.a * num.bounded_exp(change)
+        optimal = plan.optimal_mass(problem.a, previous, problem.rho[0])
         error = ops.sum(ops.abs(rows - optimal), axis=-1)
         arrived = epsilon <= problem.epsilon
         return f, g, ops.where(arrived, error, float("inf"))
-
-
-def _c_transforms(problem, g, epsilon):
-    """The next `f` and `g`, and the `f` of exact rows under the old `g`."""
-    rho_a, rho_b = problem.rho
-    to_rows = problem.C - row(g)
-    exact = softmin(epsilon, to_rows, row(safe_log(problem.b)), axis=-1)
-    f = damping(column(epsilon), rho_a) * exact
-    f = f + column(translation(problem, f, g))
-    to_columns = problem.C - column(f)
-    g = softmin(epsilon, to_columns, column(safe_log(problem.a)), axis=-2)
-    return f, damping(column(epsilon), rho_b) * g, exact

@@ -26,9 +26,8 @@ class FeatureSetTransport(Configurable, keras.regularizers.Regularizer):
     Args:
         reference: Activations of shape `(n, ..., units)`, for example those
             of the pretrained network on some samples.
-        strength: Factor of the penalty. It does not depend on the batch size,
-            nor on the version of Keras, which divides activity penalties by
-            the batch size since 3.14.
+        strength: Factor of the penalty, which does not depend on the batch
+            size.
         epsilon: Entropic strength in units of the mean cost.
         points: `"samples"` compares samples, averaged over positions;
             `"positions"` compares all positions of all samples.
@@ -71,7 +70,10 @@ class FeatureSetTransport(Configurable, keras.regularizers.Regularizer):
         settings = self.cost, self.epsilon, Sinkhorn()
         weights = uniform_weights(reference), uniform_weights(y)
         value = relative_divergence(reference, y, *settings, *weights)
-        return self.strength * value * _divided_by(x)
+        # Keras divides activity penalties by the batch size since 3.14.
+        version = tuple(map(int, keras.version().split(".")[:2]))
+        size = ops.cast(ops.shape(x)[0], y.dtype) if version >= (3, 14) else 1.0
+        return self.strength * value * size
 
     def get_config(self):
         """Return the constructor's arguments."""
@@ -82,11 +84,3 @@ class FeatureSetTransport(Configurable, keras.regularizers.Regularizer):
             return samples_as_points(activations)
         sets = positions_as_points(activations)
         return ops.reshape(sets, (-1, sets.shape[-1]))
-
-
-def _divided_by(x):
-    """Divisor that Keras applies to activity penalties."""
-    version = tuple(int(part) for part in keras.version().split(".")[:2])
-    if version < (3, 14):
-        return 1.0
-    return ops.cast(ops.shape(x)[0], at_least_float32(x).dtype)

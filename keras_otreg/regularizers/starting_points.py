@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_otreg import checks
-from keras_otreg.features.walk import LOOPS, children, walk
+from keras_otreg.features.taps import LOOPS, children, walk
 from keras_otreg.ot import Sinkhorn
 from keras_otreg.ot.costs import squared_euclidean
 from keras_otreg.ot.fixed_plan import column_costs, planner
@@ -79,8 +79,6 @@ def half_squared_distance(start: Any, x: Any) -> Any:
 class Sum(Configurable, keras.regularizers.Regularizer):
     """Adds several regularisers of one weight.
 
-    Called with a weight of any shape, it returns a scalar.
-
     Args:
         regularizers: Keras regularisers, or their names.
 
@@ -107,25 +105,24 @@ class Sum(Configurable, keras.regularizers.Regularizer):
 class NeuronTransport(StartingPoint):
     """Pulls the neurons of a layer towards those it started from, as a set.
 
-    A neuron is a point: its weights, that is a column of the kernel, or the
-    filter of an output channel. The penalty is `strength / 2 * neurons * <P,
-    C>`, where `C` holds the squared distances between the neurons of the start
-    and of the kernel, and `P` is the optimal plan between them, held constant
-    in the backward pass. It is at most that of `StartingPoint`, which pairs
-    every neuron with itself, and zero for neurons in another order.
+    A neuron is a point: a column of the kernel, or the filter of an output
+    channel. The penalty is `strength / 2 * neurons * <P, C>`, where `C` holds
+    the squared distances between the neurons of the start and of the kernel,
+    and `P` is the optimal plan between them, held constant in the backward
+    pass. It is at most that of `StartingPoint`, which pairs every neuron with
+    itself, and zero for neurons in another order.
 
-    The last axis of most weights counts neurons; the last but one for
-    transposed convolutions. A depthwise kernel of one filter a channel is one
-    point. A recurrent kernel has a column for each gate of each unit.
+    A depthwise kernel of one filter a channel is one point. A recurrent kernel
+    has a column for each gate of each unit.
 
     Args:
         start: Array of the shape of the weight. The axis of the neurons may
             have another length: a narrower layer can start from a wider one.
         strength: Factor of the penalty.
-        epsilon: Entropic strength in units of the mean cost. It blurs the plan:
-            similar neurons are pulled together a little. Neurons of one number
-            each, as those of a bias, have the exact plan.
-        axis: Which axis counts neurons.
+        epsilon: Entropic strength in units of the mean cost. Neurons of one
+            number each, as those of a bias, have the exact plan.
+        axis: Which axis counts neurons: the last one of most weights, the last
+            but one of transposed convolutions.
 
     Example:
         ```python
@@ -208,13 +205,10 @@ def add_starting_point(
 ) -> keras.Model:
     """Pulls every weight of a model towards its present value (L2-SP).
 
-    It is for models without a `TransferModel` around them, in which
-    `keras_otreg.WeightPenalty` reads the starts from the teacher. Here each
-    start is kept in the configuration of its layer, as text: a `.keras` file
-    grows by 4/3 of the weights.
-
-    Other regularisers of a weight are kept, a starting point that it already
-    has is replaced. That of a frozen weight acts when it is unfrozen. A warning
+    It is for models without a `TransferModel`, for which there is
+    `keras_otreg.WeightPenalty`. Each start is kept in the configuration of its
+    layer: a `.keras` file grows by 4/3 of the weights. Other regularisers of a
+    weight are kept, a starting point that it already has is replaced. A warning
     names the weights whose layers do not save their regularisers.
 
     Args:
@@ -222,9 +216,8 @@ def add_starting_point(
         strength: Factor of the penalty; see `StartingPoint`.
         exclude: Path of a layer to leave alone with all that is inside, or
             several. If not given, the last layer that has weights: the head.
-        regularizer: `StartingPoint` for L2-SP, `NeuronTransport` for its form
-            without an order of neurons, or a function of the value of a weight
-            and the strength that returns a regulariser.
+        regularizer: `StartingPoint`, `NeuronTransport`, or a function of the
+            value of a weight and the strength that returns a regulariser.
 
     Returns:
         The model.
@@ -262,9 +255,7 @@ def add_starting_point(
     return model
 
 
-def excluded_layers(
-    model: keras.Model, layers: dict[str, Any], exclude: Any
-) -> set[int]:
+def excluded_layers(model: Any, layers: dict[str, Any], exclude: Any) -> Any:
     """The `id`s of the layers to leave alone, as of `add_starting_point`."""
     if exclude is None:
         own = [path for path in _of_models(model) if layers[path].weights]
@@ -307,7 +298,10 @@ def _pull(layer, regularizer, strength):
         axis = axis_of_neurons(layer, weight)
         more = {"axis": axis} if regularizer is NeuronTransport else {}
         start = regularizer(weight.numpy(), strength, **more)
-        weight.regularizer = _beside(weight.regularizer, start)
+        known = weight.regularizer
+        several = known.regularizers if isinstance(known, Sum) else [known]
+        kept = [x for x in several if x and not isinstance(x, StartingPoint)]
+        weight.regularizer = Sum([*kept, start]) if kept else start
         attribute = _attribute(layer, weight.name)
         # Several weights of one name sit in layers that are hidden inside.
         if attribute is None or names.count(weight.name) > 1:
@@ -334,13 +328,6 @@ def _own_weights(layer):
         layer.trainable = False
     theirs = {id(weight) for child in inner for weight in child.variables}
     return [weight for weight in weights if id(weight) not in theirs]
-
-
-def _beside(present: Any, start: Any) -> Any:
-    """A starting point beside the regularisers of a weight at present."""
-    several = present.regularizers if isinstance(present, Sum) else [present]
-    kept = [x for x in several if x and not isinstance(x, StartingPoint)]
-    return Sum([*kept, start]) if kept else start
 
 
 def _attribute(layer, weight_name):

@@ -5,8 +5,12 @@ import numpy as np
 from keras import layers as L
 
 from keras_otreg import checks
-from keras_otreg.features.taps import activation_specs
-from keras_otreg.features.walk import find_layer, split_call, walk
+from keras_otreg.features.taps import (
+    activation_specs,
+    find_layer,
+    split_call,
+    walk,
+)
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.networks import picture_shape
 

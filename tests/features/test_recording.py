@@ -6,8 +6,7 @@ import pytest
 from keras import layers
 
 from keras_otreg.features import capture
-from keras_otreg.features.taps import recording
-from keras_otreg.features.walk import walk
+from keras_otreg.features.taps import recording, walk
 
 
 @pytest.fixture

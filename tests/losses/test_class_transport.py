@@ -120,7 +120,7 @@ def test_kernel_and_log_domain_agree(
     make_loss, predictions, monkeypatch, values_and_gradients
 ):
     usual = values_and_gradients(make_loss(), *predictions)
-    module = "keras_otreg.losses.classifiers.LARGEST_SAFE_RATIO"
+    module = "keras_otreg.ot.shared_cost.LARGEST_SAFE_RATIO"
     monkeypatch.setattr(module, 0.0)
     logarithmic = values_and_gradients(make_loss(), *predictions)
     for x, y in zip(usual, logarithmic, strict=True):

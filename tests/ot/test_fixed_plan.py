@@ -14,7 +14,7 @@ from keras_otreg.ot import (
     fixed_plan,
     transport_plan,
 )
-from keras_otreg.ot.function_cost import as_cost
+from keras_otreg.ot.costs import as_cost
 
 EPSILON = 0.1
 

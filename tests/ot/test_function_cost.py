@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from keras_otreg.ot import costs
-from keras_otreg.ot.function_cost import FunctionCost, as_cost, measured_scaling
+from keras_otreg.ot.costs import FunctionCost, as_cost, measured_scaling
 
 WEIGHTS = np.array([2, 0, 3, 1])
 

@@ -7,7 +7,7 @@ from keras import ops
 from scipy.special import rel_entr, xlogy
 
 from keras_otreg.ot import Sinkhorn, TransportProblem, regularized_cost
-from keras_otreg.ot.shared_cost import shared_cost_values
+from keras_otreg.ot.shared_cost import values as shared_cost_values
 
 assert_allclose = np.testing.assert_allclose
 

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from keras_otreg import add_starting_point
-from keras_otreg.features.walk import walk
+from keras_otreg.features.taps import walk
 
 
 @pytest.fixture(autouse=True)
