@@ -12,23 +12,27 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import h5py
+
+from keras_otreg import checks
 
 # Before the checksum at the end of a file.
 MARK = b"\nkeras_otreg sha256 "
 # The attribute of a file of HDF5 that ends in a checksum.
 SEALED = "keras_otreg_sealed"
 UNFINISHED = ".unfinished"
-# What reading half a file of JSON, of arrays or of a network ends in.
+# What reading half a file of JSON, arrays, a network or a search ends in.
 DAMAGE = (
     OSError,
     ValueError,
     TypeError,
     KeyError,
+    AttributeError,
     EOFError,
+    RuntimeError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -147,7 +151,12 @@ def is_damaged(filepath: Any) -> bool:
     if path is None or not path.is_file():
         return False
     if path.suffix == ".keras":
-        return not _is_whole_archive(path)
+        with path.open("rb") as file:
+            try:
+                return zipfile.ZipFile(file).testzip() is not None
+            except Exception:
+                # A wrong bit in a header may break any step of `zipfile`.
+                return True
     length = len(MARK) + hashlib.sha256().digest_size
     content = max(path.stat().st_size - length, 0)
     with path.open("rb") as file:
@@ -155,11 +164,7 @@ def is_damaged(filepath: Any) -> bool:
         end = file.read()
     if end.startswith(MARK):
         return end != MARK + checksum(path, content)
-    return _is_cut_off(path)
-
-
-def _is_cut_off(path):
-    """Return whether a file of HDF5 lacks its end, or the checksum after it."""
+    # Without a checksum, a file that was sealed lacks its end.
     try:
         with h5py.File(path) as file:
             return SEALED in file.attrs
@@ -173,16 +178,6 @@ def _is_local(filepath):
     return is_path and "://" not in str(filepath)
 
 
-def _is_whole_archive(path):
-    with path.open("rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return archive.testzip() is None
-        except Exception:
-            # A wrong bit in a header may break any step of `zipfile`.
-            return False
-
-
 def checksum(path: pathlib.Path, size: int | None = None) -> bytes:
     """Return the SHA-256 of a file, or of so many of its first bytes."""
     found = hashlib.sha256()
@@ -193,3 +188,33 @@ def checksum(path: pathlib.Path, size: int | None = None) -> bytes:
             found.update(piece)
             size -= len(piece)
     return found.digest()
+
+
+@contextlib.contextmanager
+def undamaged(path: pathlib.Path, way_out: str) -> Iterator[None]:
+    """Context in which damaged files of a run raise an error."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise checks.invalid(
+            f"'{path}' to be as an earlier run wrote it",
+            f"files that are damaged or missing ({error!r})",
+            way_out,
+        ) from error
+
+
+def same_run(
+    known: Mapping[str, Any], settings: Mapping[str, Any], folder: pathlib.Path
+) -> None:
+    """Raise if a folder holds a run with other settings."""
+    other = [
+        f"{name} is {known.get(name)!r} there, not {value!r}"
+        for name, value in settings.items()
+        if known.get(name) != value
+    ]
+    if other:
+        raise checks.invalid(
+            f"'{folder}' to be empty, or to hold a run with the same settings",
+            f"a run in which {'; '.join(other)}",
+            "Give another --out, or the settings as they were",
+        )

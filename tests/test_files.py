@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+import zlib
 
 import h5py
 import numpy as np
@@ -187,3 +188,12 @@ def test_what_is_not_one_local_file_is_left_to_keras(
     path = path if "://" in path else tmp_path / path
     with in_its_place(path, overwrite, suffix) as given:
         assert given is path
+
+
+def test_what_cannot_be_unpacked_is_damaged(tmp_path):
+    path = tmp_path / "head.json"
+    with (
+        pytest.raises(ValueError, match=r"head.json.*damaged.*\. Start anew"),
+        files.undamaged(path, "Start anew"),
+    ):
+        zlib.decompress(b"no array")

@@ -24,7 +24,7 @@ FLOORS = {
     "starting": 0,
     "checks": 1,
     "saving": 1,
-    "files": 0,
+    "files": 2,
     "ot": 2,
     "features": 3,
     "losses": 4,

@@ -12,7 +12,7 @@ PAGE = PACKAGE.parent / "docs" / "pages" / "troubleshooting.md"
 # Python asks for this one, and what it says is Python's.
 OF_PYTHON = "AttributeError"
 # They word an error from what was expected and what was received.
-HELPERS = ("invalid", "checks.invalid")
+HELPERS = ("invalid", "checks.invalid", "require", "checks.require")
 
 
 @functools.cache
@@ -59,8 +59,13 @@ def is_told(node):
 
 def worded(node, known):
     """The message of an error or a warning."""
+    name = function_of(node)
+    if name.endswith("require"):
+        argument, expected = (text(x, known) for x in node.args[2:4])
+        place = f"Invalid value for argument `{argument}`. "
+        return f"{place}Expected {expected}. Received: ..."
     first = text(node.args[0], known)
-    if function_of(node) not in HELPERS:
+    if name not in HELPERS:
         return first
     expected = f"Expected {first}. Received: ..."
     for keyword in node.keywords:

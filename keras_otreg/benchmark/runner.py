@@ -6,7 +6,6 @@ import shlex
 import sys
 
 import keras_otreg
-from keras_otreg import checks
 from keras_otreg.benchmark import report
 from keras_otreg.benchmark.cells import CELLS, REPORT, Cell, Cells
 from keras_otreg.experiments.progress import progress
@@ -16,7 +15,7 @@ from keras_otreg.experiments.training import (
     accuracy,
     balanced_accuracy,
 )
-from keras_otreg.files import write_text
+from keras_otreg.files import same_run, undamaged, write_text
 
 RUN = "run.json"
 
@@ -58,12 +57,13 @@ def _record(comparison, folder, data):
     """Write a record of the run, and refuse results of other pictures."""
     path, known = folder / RUN, {}
     if path.exists():
-        with checks.undamaged(path, f"Delete '{folder}'"):
+        way_out = f"Delete '{folder}', or give another --out"
+        with undamaged(path, way_out):
             known = dict(json.loads(path.read_text("utf-8")))
     for task in comparison.tasks if data is not None else ():
         found = task.digest(data)
         if found.keys() <= known.keys():
-            checks.same_run(known, found, folder)
+            same_run(known, found, folder)
         known.update(found)
     known["command"] = shlex.join(sys.argv[1:])
     known["keras-otreg"] = keras_otreg.__version__

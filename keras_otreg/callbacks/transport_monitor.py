@@ -16,7 +16,7 @@ from keras_otreg.models import TransferModel
 from keras_otreg.models.observation import Observer
 from keras_otreg.ot import ProximalPoint, Sinkhorn, permuted_fraction
 from keras_otreg.ot.plan import entropy_of
-from keras_otreg.plots.plans import check_class_names, class_plan, plan
+from keras_otreg.plots.matrices import check_class_names, class_plan, plan
 
 # Above this entropy a plan is called uniform.
 UNIFORM = 0.95

@@ -7,12 +7,12 @@ from keras_otreg.data.efficientnet_lite0 import efficientnet_lite0
 from keras_otreg.data.labels import with_labels
 from keras_otreg.data.load import Splits, load
 from keras_otreg.data.picture_files import (
-    PictureFiles,
     draw_pictures,
+    image_folder,
     picture_files,
     picture_parts,
 )
-from keras_otreg.data.reading import image_folder, read_pictures
+from keras_otreg.data.reading import PictureFiles, read_pictures
 from keras_otreg.data.splits import Labelled, few_shot
 from keras_otreg.data.teacher import with_teacher
 

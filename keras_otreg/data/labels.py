@@ -12,12 +12,8 @@ from keras_otreg.data.batches import (
     BATCHED,
     DEFAULT_BATCH_SIZE,
     UNLABELLED,
-    check_labelled,
-    endless_batches,
-    equal_inputs,
-    ordered_batches,
+    batches_of,
     side_by_side,
-    with_sizes_of,
 )
 from keras_otreg.features.batches import checksum
 from keras_otreg.heads import targets_of
@@ -81,43 +77,37 @@ def with_labels(
     half = checks.count(batch_size, "batch_size", least=2) // 2
     mass = checks.positive(mass, "mass")
     seed = checks.count(seed, "seed", least=0)
-    x, labels = _pair(unlabelled)
+    is_pair = isinstance(unlabelled, tuple) and len(unlabelled) == 2
+    x, labels = unlabelled if is_pair else (unlabelled, None)
+    if isinstance(labels, TransportedLabels):
+        labels = Labelling(labels)
+    if not isinstance(labels, Labelling):
+        raise checks.invalid(
+            "(x_unlabelled, labels), with the labels that `transported_labels` "
+            "returned, or a `SelfTraining`",
+            f"an object of type {type(unlabelled).__name__}",
+            argument="unlabelled",
+        )
     classes = _classes(labelled, labels.labels)
     others = _labelled_rows(x, labels, classes, half, seed)
     known = _endless(labelled, classes, half, seed + 1)
-    equal_inputs(known.element_spec[0], others.element_spec[0], UNLABELLED)
 
     def join(other, own):
-        count = tf.shape(other[2])[0]
-        own = tf.nest.map_structure(lambda rows: rows[:count], own)
-        checked = with_sizes_of(own[0], other[0], UNLABELLED)
-        other = (checked, other[1], mass * other[2])
-        return tf.nest.map_structure(_concatenated, own, other)
+        x, y, weight = other
+        count = tf.shape(weight)[0]
 
-    batches = side_by_side(others, known, join)
+        def concatenated(rows, more):
+            # Pictures may be bytes in one folder, and numbers in the other.
+            dtype = keras.backend.result_type(rows.dtype.name, more.dtype.name)
+            both = tf.cast(rows[:count], dtype), tf.cast(more, dtype)
+            return tf.concat(both, axis=0)
+
+        more = (x, y, mass * weight)
+        return tf.nest.map_structure(concatenated, own, more)
+
+    batches = side_by_side(others, known, UNLABELLED[::-1], join)
     setattr(batches, ATTRIBUTE, labels)
     return batches
-
-
-def _concatenated(*both):
-    # Pictures may be bytes in one folder, and numbers in the other.
-    dtype = keras.backend.result_type(*(x.dtype.name for x in both))
-    return tf.concat([tf.cast(x, dtype) for x in both], axis=0)
-
-
-def _pair(unlabelled):
-    if isinstance(unlabelled, tuple) and len(unlabelled) == 2:
-        x, labels = unlabelled
-        if isinstance(labels, TransportedLabels):
-            return x, Labelling(labels)
-        if isinstance(labels, Labelling):
-            return x, labels
-    raise checks.invalid(
-        "(x_unlabelled, labels), with the labels that `transported_labels` "
-        "returned, or a `SelfTraining`",
-        f"an object of type {type(unlabelled).__name__}",
-        argument="unlabelled",
-    )
 
 
 def _classes(labelled, labels):
@@ -126,7 +116,7 @@ def _classes(labelled, labels):
         check_some_weight(labels)
         return labels.probabilities.shape[1]
     if isinstance(labelled, BATCHED):
-        labelled = next(iter(ordered_batches(labelled, UNLABELLED[0])))
+        labelled = next(iter(batches_of(labelled, "labelled", {})))
     y = np.asarray(labelled[1])
     if y.ndim == 2 and y.shape[1] > 1:
         return y.shape[1]
@@ -143,21 +133,20 @@ def _classes(labelled, labels):
 def _endless(labelled, classes, size, seed):
     """Endless batches of labelled samples, their targets and weights."""
     if isinstance(labelled, BATCHED):
-        batches = endless_batches(labelled, None, None, seed, UNLABELLED[0])
+        batches = batches_of(labelled, "labelled", {}, seed, endless=True)
         batches = batches.unbatch().batch(size)
     else:
         x, y, *weight = checks.labelled_batch(labelled)
         labelled = (x, targets_of(y, classes), *weight)
-        batches = endless_batches(labelled, size, None, seed, UNLABELLED[0])
-    check_labelled(batches.element_spec, UNLABELLED[0])
+        sizes = {"batch_size": size}
+        batches = batches_of(labelled, "labelled", sizes, seed, endless=True)
 
     def complete(x, y, weight=None):
         if y.shape.rank == 1 or y.shape[-1] == 1:
             y = tf.reshape(y, (-1,))
             most = tf.cast(classes - 1, y.dtype)
-            fits = tf.debugging.assert_less_equal(y, most)
-            with tf.control_dependencies([fits]):
-                y = tf.one_hot(tf.cast(y, "int32"), classes)
+            tf.debugging.assert_less_equal(y, most)
+            y = tf.one_hot(tf.cast(y, "int32"), classes)
         weight = tf.ones(tf.shape(y)[:1]) if weight is None else weight
         weight = tf.reshape(tf.cast(weight, "float32"), (-1,))
         return x, tf.cast(y, "float32"), weight
@@ -168,7 +157,7 @@ def _endless(labelled, classes, size, seed):
 def _labelled_rows(x, labelling, classes, size, seed):
     """Batches of one pass over the samples that have a weight."""
     if isinstance(x, BATCHED):
-        rows = ordered_batches(x, UNLABELLED[1]).unbatch()
+        rows = batches_of(x, "unlabelled", {}, labels=False).unbatch()
         if isinstance(rows.element_spec, tuple):
             rows = rows.map(lambda x, *others: x)
         rows = rows.enumerate()

@@ -5,7 +5,7 @@ import functools
 import inspect
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,10 +16,9 @@ from keras_otreg import checks
 from keras_otreg.data.preprocessing import (
     NO_MODEL,
     USUAL_SIZE,
-    Preparation,
     preparation_for,
-    resizing,
 )
+from keras_otreg.data.reading import height_and_width, resizing
 from keras_otreg.data.splits import divide, fewer
 
 # Encoded pictures that wait to be drawn from: TFDS has mixed its files.
@@ -120,92 +119,69 @@ def load(
         expected = "a number above 0, of at most 1"
         checks.number(fraction, "fraction", expected, lambda x: 0.0 < x <= 1.0)
     if image_size is not None:
-        image_size = checks.height_and_width(image_size)
-    pipeline = _Pipeline(
-        preparation_for(network),
-        image_size,
-        checks.count(batch_size, "batch_size"),
-        _augmenting(augmentation),
-        checks.flag(crop_to_aspect_ratio, "crop_to_aspect_ratio"),
-        seed,
-    )
+        image_size = height_and_width(image_size)
+    batch_size = checks.count(batch_size, "batch_size")
+    crop = checks.flag(crop_to_aspect_ratio, "crop_to_aspect_ratio")
+    settings = preparation_for(network), image_size, batch_size, crop
+    seed = checks.count(seed, "seed", least=0)
+    for_training = _augmenting(augmentation), seed
     records = _prepared(name, data_dir)
     labels = functools.cache(lambda: records.labels("train"))
     parts = divide(records.splits(), labels)
     if shots is not None or fraction is not None:
         rows = fewer(parts["train"][1], labels(), shots, fraction, seed)
         parts["train"] = "train", rows
-    data = {
-        name: pipeline.batches(records, part, is_training=name == "train")
-        for name, part in parts.items()
-    }
-    return Splits(**data, class_names=records.class_names, info=records.info)
+    train = _batches(records, parts.pop("train"), *settings, *for_training)
+    others = {k: _batches(records, x, *settings) for k, x in parts.items()}
+    names, info = records.class_names, records.info
+    return Splits(train, **others, class_names=names, info=info)
 
 
-class _Pipeline(NamedTuple):
-    """Settings of the way from records to batches."""
-
-    preparation: Preparation
-    image_size: tuple[int, int] | None
-    batch_size: int
-    augment: keras.layers.Layer | None
-    crop: bool
-    seed: int
-
-    def batches(self, records, part, is_training):
-        """The pictures of a part; in order, if they are not to train on."""
-        *own, channels = records.picture.shape
-        size = self.image_size or self.preparation.size
-        if size is None:
-            size = (USUAL_SIZE, USUAL_SIZE) if None in own else own
-        resize = resizing(size, self.crop)
-        copies = self._copies(channels)
-
-        def read(encoded, label):
-            picture = resize(records.picture.decode_example(encoded))
-            return picture, tf.cast(label, tf.int32)
-
-        def finish(pictures, labels):
-            if copies > 1:
-                pictures = tf.repeat(pictures, copies, axis=-1)
-            if is_training and self.augment is not None:
-                pictures = self.augment(pictures, training=True)
-            pictures = tf.cast(pictures, tf.float32)
-            return self.preparation.function(pictures), labels
-
-        data = records.encoded(*part)
-        if is_training:
-            data = data.shuffle(SHUFFLED, seed=self.seed)
-        data = data.map(read, num_parallel_calls=tf.data.AUTOTUNE)
-        data = data.batch(self.batch_size)
-        expected = data.element_spec[0].shape
-        data = data.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-        shape = getattr(data.element_spec[0], "shape", None)
-        if shape is None or not expected[:-1].is_compatible_with(shape[:-1]):
-            raise checks.invalid(
-                "a `network` whose function returns pictures of the height "
-                f"and width that it is given, of shape {expected}",
-                data.element_spec[0],
-                NO_MODEL,
-            )
-        data = data.prefetch(tf.data.AUTOTUNE)
-        # As in Keras's own data sets of pictures.
-        data.class_names = records.class_names
-        return data
-
-    def _copies(self, channels):
-        """How often a channel is repeated for as many as the network takes."""
-        wanted = self.preparation.channels
-        if wanted in (None, channels):
-            return 1
-        if channels == 1:
-            return wanted
+def _batches(
+    records, part, preparation, size, batch_size, crop, augment=None, seed=None
+):
+    """The pictures of a part; in order, if there is no seed."""
+    *own, channels = records.picture.shape
+    usual = (USUAL_SIZE, USUAL_SIZE) if None in own else own
+    resize = resizing(size or preparation.size or usual, crop)
+    wanted = preparation.channels or channels
+    if channels not in (1, wanted):
         raise checks.invalid(
             f"pictures of 1 or {wanted} channels for a network that takes "
             f"{wanted}",
             f"{channels} channels",
             "Pass a function as `network` that makes its inputs of them.",
         )
+
+    def read(encoded, label):
+        picture = resize(records.picture.decode_example(encoded))
+        return picture, tf.cast(label, tf.int32)
+
+    def finish(pictures, labels):
+        if channels != wanted:
+            pictures = tf.repeat(pictures, wanted, axis=-1)
+        if augment is not None:
+            pictures = augment(pictures, training=True)
+        return preparation.function(tf.cast(pictures, tf.float32)), labels
+
+    data = records.encoded(*part)
+    if seed is not None:
+        data = data.shuffle(SHUFFLED, seed=seed)
+    data = data.map(read, tf.data.AUTOTUNE).batch(batch_size)
+    expected = data.element_spec[0].shape
+    data = data.map(finish, tf.data.AUTOTUNE)
+    shape = getattr(data.element_spec[0], "shape", None)
+    if shape is None or not expected[:-1].is_compatible_with(shape[:-1]):
+        raise checks.invalid(
+            "a `network` whose function returns pictures of the height and "
+            f"width that it is given, of shape {expected}",
+            data.element_spec[0],
+            NO_MODEL,
+        )
+    data = data.prefetch(tf.data.AUTOTUNE)
+    # As in Keras's own data sets of pictures.
+    data.class_names = records.class_names
+    return data
 
 
 def _augmenting(layers):
@@ -249,20 +225,17 @@ class _Records:
         """Encoded pictures and labels, of some rows or of all."""
         image, label = self.keys
         data = self._read(split, self.keys, {image: tfds.decode.SkipDecoding()})
+        data = data.map(lambda x: (x[image], x[label]))
         info = self.info.splits[split]
-        share = 1.0
+        size = info.num_bytes
         if rows is not None:
-            share = len(rows) / max(1, info.num_examples)
-            chosen = np.zeros(rows.max() + 1, bool)
-            chosen[rows] = True
+            size *= len(rows) / max(1, info.num_examples)
+            chosen = np.isin(np.arange(rows.max() + 1), rows)
             data = data.take(len(chosen)).enumerate()
             data = data.filter(lambda number, _: tf.constant(chosen)[number])
-            data = data.map(lambda _, record: record)
-            data = data.apply(
-                tf.data.experimental.assert_cardinality(len(rows))
-            )
-        data = data.map(lambda x: (x[image], x[label]))
-        return data.cache() if share * info.num_bytes < SMALL else data
+            length = tf.data.experimental.assert_cardinality(len(rows))
+            data = data.map(lambda _, record: record).apply(length)
+        return data.cache() if size < SMALL else data
 
     def _read(self, split, keys, decoders=None):
         features = dict.fromkeys(keys, True)

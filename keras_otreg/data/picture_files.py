@@ -1,17 +1,24 @@
 """Files of pictures, by part and class."""
 
+import collections
 import os
 import pathlib
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
-from keras_otreg.data.decoding import decoded, suffixes
+from keras_otreg.data.reading import (
+    PictureFiles,
+    decodable,
+    read_batches,
+    resizing,
+    shown,
+    suffixes,
+)
 from keras_otreg.data.splits import check_draw, draw_rows, set_aside
 
 # Share of the pictures that is set aside for each part that is missing.
@@ -32,38 +39,6 @@ PARTS = {
 NO_PART = re.compile(r"[\W\d_]+|set|data|split|images?|pictures?|photos?")
 # Paths that a warning names for each reason.
 NAMED = 20
-
-
-class PictureFiles(NamedTuple):
-    """Paths of pictures, their labels `(pictures,)`, and the class names.
-
-    Example:
-        ```python
-        files = otreg.data.picture_files("clothes/train")
-        print(files.class_names, files.counts())
-        some = files.take(files.first_of_each(3))
-        ```
-    """
-
-    paths: list[str]
-    labels: np.ndarray
-    class_names: list[str]
-
-    def take(self, rows: np.ndarray) -> "PictureFiles":
-        """Some of the pictures."""
-        paths = [self.paths[row] for row in rows]
-        return self._replace(paths=paths, labels=self.labels[rows])
-
-    def first_of_each(self, most: int) -> np.ndarray:
-        """Rows of the first pictures of each class, so many at most."""
-        classes = range(len(self.class_names))
-        rows = [np.flatnonzero(self.labels == k)[:most] for k in classes]
-        return np.concatenate(rows)
-
-    def counts(self) -> dict[str, int]:
-        """Number of pictures of each class."""
-        found = np.bincount(self.labels, minlength=len(self.class_names))
-        return dict(zip(self.class_names, found.tolist(), strict=True))
 
 
 def picture_parts(
@@ -97,28 +72,37 @@ def picture_parts(
     """
     folder = checks.folder(folder, "folder")
     checks.count(seed, "seed", least=0)
-    places = _places(folder)
-    found = {"train": picture_files(places["train"])}
+    places = parts_in(folder)
+    inner = _inner_folders(folder)
+    if places and "train" not in places:
+        raise ValueError(
+            f"Expected a folder train in '{folder}', or a folder for each "
+            f"class. Received: the folders {[x.name for x in inner]}, of which "
+            "none is named like training data"
+        )
+    others = sorted(map(str, set(inner) - set(places.values())))
+    if places and others:
+        reason = "folders that are no part with a folder for each class"
+        _warn_of({reason: others}, stacklevel=3)
+    found = {"train": picture_files(places.get("train", folder))}
     names = found["train"].class_names
     for part in ("validation", "test"):
         if part in places:
             found[part] = picture_files(places[part], names)
     missing = [part for part in ("test", "validation") if part not in found]
-    for gone, part in enumerate(missing):
-        # A fifth of all, of which some may be gone already.
-        share = HELD_OUT / (1.0 - gone * HELD_OUT)
-        # Of the pictures of a class, one is left to train on.
-        least = 1 + len(missing) - gone
-        counts = found["train"].counts()
-        small = [f"{k} has {n}" for k, n in counts.items() if n < least]
-        if small:
-            raise ValueError(
-                f"Expected at least {least} pictures of each class where there "
-                f"is no folder {part}. Received: {', '.join(small)}. Add "
-                "pictures, or make that folder yourself."
-            )
-        rows = set_aside(found["train"].labels, share, seed)
-        found["train"], found[part] = map(found["train"].take, rows)
+    # Of the pictures of a class, one is left to train on.
+    least, train = 1 + len(missing), found["train"]
+    small = [f"{k} has {n}" for k, n in train.counts().items() if n < least]
+    if missing and small:
+        raise ValueError(
+            f"Expected at least {least} pictures of each class where there is "
+            f"no folder {missing[0]}. Received: {', '.join(small)}. Add "
+            "pictures, or make that folder yourself."
+        )
+    # A fifth of all, of which some may be gone already.
+    shares = {x: HELD_OUT / (1 - k * HELD_OUT) for k, x in enumerate(missing)}
+    for part, rows in set_aside(train.labels, shares, seed).items():
+        found[part] = train.take(rows)
     return {part: found[part] for part in PARTS}
 
 
@@ -155,9 +139,67 @@ def picture_files(
     classes = _pictures_in(folder)
     found = sorted(set(classes.values()))
     names = found if class_names is None else list(class_names)
-    _check_classes(found, class_names, folder)
+    if class_names is None and len(found) < 2:
+        inner = _inner_folders(folder)
+        way_out = f". Is '{inner[0]}' meant?" if len(inner) == 1 else ""
+        raise ValueError(
+            "Expected a folder that holds, for each of at least two classes, "
+            f"a folder of pictures. Received: '{folder}' with {len(found)} "
+            f"such folders: {found}{way_out}"
+        )
+    if not found:
+        raise checks.invalid(f"pictures in '{folder}'", "none that can be read")
+    if unknown := sorted(set(found) - set(names)):
+        raise ValueError(
+            f"Expected the classes of the training pictures, {sorted(names)}, "
+            f"in the folder {folder.name}. Received: {unknown} beside them"
+        )
     labels = np.array([names.index(x) for x in classes.values()], "int32")
     return PictureFiles(list(classes), labels, names)
+
+
+def image_folder(
+    path: str | pathlib.Path,
+    image_size: tuple[int, int] = (224, 224),
+    batch_size: int = 32,
+    *,
+    class_names: Sequence[str] | None = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    crop_to_aspect_ratio: bool = False,
+) -> tf.data.Dataset:
+    """Read pictures that lie in a folder for each class.
+
+    It finds pictures as `picture_files` does, and reads them as
+    `read_pictures` does, but keeps none in memory.
+
+    Args:
+        path: A folder of folders of pictures.
+        image_size: `(height, width)` that pictures are resized to.
+        batch_size: Pictures in a batch.
+        class_names: As for `picture_files`.
+        shuffle: Whether each epoch has a new order; by path if not.
+        seed: Seed of the orders.
+        crop_to_aspect_ratio: As for `read_pictures`.
+
+    Returns:
+        As of `read_pictures`, pictures of shape `(batch, height, width, 3)`.
+
+    Raises:
+        ValueError: As `picture_files` does, or if a size is none.
+
+    Example:
+        ```python
+        train = otreg.data.image_folder("clothes/train", (128, 128))
+        validation = otreg.data.image_folder(
+            "clothes/validation", (128, 128), class_names=train.class_names
+        )
+        ```
+    """
+    resize = resizing(image_size, crop_to_aspect_ratio)
+    files = picture_files(checks.folder(path, "path"), class_names)
+    settings = {"mirror": False, "seed": seed, "memory": 0}
+    return read_batches(files, resize, batch_size, 3, shuffle, **settings)
 
 
 def draw_pictures(
@@ -182,44 +224,6 @@ def draw_pictures(
     per_class = check_draw(per_class, files.counts(), "per_class")
     rows = draw_rows(files.labels, lambda size: per_class, seed)
     return files.take(np.sort(rows))
-
-
-def _places(folder):
-    """The folders of the parts; of a folder of classes, itself to train on."""
-    places = parts_in(folder)
-    if not places:
-        return {"train": folder}
-    if "train" not in places:
-        names = [x.name for x in _inner_folders(folder)]
-        raise ValueError(
-            f"Expected a folder train in '{folder}', or a folder for each "
-            f"class. Received: the folders {names}, of which none is named "
-            "like training data"
-        )
-    others = set(_inner_folders(folder)) - set(places.values())
-    reason = "folders that are no part with a folder for each class"
-    _warn_of({reason: sorted(map(str, others))} if others else {})
-    return places
-
-
-def _check_classes(found, known, folder):
-    """Raise unless pictures are of two classes, or of those that are known."""
-    if known is None and len(found) < 2:
-        inner = _inner_folders(folder)
-        way_out = f". Is '{inner[0]}' meant?" if len(inner) == 1 else ""
-        raise ValueError(
-            "Expected a folder that holds, for each of at least two classes, "
-            f"a folder of pictures. Received: '{folder}' with {len(found)} "
-            f"such folders: {found}{way_out}"
-        )
-    if not found:
-        raise checks.invalid(f"pictures in '{folder}'", "none that can be read")
-    unknown = sorted(set(found) - set(known or found))
-    if unknown:
-        raise ValueError(
-            f"Expected the classes of the training pictures, {sorted(known)}, "
-            f"in the folder {folder.name}. Received: {unknown} beside them"
-        )
 
 
 def _part_of(name: str) -> str | None:
@@ -255,11 +259,16 @@ def parts_in(
     return found
 
 
-def _check_one_set(folder: pathlib.Path, classes: Collection[str] = ()) -> None:
+def _check_one_set(folder: pathlib.Path, classes: Collection[str]) -> None:
     """Raise unless the folders in a folder may be classes."""
     inner = _inner_folders(folder)
-    others = [x for x in inner if x.name not in classes]
-    named = [x for x in others if _part_of(x.name)]
+    # The names of the folders in each that is not known as a class.
+    inside = {
+        place: [x.name for x in _inner_folders(place)]
+        for place in inner
+        if place.name not in classes
+    }
+    named = [x for x in inside if _part_of(x.name)]
     if parts_in(folder, classes) or (named and named == inner):
         raise ValueError(
             "Expected a folder that holds a folder of pictures for each class. "
@@ -268,10 +277,8 @@ def _check_one_set(folder: pathlib.Path, classes: Collection[str] = ()) -> None:
             f"as '{named[0]}', or all of them by `picture_parts`; rename what "
             "is a class"
         )
-    for place in others:
-        names = [x.name for x in _inner_folders(place)]
-        parts = {_part_of(name) for name in names} - {None}
-        if len(parts) > 1:
+    for place, names in inside.items():
+        if len({_part_of(name) for name in names} - {None}) > 1:
             raise ValueError(
                 "Expected parts of the data that hold a folder for each class. "
                 f"Received: the class '{place}' with the parts {names} in it. "
@@ -279,92 +286,73 @@ def _check_one_set(folder: pathlib.Path, classes: Collection[str] = ()) -> None:
                 "test/<class>/"
             )
     # Classes that all hold folders of the same names may be parts.
-    inside = [[x.name for x in _inner_folders(place)] for place in others]
-    are_equal = all(names == inside[0] for names in inside)
-    if len(inside) > 1 and len(inside[0]) > 1 and are_equal:
+    first = next(iter(inside.values()), [])
+    are_equal = all(names == first for names in inside.values())
+    if len(inside) > 1 and len(first) > 1 and are_equal:
         warnings.warn(
-            f"Took the folders {[x.name for x in others]} in '{folder}' for "
-            f"classes, although each of them holds the folders {inside[0]}. "
-            "If those are the classes, read the outer folders one by one",
+            f"Took the folders {[x.name for x in inside]} in '{folder}' for "
+            f"classes, although each of them holds the folders {first}. If "
+            "those are the classes, read the outer folders one by one",
             stacklevel=3,
         )
 
 
 def _pictures_in(folder: pathlib.Path) -> dict[str, str]:
     """Find the pictures in the folders of classes; warn of all else in it."""
-    left_out: dict[str, list[str]] = {}
-
-    def leave_out(path, reason):
-        left_out.setdefault(reason, []).append(path)
-
+    left_out: dict[str, list[str]] = collections.defaultdict(list)
     known = suffixes()
     found: dict[str, str] = {}
     for place in _inner_folders(folder):
-        for path in _files_in(place, leave_out):
+        for path in _files_in(place, left_out):
             if pathlib.PurePath(path).suffix.lower() in known:
                 found[path] = place.name
             else:
-                leave_out(path, "files that have no suffix of a picture")
-    tried = [x for x in sorted(found) if _shown(x) == x and os.path.isfile(x)]
-    readable = decodable(tried)
-    unnamed = "files whose names are not UTF-8"
-    broken = "files that cannot be decoded"
+                reason = "files that have no suffix of a picture"
+                left_out[reason].append(path)
+    readable = decodable(sorted(found))
     for path in sorted(found.keys() - set(readable)):
-        leave_out(path, broken if _shown(path) == path else unnamed)
+        unnamed = "whose names are not UTF-8" if shown(path) != path else ""
+        left_out[f"files {unnamed or 'that cannot be decoded'}"].append(path)
     found = {path: found[path] for path in readable}
     for place in _inner_folders(folder):
         if place.name not in found.values():
-            leave_out(str(place), "folders without pictures")
+            left_out["folders without pictures"].append(str(place))
     for entry in sorted(folder.iterdir()):
         is_hidden = entry.name.startswith(".")
         if entry.suffix.lower() in known and not entry.is_dir() | is_hidden:
-            leave_out(str(entry), "pictures outside of the folders of classes")
+            reason = "pictures outside of the folders of classes"
+            left_out[reason].append(str(entry))
     _warn_of(left_out)
     return found
 
 
-def _warn_of(left_out: Mapping[str, Collection[str]]) -> None:
+def _warn_of(
+    left_out: Mapping[str, Sequence[str]], stacklevel: int = 4
+) -> None:
     """Warn of paths that are left out, by their reasons."""
-    if left_out:
-        reasons = (f"{k}: {_listed(x)}" for k, x in sorted(left_out.items()))
-        warnings.warn(f"Left out {'; '.join(reasons)}", stacklevel=4)
+    reasons = []
+    for reason, paths in sorted(left_out.items()):
+        named = ", ".join(map(shown, paths[:NAMED]))
+        more = len(paths) - NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        reasons.append(f"{reason}: {named}{rest}")
+    if reasons:
+        warnings.warn(f"Left out {'; '.join(reasons)}", stacklevel=stacklevel)
 
 
-def _files_in(place: pathlib.Path, leave_out: Callable) -> Iterable[str]:
+def _files_in(
+    place: pathlib.Path, left_out: dict[str, list[str]]
+) -> Iterable[str]:
     """Paths of the files in a folder, at any depth."""
 
     def fail(error):
         raise error
 
     for path, folders, files in os.walk(place, onerror=fail):
-        shown = [name for name in folders if not name.startswith(".")]
-        links = [x for x in shown if os.path.islink(os.path.join(path, x))]
-        for link in sorted(os.path.join(path, name) for name in links):
-            leave_out(link, "links to folders inside of a class")
-        folders[:] = sorted(set(shown) - set(links))
+        folders[:] = sorted(x for x in folders if not x.startswith("."))
+        inner = [os.path.join(path, name) for name in folders]
+        if links := [x for x in inner if os.path.islink(x)]:
+            left_out["links to folders inside of a class"] += links
         for name in sorted(files):
             if not name.startswith("."):
                 yield os.path.join(path, name)
-
-
-def decodable(files: Sequence[str]) -> list[str]:
-    """Those of some files that can be decoded, in the same order."""
-    paths = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string))
-    # TensorFlow would not decode a picture of which nothing is asked.
-    samples = paths.map(
-        lambda path: (path, tf.shape(decoded(path))),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    pairs = samples.ignore_errors().as_numpy_iterator()
-    return [path.decode() for path, _ in pairs]
-
-
-def _listed(paths):
-    more = len(paths) - NAMED
-    named = ", ".join(map(_shown, list(paths)[:NAMED]))
-    return f"{named} and {more} more" if more > 0 else named
-
-
-def _shown(path: str | os.PathLike) -> str:
-    """Return a path that can be printed; another one if it is not UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

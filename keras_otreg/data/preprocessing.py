@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -45,12 +45,6 @@ class Preparation(NamedTuple):
     function: Callable[[Any], Any]
     size: tuple[int, int] | None = None
     channels: int | None = None
-
-
-def resizing(size: Sequence[int], crop: bool) -> keras.layers.Layer:
-    """Resizing of pictures, whose margins or whose proportions are lost."""
-    kinds = {"data_format": "channels_last", "dtype": "float32"}
-    return keras.layers.Resizing(*size, crop_to_aspect_ratio=crop, **kinds)
 
 
 def preparation_for(network: Any) -> Preparation:

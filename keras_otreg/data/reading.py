@@ -1,65 +1,53 @@
-"""Batches of the pictures in files."""
+"""Pictures as a viewer shows them, read from files into batches."""
 
 import math
-import pathlib
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
+import keras
+import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageOps
 
 from keras_otreg import checks
-from keras_otreg.data.decoding import decoded
-from keras_otreg.data.picture_files import PictureFiles, picture_files
-from keras_otreg.data.preprocessing import resizing
 
+# For these, Pillow starts another program.
+OF_PROGRAMS = {"EPS", "WMF"}
 # Pictures are kept in memory up to this many bytes.
 MEMORY = 2**30
 
 
-def image_folder(
-    path: str | pathlib.Path,
-    image_size: tuple[int, int] = (224, 224),
-    batch_size: int = 32,
-    *,
-    class_names: Sequence[str] | None = None,
-    shuffle: bool = True,
-    seed: int = 0,
-    crop_to_aspect_ratio: bool = False,
-) -> tf.data.Dataset:
-    """Read pictures that lie in a folder for each class.
-
-    It finds pictures as `picture_files` does, and reads them as
-    `read_pictures` does, but keeps none in memory.
-
-    Args:
-        path: A folder of folders of pictures.
-        image_size: `(height, width)` that pictures are resized to.
-        batch_size: Pictures in a batch.
-        class_names: As for `picture_files`.
-        shuffle: Whether each epoch has a new order; by path if not.
-        seed: Seed of the orders.
-        crop_to_aspect_ratio: Whether pictures lose their margins rather than
-            their proportions.
-
-    Returns:
-        A `tf.data.Dataset` of batches of float32 pictures from 0 to 255, of
-        shape `(batch, height, width, 3)`, and int32 labels. Its attributes
-        `class_names` and `file_paths` are lists, in the order of paths.
-
-    Raises:
-        ValueError: As `picture_files` does, or if a size is none.
+class PictureFiles(NamedTuple):
+    """Paths of pictures, their labels `(pictures,)`, and the class names.
 
     Example:
         ```python
-        train = otreg.data.image_folder("clothes/train", (128, 128))
-        validation = otreg.data.image_folder(
-            "clothes/validation", (128, 128), class_names=train.class_names
-        )
+        files = otreg.data.picture_files("clothes/train")
+        print(files.class_names, files.counts())
+        some = files.take(files.first_of_each(3))
         ```
     """
-    path = checks.folder(path, "path")
-    checks.flag(shuffle, "shuffle")
-    read = _Reader(image_size, batch_size, seed, crop_to_aspect_ratio)
-    return read.batches(picture_files(path, class_names), shuffle)
+
+    paths: list[str]
+    labels: np.ndarray
+    class_names: list[str]
+
+    def take(self, rows: np.ndarray) -> "PictureFiles":
+        """Some of the pictures."""
+        paths = [self.paths[row] for row in rows]
+        return self._replace(paths=paths, labels=self.labels[rows])
+
+    def first_of_each(self, most: int) -> np.ndarray:
+        """Rows of the first pictures of each class, so many at most."""
+        classes = range(len(self.class_names))
+        rows = [np.flatnonzero(self.labels == k)[:most] for k in classes]
+        return np.concatenate(rows)
+
+    def counts(self) -> dict[str, int]:
+        """Number of pictures of each class."""
+        found = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, found.tolist(), strict=True))
 
 
 def read_pictures(
@@ -108,56 +96,116 @@ def read_pictures(
     """
     expected = "3 for colours or 1 for grey"
     checks.number(channels, "channels", expected, lambda x: x in (1, 3))
-    read = _Reader(image_size, batch_size, seed, crop_to_aspect_ratio, channels)
-    return read.batches(files, shuffle, mirror, MEMORY)
+    resize = resizing(image_size, crop_to_aspect_ratio)
+    settings = shuffle, mirror, seed, MEMORY
+    return read_batches(files, resize, batch_size, channels, *settings)
 
 
-class _Reader:
-    """Settings of a reader, which are checked before pictures are found."""
+def read_batches(
+    files, resize, batch_size, channels, shuffle, mirror, seed, memory
+):
+    """Batches of pictures, which are kept if they fit into memory."""
+    checks.flag(shuffle, "shuffle")
+    seed = checks.count(seed, "seed", least=0)
+    batch_size = checks.count(batch_size, "batch_size")
+    shape = (resize.height, resize.width, channels)
 
-    def __init__(self, image_size, batch_size, seed, crop, channels=3):
-        self._shape = (*checks.height_and_width(image_size), channels)
-        self._seed = checks.count(seed, "seed", least=0)
-        self._batch_size = checks.count(batch_size, "batch_size")
-        self._crop = checks.flag(crop, "crop_to_aspect_ratio")
+    def read(path, label):
+        picture = decoded(path)
+        if channels == 1:
+            picture = tf.image.rgb_to_grayscale(picture)
+        return tf.ensure_shape(resize(picture), shape), label
 
-    def batches(self, files, shuffle, mirror=False, memory=0):
-        """Batches that tell their classes and files, kept if they fit."""
-        count = len(files.paths)
+    def mirrored(sample, coin):
+        picture, label = sample
+        return tf.where(coin % 2 == 0, picture, picture[:, ::-1]), label
 
-        def ordered(data):
-            given = shuffle and count
-            return data.shuffle(count, seed=self._seed) if given else data
+    count = len(files.paths)
+    paths = tf.constant(files.paths, tf.string)
+    data = tf.data.Dataset.from_tensor_slices((paths, files.labels))
+    fits = 4 * count * math.prod(shape) <= memory
+    if fits:
+        data = data.map(read, tf.data.AUTOTUNE).cache()
+    if shuffle and count:
+        data = data.shuffle(count, seed=seed)
+    if not fits:
+        data = data.map(read, tf.data.AUTOTUNE)
+    if mirror:
+        coins = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+        data = tf.data.Dataset.zip(data, coins).map(mirrored)
+    data = data.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    data.class_names = list(files.class_names)
+    data.file_paths = list(files.paths)
+    return data
 
-        paths = tf.constant(files.paths, tf.string)
-        data = tf.data.Dataset.from_tensor_slices((paths, files.labels))
-        if 4 * count * math.prod(self._shape) <= memory:
-            data = ordered(self._read(data).cache())
-        else:
-            data = self._read(ordered(data))
-        if mirror:
-            coins = tf.data.Dataset.random(
-                self._seed, rerandomize_each_iteration=True
+
+def height_and_width(value: Any) -> tuple[int, int]:
+    """Return the size of a picture."""
+    sides = tuple(value) if isinstance(value, Collection) else ()
+    are_sizes = [isinstance(x, int) and x > 0 for x in sides] == [True, True]
+    expected = "(height, width), two whole numbers above 0"
+    checks.require(are_sizes, value, "image_size", expected)
+    return sides
+
+
+def resizing(size: Any, crop: bool) -> keras.layers.Layer:
+    """Resizing of pictures, whose margins or whose proportions are lost."""
+    checks.flag(crop, "crop_to_aspect_ratio")
+    kinds = {"data_format": "channels_last", "dtype": "float32"}
+    size = height_and_width(size)
+    return keras.layers.Resizing(*size, crop_to_aspect_ratio=crop, **kinds)
+
+
+def suffixes() -> set[str]:
+    """Suffixes, in small letters, of the files that count as pictures."""
+    return {
+        suffix
+        for suffix, kind in Image.registered_extensions().items()
+        if kind in Image.OPEN and kind not in OF_PROGRAMS
+    }
+
+
+def decoded(path: Any) -> Any:
+    """Decode a file, as `decoded_file` does, in the graph of a data set."""
+    pixels = tf.numpy_function(decoded_file, [path], tf.uint8)
+    return tf.ensure_shape(pixels, (None, None, 3))
+
+
+def decoded_file(path: str | bytes | os.PathLike) -> np.ndarray:
+    """Colours of a file: upright, the first frame, and white behind it."""
+    image: Image.Image
+    with Image.open(os.fsdecode(path)) as image:
+        if image.format in OF_PROGRAMS or image.mode == "F":
+            raise ValueError(
+                "Expected pixels of whole numbers. Received: "
+                f"{image.format}, mode {image.mode}"
             )
-            data = tf.data.Dataset.zip(data, coins).map(_mirrored)
-        batches = data.batch(self._batch_size).prefetch(tf.data.AUTOTUNE)
-        batches.class_names = list(files.class_names)
-        batches.file_paths = list(files.paths)
-        return batches
-
-    def _read(self, data):
-        *size, channels = self._shape
-        resize = resizing(size, self._crop)
-
-        def read(path, label):
-            picture = decoded(path)
-            if channels == 1:
-                picture = tf.image.rgb_to_grayscale(picture)
-            return tf.ensure_shape(resize(picture), self._shape), label
-
-        return data.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):
+            # Values of 16 bits, which Pillow would cut off at 255.
+            pixels = np.asarray(image).astype("int64") // 257
+            image = Image.fromarray(np.clip(pixels, 0, 255).astype("uint8"))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
+        return np.asarray(image.convert("RGB"))
 
 
-def _mirrored(sample, coin):
-    picture, label = sample
-    return tf.where(coin % 2 == 0, picture, picture[:, ::-1]), label
+def decodable(files: Sequence[str]) -> list[str]:
+    """Those of some files that can be decoded, in the same order."""
+    # TensorFlow takes names in UTF-8.
+    files = [x for x in files if shown(x) == x and os.path.isfile(x)]
+    paths = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string))
+    # It would not decode a picture of which nothing is asked.
+    samples = paths.map(
+        lambda path: (path, tf.shape(decoded(path))),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    pairs = samples.ignore_errors().as_numpy_iterator()
+    return [path.decode() for path, _ in pairs]
+
+
+def shown(path: str | os.PathLike) -> str:
+    """Return a path that can be printed; another one if it is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -11,11 +11,12 @@ from keras_otreg.data.batches import (
     BATCHED,
     DEFAULT_BATCH_SIZE,
     as_tuple,
-    finite_batches,
+    batches_of,
 )
 from keras_otreg.features.batches import batches
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+HELD_OUT = ("validation", "test")
 Part = tuple[str, np.ndarray | None]
 
 
@@ -74,7 +75,12 @@ def few_shot(
             seed = seed if per_class is None else per_class
             per_class = y
         if isinstance(x, BATCHED):
-            x, y = _arrays_of(x, seed)
+            data = batches_of(x, "few-shot", {})
+            if data.element_spec[1].shape.rank == 0:
+                data = data.batch(DEFAULT_BATCH_SIZE)
+            pairs = [[x.numpy() for x in pair[:2]] for pair in batches(data)]
+            checks.some_batches(pairs)
+            x, y = map(np.concatenate, zip(*pairs, strict=True))
         else:
             x, y, *_ = checks.sample_tuple(as_tuple(x), "few-shot")
     x, y = np.asarray(x), np.asarray(y)
@@ -91,16 +97,6 @@ def few_shot(
     return Labelled(x[drawn], y[drawn]), Labelled(x[others], y[others])
 
 
-def _arrays_of(data, seed):
-    """All samples and labels of a data set."""
-    found = finite_batches(data, None, seed, "few-shot")
-    if found.element_spec[1].shape.rank == 0:
-        found = found.batch(DEFAULT_BATCH_SIZE)
-    pairs = [[x.numpy() for x in batch[:2]] for batch in batches(found)]
-    checks.some_batches(pairs)
-    return map(np.concatenate, zip(*pairs, strict=True))
-
-
 def draw_rows(
     labels: np.ndarray, number: Callable[[int], int], seed: int
 ) -> np.ndarray:
@@ -115,13 +111,23 @@ def draw_rows(
 
 
 def set_aside(
-    labels: np.ndarray, share: float, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Set aside a share of every class, at least one sample, but not all."""
-    aside = draw_rows(
-        labels, lambda size: min(size - 1, max(1, round(share * size))), seed
-    )
-    return np.setdiff1d(np.arange(len(labels)), aside), np.sort(aside)
+    labels: np.ndarray, shares: Mapping[str, float], seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Set aside rows for some parts in turn; the rest is to train on.
+
+    Of every class that is left, a part gets its share, at least one sample,
+    but not all.
+    """
+    parts, rows = {}, np.arange(len(labels))
+    for part, share in shares.items():
+
+        def number(size, share=share):
+            return min(size - 1, max(1, round(share * size)))
+
+        drawn = draw_rows(labels[rows], number, seed)
+        parts[part] = rows[np.sort(drawn)]
+        rows = np.delete(rows, drawn)
+    return {"train": rows, **parts}
 
 
 def check_draw(value: Any, counts: Mapping[Any, int], name: str) -> int:
@@ -147,20 +153,18 @@ def divide(
     is taken from the training records; where there is no test split, the
     validation split is for testing.
     """
-    held_out = [name for name in ("validation", "test") if name in splits]
-    if len(held_out) == 2:
-        return {name: (name, None) for name in ("train", *held_out)}
-    labels = train_labels()
-    rows, drawn = np.arange(len(labels)), None
-    if not held_out:
-        rows, drawn = set_aside(labels, TEST_SHARE)
-    test = (*held_out, "train")[0], drawn
-    rows, drawn = (rows[x] for x in set_aside(labels[rows], VALIDATION_SHARE))
-    return {
-        "train": ("train", rows),
-        "validation": ("train", drawn),
-        "test": test,
-    }
+    held_out = {name: (name, None) for name in HELD_OUT if name in splits}
+    if len(held_out) == len(HELD_OUT):
+        return {"train": ("train", None), **held_out}
+    shares = {"test": TEST_SHARE, "validation": VALIDATION_SHARE}
+    if held_out:
+        del shares["test"]
+    found = set_aside(train_labels(), shares)
+    parts: dict[str, Part] = {k: ("train", rows) for k, rows in found.items()}
+    # Without a split for testing, the one for validation is for it.
+    for split in held_out.values():
+        parts["test"] = split
+    return parts
 
 
 def fewer(

@@ -1,5 +1,7 @@
 """Batches with cached activations of the teacher."""
 
+import collections
+import hashlib
 import os
 import pathlib
 import weakref
@@ -11,22 +13,21 @@ import numpy as np
 import tensorflow as tf
 
 from keras_otreg import checks
+from keras_otreg.data.batches import BATCHED, as_tuple, batches_of
 from keras_otreg.data.samples import (
-    WHY,
-    Census,
     Columns,
-    Samples,
     in_memory,
     is_written,
     read,
-    take_census,
     write,
 )
+from keras_otreg.features.batches import batches as all_batches
 from keras_otreg.models import TransferModel, parts
 from keras_otreg.models.teacher import Teacher
 
 # Of data sets; those that are made of them hold them, and so do iterators.
 ATTRIBUTE = "keras_otreg_columns"
+WHY = "the teacher sees each sample once, and what it returns stays with it"
 
 
 def with_teacher(
@@ -94,26 +95,52 @@ def with_teacher(
     if batch_size is not None:
         batch_size = checks.count(batch_size, "batch_size")
     if cache is not None:
-        cache = _local_folder(cache)
+        expected = "the path of a folder on this machine, or None"
+        checks.instance_of(cache, (str, os.PathLike), "cache", expected)
+        checks.require("://" not in str(cache), cache, "cache", expected)
+        cache = pathlib.Path(cache).resolve()
     known = _KnownSamples(model, data, batch_size)
     columns = known.columns(cache)
-    size, order = known.samples.batch_size, seed if shuffle else None
+    size, order = known.batch_size, seed if shuffle else None
     batches = batches_of_rows(columns, size, order, known.packed)
     known.teacher.mark(batches)
     return batches
 
 
 class _KnownSamples:
-    """The samples of some data, each with cached activations of a teacher."""
+    """The samples of some data, each with cached activations of a teacher.
+
+    After a pass over them, `census` tells the number of the samples and the
+    sum of their digests, which is the same in any order.
+    """
 
     def __init__(self, model, data, batch_size):
-        if isinstance(data, tf.data.Dataset):
-            _check_plain(data.element_spec, model)
-        self.samples = Samples(data, batch_size)
+        if isinstance(data, list):
+            raise checks.invalid(
+                "arrays x, (x, y) or (x, y, sample_weight), a batched "
+                "`tf.data.Dataset` or a `keras.utils.PyDataset`",
+                f"a list of {len(data)}",
+                "Write several inputs as ([x_1, x_2],) or ([x_1, x_2], y).",
+            )
+        sizes = {}
+        if not isinstance(data, BATCHED):
+            data, sizes = as_tuple(data), {"batch_size": batch_size}
+        self._batches = batches_of(data, "labelled", sizes, labels=False)
+        self._structure = as_tuple(self._batches.element_spec)
+        for spec in keras.tree.flatten(self._structure):
+            if not isinstance(spec, tf.TensorSpec) or spec.dtype == tf.string:
+                raise checks.invalid(
+                    "samples of numbers, in dense arrays",
+                    spec,
+                    "Turn text into numbers, and pad what is ragged, in the "
+                    "data and not in the model.",
+                )
+        _check_plain(self._structure[0], model)
+        self.batch_size = batch_size
+        self.census = ""
         self.teacher = Teacher(model.teacher, model.frozen.paths)
         self.paths = self.teacher.paths
         self._network = _Activations(self.teacher)
-        self._census = None
 
     def columns(self, folder: Any) -> Columns:
         """Arrays of the samples and activations, in memory or in a folder."""
@@ -122,7 +149,7 @@ class _KnownSamples:
         if not is_written(folder):
             write(folder, self._pass(), self._key)
             return read(folder, self._key())
-        self._census = take_census(self.samples)
+        self._count()
         columns = read(folder, self._key())
         self._check_teacher(columns)
         return columns
@@ -134,11 +161,33 @@ class _KnownSamples:
         known = dict(zip(self.paths, columns[end:], strict=True))
         return (parts.with_known(x, known), *others)
 
+    def _read(self):
+        """The columns of each batch: the leaves of `(x, y, sample_weight)`."""
+        count = total = 0
+        for batch in all_batches(self._batches):
+            leaves = keras.tree.flatten(as_tuple(batch))
+            columns = [x.numpy() for x in leaves]
+            lengths = {np.shape(x)[:1] for x in columns}
+            if len(lengths) > 1 or () in lengths:
+                raise checks.invalid(
+                    "batches of arrays that have a row for each sample",
+                    f"shapes {[np.shape(x) for x in columns]}",
+                    "Batch the data set with its `batch` method.",
+                )
+            self.batch_size = self.batch_size or len(columns[0])
+            count += len(columns[0])
+            total += sum(map(_number_of, zip(*columns, strict=True)))
+            yield columns
+        self.census = f"{count} samples {total % 2**128:032x}"
+
+    def _count(self):
+        """Read all samples for their census."""
+        collections.deque(self._read(), maxlen=0)
+        return self.census
+
     def _pass(self) -> Iterator[Columns]:
         """All samples with cached activations; checked at the end."""
-        census = Census()
-        for number, columns in enumerate(self.samples):
-            census.add(columns)
+        for number, columns in enumerate(self._read()):
             x = self._unpacked(columns)[0]
             found = self._network.on_batch(x)
             if number == 0:
@@ -153,12 +202,12 @@ class _KnownSamples:
                         "`with_teacher`.",
                     )
             yield [*columns, *(found[path] for path in self.paths)]
-        self._census = str(census)
-        if (second := take_census(self.samples)) != self._census:
+        first, second = self.census, self._count()
+        if first != second:
             raise checks.invalid(
                 "data that give the same samples in each pass, in any order, "
                 f"because {WHY}",
-                f"two passes that differ, {self._census} and {second}",
+                f"two passes that differ, {first} and {second}",
                 "Leave out random augmentation, and a `shuffle` before `take`, "
                 "or train without `with_teacher`.",
             )
@@ -169,12 +218,12 @@ class _KnownSamples:
             "teacher": self.teacher.fingerprint(),
             "precision": self.teacher.precision(),
             "layers": self.paths,
-            "samples": self._census,
+            "samples": self.census,
         }
 
     def _check_teacher(self, columns):
         """Runs the teacher on the first samples: its layers may be others."""
-        size = self.samples.batch_size
+        size = self.batch_size
         (stored, *_) = self.packed([column[:size] for column in columns])
         found = self._network.on_batch(stored[parts.INPUTS])
         # Low precision rounds differently on another device.
@@ -189,7 +238,16 @@ class _KnownSamples:
             )
 
     def _unpacked(self, columns):
-        return keras.tree.pack_sequence_as(self.samples.structure, columns)
+        return keras.tree.pack_sequence_as(self._structure, columns)
+
+
+def _number_of(row):
+    """The digest of a sample as a number."""
+    digest = hashlib.blake2b(digest_size=16)
+    for value in row:
+        digest.update(f"{value.dtype.name}{value.shape}".encode())
+        digest.update(value.tobytes())
+    return int.from_bytes(digest.digest(), "big")
 
 
 class _Activations(keras.Model):
@@ -213,8 +271,7 @@ class _Activations(keras.Model):
         return {path: rows[:size] for path, rows in found.items()}
 
 
-def _check_plain(spec, model):
-    x = spec[0] if isinstance(spec, tuple) else spec
+def _check_plain(x, model):
     found = parts.split(x)
     is_pair = parts.is_pair(x, parts.num_inputs(model.student))
     is_joined = found.unlabelled is not None or found.known is not None
@@ -244,15 +301,6 @@ def differing(
         if not is_near and not np.array_equal(one, other, equal_nan=True):
             return path
     return None
-
-
-def _local_folder(path):
-    """Return the path of a folder on this machine, wherever links lead."""
-    expected = "the path of a folder on this machine, or None"
-    path = checks.instance_of(path, (str, os.PathLike), "cache", expected)
-    if "://" in str(path):
-        raise checks.invalid(expected, f"cache={path!r}", argument="cache")
-    return pathlib.Path(path).resolve()
 
 
 def batches_of_rows(

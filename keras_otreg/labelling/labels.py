@@ -20,6 +20,7 @@ from keras_otreg.labelling.shares import (
     LABELLED,
     MODEL,
     UNIFORM,
+    check_probabilities,
     check_validation,
     shares_of,
 )
@@ -149,7 +150,7 @@ def transported_labels(
     checks.count(batch_size, "batch_size")
     is_by_validation = check_validation(shares, validation)
     found, checksums = predicted(model, x_unlabelled, batch_size, verbose)
-    found = checks.probabilities(found, "probabilities")
+    found = check_probabilities(found, "probabilities")
     divisor = _temperature(temperature, model, labelled, validation)
     held = None
     if is_by_validation:
@@ -195,7 +196,7 @@ def from_probabilities(
     """
     check_sure(sure)
     checks.positive(epsilon, "epsilon")
-    p = checks.probabilities(probabilities, "probabilities")
+    p = check_probabilities(probabilities, "probabilities")
     b = shares_of(shares, p, y, validation, class_names)
     name = shares if isinstance(shares, str) else None
     if rho == AUTO:

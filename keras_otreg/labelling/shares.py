@@ -108,9 +108,9 @@ def _frequencies(targets):
 def _held_out(validation, classes):
     """Probabilities and targets of validation samples."""
     values, y, *_ = checks.labelled_batch(validation)
-    p = checks.probabilities(values, VALIDATION)
+    p = check_probabilities(values, VALIDATION)
     targets = targets_of(y, classes, name=VALIDATION)
-    targets = checks.probabilities(targets, VALIDATION)
+    targets = check_probabilities(targets, VALIDATION)
     if p.shape != targets.shape:
         raise checks.invalid(
             f"probabilities of the {classes} classes and a label for each "
@@ -147,3 +147,22 @@ def _calibration(logits, targets):
         bounds=[(-most, most)] + [(None, None)] * classes,
     ).x
     return np.exp(found[0]), found[1:]
+
+
+def check_probabilities(values: Any, name: str) -> Any:
+    """Return probabilities of samples, a row for each."""
+    p = checks.finite_array(values, name, least_rank=2)
+    # They may miss a sum of one by this much, and in half precision by more.
+    rounding = 1e-3
+    if p.dtype.itemsize < 4:
+        p, rounding = p.astype("float32"), 5e-3
+    is_share = p.ndim == 2 and p.shape[1] > 1 and (p >= 0.0).all()
+    if is_share and np.allclose(p.sum(axis=1), 1.0, atol=rounding):
+        return p
+    raise checks.invalid(
+        "probabilities of shape (samples, classes), of two or more classes, "
+        "whose rows sum to 1",
+        f"shape {p.shape}, values from {p.min():.3g} to {p.max():.3g}",
+        "Put a softmax behind logits, and two units in place of a sigmoid.",
+        argument=name,
+    )

@@ -138,7 +138,7 @@ class ClassLoss(TransportLoss):
 
     def __init__(self, *, from_logits: Any = False, **options: Any):
         super().__init__(**options)
-        self.from_logits = checks.one_or_two_flags(from_logits, "from_logits")
+        self.from_logits = one_or_two_flags(from_logits, "from_logits")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The reduced values of weighted samples."""
@@ -220,3 +220,12 @@ def sample_weights(sample_weight: Any, activations: Any) -> Any:
             f"{tuple(activations.shape)}",
         )
     return weights
+
+
+def one_or_two_flags(value: Any, name: str) -> tuple[bool, bool]:
+    """Returns a pair of booleans, given one for both or two."""
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
+    is_pair = len(pair) == 2 and all(isinstance(flag, bool) for flag in pair)
+    expected = "a boolean, or a pair of them, one for each side"
+    checks.require(is_pair, value, name, expected)
+    return pair

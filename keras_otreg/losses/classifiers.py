@@ -7,7 +7,13 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.features.points import samples_as_points
-from keras_otreg.losses.base import CLASSES, ClassLoss, SampleLoss, SolvedPlan
+from keras_otreg.losses.base import (
+    CLASSES,
+    ClassLoss,
+    SampleLoss,
+    SolvedPlan,
+    one_or_two_flags,
+)
 from keras_otreg.ot import Sinkhorn, TransportProblem, shared_cost
 from keras_otreg.ot.numerics import at_least_float32, maximum, safe_divide
 from keras_otreg.saving import decode_array, export
@@ -52,7 +58,7 @@ class LogitsDistillation(SampleLoss):
     ):
         super().__init__(**options)
         self.temperature = checks.positive(temperature, "temperature")
-        self.from_logits = checks.one_or_two_flags(from_logits, "from_logits")
+        self.from_logits = one_or_two_flags(from_logits, "from_logits")
 
     def values(self, teacher, student):
         """Scaled divergences, of shape `(batch,)`."""

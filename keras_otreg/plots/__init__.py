@@ -11,8 +11,12 @@ from keras_otreg.plots.curves import (
     learning_curves,
 )
 from keras_otreg.plots.figure import inline_svg
-from keras_otreg.plots.layer_similarity import layer_similarity
-from keras_otreg.plots.plans import class_plan, matches, plan
+from keras_otreg.plots.matrices import (
+    class_plan,
+    layer_similarity,
+    matches,
+    plan,
+)
 
 __all__ = [
     "class_plan",

@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,12 +13,12 @@ from keras_otreg import checks
 from keras_otreg.plots.figure import (
     DASHES,
     MARKERS,
-    axes_in_rows,
     colors,
     depth_colors,
     legend_name,
     literal,
     new_figure,
+    new_panels,
     some_values,
     tidy,
     whole_ticks,
@@ -51,42 +50,30 @@ def history(
         otreg.plots.history(logs, metrics=["loss"])
         ```
     """
-    columns = checks.count(columns, "columns")
     epochs, values = _read(logs)
     known = dict.fromkeys(name.removeprefix("val_") for name in values)
     names = list(known) if metrics is None else list(metrics)
     for name in names:
         checks.one_of(name, known, "metrics")
     some_values(names, "logs")
-    figure = new_figure(
-        0.5 + 3.2 * min(columns, len(names)), 2.4 * -(-len(names) // columns)
-    )
-    places, lines = axes_in_rows(figure, len(names), columns), {}
+    places, lines = new_panels(len(names), columns, 3.2, 2.4), {}
+    figure = places[0].figure
+    marker = "o" if len(epochs) <= MOST_POINTS else None
     for axes, name in zip(places, names, strict=True):
         for key, label, color, dash in (
             (name, "training", 1, "--"),
             (f"val_{name}", "validation", 2, "-"),
         ):
             if key in values:
-                lines[label] = axes.plot(
-                    epochs,
-                    values[key],
-                    dash,
-                    color=colors(figure)[color],
-                    marker="o" if len(epochs) <= MOST_POINTS else None,
-                    markersize=3,
-                )[0]
+                style = {"color": colors(figure)[color], "marker": marker}
+                curve = axes.plot(epochs, values[key], dash, ms=3, **style)
+                lines[label] = curve[0]
         axes.set(xlabel="epoch", ylabel=literal(name))
         whole_ticks(axes.xaxis)
         tidy(axes)
     if any(name.startswith("val_") for name in values):
-        figure.legend(
-            lines.values(),
-            lines.keys(),
-            loc="outside upper right",
-            ncols=2,
-            frameon=False,
-        )
+        place = {"loc": "outside upper right", "ncols": 2}
+        figure.legend(lines.values(), lines.keys(), frameon=False, **place)
     return figure
 
 
@@ -144,30 +131,26 @@ def learning_curves(
         learning_curves({"ResNet50": curves}, steps).savefig("curves.png")
         ```
     """
-    places = _panels(panels, columns, (3.0, 3.25))
+    _check_panels(panels)
+    places = new_panels(len(panels), columns, 3.0, 3.25)
+    palette = colors(places[0].figure)
     for axes, (title, curves) in zip(places, panels.items(), strict=True):
         axes.sharey(places[0])
-        _draw_band(axes, curves, np.asarray(steps))
+        styles = itertools.cycle(zip(palette, DASHES, strict=False))
+        for (name, values), (color, dash) in zip(
+            curves.items(), styles, strict=False
+        ):
+            mean, deviation = np.mean(values, axis=0), np.std(values, axis=0)
+            style = {"linestyle": dash, "label": legend_name(name)}
+            axes.plot(steps, mean, color=color, **style)
+            band = mean - deviation, mean + deviation
+            axes.fill_between(steps, *band, color=color, alpha=0.2, linewidth=0)
         axes.set_title(literal(title))
         axes.set(xlabel=literal(xlabel), ylabel=literal(ylabel))
         whole_ticks(axes.xaxis)
         tidy(axes)
         axes.legend(loc="lower right", frameon=False, fontsize="small")
     return axes.figure
-
-
-def _draw_band(axes, curves, steps):
-    styles = zip(colors(axes.figure), DASHES, strict=False)
-    for (name, values), (color, dash) in zip(
-        curves.items(), itertools.cycle(styles), strict=False
-    ):
-        values = np.asarray(values)
-        mean, deviation = values.mean(axis=0), values.std(axis=0)
-        axes.plot(
-            steps, mean, color=color, linestyle=dash, label=legend_name(name)
-        )
-        low, high = mean - deviation, mean + deviation
-        axes.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
 
 
 def gains(
@@ -195,7 +178,9 @@ def gains(
         gains({"my task": found}).savefig("gains.png")
         ```
     """
-    places = _panels(panels, columns, (4.0, 1.0), per_method=0.22)
+    _check_panels(panels)
+    size = 4.0, 1.0 + 0.22 * max(map(len, panels.values()))
+    places = new_panels(len(panels), columns, *size)
     palette = colors(places[0].figure)
     for axes, (title, found) in zip(places, panels.items(), strict=True):
         heights = -np.arange(len(found))
@@ -207,21 +192,14 @@ def gains(
             axes.plot(mean, height, "o", color=color, markersize=4)
         axes.set_yticks(heights, map(literal, found), fontsize="small")
         axes.set(title=literal(title), xlabel=literal(xlabel))
-        tidy(axes)
-        axes.grid(visible=False, axis="y")
+        tidy(axes, grid="x")
     return axes.figure
 
 
-def _panels(panels, columns, size, per_method=0.0):
-    """Axes for panels of a size, and higher for each method in the largest."""
+def _check_panels(panels):
     some_values(panels, "panels", "panel")
     for found in panels.values():
         some_values(found, "panels", "method in each panel")
-    columns = min(checks.count(columns, "columns"), len(panels))
-    rows = math.ceil(len(panels) / columns)
-    height = size[1] + per_method * max(map(len, panels.values()))
-    figure = new_figure(0.5 + size[0] * columns, rows * height)
-    return axes_in_rows(figure, len(panels), columns)
 
 
 def feature_drift(
@@ -261,37 +239,27 @@ def feature_drift(
         )
     first = next(iter(values.values()))
     some_values(np.ravel(first), "drift")
+    bars, lines = 1.0 + 0.3 * len(values), 0.8 + 0.2 * len(values)
+    size = (6.0, max(3.2, lines)) if first.ndim else (5.0, bars)
+    figure = new_figure(*size)
+    axes = figure.subplots()
+    tidy(axes, grid="both" if first.ndim else "x")
     if first.ndim == 0:
-        return _bars(values, literal(label))
-    return _lines(values, epochs, literal(label))
-
-
-def _bars(values, label):
-    figure = new_figure(5.0, 1.0 + 0.3 * len(values))
-    axes = figure.subplots()
-    names, lengths = list(map(literal, values)), list(values.values())
-    bars = axes.barh(names, lengths, color=colors(figure)[1])
-    axes.bar_label(bars, fmt=" %.3g", fontsize="small")
-    # From input to output, from top to bottom.
-    axes.invert_yaxis()
-    axes.margins(x=0.15)
-    axes.set(xlabel=label, ylabel="layer")
-    tidy(axes)
-    axes.grid(visible=False, axis="y")
-    return figure
-
-
-def _lines(values, epochs, label):
-    figure = new_figure(6.0, max(3.2, 0.8 + 0.2 * len(values)))
-    axes = figure.subplots()
+        names, lengths = list(map(literal, values)), list(values.values())
+        bars = axes.barh(names, lengths, color=colors(figure)[1])
+        axes.bar_label(bars, fmt=" %.3g", fontsize="small")
+        # From input to output, from top to bottom.
+        axes.invert_yaxis()
+        axes.margins(x=0.15)
+        axes.set(xlabel=literal(label), ylabel="layer")
+        return figure
     palette = depth_colors(figure, len(values))
+    steps = np.arange(1, len(first) + 1) if epochs is None else epochs
     for k, (name, series) in enumerate(values.items()):
-        steps = np.arange(1, len(series) + 1) if epochs is None else epochs
         style = {"color": palette[k], "marker": MARKERS[k % len(MARKERS)]}
         axes.plot(steps, series, ms=4, label=legend_name(name), **style)
-    axes.set(xlabel="epoch", ylabel=label)
+    axes.set(xlabel="epoch", ylabel=literal(label))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     whole_ticks(axes.xaxis)
-    tidy(axes)
     figure.legend(title="layer", loc="outside right upper", frameon=False)
     return figure

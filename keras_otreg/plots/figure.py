@@ -8,7 +8,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -69,10 +69,11 @@ def lightness(color: Any) -> float:
     return float(np.dot(to_rgb(color), (0.299, 0.587, 0.114)))
 
 
-def axes_in_rows(figure: Any, count: int, columns: int) -> list[Any]:
-    """Axes side by side, in rows of at most `columns`."""
-    columns = min(columns, count)
+def new_panels(count, columns, width, height):
+    """Axes of a new figure, each of a size in inches, in rows."""
+    columns = min(checks.count(columns, "columns"), count)
     rows = math.ceil(count / columns)
+    figure = new_figure(0.5 + width * columns, rows * height)
     return [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
 
 
@@ -83,23 +84,9 @@ def some_values(names: Collection[Any], name: str, of: str = "epoch") -> None:
         raise checks.invalid(expected, "none", argument=name)
 
 
-def named_figure(rows, columns, width, height):
-    """A figure of named cells of a size in inches, with room for the names."""
-    return new_figure(
-        min(16.0, 2.0 + 0.08 * max(map(len, rows)) + width * len(columns)),
-        min(14.0, 1.5 + 0.08 * max(map(len, columns)) + height * len(rows)),
-    )
-
-
-def heat_map(axes: Any, values: Any, low: float, high: float) -> Any:
-    """Draw a matrix from low to high values; returns the image."""
-    scale = heat_colors(axes.figure)
-    return axes.imshow(values, cmap=scale, vmin=low, vmax=high, aspect="auto")
-
-
-def tidy(axes: Any) -> None:
+def tidy(axes: Any, grid: str = "both") -> None:
     """A thin grid, and no frame where there is no axis."""
-    axes.grid(alpha=0.3, linewidth=0.5)
+    axes.grid(axis=grid, alpha=0.3, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -118,13 +105,6 @@ def literal(name: str) -> str:
 def legend_name(name: str) -> str:
     """A name for a legend, which leaves out what begins with a `_`."""
     return literal(f" {name}" if name.startswith("_") else name)
-
-
-def name_ticks(axis: Any, names: Sequence[str], most: int = 60) -> None:
-    """Names the places 0, 1, ... of an axis; of very many only some."""
-    step = max(1, math.ceil(len(names) / most))
-    shown = [literal(name) for name in names[::step]]
-    axis.set_ticks(range(0, len(names), step), shown)
 
 
 def inline_svg(figure: Any, label: str) -> str:

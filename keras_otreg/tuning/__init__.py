@@ -1,8 +1,7 @@
 """Search for the strengths and places of penalties, with KerasTuner."""
 
 from keras_otreg.tuning.hypermodel import TransferHyperModel
-from keras_otreg.tuning.objective import objective
-from keras_otreg.tuning.search import random_search, trials
+from keras_otreg.tuning.search import objective, random_search, trials
 from keras_otreg.tuning.spaces import (
     alignment_space,
     at_each,

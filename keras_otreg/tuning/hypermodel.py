@@ -11,7 +11,7 @@ import keras_tuner
 
 from keras_otreg import checks
 from keras_otreg.models import TransferModel
-from keras_otreg.tuning.objective import warn_of_total
+from keras_otreg.tuning.search import warn_of_total
 
 
 class TransferHyperModel(keras_tuner.HyperModel):
@@ -39,20 +39,12 @@ class TransferHyperModel(keras_tuner.HyperModel):
         ```python
         hypermodel = otreg.tuning.TransferHyperModel(
             lambda hp: keras.saving.load_model("with_new_head.keras"),
-            penalties=lambda hp: [
-                otreg.tuning.transport_space(hp, at=["stage3", "avg_pool"])
-            ],
-            compile=lambda hp, model: model.compile(
-                keras.optimizers.Adam(hp.Choice("rate", [1e-4, 1e-3])),
-                "sparse_categorical_crossentropy",
-                metrics=["accuracy"],
-            ),
+            penalties=lambda hp: [otreg.tuning.transport_space(hp)],
         )
         tuner = keras_tuner.BayesianOptimization(
             hypermodel, otreg.tuning.objective("val_accuracy"), max_trials=20
         )
         tuner.search(train, validation_data=validation, epochs=10)
-        tuner.get_best_models()[0].student.save("fine_tuned.keras")
         ```
     """
 

@@ -11,7 +11,7 @@ import keras_tuner
 from keras_otreg import checks, losses
 from keras_otreg.models import Penalty
 
-# The usual name of the last pooling in the networks of Keras.
+# The last pooling of many networks of Keras.
 LAST = "avg_pool"
 
 
@@ -32,8 +32,7 @@ def transport_space(
     Args:
         hp: The `keras_tuner.HyperParameters` of a trial.
         at: Path of a layer of the student, or several to choose from; a
-            mapping from them to layers of the teacher where those have other
-            paths. By default the last pooling of many networks of Keras.
+            mapping from them to layers of the teacher if those differ.
         weight: Strength, or the ends of its range, searched on a logarithmic
             scale.
         epsilon: Entropic strength in units of the mean cost, like `weight`.
@@ -119,8 +118,7 @@ def at_each(
 
     Args:
         hp: The `keras_tuner.HyperParameters` of a trial.
-        at: Paths of the student's layers; a mapping from them to layers of
-            the teacher where those have other paths.
+        at: Paths of layers, as for `transport_space`.
         space: `transport_space`, `alignment_space`, or a function like them.
         **choices: For `space`, such as `weight` and `name`.
 
@@ -145,12 +143,8 @@ def log_uniform(hp, name, value):
     """Search a positive number on a logarithmic scale, or fix it."""
     if not isinstance(value, (tuple, list)):
         return hp.Fixed(name, checks.positive(value, name))
-    if len(value) != 2:
-        raise checks.invalid(
-            "a number above 0, or a pair of them, (lowest, highest)",
-            f"{name}={value!r}",
-            argument=name,
-        )
+    expected = "a number above 0, or a pair of them, (lowest, highest)"
+    checks.require(len(value) == 2, value, name, expected)
     low = checks.positive(value[0], f"{name}[0]")
     high = checks.number(
         value[1],

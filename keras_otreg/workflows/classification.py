@@ -15,8 +15,8 @@ import rich.table
 
 from keras_otreg import checks
 from keras_otreg.data import PictureFiles, picture_files, read_pictures
-from keras_otreg.data.decoding import suffixes
-from keras_otreg.data.picture_files import decodable, parts_in
+from keras_otreg.data.picture_files import parts_in
+from keras_otreg.data.reading import decodable, suffixes
 from keras_otreg.experiments.progress import console_for, say
 from keras_otreg.files import unfinished_folder, whole, write_text
 from keras_otreg.workflows.networks import network_in, picture_shape

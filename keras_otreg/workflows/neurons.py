@@ -9,7 +9,7 @@ import numpy as np
 from keras_otreg.features import capture, samples_as_points
 from keras_otreg.losses import RepresentationTransport, TransportAlignment
 from keras_otreg.ot.plan import entropy_of
-from keras_otreg.plots.plans import row_shares
+from keras_otreg.plots.matrices import row_shares
 
 # Of neurons in the report, and of pictures beside each.
 ROLES, BEST = 5, 4

@@ -14,7 +14,7 @@ import numpy as np
 import keras_otreg
 from keras_otreg import checks, plots
 from keras_otreg.callbacks.transport_monitor import UNIFORM
-from keras_otreg.data.decoding import decoded_file
+from keras_otreg.data.reading import decoded_file
 from keras_otreg.workflows.results import ReportData, confusion, ended, surest
 
 SIZE = 104

@@ -15,10 +15,16 @@ import numpy as np
 from keras_otreg import checks
 from keras_otreg.data import PictureFiles
 from keras_otreg.features import fingerprint
-from keras_otreg.files import write_csv, write_text, written
+from keras_otreg.files import (
+    same_run,
+    undamaged,
+    write_csv,
+    write_text,
+    written,
+)
 
 RUN, STAGES = "run.json", "stages"
-AGAIN = "Delete '{}' to have it made again"
+AGAIN = "Delete '{}' to have it made again, or give another --out"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +64,9 @@ class Run:
         settings = json.loads(json.dumps(known))
         path = folder / RUN
         if path.exists() and any(folder.glob(f"{STAGES}/*.json")):
-            with checks.undamaged(path, f"Delete '{folder}'"):
+            with undamaged(path, AGAIN.format(folder)):
                 known = dict(json.loads(path.read_text("utf-8")))
-            checks.same_run(known, settings, folder)
+            same_run(known, settings, folder)
         write_text(path, json.dumps(settings, indent=2))
         (folder / STAGES).mkdir(exist_ok=True)
 
@@ -80,7 +86,7 @@ class Run:
         mark = self._path(name, "json")
         if not mark.exists():
             return None
-        with checks.undamaged(mark, AGAIN.format(mark)):
+        with undamaged(mark, AGAIN.format(mark)):
             facts = dict(json.loads(mark.read_text("utf-8")))
             model = keras.saving.load_model(
                 self._path(name, "keras"), compile=False

@@ -14,7 +14,7 @@ from results import row
 
 import keras_otreg as otreg
 from keras_otreg import class_costs
-from keras_otreg.data.batches import finite_batches
+from keras_otreg.data.batches import batches_of
 from keras_otreg.experiments.statistics import interval
 
 ABOUT = """\
@@ -351,7 +351,7 @@ class Bench:
         is_beside = method.kind == "joint"
         learner.restart(weights, head, source_head if is_beside else None)
         shares = self._prepared(learner, method, few, seed)
-        data = finite_batches(tuple(few), BATCH, seed, "target")
+        data = batches_of(tuple(few), "target", {"batch_size": BATCH}, seed)
         if options.get("unlabelled"):
             data = otreg.data.with_unlabelled(
                 tuple(few), others.x, batch_size=BATCH, seed=seed

@@ -12,7 +12,7 @@ from keras_otreg.data import (
     read_pictures,
     with_labels,
 )
-from keras_otreg.data.batches import endless_batches
+from keras_otreg.data.batches import batches_of
 from keras_otreg.heads import targets_of, weights_of
 from keras_otreg.labelling.rounds import BestWeights
 
@@ -107,8 +107,8 @@ class UpperLayers:
         for number in range(ROUNDS + 1):
             best.look(self.network.evaluate(x, y, verbose=0)[1])
             if number < ROUNDS:
-                data = endless_batches(
-                    own, BATCH, None, ROUNDS * seed + number, "labelled"
-                )
+                sizes = {"batch_size": BATCH}
+                order = ROUNDS * seed + number
+                data = batches_of(own, "labelled", sizes, order, endless=True)
                 self.network.fit(data.take(steps), verbose=0)
         best.restore()

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from keras_otreg.data import picture_files, read_pictures
-from keras_otreg.data.decoding import decoded_file
+from keras_otreg.data.reading import decoded_file
 
 
 @pytest.fixture

@@ -80,9 +80,10 @@ def test_it_computes_what_the_original_computes(side, probabilities):
 def test_maps_shrink_from_stage_to_stage():
     network = efficientnet_lite0((SIDE, SIDE, 3), weights=None)
     sides = (64, 32, 16, 8, 8, 4, 4)
-    for number, (stage, side) in enumerate(zip(STAGES, sides, strict=True), 1):
+    stages = zip(STAGES, sides, strict=True)
+    for number, ((_, channels, *_), side) in enumerate(stages, 1):
         shape = network.get_layer(f"block{number}_out").output.shape
-        assert shape == (None, side, side, stage.channels)
+        assert shape == (None, side, side, channels)
     assert network.get_layer("stem").output.shape == (None, 64, 64, 32)
     assert network.get_layer("top").output.shape == (None, 4, 4, 1280)
     assert network.get_layer("avg_pool").output.shape == (None, 1280)

@@ -110,7 +110,7 @@ def test_few_of_a_py_dataset():
 
 def test_a_data_set_needs_labels_and_samples(pool):
     x, y = pool
-    with pytest.raises(ValueError, match="few-shot data of batches"):
+    with pytest.raises(ValueError, match="few-shot batches"):
         few_shot(as_samples(x), 1)
     with pytest.raises(ValueError, match="at least one batch"):
         few_shot(as_batches(pool).take(0), 1)

@@ -193,6 +193,8 @@ def test_one_class_is_not_enough(tmp_path, broken):
         {"image_size": (0, 3)},
         {"image_size": 8},
         {"image_size": (8, 8, 3)},
+        {"image_size": (8.0, 8)},
+        {"image_size": "88"},
         {"batch_size": 0},
         {"seed": -1},
     ],

@@ -432,7 +432,7 @@ def test_labels_and_weights_may_be_none_as_for_keras(samples, model):
         (rows(samples).batch(6).map(lambda x, y: (x, None)), 1),
     ):
         assert len(next(iter(with_teacher(data, model)))) == length
-    with pytest.raises(ValueError, match="type NoneType"):
+    with pytest.raises(ValueError, match="NoneType"):
         with_teacher((x, None, y), model)
 
 
@@ -448,7 +448,7 @@ def test_what_cannot_be_read_twice_is_refused(samples, model):
     rows = tf.data.Dataset.from_tensor_slices(samples)
     generator = ((x, y) for _ in range(2))
     for data in (generator, (x, y.tolist()), "folder", None):
-        with pytest.raises(ValueError, match="read more than once. Received"):
+        with pytest.raises(ValueError, match="labelled data as a tuple"):
             with_teacher(data, model)
     with pytest.raises(ValueError, match="list of 2. Write several inputs as"):
         with_teacher([x, y], model)
@@ -456,7 +456,7 @@ def test_what_cannot_be_read_twice_is_refused(samples, model):
         with_teacher(rows.batch(5).repeat(), model)
     with pytest.raises(ValueError, match="Batch the data set"):
         with_teacher(rows, model)
-    with pytest.raises(ValueError, match="a row for each sample"):
+    with pytest.raises(ValueError, match=r"lengths \[3, 20\]"):
         with_teacher((x, y[:3]), model)
     text = rows.batch(5).map(lambda x, y: (tf.strings.as_string(x), y))
     ragged = tf.data.Dataset.from_tensor_slices(

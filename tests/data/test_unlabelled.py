@@ -208,7 +208,7 @@ def test_joint_training_takes_unlabelled_target_samples(
 def test_wrong_arguments_say_what_is_expected(labelled, others):
     with pytest.raises(ValueError, match=r"labelled \(3,\), unlabelled \(2,\)"):
         with_unlabelled(labelled, others[:, :2])
-    with pytest.raises(ValueError, match="labelled data of batches"):
+    with pytest.raises(ValueError, match="labelled batches"):
         with_unlabelled((labelled[0],), others)
     with pytest.raises(ValueError, match="labelled data as a tuple"):
         with_unlabelled(labelled[0], others)

@@ -209,3 +209,9 @@ def test_the_plan_has_the_predictions_as_marginals(
     assert plans.shape == (4, 6, 4)
     np.testing.assert_allclose(plans.sum(2), a, atol=1e-6)
     np.testing.assert_allclose(plans.sum(1), b, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [None, 1, "yes", (True,), (True, 1)])
+def test_logits_are_one_flag_or_two(wrong):
+    with pytest.raises(ValueError, match="`from_logits`.*a pair of them"):
+        otreg.losses.ClassTransport(np.eye(2), from_logits=wrong)

@@ -51,8 +51,7 @@ def test_more_is_always_further_from_the_background(background):
 
 @pytest.mark.parametrize(("count", "rows"), [(1, 1), (3, 1), (4, 2), (7, 3)])
 def test_panels_fill_rows(count, rows):
-    figure = figures.new_figure(4, 4)
-    found = figures.axes_in_rows(figure, count, 3)
+    found = figures.new_panels(count, 3, 1, 1)
     assert len(found) == count
     assert found[-1].get_subplotspec().rowspan.start == rows - 1
 

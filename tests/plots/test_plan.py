@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_otreg.plots import plan as plot
-from keras_otreg.plots.plans import row_shares
+from keras_otreg.plots.matrices import row_shares
 
 NAME = r"a$\foo$"
 

@@ -8,7 +8,7 @@ import pytest
 from keras_otreg import losses
 from keras_otreg.losses.base import default_name
 from keras_otreg.tuning import objective
-from keras_otreg.tuning.objective import warn_of_total
+from keras_otreg.tuning.search import warn_of_total
 
 # What each metric of Keras is called in the logs, and where it should go.
 UP = {

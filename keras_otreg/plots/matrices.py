@@ -1,5 +1,6 @@
-"""Transport plans as pictures."""
+"""Transport plans and similarities of layers as pictures."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -9,18 +10,19 @@ from keras import ops
 from keras_otreg import checks
 from keras_otreg.features.points import units_as_points
 from keras_otreg.plots.figure import (
-    axes_in_rows,
     colors,
-    heat_map,
+    heat_colors,
+    lightness,
     literal,
-    name_ticks,
-    named_figure,
     new_figure,
+    new_panels,
     some_values,
     tidy,
     whole_ticks,
 )
 
+# Names along one side of a heat map, and cells that have room for a number.
+MOST_NAMES, MOST_NUMBERS = 60, 400
 # Pictures of a neuron that are shown: those that it answers to most.
 SHOWN = 3
 
@@ -64,27 +66,26 @@ def plan(
     all_axes = figure.subplots(1, len(plans), squeeze=False)[0]
     for axes, (title, P) in zip(all_axes, plans.items(), strict=True):
         shares = row_shares(P)
-        rows, columns = _orders(shares, title in aligned)
-        image = heat_map(axes, shares[np.ix_(rows, columns)], 0.0, 1.0)
+        rows = np.argsort(-shares.max(axis=1), kind="stable")
+        columns = rows
+        if title not in aligned:
+            columns = np.argsort(-shares.max(axis=0), kind="stable")
+            # Of equal partners the last: what goes everywhere is at the end.
+            partner = -shares[:, columns[::-1]].argmax(axis=1)
+            rows = np.lexsort((-shares.max(axis=1), partner))
+        image = _heat_map(axes, shares[np.ix_(rows, columns)], 0.0, 1.0)
         whole_ticks(axes.xaxis, axes.yaxis)
         axes.set_title(literal(title))
         axes.set_xlabel(f"student {points}, sharpest first")
         axes.set_ylabel(f"teacher {points}")
-    figure.colorbar(
-        image, ax=list(all_axes), label=f"share of the teacher {points}"
-    )
+    label = f"share of the teacher {points}"
+    figure.colorbar(image, ax=list(all_axes), label=label)
     return figure
 
 
 def _checked(plan, name):
-    found = checks.finite_array(np.asarray(plan), name, least_rank=1)
-    if found.ndim != 2 or found.min() < 0:
-        raise checks.invalid(
-            "a plan between two sets: a matrix of finite numbers of at least 0",
-            f"shape {found.shape}, smallest value {found.min():.3g}",
-            argument=name,
-        )
-    return found.astype("float64")
+    plan = checks.cost_matrix(plan, name, "masses of a plan between two sets")
+    return plan.astype("float64")
 
 
 def check_class_names(names: Any, shape: Any) -> None:
@@ -103,18 +104,6 @@ def row_shares(plan: Any) -> np.ndarray:
     plan = np.asarray(plan, dtype="float64")
     total = plan.sum(axis=1, keepdims=True)
     return plan / np.where(total > 0.0, total, 1.0)
-
-
-def _orders(shares, is_aligned):
-    """Orders of rows, each beside its main partner, and columns, or one."""
-    if is_aligned:
-        order = np.argsort(-shares.max(axis=1), kind="stable")
-        return order, order
-    columns = np.argsort(-shares.max(axis=0), kind="stable")
-    # Of equal partners the last: what goes everywhere belongs to the end.
-    partner = -shares[:, columns[::-1]].argmax(axis=1)
-    rows = np.lexsort((-shares.max(axis=1), partner))
-    return rows, columns
 
 
 def class_plan(
@@ -144,17 +133,122 @@ def class_plan(
     check_class_names((source_names, target_names), plan.shape)
     shares = row_shares(plan.T)
     order = np.lexsort((-shares.max(axis=0), shares.argmax(axis=0)))
-    figure = named_figure(target_names, source_names, 0.2, 0.3)
+    image = _named_heat_map(
+        shares[:, order],
+        target_names,
+        [source_names[k] for k in order],
+        cell=(0.2, 0.3),
+        # A plan that moves nothing has no share to set the scale by.
+        limits=(0.0, shares.max() or 1.0),
+        xlabel="source class",
+        ylabel="target class",
+        label="share of the target class",
+    )
+    return image.axes.figure
+
+
+def layer_similarity(
+    values: Any,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    pairs: Collection[tuple[str, str]] = (),
+    title: str | None = None,
+    label: str = "similarity",
+    ylabel: str = "teacher layer",
+    xlabel: str = "student layer",
+) -> Any:
+    """Figure of a value for each layer of one network and each of another.
+
+    Args:
+        values: Shape `(rows, columns)`, such as one minus the value of
+            `CenteredKernelAlignment`. The colours go from 0 to 1, or as far as
+            the finite values do; other cells are grey.
+        rows: Names of the layers of one network, from input to output.
+        columns: Names of the layers of the other.
+        pairs: Pairs of names (row, column) to be framed.
+        title: Title of the figure.
+        label: What the values are.
+        ylabel: What the rows are.
+        xlabel: What the columns are.
+
+    Raises:
+        ValueError: If there are not as many names as values, no value is
+            finite, or a pair is not among the names.
+
+    Example:
+        ```python
+        values = [[0.9, 0.2], [0.3, 0.7]]
+        rows, columns = ["stem", "features"], ["conv1", "conv2"]
+        otreg.plots.layer_similarity(values, rows, columns, label="CKA")
+        ```
+    """
+    values = np.asarray(values, dtype="float64")
+    if values.shape != (len(rows), len(columns)) or 0 in values.shape:
+        raise checks.invalid(
+            "a value for each pair of names, of shape "
+            f"{(len(rows), len(columns))}, and not empty",
+            f"shape {values.shape}",
+            argument="values",
+        )
+    finite = values[np.isfinite(values)]
+    some_values(finite, "values", "pair of layers")
+    image = _named_heat_map(
+        values,
+        rows,
+        columns,
+        cell=(0.5, 0.35),
+        limits=(min(0.0, finite.min()), max(1.0, finite.max())),
+        xlabel=xlabel,
+        ylabel=ylabel,
+        label=label,
+    )
+    axes = image.axes
+    axes.set_title(literal(title or ""))
+    for (i, j), value in np.ndenumerate(values):
+        if values.size <= MOST_NUMBERS and np.isfinite(value):
+            dark = lightness(image.cmap(image.norm(value))[:3]) < 0.5
+            style = {"ha": "center", "va": "center", "size": 7}
+            color = "white" if dark else "black"
+            axes.text(j, i, f"{value:.2f}", color=color, **style)
+    for row, column in pairs:
+        checks.one_of(row, rows, "pairs")
+        checks.one_of(column, columns, "pairs")
+        x, y = columns.index(column), rows.index(row)
+        left, right, low, high = x - 0.45, x + 0.45, y - 0.42, y + 0.42
+        axes.plot(
+            [left, right, right, left, left],
+            [low, low, high, high, low],
+            color=colors(axes.figure)[2],
+            linewidth=2.0,
+        )
+    return axes.figure
+
+
+def _heat_map(axes, values, low, high):
+    """Draw a matrix from low to high values; returns the image."""
+    scale = heat_colors(axes.figure)
+    return axes.imshow(values, cmap=scale, vmin=low, vmax=high, aspect="auto")
+
+
+def _named_heat_map(values, rows, columns, cell, limits, **labels):
+    """A new figure of values that have names; cells are of a size in inches."""
+    figure = new_figure(
+        min(16.0, 2.0 + 0.08 * max(map(len, rows)) + cell[0] * len(columns)),
+        min(14.0, 1.5 + 0.08 * max(map(len, columns)) + cell[1] * len(rows)),
+    )
     axes = figure.subplots()
-    # A plan that moves nothing has no share to set the scale by.
-    image = heat_map(axes, shares[:, order], 0.0, shares.max() or 1.0)
-    name_ticks(axes.xaxis, [source_names[k] for k in order])
-    name_ticks(axes.yaxis, target_names)
-    if max(map(len, source_names)) > 2:
-        axes.tick_params(axis="x", rotation=90)
-    axes.set(xlabel="source class", ylabel="target class")
-    figure.colorbar(image, ax=axes, label="share of the target class")
-    return figure
+    image = _heat_map(axes, values, *limits)
+    for axis, names in ((axes.xaxis, columns), (axes.yaxis, rows)):
+        # Of very many, only some.
+        step = max(1, math.ceil(len(names) / MOST_NAMES))
+        shown = [literal(name) for name in names[::step]]
+        axis.set_ticks(range(0, len(names), step), shown)
+    axes.tick_params(axis="x", rotation=90 if max(map(len, columns)) > 2 else 0)
+    labels = {key: literal(label) for key, label in labels.items()}
+    figure.colorbar(image, ax=axes, label=labels.pop("label"))
+    axes.set(**labels)
+    return image
 
 
 def matches(
@@ -205,17 +299,23 @@ def matches(
             f"shape {shares.shape}",
             argument="plan",
         )
-    pairs = _pairs(shares, checks.count(count, "count"))
+    count = checks.count(count, "count")
+    # The largest shares, of which no two are in one row or one column.
+    pairs: list[Any] = []
+    left = shares.copy()
+    while len(pairs) < count and left.max() > 0.0:
+        i, j = np.unravel_index(left.argmax(), left.shape)
+        pairs.append((i, j))
+        left[i], left[:, j] = 0.0, 0.0
     some_values(pairs, "plan", "pair of neurons")
     if pictures is None:
-        figure = new_figure(7.5, 2.6 * -(-len(pairs) // 3))
-        places = axes_in_rows(figure, len(pairs), 3)
+        places = new_panels(len(pairs), 3, 7.0 / min(3, len(pairs)), 2.6)
     else:
-        figure = new_figure(9.0, 0.2 + 1.9 * len(pairs))
-        places = _between_pictures(figure, pictures, x, y, pairs)
-    color = colors(figure)[1]
+        places = _between_pictures(pictures, x, y, pairs)
+    figure = places[0].figure
     for axes, (i, j) in zip(places, pairs, strict=True):
-        axes.scatter(x[i], y[j], s=6, color=color, alpha=0.7, linewidths=0)
+        style = {"color": colors(figure)[1], "alpha": 0.7, "linewidths": 0}
+        axes.scatter(x[i], y[j], s=6, **style)
         title = f"{shares[i, j]:.0%} of {i} goes to {j}"
         axes.set_title(title, fontsize="medium")
         axes.set(xlabel=f"teacher neuron {i}", ylabel=f"student neuron {j}")
@@ -223,19 +323,7 @@ def matches(
     return figure
 
 
-def _pairs(shares, count):
-    """The largest shares, of which no two are in one row or one column."""
-    pairs = []
-    for place in np.argsort(-shares, axis=None, kind="stable"):
-        i, j = (int(k) for k in np.unravel_index(place, shares.shape))
-        if shares[i, j] <= 0.0 or len(pairs) == count:
-            break
-        if all(i != row and j != column for row, column in pairs):
-            pairs.append((i, j))
-    return pairs
-
-
-def _between_pictures(figure, pictures, x, y, pairs):
+def _between_pictures(pictures, x, y, pairs):
     """Draws the pictures of each pair; returns the axes in their middle."""
     if len(pictures) != x.shape[1]:
         raise checks.invalid(
@@ -246,9 +334,8 @@ def _between_pictures(figure, pictures, x, y, pairs):
     pictures = np.asarray(pictures, dtype="float64")
     low, high = pictures.min(), pictures.max()
     pictures = (pictures - low) / ((high - low) or 1.0)
-    if pictures.shape[-1] == 1:
-        pictures = pictures[..., 0]
     middle = []
+    figure = new_figure(9.0, 0.2 + 1.9 * len(pairs))
     widths = [1.0] * SHOWN + [2.4] + [1.0] * SHOWN
     grid = figure.add_gridspec(len(pairs), len(widths), width_ratios=widths)
     for row, (i, j) in enumerate(pairs):

@@ -1,27 +1,21 @@
-"""Checks of single arguments, and of the folder of an earlier run."""
+"""Checks that many files share, and the wording of argument errors."""
 
-import contextlib
 import difflib
 import importlib
 import math
 import numbers
 import pathlib
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_otreg import engine
-from keras_otreg.files import DAMAGE
 
 
 def invalid(
-    expected: str,
-    received: Any,
-    way_out: str = "",
-    *,
-    argument: str | None = None,
+    expected: str, received: Any, way_out: str = "", *, argument: str = ""
 ) -> ValueError:
     """Return the error for an invalid argument, in the common wording.
 
@@ -33,15 +27,19 @@ def invalid(
     return ValueError(f"{message}. {way_out}" if way_out else message)
 
 
+def require(
+    is_valid: bool, value: Any, name: str, expected: str, way_out: str = ""
+) -> Any:
+    """Return the value of an argument if it is valid."""
+    if is_valid:
+        return value
+    raise invalid(expected, f"{name}={value!r}", way_out, argument=name)
+
+
 def one_of(value: Any, allowed: Iterable[str | None], name: str) -> Any:
     """Returns `value` if it is among `allowed`."""
-    if (value is None or isinstance(value, str)) and value in allowed:
-        return value
-    raise invalid(
-        f"one of {sorted(allowed, key=str)}",
-        f"{name}={value!r}",
-        argument=name,
-    )
+    is_known = (value is None or isinstance(value, str)) and value in allowed
+    return require(is_known, value, name, f"one of {sorted(allowed, key=str)}")
 
 
 def instance_of(value: Any, kinds: Any, name: str, expected: str) -> Any:
@@ -55,9 +53,8 @@ def instance_of(value: Any, kinds: Any, name: str, expected: str) -> Any:
 def number(value: Any, name: str, expected: str, valid: Any) -> float:
     """Returns `value` as a float if it is a number that `valid` accepts."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if is_number and valid(float(value)):
-        return float(value)
-    raise invalid(expected, f"{name}={value!r}", argument=name)
+    is_valid = is_number and valid(float(value))
+    return float(require(is_valid, value, name, expected))
 
 
 def flag(value: Any, name: str) -> bool:
@@ -81,11 +78,8 @@ def non_negative(
 def count(value: Any, name: str, least: int = 1) -> int:
     """Returns `value` as an int if it is a whole number, no smaller."""
     expected = f"a whole number of at least {least}"
-
-    def valid(x):
-        return x >= least and x.is_integer()
-
-    return int(number(value, name, expected, valid))
+    found = number(value, name, expected, lambda x: x.is_integer())
+    return int(require(found >= least, value, name, expected))
 
 
 def unique(names: Iterable[str], what: str, remedy: str) -> None:
@@ -99,6 +93,10 @@ def unique(names: Iterable[str], what: str, remedy: str) -> None:
 
 def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
     """Returns an array if it is not empty and all of it is finite."""
+    try:
+        value = np.asarray(value)
+    except ValueError:
+        value = np.empty(1, object)
     received = f"dtype {value.dtype}, shape {value.shape}"
     if value.dtype.kind in "biuf" or value.dtype.name == "bfloat16":
         wrong = int((~np.isfinite(value)).sum())
@@ -117,14 +115,13 @@ def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
 def solver(value: Any) -> Any:
     """Returns `value` if it can solve a `TransportProblem`."""
     is_hashable = isinstance(value, Hashable)
-    if callable(value) and is_hashable and not isinstance(value, type):
-        return value
-    raise invalid(
+    return require(
+        callable(value) and is_hashable and not isinstance(value, type),
+        value,
+        "solver",
         "an instance of `keras_otreg.ot.Sinkhorn` or "
         "`keras_otreg.ot.ProximalPoint`, or a function like them that can be "
         "hashed, as a frozen dataclass can",
-        f"solver={value!r}",
-        argument="solver",
     )
 
 
@@ -148,54 +145,11 @@ def weight(value: Any, name: str = "weight") -> Any:
     return value
 
 
-def one_or_two_flags(value: Any, name: str) -> tuple[bool, bool]:
-    """Returns a pair of booleans, given one for both or two."""
-    pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
-    if len(pair) == 2 and all(isinstance(flag, bool) for flag in pair):
-        return pair
-    raise invalid(
-        "a boolean, or a pair of them, one for each side",
-        f"{name}={value!r}",
-        argument=name,
-    )
-
-
 def folder(value: Any, name: str) -> pathlib.Path:
     """Returns the path of a folder that is there."""
-    if pathlib.Path(value).is_dir():
-        return pathlib.Path(value)
-    received = f"{name}={str(value)!r}"
-    raise invalid("an existing folder", received, argument=name)
-
-
-@contextlib.contextmanager
-def undamaged(path: pathlib.Path, way_out: str) -> Iterator[None]:
-    """Context in which damaged files of a run raise an error."""
-    try:
-        yield
-    except DAMAGE as error:
-        raise invalid(
-            f"'{path}' to be as an earlier run wrote it",
-            f"files that are damaged or missing ({error!r})",
-            f"{way_out}, or give another --out",
-        ) from error
-
-
-def same_run(
-    known: Mapping[str, Any], settings: Mapping[str, Any], folder: pathlib.Path
-) -> None:
-    """Raise if a folder holds a run with other settings."""
-    other = [
-        f"{name} is {known.get(name)!r} there, not {value!r}"
-        for name, value in settings.items()
-        if known.get(name) != value
-    ]
-    if other:
-        raise invalid(
-            f"'{folder}' to be empty, or to hold a run with the same settings",
-            f"a run in which {'; '.join(other)}",
-            "Give another --out, or the settings as they were",
-        )
+    path = pathlib.Path(value)
+    require(path.is_dir(), str(value), name, "an existing folder")
+    return path
 
 
 def installed(module: str, extra: str, what: str) -> Any:
@@ -207,18 +161,6 @@ def installed(module: str, extra: str, what: str) -> Any:
             f"{what} need a package that is not installed: {error}. "
             f'Install the extra: pip install "keras-otreg[{extra}]"'
         ) from error
-
-
-def height_and_width(value: Any) -> tuple[int, int]:
-    """Return the size of a picture."""
-    sides = tuple(value) if isinstance(value, Collection) else ()
-    if len(sides) == 2 and all(isinstance(x, int) and x > 0 for x in sides):
-        return sides
-    raise invalid(
-        "(height, width), two whole numbers above 0",
-        f"image_size={value!r}",
-        argument="image_size",
-    )
 
 
 def built_model(value: Any, name: str) -> Any:
@@ -235,26 +177,22 @@ def built_model(value: Any, name: str) -> Any:
 
 def layer_path(value: Any, name: str) -> str:
     """Return `value` if it can be the path of a layer."""
-    if isinstance(value, str) and value.strip("/ "):
-        return value
-    raise invalid(
+    return require(
+        isinstance(value, str) and bool(value.strip("/ ")),
+        value,
+        name,
         "the path of a layer, such as 'avg_pool' or 'backbone/block3_out'",
-        f"{name}={value!r}",
         "`keras_otreg.features.summary(model)` prints every path.",
-        argument=name,
     )
 
 
 def some_layers(paths: Any, name: str) -> list[str]:
     """Return the paths of one or several layers, if there are any."""
     paths = [paths] if isinstance(paths, str) else paths
-    if isinstance(paths, Collection) and paths:
-        return [layer_path(path, name) for path in paths]
-    raise invalid(
-        "the path of at least one layer, such as 'avg_pool'",
-        f"{name}={paths!r}",
-        argument=name,
-    )
+    is_some = isinstance(paths, Collection) and bool(paths)
+    expected = "the path of at least one layer, such as 'avg_pool'"
+    require(is_some, paths, name, expected)
+    return [layer_path(path, name) for path in paths]
 
 
 def known_layer(
@@ -306,3 +244,155 @@ def channels_last(layer: Any, rank: int, path: str) -> None:
             "a layer of data_format='channels_first'",
             "Put a `keras.layers.Permute` behind it and name that one.",
         )
+
+
+def same_samples(teacher: Any, student: Any) -> None:
+    """Raise unless two activations are of the same samples, with units."""
+    fits = len(teacher) >= 2 and len(student) >= 2
+    known = fits and None not in (teacher[0], student[0])
+    if not fits or (known and teacher[0] != student[0]):
+        raise invalid(
+            "activations of the same samples, of shapes (batch, ..., units)",
+            f"shapes {tuple(teacher)} and {tuple(student)}",
+        )
+
+
+def equal_features(teacher: Any, student: Any) -> None:
+    """Raise unless the points of two sets have equally many coordinates."""
+    if teacher[-1] != student[-1]:
+        raise invalid(
+            "two sets of points with equally many coordinates",
+            f"shapes {tuple(teacher)} and {tuple(student)}",
+            "To compare layers of unequal width, compare neurons instead, with "
+            "`keras_otreg.losses.RepresentationTransport`.",
+        )
+
+
+def equal_channels(teacher: Any, student: Any, way_out: str) -> None:
+    """Raise unless two activations have equally many channels."""
+    if teacher[-1] != student[-1]:
+        raise invalid(
+            "activations of equally many channels, because channel i is "
+            "compared with channel i",
+            f"shapes {tuple(teacher)} and {tuple(student)}",
+            way_out,
+        )
+
+
+def square(shape: Any, name: str) -> None:
+    """Raise unless the last two axes of a shape are of one size."""
+    expected = "a square plan, of shape (..., n, n), so that neurons can stay"
+    is_square = len(shape) >= 2 and shape[-1] == shape[-2]
+    require(is_square, tuple(shape), name, expected)
+
+
+def cost_matrix(
+    value: Any,
+    name: str = "cost_matrix",
+    of: str = "costs of shape (source classes, target classes)",
+) -> Any:
+    """Return a matrix of finite numbers of at least 0, such as costs."""
+    value = finite_array(value, name, least_rank=1)
+    if value.ndim == 2 and (value >= 0).all():
+        return value
+    raise invalid(
+        f"non-negative {of}",
+        f"shape {value.shape}, smallest value {value.min()}",
+        argument=name,
+    )
+
+
+def conditional(value: Any) -> Any:
+    """Return probabilities of source classes, a column per target class."""
+    value = finite_array(value, "conditional", least_rank=2)
+    is_one = value.ndim == 2 and (value >= 0).all()
+    if is_one and np.allclose(value.sum(axis=0), 1.0, atol=1e-3):
+        return value
+    raise invalid(
+        "probabilities of shape (source classes, target classes), whose "
+        "columns sum to one",
+        f"shape {value.shape}, sums of columns from "
+        f"{value.sum(axis=0).min():.3g} to {value.sum(axis=0).max():.3g}",
+        argument="conditional",
+    )
+
+
+def class_shares(
+    value: Any, classes: int, name: str, *, relative: bool = True
+) -> Any:
+    """Return shares of so many classes, of sum one, or scaled if `relative`."""
+    try:
+        value = np.asarray(value, float)
+        received = f"{name} of shape {value.shape}, sum {value.sum():.4g}"
+    except (TypeError, ValueError):
+        value, received = np.empty(0), f"{value}, which are no numbers"
+    total = value.sum()
+    fits = value.shape == (classes,) and (value >= 0).all() and total > 0
+    if fits and (np.isfinite(total) if relative else abs(total - 1) <= 1e-3):
+        return value / total
+    sums = "not all of them zero" if relative else "that sum to 1"
+    raise invalid(
+        f"shares of {classes} classes of at least 0, by sorted label, {sums}",
+        received,
+        "Divide numbers of samples by their sum, and write 0 for a class that "
+        "is not there.",
+        argument=name,
+    )
+
+
+def one_label_each(
+    features: Any, labels: Any, name: str, least_rank: int = 2
+) -> None:
+    """Raise unless every sample has one label."""
+    labels = np.asarray(labels)
+    per_sample = labels.ndim == 1 or labels.shape[1:] == (1,)
+    is_float = labels.dtype.kind == "f"
+    wrong = int((~np.isfinite(labels)).sum()) if is_float else 0
+    equal = features.ndim >= least_rank and len(features) == labels.size > 0
+    if wrong or not (per_sample and equal):
+        raise invalid(
+            f"{name} features of shape (samples, ...) and a label for each "
+            "sample, shape (samples,); of one-hot labels take `y.argmax(-1)`",
+            f"features of shape {features.shape} and labels of shape "
+            f"{labels.shape}, {wrong} of them not finite",
+        )
+
+
+def labelled_batch(value: Any, name: str = "labelled") -> tuple[Any, ...]:
+    """Return a batch as a tuple, if it has labels."""
+    if isinstance(value, (tuple, list)) and len(value) > 1:
+        return tuple(value)
+    raise invalid(
+        f"{name} batches (x, y) or (x, y, sample_weight), as `fit` gets them",
+        "a batch of inputs alone, without labels",
+    )
+
+
+def some_batches(batches: Any) -> None:
+    """Raise if a data set had no batches."""
+    if not batches:
+        raise invalid(
+            "a data set of at least one batch of (inputs, labels)",
+            "an empty one",
+            "A generator can be read only once: pass a data set, or a list of "
+            "batches.",
+        )
+
+
+def sample_tuple(value: Any, name: str) -> tuple[Any, ...]:
+    """Return a tuple of arrays of equally many samples."""
+    if isinstance(value, tuple) and len(value) in (1, 2, 3):
+        arrays = keras.tree.flatten(value)
+        # An array without axes has no length, and other objects have no shape.
+        lengths = {(*getattr(x, "shape", ()), 0)[0] for x in arrays}
+        if len(lengths) == 1 and 0 not in lengths:
+            return value
+        kinds = sorted({type(x).__name__ for x in arrays})
+        received = f"{kinds} of lengths {sorted(lengths)}"
+    else:
+        received = f"an object of type {type(value).__name__}"
+    raise invalid(
+        f"{name} data as a tuple (x, y) or (x, y, sample_weight) of arrays of "
+        "one length, a tf.data.Dataset or a PyDataset",
+        received,
+    )
