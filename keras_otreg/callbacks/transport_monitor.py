@@ -93,8 +93,7 @@ class TransportMonitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Prepare the observation, and open the file of pictures."""
-        task = self.model.source_task
-        loss = None if task is None else task.transport
+        loss = getattr(self.model.source_task, "transport", None)
         if self.class_names and isinstance(loss, ClassLoss):
             check_class_names(self.class_names, loss.classes)
         # A new one for each `fit`: layers may have been frozen since.
@@ -102,8 +101,8 @@ class TransportMonitor(keras.callbacks.Callback):
         if self.log_dir is not None:
             import tensorflow as tf
 
-            folder = str(self.log_dir / "plans")
-            self._writer = tf.summary.create_file_writer(folder)
+            folder = self.log_dir / "plans"
+            self._writer = tf.summary.create_file_writer(str(folder))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Add the numbers of a training step that is not taken to the logs."""
@@ -163,10 +162,8 @@ def _first_batch(probe):
 
 def _array(values):
     """An array as `fit` makes it, of which doubles are rounded."""
-    if values is None:
-        return None
-    array = np.asarray(values)
-    is_double = array.dtype == "float64"
+    array = None if values is None else np.asarray(values)
+    is_double = getattr(array, "dtype", None) == "float64"
     return array.astype(keras.config.floatx()) if is_double else array
 
 

@@ -83,7 +83,7 @@ class Convolves(Mixes):
 
     def rows(self, layer, x, where):
         """Patches, the kernel's positions before the channels."""
-        found = patches(layer, x, where).swapaxes(2, 3)
+        found = patches(layer, x, where)
         return found.reshape(*found.shape[:2], -1)
 
 
@@ -125,8 +125,8 @@ class ConvolvesSeparately(Convolves):
     def rows(self, layer, x, where):
         """Output of the first half at some positions."""
         weights = keras.ops.convert_to_numpy(layer.depthwise_kernel)
-        weights = weights.reshape(-1, weights.shape[-2]).T
-        return (patches(layer, x, where) * weights).sum(axis=-1)
+        weights = weights.reshape(-1, weights.shape[-2])
+        return (patches(layer, x, where) * weights).sum(axis=2)
 
 
 class ConvolvesEach(Passes):
@@ -142,7 +142,7 @@ class ConvolvesEach(Passes):
 
     def rows(self, layer: Any, x: Any, where: Any) -> np.ndarray:
         """Inputs, of shape `(batch, positions, channels, kernel positions)`."""
-        return patches(layer, x, where)
+        return patches(layer, x, where).swapaxes(2, 3)
 
 
 def numpy(x: Any) -> np.ndarray:
@@ -158,28 +158,20 @@ def chosen(x: np.ndarray, where: Any) -> np.ndarray:
 def patches(layer: Any, x: Any, where: Any) -> np.ndarray:
     """Inputs at each position of a kernel, for some positions of the output.
 
-    Shape `(batch, positions in `where`, channels, kernel positions)`.
+    Shape `(batch, positions in `where`, kernel positions, channels)`.
     """
-    x, dilation = numpy(x), np.array(layer.dilation_rate)
-    reaches = (np.array(layer.kernel_size) - 1) * dilation + 1
-    pads = []
-    sides = zip(x.shape[1:-1], reaches, layer.strides, strict=True)
-    for size, reach, stride in sides:
-        same = max((size - 1) // stride * stride + reach - size, 0)
-        paddings = {"valid": 0, "causal": reach - 1, "same": same}
-        padding = paddings[layer.padding]
-        before = padding if layer.padding == "causal" else padding // 2
-        pads.append((before, padding - before))
-    x, axes = np.pad(x, [(0, 0), *pads, (0, 0)]), tuple(range(1, x.ndim - 1))
-    windows = np.lib.stride_tricks.sliding_window_view(x, reaches, axes)
-    steps, holes = (
-        [slice(None, None, step) for step in sizes]
-        for sizes in (layer.strides, dilation)
-    )
-    windows = windows[(slice(None), *steps, slice(None), *holes)]
-    places = np.unravel_index(where, windows.shape[1 : x.ndim - 1])
-    found = windows[(slice(None), *places)]
-    return found.reshape(*found.shape[:3], -1)
+    x, kernel = numpy(x), np.array(layer.kernel_size)
+    stride, hole = np.array(layer.strides), np.array(layer.dilation_rate)
+    size, reach = np.array(x.shape[1:-1]), (kernel - 1) * hole
+    same = np.maximum((size - 1) // stride * stride + reach + 1 - size, 0)
+    padding = {"valid": 0 * size, "causal": reach, "same": same}[layer.padding]
+    before = padding if layer.padding == "causal" else padding // 2
+    pads = zip(before, padding - before, strict=True)
+    x = np.pad(x, [(0, 0), *pads, (0, 0)])
+    starts = np.unravel_index(where, (size + padding - reach - 1) // stride + 1)
+    places = (np.array(starts).T * stride).T[..., None]
+    offsets = (np.indices(kernel).T * hole).T.reshape(len(kernel), 1, -1)
+    return x[(slice(None), *(places + offsets))]
 
 
 def without_activation(layer: Any) -> Any:

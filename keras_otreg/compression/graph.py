@@ -161,9 +161,7 @@ def _filled(arguments, values: Mapping[Any, Any]) -> Any:
 
 
 def edited(
-    config: dict[str, Any],
-    edit: Callable[[str, dict[str, Any]], None],
-    prefix: str = "",
+    config: dict[str, Any], edit: Callable[..., None], prefix: str = ""
 ) -> dict[str, Any]:
     """Change the config of a network, as `get_config` returns it.
 
