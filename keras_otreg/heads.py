@@ -88,12 +88,9 @@ def solve_head(
         ```
 
     References:
-        Kumar et al., "Fine-tuning can distort pretrained features and
-        underperform out-of-distribution" (ICLR 2022), arXiv 2202.10054. Of
-        the source: Yang, Liu and Xu, "Free lunch for few-shot learning:
-        distribution calibration" (ICLR 2021), arXiv 2101.06395; Guo et al.,
-        "Adaptive distribution calibration for few-shot learning with
-        hierarchical optimal transport" (NeurIPS 2022), arXiv 2210.04144.
+        Kumar et al. (ICLR 2022), arXiv 2202.10054. Of the source: Yang, Liu and
+        Xu (ICLR 2021), arXiv 2101.06395; Guo et al. (NeurIPS 2022), arXiv
+        2210.04144.
     """
     if l2 != VALIDATION:
         expected = f"a finite number of at least 0, or '{VALIDATION}'"

@@ -47,8 +47,7 @@ def between(
         ```
 
     References:
-        Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022),
-        arXiv 2109.01903.
+        Wortsman et al. (CVPR 2022), arXiv 2109.01903.
     """
     one, other = ([w.shape for w in x.weights] for x in (start, tuned))
     if one != other:

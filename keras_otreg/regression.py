@@ -16,10 +16,8 @@ STRENGTHS = tuple(10.0**k for k in range(-6, 1))
 # Of the gradient, at the solution and where a strength is chosen.
 TOLERANCE, ENOUGH_TO_CHOOSE = 1e-9, 1e-5
 MOST_ITERATIONS = 5000
-# Of the samples, held out if there are no validation data.
-HELD_OUT = 5
-# Of a cross-validation.
-FOLDS = 10
+# Every so many samples are held out, without validation data and in folds.
+HELD_OUT, FOLDS = 5, 10
 # Copies of a sample at most, and of all samples, unless one of each is more.
 COPIES, MOST = 20, 50_000
 
@@ -169,7 +167,15 @@ def varied(
     if costs is None:
         costs = class_costs.centroid(x, y, own, labels)
     else:
-        costs = _checked(costs, plan.shape)[:, present]
+        costs = checks.cost_matrix(costs, "source_costs")
+        if costs.shape != plan.shape:
+            raise checks.invalid(
+                "costs of shape (source classes, target classes), "
+                f"{plan.shape}",
+                f"shape {costs.shape}",
+                argument="source_costs",
+            )
+        costs = costs[:, present]
     plan[:, present] = plan_between(costs)
     rng = np.random.default_rng(0)
     count = int(np.clip(MOST // len(own), 1, COPIES))
@@ -186,17 +192,6 @@ def varied(
     weights = samples.weights, samples.weights[rows] / count
     both = (own, copies), (y, y[rows]), weights
     return Samples(*map(np.concatenate, both), scale=samples.scale), plan
-
-
-def _checked(costs, shape):
-    costs = checks.cost_matrix(costs, "source_costs")
-    if costs.shape != shape:
-        raise checks.invalid(
-            f"costs of shape (source classes, target classes), {shape}",
-            f"shape {costs.shape}",
-            argument="source_costs",
-        )
-    return costs
 
 
 def targets_of(

@@ -85,8 +85,7 @@ def mkmmd(
         ```
 
     References:
-        Lu, Chen and Saidi (2017), arXiv 1709.02995. Gretton et al., "A kernel
-        two-sample test" (2012).
+        Lu, Chen and Saidi (2017), arXiv 1709.02995; Gretton et al. (JMLR 2012).
     """
     source, target = _class_pairs(
         source_features, source_labels, target_features, target_labels

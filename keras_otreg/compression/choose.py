@@ -19,16 +19,23 @@ def transport(gram: np.ndarray, count: int, rng: np.random.Generator):
     found by alternating between the plan and the medoids, from a greedy start.
     """
     mass, costs = _mass(gram), squared_sines(gram)
-    kept = _farthest(mass, costs, count)
+    kept: list[int] = []
+    nearest = np.ones(len(mass))
+    for _ in range(count):
+        # The neuron that costs the most to move.
+        need = mass * nearest
+        need[kept] = -1.0
+        kept.append(int(np.argmax(need)))
+        nearest = np.minimum(nearest, costs[:, kept[-1]])
     for _ in range(MAX_ROUNDS):
         plan = semi_relaxed_plan(costs[:, kept], mass)
         expenses = costs @ plan
         # Its own medoid first for those that move the most mass.
-        new = np.argmin(expenses, axis=0)
+        new = np.argmin(expenses, axis=0).tolist()
         if len(set(new)) < count or set(new) == set(kept):
             break
         kept = new
-    return kept
+    return np.array(kept)
 
 
 CHOICES: dict[str, Callable[..., np.ndarray]] = {
@@ -97,15 +104,3 @@ def pivoted(gram: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 def _mass(gram):
     variance = np.diag(gram)
     return variance / max(variance.sum(), np.finfo(float).tiny)
-
-
-def _farthest(mass, costs, count):
-    """Greedy start: repeatedly adds the neuron that costs the most to move."""
-    kept: list[int] = []
-    nearest = np.ones(len(mass))
-    for _ in range(count):
-        need = mass * nearest
-        need[kept] = -1.0
-        kept.append(int(np.argmax(need)))
-        nearest = np.minimum(nearest, costs[:, kept[-1]])
-    return np.asarray(kept)

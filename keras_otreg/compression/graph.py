@@ -87,16 +87,16 @@ class Graph:
         layers = {x.name: x for x in model.operations}
         made = dict(zip(_places(config["input_layers"]), inputs, strict=True))
         self.entries |= {prefix + name: k for (name, *_), k in made.items()}
-        nodes = {
-            (x["name"], number): _arguments((node["args"], node["kwargs"]))
-            for x in config["layers"]
-            for number, node in enumerate(x["inbound_nodes"])
-        }
+        nodes = {}
+        for x in config["layers"]:
+            for number, node in enumerate(x["inbound_nodes"]):
+                arguments = _arguments((node["args"], node["kwargs"]))
+                nodes[x["name"], number] = arguments, _keys(arguments)
         while nodes:
             keys = {place: Tensor(key) for place, key in made.items()}
-            ready = [k for k, x in nodes.items() if made.keys() >= _keys(x)]
+            ready = [k for k, x in nodes.items() if made.keys() >= x[1]]
             for name, number in ready:
-                arguments = _filled(nodes.pop((name, number)), keys)
+                arguments = _filled(nodes.pop((name, number))[0], keys)
                 outputs = self._call(layers[name], prefix, arguments)
                 made |= {(name, number, k): x for k, x in enumerate(outputs)}
         return [

@@ -116,9 +116,8 @@ def inherit(
         ```
 
     References:
-        Xu et al., "Initializing models with larger ones" (ICLR 2024), arXiv
-        2311.18823, for choice without a fit; Nasery et al., "PLeaS" (CVPR
-        2025), arXiv 2407.02447, for least squares after a matching.
+        Choice without a fit: Xu et al. (ICLR 2024), arXiv 2311.18823. Least
+        squares after a matching: Nasery et al. (CVPR 2025), arXiv 2407.02447.
     """
     heir = Heir(student, teacher, samples, layers, choose, ridge, seed)
     return heir.inherit(verbose)

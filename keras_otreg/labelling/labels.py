@@ -133,11 +133,9 @@ def transported_labels(
         ```
 
     References:
-        Tai, Bailis and Valiant, "Sinkhorn label allocation" (ICML 2021), arXiv
-        2102.08622. Guo et al., "On calibration of modern neural networks"
-        (ICML 2017), arXiv 1706.04599. Alexandari, Kundaje and Shrikumar,
-        "Maximum likelihood with bias-corrected calibration is hard-to-beat at
-        label shift adaptation" (ICML 2020), arXiv 1901.06852.
+        Tai, Bailis and Valiant (ICML 2021), arXiv 2102.08622. Of temperatures:
+        Guo et al. (ICML 2017), arXiv 1706.04599; of shares by validation:
+        Alexandari, Kundaje and Shrikumar (ICML 2020), arXiv 1901.06852.
     """
     if labelled is not None:
         if not isinstance(labelled, (tuple, list)):

@@ -101,7 +101,14 @@ def solve_head_in_rounds(
             validation=known,
             class_names=class_names,
         )
-        both = _both(data, features, labels)
+        # Those that count have the same total weight as the labelled ones.
+        rows, mass = labels.sample_weight > 0.0, labels.sample_weight
+        mass = mass / max(float(mass.sum()), 1e-12)
+        both = heads.Samples(
+            np.concatenate([data.x * data.scale, features[rows]]),
+            np.concatenate([data.y, labels.probabilities[rows]]),
+            np.concatenate([data.weights, mass[rows]]),
+        )
         # Labels are not more exact than that.
         heads.solve(head, both, solved.l2, None, heads.ENOUGH_TO_CHOOSE)
     if held is not None:
@@ -122,17 +129,6 @@ def sure_shares(sure: float | tuple[float, float], rounds: int) -> list[float]:
         )
     first, last = map(check_sure, ends)
     return [float(x) for x in np.linspace(first, last, rounds)]
-
-
-def _both(data, features, labels):
-    """Labelled samples, and others of the same total weight."""
-    rows = labels.sample_weight > 0.0
-    total = max(float(labels.sample_weight.sum()), 1e-12)
-    return heads.Samples(
-        np.concatenate([data.x * data.scale, features[rows]]),
-        np.concatenate([data.y, labels.probabilities[rows]]),
-        np.concatenate([data.weights, labels.sample_weight[rows] / total]),
-    )
 
 
 class BestWeights:

@@ -82,8 +82,7 @@ def estimated_shares(p, p_valid, targets):
     shares by expectation-maximisation, under a prior as strong as all `p`.
 
     References:
-        Saerens, Latinne and Decaestecker, "Adjusting the outputs of a
-        classifier to new a priori probabilities" (Neural Computation 14, 2002).
+        Saerens, Latinne and Decaestecker (Neural Computation 14, 2002).
     """
     factor, bias = _calibration(finite_log(p_valid), targets)
     shares = prior = _frequencies(targets)
