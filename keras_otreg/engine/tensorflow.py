@@ -223,6 +223,5 @@ def _gate():
     gate = tf.custom_gradient(
         lambda x, gate: ((tf.identity(x), tf.identity(gate)), base.gated)
     )
-    # TensorFlow keeps the graph around a custom gradient for ever: let it be
-    # this small one, not that of a step.
+    # In a small graph, for the reason that `remat` has.
     return tf.function(gate, autograph=False, reduce_retracing=True)

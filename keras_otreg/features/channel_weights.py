@@ -25,7 +25,8 @@ def channel_weights(
 
     A channel is switched off by setting it to zero in the output of its
     layer. The mean losses over the data, one for each channel, are
-    standardised, and go through a softmax, as in the authors' code.
+    standardised, and go through a softmax, as in the authors' code. These
+    weights, of shape `(channels,)`, are for `losses.FeatureMap`.
 
     Args:
         model: A built `keras.Model` that solves the target task: the
@@ -38,9 +39,6 @@ def channel_weights(
         temperature: Of the softmax; towards infinity all count the same.
         copies: Copies of a batch, each without another channel, that go
             through the model together.
-
-    Returns:
-        Weights of shape `(channels,)` and sum one, for `losses.FeatureMap`.
 
     Raises:
         ValueError: If the path is unknown, or the layer is called repeatedly

@@ -76,9 +76,7 @@ def precision_before(model: keras.Model, at: Iterable[str]) -> list[str]:
     """Return the compute dtypes of the layers before some paths."""
     done = _done_before(model, list(at))
     # A layer of layers computes nothing itself.
-    layers = [
-        layer for _, layer in taps.walk(model) if not taps.children(layer)
-    ]
+    layers = [x for _, x in taps.walk(model) if not taps.children(x)]
     known = (x for x in layers if done is None or id(x) in done)
     return sorted({x.compute_dtype for x in known})
 

@@ -103,7 +103,7 @@ def capture(
     paths: Iterable[str],
     training: bool | None = None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Run a model once; return its prediction and what layers returned.
+    """Run a model once; return its prediction and tensors of layers by path.
 
     Works for any `keras.Model`, and for layers nested in it at any depth.
 
@@ -113,9 +113,6 @@ def capture(
         paths: Paths of layers, such as `"backbone/block3_out"`; with `#k` at
             the end, the `k`-th call of a layer called repeatedly.
         training: Passed to the model.
-
-    Returns:
-        The prediction, and a dictionary from each path to a tensor.
 
     Raises:
         ValueError: If a path does not mean one tensor of the forward pass.

@@ -62,11 +62,9 @@ class FeaturePenalty(keras.layers.Layer):
 
     def get_config(self):
         """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "loss": keras.saving.serialize_keras_object(self.loss),
-            "weight": self.weight,
-        }
+        loss = keras.saving.serialize_keras_object(self.loss)
+        own = {"loss": loss, "weight": self.weight}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config):

@@ -22,10 +22,7 @@ class ActivationLoss(Configurable, keras.losses.Loss):
         super().__init__(name=name or default_name(type(self)), **options)
 
     def adapter(self, teacher: Any, student: Any) -> keras.Layer | None:
-        """Make the layer through which the loss sees the student, if any.
-
-        `teacher` and `student` are the shapes of activations.
-        """
+        """Make the layer that adapts the student, if any, from two shapes."""
         return None
 
     def memory(self, teacher: Any, student: Any) -> keras.Layer | None:

@@ -240,9 +240,8 @@ class SinkhornDivergence(BatchLoss, base.TransportLoss):
         x, a = self.samples(teacher, sample_weight)
         y, b = self.samples(student, sample_weight)
         C = costs.as_cost(self.cost)(x, y)
-        return self._solve(
-            relative_problem(C, a, b, self.epsilon), base.SAMPLES
-        )
+        problem = relative_problem(C, a, b, self.epsilon)
+        return self._solve(problem, base.SAMPLES)
 
 
 @export

@@ -110,10 +110,9 @@ class Skip(Guard):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self._skipped = {
-            k: keras.metrics.Sum(f"{k}_skipped") for k in self.penalties
-        }
-        self.metrics += self._skipped.values()
+        sums = {k: keras.metrics.Sum(f"{k}_skipped") for k in self.penalties}
+        self._skipped = sums
+        self.metrics += sums.values()
 
     def term(self, penalty, teacher, student, weights, adapter, memory):
         """Return the term, or zero, which has no gradient then."""

@@ -22,14 +22,8 @@ from keras_otreg.saving import Configurable, export
 DISTANCES = {"l2": "l2_sp", "transport": "neuron_transport"}
 
 
-class Weighted(Configurable):
-    """A term of a loss with a weight that may be set during training."""
-
-    weight = WeightAttribute()
-
-
 @export
-class Penalty(Weighted):
+class Penalty(Configurable):
     """Keeps a layer of the student close to a layer of the teacher.
 
     Args:
@@ -51,6 +45,8 @@ class Penalty(Weighted):
         otreg.Penalty(otreg.losses.RepresentationTransport(), at="avg_pool")
         ```
     """
+
+    weight = WeightAttribute()
 
     def __init__(
         self,
@@ -132,7 +128,7 @@ class Penalty(Weighted):
 
 
 @export
-class WeightPenalty(Weighted):
+class WeightPenalty(Configurable):
     """Keeps weights of the student close to those of the teacher.
 
     Weights belong together whose layers have the same path, and which have the
@@ -168,6 +164,8 @@ class WeightPenalty(Weighted):
         Li, Grandvalet and Davoine, "Explicit inductive bias for transfer
         learning with convolutional networks" (ICML 2018).
     """
+
+    weight = WeightAttribute()
 
     def __init__(
         self,
@@ -249,16 +247,14 @@ def by_name(penalties: Any) -> dict[str, Any]:
     penalties = list(penalties) if several else [penalties]
     expected = "`keras_otreg.Penalty` or `WeightPenalty` objects"
     for penalty in penalties:
-        checks.instance_of(penalty, Weighted, "penalties", expected)
+        kinds = Penalty, WeightPenalty
+        checks.instance_of(penalty, kinds, "penalties", expected)
     names = [penalty.name for penalty in penalties]
-    found = [
-        _name_at(name, penalty.at)
-        if isinstance(penalty, Penalty)
-        and penalty._name is None
-        and names.count(name) > 1
-        else name
-        for name, penalty in zip(names, penalties, strict=True)
-    ]
+    found = list(names)
+    for k, penalty in enumerate(penalties):
+        is_named = isinstance(penalty, WeightPenalty) or penalty._name
+        if not is_named and names.count(names[k]) > 1:
+            found[k] = _name_at(names[k], penalty.at)
     # Under which the logs have the total.
     way_out = "Give one of them another `name=`."
     checks.unique([*found, "loss"], "penalties and the total loss", way_out)

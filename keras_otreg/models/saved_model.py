@@ -13,12 +13,7 @@ from keras import ops
 
 from keras_otreg import checks, engine, files
 from keras_otreg.models.parts import Wrapper
-from keras_otreg.models.teacher import (
-    Teacher,
-    frozen_copy,
-    names_of,
-    take_names,
-)
+from keras_otreg.models.teacher import Teacher, frozen_copy, names_of, set_names
 from keras_otreg.models.terms import build_optimizer
 
 # Suffix of a file of weights.
@@ -47,7 +42,7 @@ class ModelFile:
 def load_model(
     filepath: str | os.PathLike, teacher: Any = None, **options: Any
 ) -> keras.Model:
-    """Load a `TransferModel`, with the teacher that its file leaves out.
+    """Load a `TransferModel` as it was, with a teacher that its file lacks.
 
     For a file with everything in it, `keras.saving.load_model` is enough.
 
@@ -58,9 +53,6 @@ def load_model(
             file of one.
         **options: `custom_objects`, `compile` and `safe_mode` of
             `keras.saving.load_model`.
-
-    Returns:
-        The model, as it was when it was saved.
 
     Raises:
         OSError: If a file is damaged.
@@ -299,7 +291,7 @@ class SavedModel(Wrapper):
         config = keras.saving.deserialize_keras_object(config, custom_objects)
         policy = config.pop("dtype", None)
         for part, names in config.pop("layer_names", {}).items():
-            take_names(config[part], names)
+            set_names(config[part], names)
         teacher = config["teacher"]
         file = keras.saving.get_registered_object(GIVEN)
         is_left_out = isinstance(teacher, dict)

@@ -162,13 +162,8 @@ class SourceTask(Configurable):
         if relation == "plan":
             costs = from_conditional(R)
             loss = ClassTransport(costs, epsilon, from_logits=logits)
-        return cls(
-            *(found.head, at),
-            transport=loss,
-            transport_weight=weight,
-            gradient_to=gradient_to,
-            name=name,
-        )
+        options = {"transport": loss, "transport_weight": weight, "name": name}
+        return cls(found.head, at, gradient_to=gradient_to, **options)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -222,10 +217,9 @@ def calibrated_head(teacher, at, data, temperature=None):
 
 def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature at which predictions tell the labels of samples best."""
-    found = (
-        _likelihood(batches.softmax(logits / t), labels) for t in TEMPERATURES
-    )
-    return TEMPERATURES[int(np.argmax([round(x, 9) for x in found]))]
+    softened = (batches.softmax(logits / t) for t in TEMPERATURES)
+    scores = [round(_likelihood(p, labels), 9) for p in softened]
+    return TEMPERATURES[int(np.argmax(scores))]
 
 
 def _likelihood(probabilities, labels):

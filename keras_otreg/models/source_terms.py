@@ -158,10 +158,8 @@ def _check_probabilities(student, task, inputs):
     target, found = taps.capture(student, noise, [task.at], training=False)
     source = task.head(found[task.at], training=False)
     heads = (f"source head '{task.head.name}'", f"student '{student.name}'")
-    sides = zip(
-        heads, (source, target), task.transport.from_logits, strict=True
-    )
-    for head, values, is_logits in sides:
+    each = zip(heads, (source, target), task.transport.from_logits, strict=True)
+    for head, values, is_logits in each:
         values = ops.convert_to_numpy(values)
         sums = values.sum(axis=-1)
         inside = values.min() >= -1e-6 and values.max() <= 1.0 + 1e-6

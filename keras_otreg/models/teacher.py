@@ -20,10 +20,7 @@ from keras_otreg.saving import copy_own_variables
 
 # Of data sets, until they are mapped to others.
 ATTRIBUTE = "keras_otreg_teacher"
-ANEW = (
-    "Make the data anew with `keras_otreg.data.with_teacher(data, model)` for "
-    "this model."
-)
+ANEW = "Make the data with `keras_otreg.data.with_teacher(data, this_model)`."
 
 
 @dataclasses.dataclass(eq=False)
@@ -131,7 +128,7 @@ def copy_of(model: keras.Model, weights: Any = None) -> keras.Model:
     copy = keras.models.clone_model(model)
     if not copy.built:
         copy.build_from_config(model.get_build_config())
-    take_names(copy, names_of(model))
+    set_names(copy, names_of(model))
     # Keras forgets in a clone that inputs may be `None`.
     for part, known in [(copy, model), *_pairs(copy, model)]:
         for layer in known.layers if isinstance(known, keras.Model) else ():
@@ -166,11 +163,8 @@ def names_of(network: Any) -> list[str]:
     return [layer.name for _, layer in walk(network, into_loops=True)]
 
 
-def take_names(network: Any, names: list[str]) -> None:
-    """Gives layers the names of their originals, so that paths lead to them.
-
-    Keras numbers those that a subclassed model makes without a name.
-    """
+def set_names(network: Any, names: list[str]) -> None:
+    """Give layers their names, if Keras numbered those without one anew."""
     if not isinstance(network, keras.Model):
         return
     layers = list(walk(network, into_loops=True))

@@ -170,10 +170,8 @@ class StepFunctions:
         return step
 
     def _check_adapters(self):
-        penalties = sorted(self._penalties.items())
-        if names := [
-            k for k, x in penalties if acts(x.weight) and not self._is_on[k]
-        ]:
+        off = [k for k in sorted(self._penalties) if not self._is_on[k]]
+        if names := [k for k in off if acts(self._penalties[k].weight)]:
             raise checks.invalid(
                 f"a weight above 0 from the start of `fit` for {names}, whose "
                 "adapters are not trained at weight 0",

@@ -17,12 +17,7 @@ from keras_otreg.models.parts import (
     joined,
     num_inputs,
 )
-from keras_otreg.models.penalty import (
-    WeightPenalty,
-    by_name,
-    check_apart,
-    companions,
-)
+from keras_otreg.models.penalty import Penalty, by_name, check_apart, companions
 from keras_otreg.models.saved_model import SavedModel
 from keras_otreg.models.source_task import SourceModel
 from keras_otreg.models.source_terms import SourceTerms
@@ -97,10 +92,8 @@ class TransferModel(SavedModel):
         self.penalties = list(named.values())
         if is_copy := teacher is None and bool(self.penalties):
             teacher = frozen_copy(student)
-        of_weights = {
-            k: x for k, x in named.items() if isinstance(x, WeightPenalty)
-        }
-        of_layers = {k: x for k, x in named.items() if k not in of_weights}
+        of_layers = {k: x for k, x in named.items() if isinstance(x, Penalty)}
+        of_weights = {k: x for k, x in named.items() if k not in of_layers}
         paths = sorted({penalty.teacher_at for penalty in of_layers.values()})
         self.frozen = Teacher(teacher, paths, is_copy, bool(of_weights))
         # Keras asks only the layers that it tracks.

@@ -283,8 +283,7 @@ class FunctionCost(Cost):
 
     def weighted(self, x, y, weights):
         """Return arguments of the function, with or without weights."""
-        if weights is None:
-            weights = 1.0
+        weights = 1.0 if weights is None else weights
         weights = ops.convert_to_tensor(weights, dtype=x.dtype)
         if self._takes_weights:
             return x, y, ops.broadcast_to(weights, ops.shape(x)[-1:])

@@ -68,7 +68,7 @@ def sinkhorn_divergence(
     b: Any = None,
     rho: Any = None,
 ) -> Any:
-    """Debiased transport between two clouds; zero between equal ones.
+    """Debiased transport `(...)` between two clouds; zero between equal ones.
 
     `OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2`, each term a `regularized_cost`.
     It lies between optimal transport (`epsilon` to 0) and a maximum mean
@@ -84,9 +84,6 @@ def sinkhorn_divergence(
         a: Weights of `x`, of shape `(..., n)`; uniform if not given.
         b: Weights of `y`, of shape `(..., m)`; uniform if not given.
         rho: See `TransportProblem`.
-
-    Returns:
-        Values of shape `(...)`.
 
     Example:
         ```python

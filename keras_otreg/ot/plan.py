@@ -172,11 +172,9 @@ def marginal_error(problem: TransportProblem, f: Any, g: Any) -> Any:
     a, b, (rho_a, rho_b) = problem.a, problem.b, problem.rho
     relative = density(problem, f, g)
     # Products, not sums: a compiler would compute the exponentials twice.
-    rows = a * num.sum_of_columns(relative, b)
-    columns = b * num.sum_of_rows(a, relative)
-    return ops.sum(
-        ops.abs(rows - optimal_mass(a, f, rho_a)), axis=-1
-    ) + ops.sum(ops.abs(columns - optimal_mass(b, g, rho_b)), axis=-1)
+    rows = a * num.sum_of_columns(relative, b) - optimal_mass(a, f, rho_a)
+    columns = b * num.sum_of_rows(a, relative) - optimal_mass(b, g, rho_b)
+    return ops.sum(ops.abs(rows), axis=-1) + ops.sum(ops.abs(columns), axis=-1)
 
 
 def plan_entropy(problem: TransportProblem, solution: TransportSolution) -> Any:

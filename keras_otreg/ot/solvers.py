@@ -107,7 +107,18 @@ def _solve(solver, problem, g):
         maximum_iterations=solver.max_iterations,
     )
     f, g, num_iterations, error = outcome[:4]
-    return _completed(problem, f, g), g, num_iterations, error
+    # Rows without mass are in no marginal: their potentials for the gradient.
+    empty = problem.a <= 0.0
+
+    def completed():
+        log_b = num.row(num.safe_log(problem.b))
+        to_rows = problem.C - num.row(g)
+        exact = num.softmin(problem.epsilon, to_rows, log_b, axis=-1)
+        pull = scaling_loop.damping(num.column(problem.epsilon), problem.rho[0])
+        return ops.where(empty, pull * exact, f)
+
+    f = ops.cond(ops.any(empty), completed, lambda: f)
+    return f, g, num_iterations, error
 
 
 def _is_open(solver, outcome):
@@ -125,26 +136,11 @@ def _is_open(solver, outcome):
 def _absorb(solver, problem, outcome):
     """Iterate on one kernel until converged, or due for absorption."""
     update = scaling_loop.KernelUpdate(problem, outcome.g)
-    log_u, log_v, error, num_iterations = scaling_loop.scaled(
-        update, solver, outcome.num_iterations, _is_open(solver, outcome)
-    )
+    known = outcome.num_iterations, _is_open(solver, outcome)
+    log_u, log_v, error, count = scaling_loop.scaled(update, solver, *known)
     f, g = update.potentials(log_u, log_v)
     honest = plan.marginal_error(problem, f, g)
-    return _Outcome(f, g, num_iterations, honest, outcome.error, error)
-
-
-def _completed(problem, f, g):
-    """Set potentials of rows without mass, in no marginal, for the gradient."""
-    empty = problem.a <= 0.0
-
-    def moved():
-        log_b = num.row(num.safe_log(problem.b))
-        to_rows = problem.C - num.row(g)
-        exact = num.softmin(problem.epsilon, to_rows, log_b, axis=-1)
-        pull = scaling_loop.damping(num.column(problem.epsilon), problem.rho[0])
-        return ops.where(empty, pull * exact, f)
-
-    return ops.cond(ops.any(empty), moved, lambda: f)
+    return _Outcome(f, g, count, honest, outcome.error, error)
 
 
 def chunked(solve):
@@ -253,9 +249,8 @@ class ProximalPoint(Configurable):
     def _step(self, problem, f, g, epsilon):
         """One proximal step, and the error that its last iteration met."""
         longest = problem.epsilon * self.max_iterations / self.step
-        epsilon = num.maximum(
-            epsilon * num.minimum(longest, 1.0), problem.epsilon
-        )
+        epsilon = epsilon * num.minimum(longest, 1.0)
+        epsilon = num.maximum(epsilon, problem.epsilon)
 
         rho_a, rho_b = problem.rho
         log_a, log_b = num.safe_log(problem.a), num.safe_log(problem.b)
@@ -272,9 +267,8 @@ class ProximalPoint(Configurable):
             g = scaling_loop.damping(num.column(epsilon), rho_b) * g
             return f, g, exact, previous
 
-        f, g, exact, previous = ops.fori_loop(
-            0, self.inner_iterations, iterate, (f, g, f, f)
-        )
+        count, start = self.inner_iterations, (f, g, f, f)
+        f, g, exact, previous = ops.fori_loop(0, count, iterate, start)
         change = (previous - exact) / num.column(epsilon)
         rows = problem.a * num.bounded_exp(change)
         optimal = plan.optimal_mass(problem.a, previous, problem.rho[0])

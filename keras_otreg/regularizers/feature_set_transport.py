@@ -52,10 +52,8 @@ class FeatureSetTransport(Configurable, keras.regularizers.Regularizer):
         points: str = "samples",
         cost: Any = "squared_euclidean",
     ):
-        reference = decode_array(reference)
-        self.reference = checks.finite_array(
-            reference, "reference", least_rank=2
-        )
+        name, reference = "reference", decode_array(reference)
+        self.reference = checks.finite_array(reference, name, least_rank=2)
         self.strength = checks.non_negative(strength, "strength")
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.points = checks.one_of(points, POINTS, "points")

@@ -212,15 +212,12 @@ def add_starting_point(
     names the weights whose layers do not save their regularisers.
 
     Args:
-        model: A built `keras.Model`, which is changed in place.
+        model: A built `keras.Model`, which is changed in place, and returned.
         strength: Factor of the penalty; see `StartingPoint`.
         exclude: Path of a layer to leave alone with all that is inside, or
             several. If not given, the last layer that has weights: the head.
         regularizer: `StartingPoint`, `NeuronTransport`, or a function of the
             value of a weight and the strength that returns a regulariser.
-
-    Returns:
-        The model.
 
     Raises:
         ValueError: If the model is not built, or a path is unknown.
