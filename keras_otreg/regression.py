@@ -188,10 +188,13 @@ def varied(
     place = (rng.random(len(rows)) * counts[chosen]).astype(int)
     # Behind where the samples of each class begin.
     place += (np.cumsum(counts) - counts)[chosen]
-    copies, y = own[rows] + differences[place], samples.y
-    weights = samples.weights, samples.weights[rows] / count
-    both = (own, copies), (y, y[rows]), weights
-    return Samples(*map(np.concatenate, both), scale=samples.scale), plan
+    both = Samples(
+        np.concatenate([own, own[rows] + differences[place]]),
+        np.concatenate([samples.y, samples.y[rows]]),
+        np.concatenate([samples.weights, samples.weights[rows] / count]),
+        scale=samples.scale,
+    )
+    return both, plan
 
 
 def targets_of(

@@ -170,7 +170,8 @@ def patches(layer: Any, x: Any, where: Any) -> np.ndarray:
     x = np.pad(x, [(0, 0), *pads, (0, 0)])
     starts = np.unravel_index(where, (size + padding - reach - 1) // stride + 1)
     places = (np.array(starts).T * stride).T[..., None]
-    offsets = (np.indices(kernel).T * hole).T.reshape(len(kernel), 1, -1)
+    offsets = (np.indices(layer.kernel_size).T * hole).T
+    offsets = offsets.reshape(len(kernel), 1, -1)
     return x[(slice(None), *(places + offsets))]
 
 
