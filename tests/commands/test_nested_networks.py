@@ -24,9 +24,12 @@ def nested(tmp_path):
     "options",
     [
         ("finetune", "{folder}", "--teacher", "{nested}"),
-        (
-            *("compress", "{nested}", "{folder}", "--student", "{nested}"),
-            *("--method", "cka"),
+        pytest.param(
+            (
+                *("compress", "{nested}", "{folder}", "--student", "{nested}"),
+                *("--method", "cka"),
+            ),
+            marks=pytest.mark.release,
         ),
     ],
 )

@@ -31,7 +31,6 @@ FAMILIES = {
 # Each has layers that the others lack.
 IN_CI = (
     "ConvNeXtTiny",
-    "DenseNet121",
     "MobileNetV3Small",
     "ResNet50V2",
 )

@@ -122,7 +122,7 @@ def test_it_is_saved_as_any_keras_model(tmp_path, headless, rng):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_student_of_it_is_trained_towards_it(headless, rng):
     x = rng.uniform(0, 255, size=(4, 32, 32, 3)).astype("float32")
     head = keras.layers.Dense(2, activation="softmax", name="head")

@@ -28,8 +28,8 @@ ROOMS += (
     "tuning",
 )
 DOWNLOADED = ("data.load",)
-# Of a search: enough to see that an example runs.
-TRIALS = 2
+# Of a search, and of a training: enough to see that an example runs.
+TRIALS, EPOCHS = 2, 2
 # Whose examples need no network to download, run one after the other.
 PAGES = ("concepts", "joint_transfer")
 # A tutorial searches, too.
@@ -159,8 +159,14 @@ def _tuner_of_few_trials(kind):
 
 
 @pytest.fixture
-def eagerly():
-    """Without traces, of which each example would make its own."""
+def eagerly(monkeypatch):
+    """Without traces, of which each example would make its own; in short."""
+
+    def fit(model, *data, epochs=1, **options):
+        return fit_whole(model, *data, epochs=min(epochs, EPOCHS), **options)
+
+    fit_whole = keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", fit)
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

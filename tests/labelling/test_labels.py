@@ -266,7 +266,7 @@ def test_samples_without_labels_and_empty_batches_are_refused(change, message):
         )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.compiled
 def test_many_samples_of_many_classes_have_their_shares(rng):
     p = softmax(3.0 * rng.normal(size=(20_000, 1_000)).astype("float32"))

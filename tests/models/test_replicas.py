@@ -28,7 +28,7 @@ def fitted(run_script, tmp_path_factory):
 @pytest.mark.parametrize(
     ("count", "names"),
     [
-        (2, ("weighted", "joint")),
+        (2, ("weighted",)),
         # All cases.
         *(pytest.param(n, (), marks=pytest.mark.release) for n in (2, 4)),
     ],
@@ -47,6 +47,7 @@ def test_replicas_log_and_learn_what_one_device_does(fitted, count, names):
         )
 
 
+@pytest.mark.release
 def test_a_second_strategy_may_have_another_loss(run_script):
     printed = run_script(SCRIPT.with_name("second_strategy.py"))
     values = [float(line) for line in printed.split()]

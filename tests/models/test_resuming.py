@@ -47,11 +47,19 @@ def wide_teacher(shape):
 
 def with_a_nested_backbone(shape):
     """Batch statistics, a trained adapter, and a schedule as a weight."""
-    backbone = keras.applications.MobileNet(
-        shape, alpha=0.1, weights=None, include_top=False, pooling="avg"
+    layers = keras.layers
+    backbone = keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.Conv2D(4, 3, strides=2, name="frozen"),
+            layers.BatchNormalization(),
+            layers.DepthwiseConv2D(3, strides=2),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.GlobalAveragePooling2D(),
+        ]
     )
-    for layer in backbone.layers[:9]:
-        layer.trainable = False
+    backbone.get_layer("frozen").trainable = False
     inputs = keras.Input(shape)
     x = keras.layers.Dropout(0.3, seed=SEED)(backbone(inputs))
     student = keras.Model(inputs, keras.layers.Dense(3, "softmax")(x))
