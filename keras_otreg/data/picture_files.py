@@ -171,19 +171,11 @@ def image_folder(
     """Read pictures that lie in a folder for each class.
 
     It finds pictures as `picture_files` does, and reads them as
-    `read_pictures` does, but keeps none in memory.
-
-    Args:
-        path: A folder of folders of pictures.
-        image_size: `(height, width)` that pictures are resized to.
-        batch_size: Pictures in a batch.
-        class_names: As for `picture_files`.
-        shuffle: Whether each epoch has a new order; by path if not.
-        seed: Seed of the orders.
-        crop_to_aspect_ratio: As for `read_pictures`.
+    `read_pictures` does, but keeps none in memory. The arguments are theirs;
+    without `shuffle`, the order is that of the paths.
 
     Returns:
-        As of `read_pictures`, pictures of shape `(batch, height, width, 3)`.
+        As of `read_pictures`, of shape `(batch, height, width, 3)`.
 
     Raises:
         ValueError: As `picture_files` does, or if a size is none.

@@ -133,15 +133,10 @@ def set_aside(
 def check_draw(value: Any, counts: Mapping[Any, int], name: str) -> int:
     """Return how many samples of each class to draw, if all have as many."""
     most, smallest = min((n, label) for label, n in counts.items())
-    expected = (
-        "a whole number from 1 to the size of the smallest class, "
-        f"{most} of {smallest!r}"
-    )
-
-    def valid(x):
-        return 1 <= x <= most and x.is_integer()
-
-    return int(checks.number(value, name, expected, valid))
+    smallest = f"the size of the smallest class, {most} of {smallest!r}"
+    expected = f"a whole number from 1 to {smallest}"
+    count = checks.number(value, name, expected, float.is_integer)
+    return int(checks.require(1 <= count <= most, value, name, expected))
 
 
 def divide(

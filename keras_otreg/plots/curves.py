@@ -87,10 +87,9 @@ def _read(logs):
         names = rows[0] if rows else ()
         logs = {name: [row[name] for row in rows] for name in names}
     checks.instance_of(logs, Mapping, "logs", "a History, a mapping or a path")
+    missing = ("", "NA", None)
     values = {
-        name: np.array(
-            [np.nan if x in ("", "NA", None) else float(x) for x in column]
-        )
+        name: np.array([np.nan if x in missing else float(x) for x in column])
         for name, column in logs.items()
     }
     lengths = {name: len(column) for name, column in values.items()}

@@ -71,9 +71,8 @@ class TransferHyperModel(keras_tuner.HyperModel):
         teacher = self._teacher
         if isinstance(teacher, (str, os.PathLike)):
             return keras.saving.load_model(teacher, compile=False)
-        if callable(teacher) and not isinstance(teacher, keras.Model):
-            return teacher()
-        return teacher
+        is_made = callable(teacher) and not isinstance(teacher, keras.Model)
+        return teacher() if is_made else teacher
 
     def build(self, hp: keras_tuner.HyperParameters) -> TransferModel:
         """Build and compile the `TransferModel` of a trial.

@@ -146,12 +146,9 @@ def log_uniform(hp, name, value):
     expected = "a number above 0, or a pair of them, (lowest, highest)"
     checks.require(len(value) == 2, value, name, expected)
     low = checks.positive(value[0], f"{name}[0]")
-    high = checks.number(
-        value[1],
-        f"{name}[1]",
-        expected=f"a finite number of at least {low:g}, the lower end",
-        valid=lambda x: low <= x < float("inf"),
-    )
+    high = checks.positive(value[1], f"{name}[1]")
+    expected = f"a finite number of at least {low:g}, the lower end"
+    checks.require(low <= high, high, f"{name}[1]", expected)
     if low == high:
         return hp.Fixed(name, low)
     middle = math.sqrt(low * high)
