@@ -191,7 +191,7 @@ class Samples:
     def __init__(self, samples: Any, *models: keras.Model):
         self._samples = samples
         self._dtypes = [x.dtype for x in models[0].inputs]
-        self.count = 0
+        self.count = self.readings = 0
         for batch in self:
             for model in models:
                 _check(batch, model)
@@ -204,6 +204,7 @@ class Samples:
             )
 
     def __iter__(self) -> Iterator[list[Any]]:
+        self.readings += 1
         for batch in self._batches():
             # As a Functional network casts what it takes.
             yield [
@@ -234,28 +235,39 @@ class Run:
     def __init__(self, graph: Graph):
         self.graph = graph
         self._bytes = 0
-        self._kept: dict[int, tuple[int, dict[int, Any]]] = {}
+        # By the number of a batch: in which reading of the samples it was seen,
+        # how many calls were made, and the tensors.
+        self._kept: dict[int, tuple[int, int, dict[int, Any]]] = {}
         self._last = {key: -1 for key in graph.shapes}
         for index, call in enumerate(graph.calls):
             self._last |= dict.fromkeys(call.inputs, index)
         self._last |= dict.fromkeys(graph.outputs, len(graph.calls))
 
+    def reading(self, number: int, index: int) -> int | None:
+        """In which reading a batch was seen, if it is kept before a call."""
+        reading, position, _ = self._kept.get(number, (None, 0, {}))
+        return reading if position <= index else None
+
+    def forget(self, number: int) -> None:
+        """Begin a batch again at the inputs."""
+        self._bytes -= _bytes(self._kept.pop(number, (0, 0, {}))[2])
+
     def before(
-        self, number: int, batch: list[Any], index: int
+        self, number: int, batch: list[Any], index: int, reading: int
     ) -> dict[int, Any]:
         """What a call and later ones need of a numbered batch, by key."""
-        position, live = self._kept.pop(number, (0, {}))
-        self._bytes -= _bytes(live)
-        if not live or position > index:
-            live = dict(zip(self.graph.inputs, batch, strict=True))
-            position = 0
+        if self.reading(number, index) is None:
+            self.forget(number)
+        inputs = dict(zip(self.graph.inputs, batch, strict=True))
+        reading, position, live = self._kept.get(number, (reading, 0, inputs))
+        self.forget(number)
         for call in self.graph.calls[position:index]:
-            live |= call(live)
+            live = live | call(live)
             position += 1
             live = {k: x for k, x in live.items() if self._last[k] >= position}
         if self._bytes + _bytes(live) < MEMORY:
             self._bytes += _bytes(live)
-            self._kept[number] = (position, live)
+            self._kept[number] = (reading, position, live)
         return live
 
 
@@ -266,10 +278,19 @@ def passed(
 
     Yields, for each batch, the number of samples before it and the tensors.
     """
-    # A data set may give other batches each time it is read.
     start = 0
     for number, batch in enumerate(samples):
-        yield start, [run.before(number, batch, x) for run, x in wanted]
+        # A shuffled data set gives other batches each time it is read.
+        if len({run.reading(number, x) for run, x in wanted}) > 1:
+            for run, _ in wanted:
+                run.forget(number)
+        yield (
+            start,
+            [
+                run.before(number, batch, x, samples.readings)
+                for run, x in wanted
+            ],
+        )
         start += len(batch[0])
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_otreg.compression import inherit, narrow
+from keras_otreg.compression import graph, inherit, narrow
 from keras_otreg.compression.affine import without_activation
 
 pytestmark = pytest.mark.filterwarnings("ignore:Expected at least as many rows")
@@ -22,6 +22,20 @@ def test_a_student_of_the_same_width_is_its_teacher(residual, settled, images):
     )
     for one, other in zip(before, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("memory", [0, 100_000, 200_000])
+def test_both_networks_see_the_same_order_of_a_shuffled_data_set(
+    residual, settled, images, memory, monkeypatch
+):
+    tf = pytest.importorskip("tensorflow")
+    monkeypatch.setattr(graph, "MEMORY", memory)
+    teacher = settled(residual())
+    samples = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images))
+    student = narrow(teacher, 1.0, samples=samples.batch(16))
+    np.testing.assert_allclose(
+        predictions(student, images), predictions(teacher, images), atol=1e-3
+    )
 
 
 @pytest.mark.slow
