@@ -7,13 +7,7 @@ from keras import ops
 
 from keras_otreg import checks
 from keras_otreg.features.points import samples_as_points
-from keras_otreg.losses.base import (
-    CLASSES,
-    ClassLoss,
-    SampleLoss,
-    SolvedPlan,
-    one_or_two_flags,
-)
+from keras_otreg.losses import base
 from keras_otreg.ot import Sinkhorn, TransportProblem, shared_cost
 from keras_otreg.ot.numerics import at_least_float32, maximum, safe_divide
 from keras_otreg.saving import decode_array, export
@@ -23,7 +17,7 @@ SMALLEST_PROBABILITY = 1e-30
 
 
 @export
-class LogitsDistillation(SampleLoss):
+class LogitsDistillation(base.SampleLoss):
     """Divergence between softened predictions (knowledge distillation).
 
     For each sample it is `T^2 KL(softmax(teacher / T) | softmax(student /
@@ -58,7 +52,7 @@ class LogitsDistillation(SampleLoss):
     ):
         super().__init__(**options)
         self.temperature = checks.positive(temperature, "temperature")
-        self.from_logits = one_or_two_flags(from_logits, "from_logits")
+        self.from_logits = base.one_or_two_flags(from_logits, "from_logits")
 
     def values(self, teacher, student):
         """Scaled divergences, of shape `(batch,)`."""
@@ -82,7 +76,7 @@ def log_softened(prediction, is_logits, temperature=1.0):
 
 
 @export
-class ClassConditional(ClassLoss):
+class ClassConditional(base.ClassLoss):
     """Divergence of a classifier from what another one leads to expect.
 
     For each sample it is `KL(R t | s)`, between the source prediction `s` and
@@ -124,7 +118,7 @@ class ClassConditional(ClassLoss):
     def solved(self, teacher, student, sample_weight=None, memory=None):
         """The plans between the classes, one for each sample."""
         target, R = self._parts(teacher, student)
-        return SolvedPlan(R * target[:, None, :], CLASSES)
+        return base.SolvedPlan(R * target[:, None, :], base.CLASSES)
 
     def _parts(self, source, target):
         target = at_least_float32(target)
@@ -135,7 +129,7 @@ class ClassConditional(ClassLoss):
 
 
 @export
-class ClassTransport(ClassLoss):
+class ClassTransport(base.ClassLoss):
     """Cost of transporting one prediction onto another, sample by sample.
 
     The classes may differ. With a square matrix and one-hot labels it is the
@@ -192,7 +186,7 @@ class ClassTransport(ClassLoss):
         """The plans between the classes, one for each sample."""
         problem, _, safe = self._problem(teacher, student)
         P, solution = shared_cost.plans(problem, self.solver, safe=safe)
-        return self._solved_plan(P, CLASSES, solution)
+        return self._solved_plan(P, base.CLASSES, solution)
 
     def _problem(self, source, target):
         """The problem in units of the mean cost, and what it was scaled by."""

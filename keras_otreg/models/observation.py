@@ -22,11 +22,7 @@ class Observation(NamedTuple):
 
 
 class Observer:
-    """Says what a step of `fit` on a batch would do; changes nothing.
-
-    Variables that it would assign are assigned nowhere. All of it is one graph,
-    made once.
-    """
+    """Says, by one graph, what a step of `fit` would do; assigns nothing."""
 
     def __init__(self, model: Any, data: Any):
         self._model = model

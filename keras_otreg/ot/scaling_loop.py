@@ -48,11 +48,7 @@ class KernelUpdate:
         self.kernel = density(problem, self.f, self.g)
 
     def __call__(self, log_v):
-        """Update the rows, then the columns; return both, error and value.
-
-        That is the L1 error of the column marginal under new rows and old
-        columns, and the dual objective there, in units of `epsilon`.
-        """
+        """Return new rows and columns, the L1 error before, the dual value."""
         a, b, (rho_a, rho_b) = self.problem[1:3] + self.problem[4:]
         v = ops.exp(log_v)
         sums = num.sum_of_columns(self.kernel, b * v)

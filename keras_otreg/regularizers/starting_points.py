@@ -91,10 +91,9 @@ class Sum(Configurable, keras.regularizers.Regularizer):
 
     def __init__(self, regularizers: Any):
         kind, expected = keras.regularizers.Regularizer, "Keras regularisers"
-        given = map(keras.regularizers.get, regularizers)
-        self.regularizers = [
-            checks.instance_of(x, kind, "regularizers", expected) for x in given
-        ]
+        self.regularizers = list(map(keras.regularizers.get, regularizers))
+        for x in self.regularizers:
+            checks.instance_of(x, kind, "regularizers", expected)
 
     def __call__(self, x):
         """The sum of the penalties of a weight."""
