@@ -82,6 +82,7 @@ def killed(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_leaves_is_never_put_in_place(
     killed, monkeypatch
 ):
@@ -95,6 +96,7 @@ def test_what_a_killed_process_leaves_is_never_put_in_place(
     assert not asked
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_leaves_is_removed_when_a_day_old(killed):
     (folder,) = killed.parent.iterdir()
     yesterday = folder.stat().st_mtime - files.DAY - 1

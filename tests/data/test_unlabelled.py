@@ -262,6 +262,7 @@ def make_pooling_model():
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_batches_of_other_lengths_are_refused_in_training(make_pooling_model):
     labelled = sequences([4, 5]).map(lambda x: (x, tf.zeros((2, 2))))

@@ -75,6 +75,7 @@ def test_rows_are_exact_and_columns_are_the_known_shares(p, shares):
     np.testing.assert_array_equal(again.plan, found.plan)
 
 
+@pytest.mark.slow
 def test_unequal_clusters_need_their_shares(rng):
     y = np.repeat([0, 1], [90, 10])
     logits = rng.normal(size=100) + 4.0 * (2.0 * y - 1.0)
@@ -89,6 +90,7 @@ def test_unequal_clusters_need_their_shares(rng):
     assert errors("model") <= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", ["model", "uniform"])
 def test_the_order_of_samples_and_classes_does_not_matter(rng, p, shares):
     found = from_probabilities(p, shares=shares)
@@ -125,6 +127,7 @@ def test_shares_of_the_labelled_samples_count_each_class_once_more(p):
     np.testing.assert_allclose(found.shares, np.array([4, 2, 2, 1, 1]) / 10)
 
 
+@pytest.mark.slow
 def test_the_temperature_undoes_that_of_the_logits(rng):
     logits = rng.normal(size=(4000, 5))
     y = np.array([rng.choice(5, p=each) for each in softmax(logits)])

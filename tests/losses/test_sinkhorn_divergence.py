@@ -16,6 +16,7 @@ def entropic(a, b, C, epsilon):
     return (P * C).sum() + epsilon * (P * log_ratio).sum()
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("cost", COSTS)
 def test_equal_clouds_are_at_zero(pair, cost):
     teacher, _ = pair()

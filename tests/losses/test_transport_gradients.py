@@ -38,6 +38,7 @@ def test_the_gradient_is_that_of_finite_differences(
     np.testing.assert_allclose(np.vdot(gradient, direction), slope, rtol=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", ["identity", "uniform", "random"])
 @pytest.mark.float64
 def test_the_gradient_of_a_control_is_that_of_finite_differences(

@@ -63,6 +63,7 @@ def test_the_entropic_plan_is_that_of_pot(pair, smooth, cost):
     np.testing.assert_allclose(plan, expected, atol=1e-6)
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("cost", COSTS)
 def test_transport_costs_no_more_than_the_uniform_plan(pair, smooth, cost):
     features = pair()

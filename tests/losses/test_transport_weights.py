@@ -26,6 +26,7 @@ def silence(x, y, weights):
 EVERY = {**costs.COSTS, "sum": absolute, "mean": mean_absolute, "own": silence}
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("cost", EVERY.values(), ids=EVERY)
 def test_weights_and_batch_size_are_those_of_repeated_samples(
     smooth, pair, cost

@@ -104,6 +104,7 @@ def test_predict_takes_the_inputs_and_leaves_the_rest(model, samples, known):
     )
 
 
+@pytest.mark.slow
 def test_activations_of_other_layers_are_refused(model, samples, known):
     x, y = samples
     step = parts.with_known(x, {PATHS[0]: known[PATHS[0]]})

@@ -80,6 +80,7 @@ def test_predict_runs_neither_teacher_nor_solver(
     assert int(counter.calls) == before
 
 
+@pytest.mark.slow
 def test_predict_returns_the_students_prediction(
     make_network, samples, compiled, penalty
 ):
@@ -180,6 +181,7 @@ def test_the_callers_models_are_unchanged_by_wrapping(
     assert "call" not in vars(student.get_layer("backbone"))
 
 
+@pytest.mark.slow
 def test_training_changes_the_student_and_not_the_teacher(
     make_network, samples, compiled, penalty, states
 ):

@@ -68,6 +68,7 @@ def test_no_gradient_passes_through_the_plan(points, value_and_gradients):
         assert_allclose(gradient, 0.0, atol=0.0)
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("cost", costs.COSTS.values(), ids=costs.COSTS)
 def test_the_gradients_are_those_of_what_is_written_out(
     points, rng, cost, value_and_gradients

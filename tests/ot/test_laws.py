@@ -23,6 +23,7 @@ def test_one_point_to_one_point_costs_its_cost(solve, solver, epsilon):
     assert_allclose(transport_cost(problem, solution), 2.5, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_permuted_copies_cost_nothing_and_reveal_the_permutation(
     solve, solver, rng
 ):
@@ -36,6 +37,7 @@ def test_permuted_copies_cost_nothing_and_reveal_the_permutation(
     assert_allclose(transport_cost(problem, solution), 0.0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_large_epsilon_leaves_the_independent_plan(
     solve, solver, make_problem
 ):

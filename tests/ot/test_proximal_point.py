@@ -69,6 +69,7 @@ def test_it_reaches_the_cost_of_linear_programming(
     assert_allclose(cost, exact_cost(problem), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_plan_of_sinkhorn(
     solve, make_problem, tight_sinkhorn, rho
 ):

@@ -26,6 +26,7 @@ def attention(layer):
     return keras.Model(inputs, layers.Dense(2, name="head")(x))
 
 
+@pytest.mark.repeats
 def test_a_start_costs_nothing_a_move_its_square_and_both_are_saved(
     model, shift, penalty, tmp_path
 ):
