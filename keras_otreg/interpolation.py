@@ -39,7 +39,8 @@ def between(
             numbers of classes, for a network that predicts probabilities.
 
     Raises:
-        ValueError: If the networks have other weights, or the share is none.
+        ValueError: If the networks have other weights, or the share is
+            not from 0 to 1.
 
     Example:
         ```python

@@ -54,7 +54,8 @@ class TransportMonitor(keras.callbacks.Callback):
             `keras_otreg.plots.plan` and `class_plan`.
 
     Raises:
-        ValueError: If the probe is not a batch, or the model is none of ours.
+        ValueError: If the probe is not a batch, or the model is not a
+            `TransferModel`.
         ImportError: If there is a `log_dir` and no matplotlib.
 
     Example:

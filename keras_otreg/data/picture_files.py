@@ -171,14 +171,25 @@ def image_folder(
     """Read pictures that lie in a folder for each class.
 
     It finds pictures as `picture_files` does, and reads them as
-    `read_pictures` does, but keeps none in memory. The arguments are theirs;
-    without `shuffle`, the order is that of the paths.
+    `read_pictures` does, but keeps none in memory.
+
+    Args:
+        path: The folder that holds a folder for each class.
+        image_size: Height and width that pictures are resized to, in pixels.
+        batch_size: Pictures in a batch.
+        class_names: Names of the folders to read, in the order of the labels;
+            all in alphabetical order if `None`.
+        shuffle: Whether each epoch has another order; else that of the paths.
+        seed: Seed of the order.
+        crop_to_aspect_ratio: Whether to crop a picture rather than distort it.
 
     Returns:
-        As of `read_pictures`, of shape `(batch, height, width, 3)`.
+        Batches of pictures `(batch, height, width, 3)`, float32 in [0, 255],
+        and whole numbers as labels; `class_names` is an attribute.
 
     Raises:
-        ValueError: As `picture_files` does, or if a size is none.
+        ValueError: As `picture_files` does, or if `image_size` or `batch_size`
+            is not of whole numbers above 0.
 
     Example:
         ```python

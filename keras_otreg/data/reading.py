@@ -84,7 +84,8 @@ def read_pictures(
         1 GiB of pictures are kept in memory.
 
     Raises:
-        ValueError: If a size or the number of channels is none.
+        ValueError: If a size is not a whole number above 0, or `channels` is
+            neither 1 nor 3.
 
     Example:
         ```python
