@@ -14,7 +14,7 @@ import PIL.Image
 import keras_otreg as otreg
 from keras_otreg.data.builders import LETTERS
 from keras_otreg.experiments import networks
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.problem import Settings
 
 FOLDER = pathlib.Path(__file__).parent / "pages" / "img" / "seeing"
 STYLES = {

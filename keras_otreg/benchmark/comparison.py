@@ -17,8 +17,7 @@ from keras_otreg.benchmark.cells import REPORT, TRIAL
 from keras_otreg.data import Labelled
 from keras_otreg.data.splits import check_draw
 from keras_otreg.experiments.methods import Method
-from keras_otreg.experiments.problem import Problem
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.problem import Problem, Settings
 from keras_otreg.experiments.statistics import chosen, searched
 from keras_otreg.experiments.training import START
 

@@ -6,6 +6,8 @@ methods. Or, with --joint, learns MNIST's digits from five labels a class
 beside printed letters. Needs pip install "keras-otreg[demo]".
 """
 
+import dataclasses
+
 from keras_otreg.commands import options
 
 
@@ -31,18 +33,20 @@ def add(parser):
 
 def run(given):
     """Run one of the demos."""
-    from keras_otreg.demo import runner, task
-    from keras_otreg.experiments.settings import Settings
+    from keras_otreg.demo import rows, runner
+    from keras_otreg.experiments.problem import Settings
     from keras_otreg.workflows.stages import output_folder
 
     output_folder(given.out)
     # Without --joint, then with it.
     seeds = ((8, 5), (2, 1))[given.quick][given.joint]
-    settings = Settings(seeds=given.seeds or seeds, seed=given.seed)
-    data, work = task.digits, runner.run
+    data, work, own = rows.digits, runner.run, {}
     if given.joint:
-        data, work = task.letters_and_digits, runner.run_joint
-        settings = task.joint(settings)
+        data, work, own = rows.letters_and_digits, runner.run_joint, rows.BESIDE
+    settings = Settings(seeds=given.seeds or seeds, seed=given.seed, **own)
     if given.quick:
-        settings = task.quick(settings)
+        epochs = settings.source_epochs // 2
+        settings = dataclasses.replace(
+            settings, source_epochs=epochs, points=4, strengths=()
+        )
     work(data(), settings, given.out, options.screen(given))

@@ -1,4 +1,4 @@
-"""Methods that the demos compare: the rows of their tables."""
+"""Data of the demos, and the methods that they compare."""
 
 import dataclasses
 import functools
@@ -11,12 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from keras_otreg import class_costs
-from keras_otreg.data import Labelled, paired
-from keras_otreg.demo.task import Task
+from keras_otreg.data import (
+    Labelled,
+    few_shot,
+    letters,
+    mnist5k,
+    optdigits,
+    paired,
+)
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.methods import Method
-from keras_otreg.experiments.problem import Problem
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.problem import Problem, Settings
 from keras_otreg.experiments.training import Trainee
 from keras_otreg.heads import solve_head
 from keras_otreg.losses import ClassTransport
@@ -32,6 +37,38 @@ SHOWN = "JTLN, MK-MMD"
 # What each student is compared with: learning without a penalty.
 BASELINES = {WIDE: PLAIN, NARROW: SCRATCH, JOINT: ALONE}
 SOURCE_BATCH = 64
+# Settings for learning beside a source of other classes.
+BESIDE = {
+    "per_class": 5,
+    "source_epochs": 6,
+    "steps": 100,
+    "points": 5,
+    "strengths": (),
+}
+
+
+class Task(NamedTuple):
+    """Labelled images of a source and of a target, of the same shape.
+
+    The few labels are drawn from the `pool`; `test` is for the reported
+    accuracies alone.
+    """
+
+    source: Labelled
+    source_test: Labelled
+    pool: Labelled
+    test: Labelled
+
+
+def digits() -> Task:
+    """Transfer from MNIST's digits to those of another scanner."""
+    return Task(*mnist5k(), *optdigits())
+
+
+def letters_and_digits() -> Task:
+    """Transfer from printed letters to MNIST's digits."""
+    test, train = few_shot(*letters(), per_class=20, seed=0)
+    return Task(train, test, *mnist5k())
 
 
 class Row(NamedTuple):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.problem import Settings
 
 SHAPE, CLASSES = (28, 28, 1), 10
 # Stages of a student, each with the stage of the wide teacher beside it.

@@ -10,8 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_otreg.data import Labelled
-from keras_otreg.experiments.problem import HEAD, Problem
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.problem import HEAD, Problem, Settings
 from keras_otreg.experiments.statistics import is_clearly_more
 from keras_otreg.interpolation import SHARES
 from keras_otreg.models import TransferModel

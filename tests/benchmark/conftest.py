@@ -10,7 +10,7 @@ from rich.console import Console
 from keras_otreg.benchmark import comparison, reading
 from keras_otreg.data import Labelled
 from keras_otreg.experiments import networks
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.problem import Settings
 
 TOY = """
 protocol: {seeds: 2, draws: 1, shown: uniform plan, trials: 3}

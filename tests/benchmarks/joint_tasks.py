@@ -15,9 +15,9 @@ import keras_otreg as otreg
 from keras_otreg import class_costs
 from keras_otreg.data import Labelled
 from keras_otreg.data.builders import LETTERS, _fonts, _glyph
-from keras_otreg.demo import task
+from keras_otreg.demo import rows
 from keras_otreg.experiments import networks
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.problem import Settings
 
 LOSS, AT = "sparse_categorical_crossentropy", "features"
 START, SOURCE = "start", "source"
@@ -212,12 +212,12 @@ def letters_to_digits(unrelated: pathlib.Path | None = None) -> Task:
 
     The pictures of a folder join the source, if there is one.
     """
-    data, names = task.letters_and_digits(), list(LETTERS)
+    data, names = rows.letters_and_digits(), list(LETTERS)
     if unrelated is not None:
         pictures, kinds = small_negatives(unrelated)
         data = data._replace(source=joined(data.source, pictures))
         names += kinds
-    settings = task.joint(Settings())
+    settings = Settings(**rows.BESIDE)
     network = functools.partial(networks.wide, settings)
 
     @functools.cache

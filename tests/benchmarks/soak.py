@@ -13,7 +13,7 @@ from results import Claim, row
 
 from keras_otreg.data import optdigits
 from keras_otreg.experiments.networks import narrow, wide
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.problem import Settings
 from keras_otreg.losses import Hint, RepresentationTransport
 from keras_otreg.models import Penalty, TransferModel
 

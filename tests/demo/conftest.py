@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from keras_otreg.data import Labelled
-from keras_otreg.demo.task import Task
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.demo.rows import Task
+from keras_otreg.experiments.problem import Settings
 
 LABELS = np.arange(10)
 

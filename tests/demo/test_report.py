@@ -5,16 +5,17 @@ import numpy as np
 from rich.console import Console
 
 from keras_otreg.data import Labelled
-from keras_otreg.demo import report
-from keras_otreg.demo.report import Result
-from keras_otreg.demo.task import Task
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.demo import runner
+from keras_otreg.demo.rows import Task
+from keras_otreg.experiments.problem import Settings
 
 NOISE = 0.01 * np.sin(np.arange(8))
 
 
 def result(student, method, mean, noise=NOISE):
-    return Result(student, method, None, 10, (mean + noise)[:, None], 1.0)
+    return runner.Result(
+        student, method, None, 10, (mean + noise)[:, None], 1.0
+    )
 
 
 def results(transport, narrow_transport=0.7, seeds=8):
@@ -30,7 +31,7 @@ def results(transport, narrow_transport=0.7, seeds=8):
 def shown(found):
     console = Console(file=io.StringIO(), width=120)
     task = Task(*[Labelled(np.zeros(10), np.arange(10))] * 4)
-    report.show(found, task, Settings(strengths=()), console)
+    runner.show(found, task, Settings(strengths=()), console)
     return console.file.getvalue()
 
 

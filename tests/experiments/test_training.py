@@ -8,8 +8,7 @@ import pytest
 from keras_otreg.data import few_shot
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.methods import Method
-from keras_otreg.experiments.problem import Problem
-from keras_otreg.experiments.settings import Settings
+from keras_otreg.experiments.problem import Problem, Settings
 from keras_otreg.experiments.statistics import chosen, searched
 from keras_otreg.experiments.training import Trainee, Trainings, train
 from keras_otreg.losses import Hint, RepresentationTransport
