@@ -15,8 +15,7 @@ from keras_otreg import starting
 from keras_otreg.commands import interrupts
 
 NAME = "keras-otreg"
-# In the order of the help; each is a module of `commands`, whose docstring is
-# the help.
+# Modules of `commands`, in the order of the help.
 COMMANDS = (
     "finetune",
     "compress",

@@ -43,12 +43,10 @@ class FolderTask(Task):
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """What the task offers of what methods need."""
         return ("same network", "norms")
 
     @property
     def about(self) -> str:
-        """Description in a sentence."""
         regime = "Full fine-tuning"
         if self.frozen_to is not None:
             regime = (
@@ -63,7 +61,6 @@ class FolderTask(Task):
         )
 
     def missing(self, data: pathlib.Path | None) -> str:
-        """Why the task is to be skipped, if its data are not there."""
         parts = [data / self.folder / x for x in PARTS] if data else []
         missing = [str(x) for x in parts if not x.is_dir()]
         if 0 < len(missing) < len(parts):
@@ -74,7 +71,6 @@ class FolderTask(Task):
         return f"expected --data FOLDER with {', '.join(map(str, where))}"
 
     def digest(self, data: pathlib.Path) -> dict[str, str]:
-        """Digest of the names and sizes of the pictures."""
         folder = data / self.folder
         files = sorted(
             (path.relative_to(folder).as_posix(), path.stat().st_size)
@@ -88,7 +84,6 @@ class FolderTask(Task):
     def problem(
         self, seed: int, folder: pathlib.Path, data: pathlib.Path | None
     ) -> Problem:
-        """Prepare the transfer to pictures in the folders `PARTS`."""
         of_pictures = self.image_size, self.frozen_to
         _, upper = _halves(*of_pictures)
         pool, validation, test = _pictures(data / self.folder, *of_pictures)

@@ -1,1 +1,4 @@
-"""Options of the command line, one file for each command."""
+"""Commands, one file for each, whose docstring is the help.
+
+`add` adds the options to a parser, and `run` does the work.
+"""

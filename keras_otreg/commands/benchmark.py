@@ -10,7 +10,6 @@ from keras_otreg.commands import options
 
 
 def add(benchmark):
-    """Add the arguments."""
     kinds = benchmark.add_subparsers(required=True, metavar="kind")
     parser = kinds.add_parser(
         "accuracy",
@@ -44,7 +43,6 @@ def add(benchmark):
 
 
 def run(given):
-    """Compare the methods."""
     from keras_otreg.benchmark import runner
     from keras_otreg.benchmark.reading import PACKAGED
     from keras_otreg.workflows.stages import output_folder

@@ -10,7 +10,6 @@ from keras_otreg.commands import options
 
 
 def add(parser):
-    """Add the arguments."""
     text = "a .keras file, of a penalty the "
     options.add(parser, "first", "A.keras", text + "teacher")
     options.add(parser, "second", "B.keras", text + "student")
@@ -27,7 +26,6 @@ def add(parser):
 
 
 def run(given):
-    """Compare the layers."""
     options.refuse_silence(given)
     from keras_otreg.workflows.comparison import compare
 

@@ -11,7 +11,6 @@ from keras_otreg.workflows.settings import DISTANCES, TITLES
 
 
 def add(parser):
-    """Add the arguments."""
     parser.description += options.TRAINS
     text = "the large network, a .keras file"
     options.add(parser, "model", "MODEL.keras", text)
@@ -44,7 +43,6 @@ def add(parser):
 
 
 def run(given):
-    """Compress the network."""
     sizes = given.student, given.width, given.parameters, given.flops
     if sum(x is not None for x in sizes) != 1:
         given.refuse(

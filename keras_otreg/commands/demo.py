@@ -12,7 +12,6 @@ from keras_otreg.commands import options
 
 
 def add(parser):
-    """Add the arguments."""
     text = "joint transfer from letters instead of fine-tuning"
     options.flag(parser, "--joint", text)
     options.flag(
@@ -32,7 +31,6 @@ def add(parser):
 
 
 def run(given):
-    """Run one of the demos."""
     from keras_otreg.demo import rows, runner
     from keras_otreg.experiments.problem import Settings
     from keras_otreg.workflows.stages import output_folder

@@ -9,7 +9,6 @@ from keras_otreg.commands import options
 
 
 def add(parser):
-    """Add the arguments."""
     options.add(parser, "model", "MODEL", options.MODEL)
     text = "pictures as <class>/, or as test/<class>/"
     options.add(parser, "data", "FOLDER", text)
@@ -19,7 +18,6 @@ def add(parser):
 
 
 def run(given):
-    """Test the model."""
     options.refuse_silence(given)
     from keras_otreg.workflows.classification import evaluate
 

@@ -10,7 +10,6 @@ from keras_otreg.workflows.settings import FORMATS
 
 
 def add(parser):
-    """Add the arguments."""
     options.add(parser, "model", "MODEL", options.MODEL)
     names = tuple(FORMATS)
     text = ", ".join(names)
@@ -21,7 +20,6 @@ def add(parser):
 
 
 def run(given):
-    """Convert the model."""
     from keras_otreg.experiments.progress import say
     from keras_otreg.workflows.classification import export
 

@@ -10,7 +10,6 @@ from keras_otreg.workflows.settings import DISTANCES, NONE, TITLES
 
 
 def add(parser):
-    """Add the arguments."""
     parser.description += options.TRAINS
     options.add(parser, "data", "DATA", options.PICTURES)
     options.add_teacher(parser)
@@ -41,7 +40,6 @@ def add(parser):
 
 
 def run(given):
-    """Fine-tune the network."""
     options.refuse_places(given)
     if given.weight is not None and given.method == NONE:
         given.refuse("argument --weight: needs a --method of that strength")

@@ -11,13 +11,11 @@ from keras_otreg.commands import options
 
 
 def add(parser):
-    """Add the arguments."""
     options.add(parser, "model", "MODEL.keras", "a .keras file")
     options.add_common(parser, options.NO_SEED)
 
 
 def run(given):
-    """List the layers."""
     from keras_otreg.experiments.progress import say
     from keras_otreg.features import summary
     from keras_otreg.features.taps import summary_rows

@@ -10,7 +10,6 @@ from keras_otreg.commands import options
 
 
 def add(parser):
-    """Add the arguments."""
     parser.description += options.TRAINS
     options.add(parser, "target", "TARGET", options.PICTURES)
     text = "a folder of the same kind, of other classes; only train is used"
@@ -32,7 +31,6 @@ def add(parser):
 
 
 def run(given):
-    """Fine-tune beside the source."""
     from keras_otreg.workflows.joint_transfer import joint
 
     joint(**options.arguments(given))

@@ -14,7 +14,6 @@ MOST = 3
 
 
 def add(parser):
-    """Add the arguments."""
     options.add(parser, "model", "MODEL", options.MODEL)
     text = "pictures, or folders with pictures at any depth"
     options.add(parser, "pictures", "PICTURES", text, nargs="+")
@@ -28,7 +27,6 @@ def add(parser):
 
 
 def run(given):
-    """Classify the pictures."""
     from keras_otreg.experiments.progress import say
     from keras_otreg.workflows.classification import predict
 

@@ -10,7 +10,6 @@ from keras_otreg.workflows.settings import DISTANCES, NONE, TITLES
 
 
 def add(parser):
-    """Add the arguments."""
     parser.description += options.TRAINS
     options.add(parser, "data", "DATA", options.PICTURES, nargs="?")
     text = "the same as DATA, as in earlier versions"
@@ -31,7 +30,6 @@ def add(parser):
 
 
 def run(given):
-    """Search the settings."""
     options.refuse_places(given)
     if (given.data is None) == (given.folder is None):
         given.refuse("expected one folder of pictures: DATA")

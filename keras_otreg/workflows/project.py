@@ -20,6 +20,7 @@ from keras_otreg.data import (
 from keras_otreg.data.splits import check_draw
 from keras_otreg.experiments.problem import without_batch_statistics
 from keras_otreg.experiments.progress import Progress, console_for, progress
+from keras_otreg.experiments.statistics import is_clearly_more
 from keras_otreg.features import fingerprint
 from keras_otreg.files import write_text
 from keras_otreg.interpolation import best_between
@@ -30,15 +31,15 @@ from keras_otreg.workflows.report import report_page
 from keras_otreg.workflows.results import (
     BETWEEN,
     HEAD_ONLY,
+    HEADS,
     HISTORY,
     MODEL,
     REPORT,
     ReportData,
     Result,
-    best_title,
+    is_correct,
     score,
     summarised,
-    to_keep,
 )
 from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import (
@@ -166,11 +167,24 @@ class Project:
 
     def best(self, results: Mapping[str, Trained]) -> str:
         """Title of the network that is best in validation."""
-        return best_title(results, self.parts["validation"].labels)
+        return max(results, key=lambda title: self.score(results[title]))
 
     def kept(self, results: Mapping[str, Trained]) -> str:
-        """Title of the network to keep."""
-        return to_keep(results, self.parts["validation"].labels)
+        """Title of the network to keep, by its predictions in validation.
+
+        It is the best one if that is better than the best solved head by more
+        than one standard error of the difference, and else the head.
+        """
+        best = self.best(results)
+        solved = {k: v for k, v in results.items() if k in HEADS}
+        if not solved or best in solved:
+            return best
+        head, labels = self.best(solved), self.parts["validation"].labels
+        first, second = (
+            is_correct(results[title].predictions["validation"], labels)
+            for title in (best, head)
+        )
+        return best if is_clearly_more(first, second) else head
 
     def solve_head(
         self,

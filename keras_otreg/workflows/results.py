@@ -13,7 +13,6 @@ import rich.table
 
 from keras_otreg.data import PictureFiles
 from keras_otreg.experiments.progress import say
-from keras_otreg.experiments.statistics import is_clearly_more
 from keras_otreg.workflows.neurons import Neurons
 from keras_otreg.workflows.stages import Trained
 
@@ -78,30 +77,6 @@ HEADS = HEAD_ONLY, LABELS, VARIED
 BETWEEN = "interpolated weights"
 MODEL, HISTORY, REPORT = "model.keras", "history.csv", "report.html"
 CLASSES, TRIALS = "classes.json", "trials.csv"
-
-
-def best_title(results: Mapping[str, Trained], labels: np.ndarray) -> str:
-    """Title of the network with the best score in validation."""
-    seen = {k: x.predictions["validation"] for k, x in results.items()}
-    return max(results, key=lambda title: score(seen[title], labels))
-
-
-def to_keep(results: Mapping[str, Trained], labels: np.ndarray) -> str:
-    """Title of the network to keep, by its predictions in validation.
-
-    It is the best one if that is better than the best solved head by more than
-    one standard error of the difference, and else the head.
-    """
-    best = best_title(results, labels)
-    heads = {k: v for k, v in results.items() if k in HEADS}
-    if not heads or best in heads:
-        return best
-    head = best_title(heads, labels)
-    first, second = (
-        is_correct(results[title].predictions["validation"], labels)
-        for title in (best, head)
-    )
-    return best if is_clearly_more(first, second) else head
 
 
 @dataclasses.dataclass(frozen=True)

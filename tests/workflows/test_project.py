@@ -5,9 +5,11 @@ import csv
 import numpy as np
 import pytest
 
+from keras_otreg.data import PictureFiles
 from keras_otreg.workflows.finetuning import search
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.project import Project
+from keras_otreg.workflows.results import HEAD_ONLY, PLAIN
 from keras_otreg.workflows.settings import Settings
 from keras_otreg.workflows.stages import Run, Trained
 
@@ -62,6 +64,24 @@ def test_the_best_in_validation_is_chosen_whatever_its_stage(
     assert work.best({**others, title: trained(None, GOOD)}) == title
     # As many pictures, but surer of them.
     assert work.best({**others, title: trained(None, SURE)}) == title
+
+
+def of(correct):
+    """A network that classifies some of 20 pictures of class 0 correctly."""
+    return trained(None, [0.6] * correct + [0.4] * (20 - correct))
+
+
+@pytest.mark.parametrize(("gained", "is_kept"), [(1, 0), (5, 0), (7, 1)])
+def test_a_solved_head_stays_within_one_standard_error(
+    tmp_path, picture_files, gained, is_kept
+):
+    paths = picture_files.paths[:1] * 20
+    files = PictureFiles(paths, np.zeros(20, int), ["a", "b"])
+    networks = {HEAD_ONLY: of(10), PLAIN: of(10 + gained)}
+    # It loses 3 pictures: it is better by 7 - 3 > sqrt(7 + 3).
+    networks[PLAIN].predictions["validation"][:3] = [0.4, 0.6]
+    kept = project(tmp_path, files).kept(networks)
+    assert kept == (PLAIN if is_kept else HEAD_ONLY)
 
 
 def test_the_best_trial_is_kept_and_not_trained_again(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_otreg.workflows.results import ReportData, to_keep
+from keras_otreg.workflows.results import ReportData
 from keras_otreg.workflows.stages import Trained
 
 HEAD, PLAIN, METHOD = "solved head", "plain fine-tuning", "transport"
@@ -81,21 +81,6 @@ def test_only_options_that_a_command_has_are_advised(data):
     assert "--tune" not in told
     assert " --weight" not in told
     assert "--tune 10" in data(PLAIN, search="--tune 10").advice()
-
-
-def of(correct):
-    """A network that classifies some of 20 pictures of class 0 correctly."""
-    p = np.full((20, 2), [0.4, 0.6])
-    p[:correct] = [0.6, 0.4]
-    return Trained(None, predictions={"validation": p})
-
-
-@pytest.mark.parametrize(("gained", "kept"), [(1, HEAD), (5, HEAD), (7, PLAIN)])
-def test_a_solved_head_stays_within_one_standard_error(gained, kept):
-    networks = {HEAD: of(10), PLAIN: of(10 + gained)}
-    # It loses 3 pictures: it is better by 7 - 3 > sqrt(7 + 3).
-    networks[PLAIN].predictions["validation"][:3] = [0.4, 0.6]
-    assert to_keep(networks, np.zeros(20, int)) == kept
 
 
 def test_a_head_that_is_kept_is_not_called_the_best(data):
