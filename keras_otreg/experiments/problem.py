@@ -21,18 +21,11 @@ HEAD = "head"
 class Settings:
     """Settings of an experiment, beside its data and methods.
 
-    Attributes:
-        seeds: Number of draws of labels and of new weights to report.
-        seed: The first of them; also the seed of the source network.
-        per_class: Labelled samples of each class of the target.
-        source_epochs: Passes over the source data.
-        steps: Steps of each training on the target.
-        points: Points of each learning curve.
-        strengths: Candidates for the strength of each penalty, if not defaults.
-        draws: Draws of labels to choose a strength with.
-        learning_rate: Of the trainings on the target.
-        channels: Channels of the three convolutions of the source network.
-        units: Units of the layer that the penalties act at.
+    `seeds` draws of labels, `per_class` for each class of the target, are
+    reported, from `seed` on; other `draws` choose among `strengths`, if any.
+    The source network has three convolutions of some `channels` and a layer of
+    `units` where penalties act. It is trained for `source_epochs`, and the
+    target for `steps`, on a learning curve of some `points`.
     """
 
     seeds: int = 8

@@ -34,10 +34,6 @@ class Classes(NamedTuple):
     names: list[str]
     shape: tuple[int, int, int]
 
-    def write(self, folder: pathlib.Path) -> None:
-        """Write `classes.json` into a folder."""
-        write_text(folder / CLASSES, self.json())
-
     def json(self) -> str:
         """Content of `classes.json`."""
         content = {
@@ -56,7 +52,7 @@ def save_classifier(
         model.save(unfinished)
         with zipfile.ZipFile(unfinished, "a") as archive:
             archive.writestr(CLASSES, classes.json())
-    classes.write(path.parent)
+    write_text(path.parent / CLASSES, classes.json())
 
 
 def classes_of(path: pathlib.Path) -> Classes | None:
@@ -232,7 +228,7 @@ def export(
         os.replace(unfinished, target)
     classes = classes_of(path)
     if classes is not None and target.parent != path.parent:
-        classes.write(target.parent)
+        write_text(target.parent / CLASSES, classes.json())
     return target
 
 

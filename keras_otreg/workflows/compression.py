@@ -20,12 +20,7 @@ from keras_otreg.data import picture_parts
 from keras_otreg.losses import LogitsDistillation
 from keras_otreg.models import Penalty, TransferModel
 from keras_otreg.models.teacher import copy_of
-from keras_otreg.workflows.layers import (
-    classifier,
-    known_layers,
-    main_layers,
-    place_of,
-)
+from keras_otreg.workflows import layers
 from keras_otreg.workflows.methods import Method
 from keras_otreg.workflows.networks import network_in, picture_shape
 from keras_otreg.workflows.project import begin, started
@@ -64,13 +59,11 @@ def compress(
     """Make a small network of a large one, and keep what is best.
 
     Without a student, the teacher is made narrower by `otreg.narrow`: the
-    student inherits its weights on up to 500 training pictures, whose labels
-    are not used, and is trained. Beside it stands the same network from new
-    weights, trained alone and, if the classes are the teacher's, by
-    distillation.
-
-    A student of its own architecture is trained alone, beside the teacher,
-    and from what it can inherit by layers of the same names.
+    student inherits its weights on up to 500 training pictures, without their
+    labels, and is trained. Beside it the same network is trained from new
+    weights, alone and, if the classes are the teacher's, by distillation. A
+    student of its own architecture is trained alone, beside the teacher, and
+    from what it can inherit by layers of the same names.
 
     Args:
         model: Path of the large network, a `.keras` file.
@@ -132,7 +125,7 @@ def _train(paths, parts, acts, given):
     shape = picture_shape(small, given.image_size, "student")
     _check_pictures(picture_shape(teacher, shape[0], "model"), shape)
     classes = len(parts["train"].class_names)
-    small = classifier(small, classes, given.seed, "student")
+    small = layers.classifier(small, classes, given.seed, "student")
     how, others = _method(acts, teacher, small, paths)
     others["student"] = small
     with started(
@@ -168,7 +161,7 @@ def _narrow(model, parts, unlabelled, size, acts, given):
     shape = picture_shape(large, given.image_size, "model")
     classes = len(parts["train"].class_names)
     is_same_task = large.output_shape == (None, classes)
-    teacher = classifier(large, classes, given.seed, "model")
+    teacher = layers.classifier(large, classes, given.seed, "model")
     how, others = _method(acts, teacher, teacher, (model, model))
     others |= {"size": str(size), "unlabelled pictures": unlabelled}
     with started(
@@ -195,9 +188,17 @@ def _narrow(model, parts, unlabelled, size, acts, given):
 def _method(acts, teacher, student, paths):
     """The method, and the settings on which its results depend."""
     name, at, weight = acts
-    places = _places(at, teacher, student)
-    known_layers(student, [*places], str(paths[1]))
-    known_layers(teacher, [*places.values()], str(paths[0]))
+    if at:
+        pairs = [one.partition("=") for one in at]
+        places = {layer: other or layer for layer, _, other in pairs}
+    else:
+        blocks = [layers.main_layers(x, PLACES) for x in (student, teacher)]
+        # The last ones of both: the first ones of the deeper are left out.
+        count = min(map(len, blocks))
+        places = dict(zip(*(x[-count:] for x in blocks), strict=True))
+        places[layers.place_of(student)] = layers.place_of(teacher)
+    layers.known_layers(student, [*places], str(paths[1]))
+    layers.known_layers(teacher, [*places.values()], str(paths[0]))
     how = Method(name, places, weight)
     # So that errors come before training.
     how.model(copy_of(student), teacher)
@@ -217,19 +218,6 @@ def _finish(project, results, pair, how, teacher, lead, shown, **more):
         **project.neurons(teacher, student, place, how.loss(), same=False),
         **more,
     )
-
-
-def _places(at, teacher, student):
-    """The student's layers, and the teacher's that belong to them."""
-    if at:
-        pairs = [one.partition("=") for one in at]
-        return {layer: other or layer for layer, _, other in pairs}
-    blocks = [main_layers(x, PLACES) for x in (student, teacher)]
-    # The last ones of both: the first ones of the deeper are left out.
-    count = min(map(len, blocks))
-    places = dict(zip(*(x[-count:] for x in blocks), strict=True))
-    places[place_of(student)] = place_of(teacher)
-    return places
 
 
 def _of_teacher(project, teacher):
@@ -305,20 +293,18 @@ def _trained_on(project, start, name="inherited-trained", title=TRAINED, *wrap):
 def _tables(project, teacher, student):
     """Fitted layers of a narrowed student, and what both networks cost."""
     with open(project.run.folder / LAYERS, encoding="utf-8") as file:
-        layers = list(csv.DictReader(file))
+        fitted = list(csv.DictReader(file))
     both = teacher, student
     flops = [sum(r.resources.flops for r in summary_rows(x)) for x in both]
     _, pictures = project.some(project.parts["validation"], TIMED)
+    times = milliseconds(both, pictures)
     costs = [
         ("weights", *(f"{x.count_params():,}" for x in both)),
         ("operations for a picture", *(f"{x:,}" for x in flops)),
         ("size of the file", *(f"{_size_of(x) / 1e6:.2f} MB" for x in both)),
-        (
-            "time for a picture",
-            *(f"{x:.2f} ms" for x in milliseconds(both, pictures)),
-        ),
+        ("time for a picture", *(f"{x:.2f} ms" for x in times)),
     ]
-    return {"layers": layers, "costs": costs}
+    return {"layers": fitted, "costs": costs}
 
 
 def milliseconds(models: Any, pictures: np.ndarray) -> list[float]:

@@ -14,13 +14,8 @@ from keras_otreg.data import PictureFiles
 from keras_otreg.labelling import solve_head_in_rounds
 from keras_otreg.labelling.shares import NAMED, UNIFORM, known_shares
 from keras_otreg.models.teacher import copy_of
+from keras_otreg.workflows import layers
 from keras_otreg.workflows.classification import pictures_of
-from keras_otreg.workflows.layers import (
-    features_of,
-    known_layers,
-    place_of,
-    with_new_head,
-)
 from keras_otreg.workflows.methods import Method, default_place
 from keras_otreg.workflows.networks import picture_shape, teacher_named
 from keras_otreg.workflows.project import begin, started
@@ -119,13 +114,12 @@ def tune(
     """Search the learning rate, and where and how strongly a penalty acts.
 
     It is `finetune` with trials that draw the learning rate and, of a penalty,
-    the layer and the strength; `data`, `teacher`, `method`, returns and raises
-    are the same.
+    the layer and the strength; what is not described here is the same.
 
     Args:
-        data: A folder of pictures.
-        teacher: The network to start from.
-        method: The penalty.
+        data: As for `finetune`.
+        teacher: As for `finetune`.
+        method: As for `finetune`.
         at: Paths of layers; each trial draws one of them.
         everywhere: Whether each trial acts at all of them instead.
         trials: Trainings with values drawn at random. Called again with more,
@@ -152,10 +146,10 @@ def _fine_tuned(
     parts = begin(given, folder)
     network, title = teacher_named(teacher, given.image_size)
     shape = picture_shape(network, given.image_size)
-    features, names = features_of(network), parts["train"].class_names
-    student = with_new_head(network, features, len(names), given.seed)
-    at = at or [default_place(student, method, place_of(network))]
-    at = known_layers(student, at, title, features)
+    features, names = layers.features_of(network), parts["train"].class_names
+    student = layers.with_new_head(network, features, len(names), given.seed)
+    at = at or [default_place(student, method, layers.place_of(network))]
+    at = layers.known_layers(student, at, title, features)
     how = Method(method, {x: x for x in at}, weight)
     # So that errors come before training.
     how.model(copy_of(student))
@@ -311,10 +305,8 @@ def _label(project, start, given):
             shares=given.shares,
             validation=project.fixed["validation"],
         ).labels
-        kept = {
-            PROBABILITIES: labels.probabilities,
-            WEIGHTS: labels.sample_weight,
-        }
+        kept = {PROBABILITIES: labels.probabilities}
+        kept[WEIGHTS] = labels.sample_weight
         return Trained(student, predictions=kept)
 
     return project.stage("labels", LABELS, work)

@@ -94,12 +94,9 @@ def _is_softmax(layer):
 def _is_head(model, place):
     """Whether a layer returns what a network returns: a number per class."""
     layer = model.layers[place]
-    if isinstance(layer, L.Dense):
-        return True
-    is_pixel = getattr(layer, "kernel_size", None) == (1, 1)
-    if isinstance(layer, L.Conv2D) and is_pixel:
+    if isinstance(layer, L.Conv2D) and layer.kernel_size == (1, 1):
         return getattr(model, "output_shape", ())[1:] == (layer.filters,)
-    return False
+    return isinstance(layer, L.Dense)
 
 
 def place_of(model):
@@ -195,10 +192,8 @@ def _is_linear(layer):
 
 def known_layers(model, paths, name, features=None):
     """Return the paths of layers if a network up to `features` has them all."""
-    way_out = f"{INSPECT}."
-    if features is not None:
-        way_out = f"{INSPECT}; a new head replaces those behind {features!r}."
-    layers = dict(walk(model))
+    behind = features and f"; a new head replaces those behind {features!r}"
+    layers, way_out = dict(walk(model)), f"{INSPECT}{behind or ''}."
     for path in paths:
         layer, _ = split_call(path, layers)
         checks.known_layer(layer, layers, name, way_out)
@@ -213,9 +208,8 @@ def main_layers(model, most):
     chain of layers, all with an activation. They are evenly spaced, and the
     layer that the head reads is the last one.
     """
-    specs = activation_specs(model) or {}
     last = place_of(model)
-    usable = _usable(model, specs, last)
+    usable = _usable(model, last)
     gates = [k for k, (_, x) in enumerate(usable) if isinstance(x, GATES)]
     # One before a gate is a part of it.
     pooled = usable[gates[-1] :] if gates else usable
@@ -228,11 +222,12 @@ def main_layers(model, most):
     return thinned(found, most)
 
 
-def _usable(model, specs, last):
+def _usable(model, last):
     """Layers that are called once and have neurons, up to the last one."""
-    usable, inner = [], set()
+    specs, usable, inner = activation_specs(model) or {}, [], set()
     for path, layer in _innermost_first(model):
-        if len(specs.get(path, ())) == 1 and _has_neurons(specs[path][0]):
+        shapes = [getattr(x, "shape", ()) for x in specs.get(path, ())]
+        if len(shapes) == 1 and len(shapes[0]) > 1 and (shapes[0][-1] or 0) > 1:
             usable.append((path, layer))
             if isinstance(layer, keras.Model):
                 # Its last layer returns the same.
@@ -264,8 +259,3 @@ def _is_active(layer):
     activation = getattr(layer, "activation", keras.activations.linear)
     own = isinstance(layer, (L.Activation, *ACTIVATIONS, keras.Model))
     return own or activation is not keras.activations.linear
-
-
-def _has_neurons(output):
-    shape = getattr(output, "shape", ())
-    return len(shape) > 1 and shape[-1] is not None and shape[-1] > 1
