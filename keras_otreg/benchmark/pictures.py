@@ -118,29 +118,24 @@ def _halves(size, frozen_to):
 def _pictures(path, size, frozen_to):
     """Inputs of the upper layers, for each picture and its mirror image."""
     lower, _ = _halves(size, frozen_to)
-    names, seen = None, []
+    names, parts = None, []
     for part in PARTS:
         batches = image_folder(
             path / part, (size, size), 64, class_names=names, shuffle=False
         )
         # A part that lacks a class has the labels of the training pictures.
-        names = batches.class_names
-        seen.append(_seen(batches, lower))
-    return tuple(seen)
-
-
-def _seen(batches, lower):
-    found, labels = [], []
-    for pictures, y in batches:
-        both = tf.stack([pictures, tf.reverse(pictures, [2])], axis=1)
-        flat = tf.reshape(both, (-1, *pictures.shape[1:]))
-        if lower is None:
-            seen = np.rint(flat).astype("uint8")
-        else:
-            seen = lower.predict_on_batch(flat)
-        found.append(seen.reshape(-1, 2, *seen.shape[1:]))
-        labels.append(y)
-    return Labelled(np.concatenate(found), np.concatenate(labels))
+        names, found, labels = batches.class_names, [], []
+        for pictures, y in batches:
+            both = tf.stack([pictures, tf.reverse(pictures, [2])], axis=1)
+            flat = tf.reshape(both, (-1, *pictures.shape[1:]))
+            if lower is None:
+                seen = np.rint(flat).astype("uint8")
+            else:
+                seen = lower.predict_on_batch(flat)
+            found.append(seen.reshape(-1, 2, *seen.shape[1:]))
+            labels.append(y)
+        parts.append(Labelled(np.concatenate(found), np.concatenate(labels)))
+    return tuple(parts)
 
 
 def _student(upper, classes):

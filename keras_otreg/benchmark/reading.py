@@ -129,21 +129,19 @@ def _made(kind, value, where, **known):
 
 def _typed(value, kind, name):
     """A value of a file, if it is of the type of a field."""
-    if kind is int or kind == int | None:
-        return checks.count(value, name)
-    if kind is Natural:
-        return checks.count(value, name, least=0)
+    if kind in (int, int | None, Natural):
+        return checks.count(value, name, least=int(kind is not Natural))
     if kind is float:
         checks.positive(value, name)
         return value
     if kind is bool:
         return checks.flag(value, name)
-    arguments = typing.get_args(kind)
-    if typing.get_origin(kind) is typing.Literal:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
         return checks.one_of(value, arguments, name)
-    if typing.get_origin(kind) is dict:
+    if origin is dict:
         return checks.instance_of(value, dict, name, "keys and values")
-    if typing.get_origin(kind) is tuple:
+    if origin is tuple:
         checks.instance_of(value, list, name, "a list")
         return tuple(_typed(x, arguments[0], name) for x in value)
     return checks.instance_of(value, str, name, "text")

@@ -43,35 +43,27 @@ def add(benchmark):
 
 
 def run(given):
-    from keras_otreg.benchmark import runner
-    from keras_otreg.benchmark.reading import PACKAGED
+    from keras_otreg.benchmark import comparison, reading, runner
     from keras_otreg.workflows.stages import output_folder
 
     output_folder(given.out)
     if given.data is not None and not given.data.is_dir():
         raise OSError(f"cannot read --data {given.data}: no folder")
     try:
-        comparison = _comparison(given, given.tasks or PACKAGED)
+        found = reading.read(given.tasks or reading.PACKAGED)
+        if given.quick:
+            found = comparison.quick(found)
+        if given.only is not None:
+            found = comparison.only(found, given.only)
+        seeds = {"seeds": given.seeds, "seed": given.seed}
+        changed = {k: x for k, x in seeds.items() if x is not None}
+        found = dataclasses.replace(found, **changed)
     except ValueError as error:
         reason = f"cannot use {given.tasks or 'the tasks'}: {error}"
         raise OSError(reason) from error
     except OSError as error:
         raise OSError(
             f"cannot read --tasks {given.tasks}: {error.strerror}. Expected "
-            f"a YAML file, such as a copy of {PACKAGED}"
+            f"a YAML file, such as a copy of {reading.PACKAGED}"
         ) from error
-    runner.run(comparison, given.out, given.data, options.screen(given))
-
-
-def _comparison(given, path):
-    from keras_otreg.benchmark.comparison import only, quick
-    from keras_otreg.benchmark.reading import read
-
-    comparison = read(path)
-    if given.quick:
-        comparison = quick(comparison)
-    if given.only is not None:
-        comparison = only(comparison, given.only)
-    seeds = {"seeds": given.seeds, "seed": given.seed}
-    changed = {k: x for k, x in seeds.items() if x is not None}
-    return dataclasses.replace(comparison, **changed)
+    runner.run(found, given.out, given.data, options.screen(given))

@@ -10,15 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_otreg import class_costs
-from keras_otreg.data import (
-    Labelled,
-    few_shot,
-    letters,
-    mnist5k,
-    optdigits,
-    paired,
-)
+from keras_otreg import class_costs, data
 from keras_otreg.experiments import networks
 from keras_otreg.experiments.methods import Method
 from keras_otreg.experiments.problem import Problem, Settings
@@ -54,21 +46,21 @@ class Task(NamedTuple):
     accuracies alone.
     """
 
-    source: Labelled
-    source_test: Labelled
-    pool: Labelled
-    test: Labelled
+    source: data.Labelled
+    source_test: data.Labelled
+    pool: data.Labelled
+    test: data.Labelled
 
 
 def digits() -> Task:
     """Transfer from MNIST's digits to those of another scanner."""
-    return Task(*mnist5k(), *optdigits())
+    return Task(*data.mnist5k(), *data.optdigits())
 
 
 def letters_and_digits() -> Task:
     """Transfer from printed letters to MNIST's digits."""
-    test, train = few_shot(*letters(), per_class=20, seed=0)
-    return Task(train, test, *mnist5k())
+    test, train = data.few_shot(*data.letters(), per_class=20, seed=0)
+    return Task(train, test, *data.mnist5k())
 
 
 class Row(NamedTuple):
@@ -122,14 +114,12 @@ class JointMethod:
     """
 
     name: str
-    costs: Callable[[Labelled, int], Any] | None = None
+    costs: Callable[[data.Labelled, int], Any] | None = None
     strengths: tuple[float, ...] = ()
     is_built_on_labels: bool = True
     shares: str = ""
 
-    def learner(
-        self, problem: Problem, strength: float | None, few: Labelled, seed: int
-    ) -> Trainee:
+    def learner(self, problem, strength, few, seed):
         """Return a student with a head for the source, compiled."""
         keras.utils.set_random_seed(seed)
         student = problem.student()
@@ -158,8 +148,8 @@ def joint_rows(
     )
     after = dataclasses.replace(alone, pretrained=True)
 
-    def features(*data):
-        batches = tf.data.Dataset.from_tensor_slices(data).batch(256)
+    def features(*samples):
+        batches = tf.data.Dataset.from_tensor_slices(samples).batch(256)
         return class_costs.extract(
             source_network, "features", batches, verbose=0
         )
@@ -212,7 +202,7 @@ def _pairs(source, few, others, seed, usable):
     """Batches of the few target samples beside the source."""
     if not usable:
         return None
-    pairs = paired(
+    pairs = data.paired(
         tuple(few),
         tuple(source),
         batch_size=len(few.y),

@@ -1,5 +1,7 @@
 """Small networks of a few stages, and the training of one as a source."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -7,6 +9,9 @@ from keras import layers, ops
 from keras_otreg.experiments.problem import Settings
 
 SHAPE, CLASSES = (28, 28, 1), 10
+# A convolution, and settings with which it halves height and width.
+Stage = functools.partial(layers.Conv2D, activation="relu")
+HALVED = {"strides": 2, "padding": "same"}
 # Stages of a student, each with the stage of the wide teacher beside it.
 WIDE_STAGES = [(name, name) for name in ("stage1", "stage2", "stage3")]
 NARROW_STAGES = [("stage1", "stage1"), ("stage2", "stage3")]
@@ -26,9 +31,9 @@ def wide(settings: Settings, classes: int = CLASSES) -> keras.Model:
     """The source network: three convolutions and a dense layer."""
     first, second, third = settings.channels
     inputs = keras.Input(SHAPE)
-    x = _stage(inputs, 1, first, 3, strides=2, padding="same")
-    x = layers.MaxPooling2D()(_stage(x, 2, second, 3))
-    x = _stage(x, 3, third, 3)
+    x = Stage(first, 3, name="stage1", **HALVED)(inputs)
+    x = layers.MaxPooling2D()(Stage(second, 3, name="stage2")(x))
+    x = Stage(third, 3, name="stage3")(x)
     return _classifier(inputs, x, settings.units, classes)
 
 
@@ -36,17 +41,9 @@ def narrow(settings: Settings, classes: int = CLASSES) -> keras.Model:
     """Another architecture, a quarter as wide: two large convolutions."""
     first, second, _ = settings.channels
     inputs = keras.Input(SHAPE)
-    x = _stage(inputs, 1, first // 2, 5, strides=2, padding="same")
-    x = _stage(x, 2, second // 2, 5, strides=2, padding="same")
+    x = Stage(first // 2, 5, name="stage1", **HALVED)(inputs)
+    x = Stage(second // 2, 5, name="stage2", **HALVED)(x)
     return _classifier(inputs, x, settings.units // 4, classes)
-
-
-def _stage(x, number, channels, size, **settings):
-    name = f"stage{number}"
-    convolution = layers.Conv2D(
-        channels, size, activation="relu", name=name, **settings
-    )
-    return convolution(x)
 
 
 def _classifier(inputs, x, units, classes):

@@ -224,12 +224,12 @@ def _of_teacher(project, teacher):
     """The teacher's accuracies, if it predicts the same classes."""
     classes = len(project.parts["train"].class_names)
     if teacher.output_shape != (None, classes):
-        return {}
+        return []
     reached = {
         part: score(found, project.parts[part].labels)[0]
         for part, found in project.predictions(teacher).items()
     }
-    return {TEACHER: {**reached, "epochs": 0, "chosen": False}}
+    return [{"title": TEACHER, **reached, "epochs": 0, "chosen": False}]
 
 
 def _inherited(project, student, teacher, files):

@@ -138,9 +138,7 @@ class ReportData:
     near_classes: Sequence[Mapping[str, Any]] = ()
     labels: Any = None
     narrowed: Any = None
-    others: Mapping[str, Mapping[str, Any]] = dataclasses.field(
-        default_factory=dict
-    )
+    others: Sequence[Mapping[str, Any]] = ()
     strengths: Sequence[str] = ("--weight",)
     search: str | None = None
     more: str = ""
@@ -235,7 +233,7 @@ class ReportData:
         """A row for each network."""
         first = next(iter(self.results))
         before, _ = self.score(first, "validation")
-        rows = [{"title": k, "gain": None, **v} for k, v in self.others.items()]
+        rows = [{"gain": None, **row} for row in self.others]
         for title, trained in self.results.items():
             reached, _ = self.score(title, "validation")
             rows.append(
