@@ -37,13 +37,13 @@ def require(
 
 
 def one_of(value: Any, allowed: Iterable[str | None], name: str) -> Any:
-    """Returns `value` if it is among `allowed`."""
+    """Return `value` if it is among `allowed`."""
     is_known = (value is None or isinstance(value, str)) and value in allowed
     return require(is_known, value, name, f"one of {sorted(allowed, key=str)}")
 
 
 def instance_of(value: Any, kinds: Any, name: str, expected: str) -> Any:
-    """Returns `value` if it is of one of the `kinds`."""
+    """Return `value` if it is of one of the `kinds`."""
     if isinstance(value, kinds):
         return value
     received = f"{name}={value!r} (of type {type(value).__name__})"
@@ -51,19 +51,19 @@ def instance_of(value: Any, kinds: Any, name: str, expected: str) -> Any:
 
 
 def number(value: Any, name: str, expected: str, valid: Any) -> float:
-    """Returns `value` as a float if it is a number that `valid` accepts."""
+    """Return `value` as a float if it is a number that `valid` accepts."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     is_valid = is_number and valid(float(value))
     return float(require(is_valid, value, name, expected))
 
 
 def flag(value: Any, name: str) -> bool:
-    """Returns `value` if it is true or false."""
+    """Return `value` if it is true or false."""
     return instance_of(value, bool, name, "True or False")
 
 
 def positive(value: Any, name: str) -> float:
-    """Returns `value` as a float if it is finite and above zero."""
+    """Return `value` as a float if it is finite and above zero."""
     expected = "a finite number above 0"
     return number(value, name, expected, lambda x: 0.0 < x < math.inf)
 
@@ -71,19 +71,19 @@ def positive(value: Any, name: str) -> float:
 def non_negative(
     value: Any, name: str, expected: str = "a finite number of at least 0"
 ) -> float:
-    """Returns `value` as a float if it is finite and not below zero."""
+    """Return `value` as a float if it is finite and not below zero."""
     return number(value, name, expected, lambda x: 0.0 <= x < math.inf)
 
 
 def count(value: Any, name: str, least: int = 1) -> int:
-    """Returns `value` as an int if it is a whole number, no smaller."""
+    """Return `value` as an int if it is a whole number, no smaller."""
     expected = f"a whole number of at least {least}"
     found = number(value, name, expected, lambda x: x.is_integer())
     return int(require(found >= least, value, name, expected))
 
 
 def unique(names: Iterable[str], what: str, remedy: str) -> None:
-    """Raises if a name appears twice."""
+    """Raise if a name appears twice."""
     names = list(names)
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -92,7 +92,7 @@ def unique(names: Iterable[str], what: str, remedy: str) -> None:
 
 
 def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
-    """Returns an array if it is not empty and all of it is finite."""
+    """Return an array if it is not empty and all of it is finite."""
     try:
         value = np.asarray(value)
     except ValueError:
@@ -113,7 +113,7 @@ def finite_array(value: Any, name: str, least_rank: int = 0) -> Any:
 
 
 def solver(value: Any) -> Any:
-    """Returns `value` if it can solve a `TransportProblem`."""
+    """Return `value` if it can solve a `TransportProblem`."""
     is_hashable = isinstance(value, Hashable)
     return require(
         callable(value) and is_hashable and not isinstance(value, type),
@@ -126,13 +126,13 @@ def solver(value: Any) -> Any:
 
 
 def loss(value: Any, name: str = "loss") -> Any:
-    """Returns `value` if it is a Keras loss."""
+    """Return `value` if it is a Keras loss."""
     expected = "a `keras.losses.Loss` over (teacher, student) activations"
     return instance_of(value, keras.losses.Loss, name, expected)
 
 
 def weight(value: Any, name: str = "weight") -> Any:
-    """Returns a number of at least 0, or a schedule."""
+    """Return a number of at least 0, or a schedule."""
     if not isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
         expected = "a number of at least 0, or a LearningRateSchedule"
         return non_negative(value, name, expected)
@@ -146,14 +146,14 @@ def weight(value: Any, name: str = "weight") -> Any:
 
 
 def folder(value: Any, name: str) -> pathlib.Path:
-    """Returns the path of a folder that is there."""
+    """Return the path of a folder that is there."""
     path = pathlib.Path(value)
     require(path.is_dir(), str(value), name, "an existing folder")
     return path
 
 
 def installed(module: str, extra: str, what: str) -> Any:
-    """Returns a module that an optional extra of this package installs."""
+    """Return a module that an optional extra of this package installs."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

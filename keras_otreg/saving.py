@@ -119,7 +119,7 @@ def _shown(value):
 
 
 def encode_array(array: np.ndarray) -> dict[str, Any]:
-    """Describes an array in JSON, exactly, in 4/3 of its bytes."""
+    """Describe an array in JSON, exactly, in 4/3 of its bytes."""
     array = np.asarray(array)
     little_endian = array.astype(array.dtype.newbyteorder("<"))
     return {
@@ -130,7 +130,7 @@ def encode_array(array: np.ndarray) -> dict[str, Any]:
 
 
 def decode_array(value: Any) -> np.ndarray:
-    """Rebuilds what `encode_array` described; passes anything else on."""
+    """Rebuild what `encode_array` described; pass anything else on."""
     if not isinstance(value, dict):
         try:
             return keras.ops.convert_to_numpy(value)
@@ -144,7 +144,7 @@ def decode_array(value: Any) -> np.ndarray:
 
 
 def copy_own_variables(layer: keras.Layer, other: keras.Layer) -> None:
-    """Gives a layer the state that another would have in a file."""
+    """Give a layer the state that another would have in a file."""
     store: dict[str, Any] = {}
     other.save_own_variables(store)
     # Their values: two variables may hold one array of JAX, which is gone for

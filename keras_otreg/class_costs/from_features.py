@@ -266,7 +266,7 @@ def _kernel(x, y, scale):
 
 
 def _block(source, target, shape, epsilon, solver):
-    """Solves some source classes against all target classes at once."""
+    """Solve some source classes against all target classes at once."""
     size = (len(source), len(target))
     # Classes of unequal size: what is missing has weight zero.
     C = np.zeros((*size, *shape), "float32")

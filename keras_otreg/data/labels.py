@@ -197,7 +197,7 @@ def _labelled_rows(x, labelling, classes, size, seed):
 
 
 def _looked_up(labelling, classes, first):
-    """Returns a function that gives the label and the weight of a sample."""
+    """Return a function that gives the label and the weight of a sample."""
     # TensorFlow keeps a function of Python, and all that it holds, for good.
     held = weakref.ref(labelling)
 

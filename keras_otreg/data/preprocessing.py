@@ -48,7 +48,7 @@ class Preparation(NamedTuple):
 
 
 def preparation_for(network: Any) -> Preparation:
-    """Finds the preprocessing of a network."""
+    """Find the preprocessing of a network."""
     if network is None:
         return Preparation(_unchanged)
     lower = network.lower() if isinstance(network, str) else None

@@ -222,7 +222,7 @@ class _KnownSamples:
         }
 
     def _check_teacher(self, columns):
-        """Runs the teacher on the first samples: its layers may be others."""
+        """Run the teacher on the first samples: its layers may be others."""
         size = self.batch_size
         (stored, *_) = self.packed([column[:size] for column in columns])
         found = self._network.on_batch(stored[parts.INPUTS])

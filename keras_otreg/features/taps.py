@@ -180,7 +180,7 @@ def changing(layer: Any, change: Callable[[Any], Any]) -> Iterator[None]:
 
 
 def _watch(layer, change):
-    """Changes how many watch a layer; for the first, its methods as well."""
+    """Change how many watch a layer; for the first, its methods as well."""
     own = vars(layer)
     with _lock:
         _users[id(layer)] = _users.get(id(layer), 0) + change

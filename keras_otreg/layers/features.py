@@ -44,7 +44,7 @@ class FeaturePenalty(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, teacher, student=None):
-        """Adds the loss; returns the student's features unchanged."""
+        """Add the loss; return the student's features unchanged."""
         teacher, student = _pair(teacher, student)
         value = self.loss(ops.stop_gradient(teacher), student)
         # Keras divides what is added by the number of replicas, as it has
@@ -61,14 +61,14 @@ class FeaturePenalty(keras.layers.Layer):
         """None: the student's features keep the mask that they carry."""
 
     def get_config(self):
-        """Returns the constructor's arguments."""
+        """Return the constructor's arguments."""
         loss = keras.saving.serialize_keras_object(self.loss)
         own = {"loss": loss, "weight": self.weight}
         return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config):
-        """Builds the layer that `get_config` described."""
+        """Build the layer that `get_config` described."""
         loss = keras.saving.deserialize_keras_object(config["loss"])
         return cls(**{**config, "loss": loss})
 

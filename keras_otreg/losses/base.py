@@ -220,7 +220,7 @@ def sample_weights(sample_weight: Any, activations: Any) -> Any:
 
 
 def one_or_two_flags(value: Any, name: str) -> tuple[bool, bool]:
-    """Returns a pair of booleans, given one for both or two."""
+    """Return a pair of booleans, given one for both or two."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
     is_pair = len(pair) == 2 and all(isinstance(flag, bool) for flag in pair)
     expected = "a boolean, or a pair of them, one for each side"

@@ -216,7 +216,7 @@ class PlanMemory(keras.layers.Layer):
 
 
 def _gathered(x):
-    """Joins the coordinates, which are last, of all replicas."""
+    """Join the coordinates, which are last, of all replicas."""
     return ops.transpose(engine.all_gather(ops.transpose(x)))
 
 

@@ -40,7 +40,7 @@ class Observer:
         self._structure: Any = None
 
     def __call__(self) -> Observation:
-        """Looks at a step from where the model is now."""
+        """Look at a step from where the model is now."""
         model = self._model
         weights = model.loss_weights
         # Some may have been set since the last look.

@@ -73,17 +73,17 @@ class Parts(NamedTuple):
 
 
 def with_extra(labelled: Any, unlabelled: Any) -> dict[str, Any]:
-    """Joins labelled inputs and unlabelled ones into the inputs of a step."""
+    """Join labelled inputs and unlabelled ones into the inputs of a step."""
     return {LABELLED: labelled, UNLABELLED: unlabelled}
 
 
 def with_known(inputs: Any, activations: dict[str, Any]) -> dict[str, Any]:
-    """Joins inputs and the teacher's activations for them, by path."""
+    """Join inputs and the teacher's activations for them, by path."""
     return {INPUTS: inputs, TEACHER: activations}
 
 
 def split(inputs: Any) -> Parts:
-    """Finds the parts of target inputs."""
+    """Find the parts of target inputs."""
     targets = [inputs]
     if _has_keys(inputs, LABELLED, UNLABELLED):
         targets = [inputs[LABELLED], inputs[UNLABELLED]]
@@ -111,7 +111,7 @@ class BatchReader:
     takes_either: bool = False
 
     def read(self, inputs: Any, training: bool | None = None) -> Parts:
-        """Finds the parts of the inputs of a step, of any kind if not given."""
+        """Find the parts of the inputs of a step, of any kind if not given."""
         parts, task = Parts(inputs), self.source
         if is_pair(inputs, self.num_inputs):
             source = inputs[1] if task is not None and task.acts else None
@@ -173,7 +173,7 @@ class Wrapper(keras.Model):
     inner = "network"
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Exports the prediction; see `keras.Model.export`."""
+        """Export the prediction; see `keras.Model.export`."""
         inputs = input_spec(getattr(self, self.inner))
         is_given = len(args) > 2 or kwargs.get("input_signature") is not None
         if inputs is not None and not is_given:
@@ -206,7 +206,7 @@ def joined(*structures: Any) -> Any:
 
 
 def with_mask_of(source, tensor, change=lambda mask: mask):
-    """Gives a tensor the Keras mask of its source, which operations lose."""
+    """Give a tensor the Keras mask of its source, which operations lose."""
 
     def mask_of(_, masks):
         some = any(map(is_given, keras.tree.flatten(masks)))

@@ -40,7 +40,12 @@ class ModelFile:
 
 
 def load_model(
-    filepath: str | os.PathLike, teacher: Any = None, **options: Any
+    filepath: str | os.PathLike,
+    teacher: keras.Model | str | os.PathLike | None = None,
+    *,
+    custom_objects: Any = None,
+    compile: bool = True,
+    safe_mode: bool = True,
 ) -> keras.Model:
     """Load a `TransferModel` as it was, with a teacher that its file lacks.
 
@@ -51,8 +56,9 @@ def load_model(
         teacher: The teacher of a model that was saved with
             `include_teacher=False`: a built `keras.Model`, or the `.keras`
             file of one.
-        **options: `custom_objects`, `compile` and `safe_mode` of
-            `keras.saving.load_model`.
+        custom_objects: As of `keras.saving.load_model`.
+        compile: As of `keras.saving.load_model`.
+        safe_mode: As of `keras.saving.load_model`.
 
     Raises:
         OSError: If a file is damaged.
@@ -66,17 +72,17 @@ def load_model(
         ```
     """
 
-    def load(path, **others):
+    def load(path, compile, objects):
         files.check_undamaged(path)
-        return keras.saving.load_model(path, **{**options, **others})
+        return keras.saving.load_model(path, objects, compile, safe_mode)
 
     if teacher is None:
-        return load(filepath)
+        return load(filepath, compile, custom_objects)
     if not isinstance(teacher, keras.Model):
-        teacher = load(teacher, compile=False)
+        teacher = load(teacher, False, custom_objects)
     file = ModelFile(False, checks.built_model(teacher, "teacher"))
-    known = options.get("custom_objects") or {}
-    model = load(filepath, custom_objects={**known, GIVEN: file})
+    objects = {**(custom_objects or {}), GIVEN: file}
+    model = load(filepath, compile, objects)
     if isinstance(model, SavedModel):
         model.file = None
     name = f"the model in '{filepath}'"
@@ -111,7 +117,7 @@ class SavedModel(Wrapper):
         include_teacher: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        """Saves the model; the file is there as a whole or not at all.
+        """Save the model; the file is there as a whole or not at all.
 
         Its arguments are those of `keras.Model.save`, and `include_teacher`:
         whether the file holds the teacher too. If not,
@@ -139,7 +145,7 @@ class SavedModel(Wrapper):
         *,
         include_teacher: bool | None = None,
     ) -> None:
-        """Saves all weights; the file is there as a whole or not at all.
+        """Save all weights; the file is there as a whole or not at all.
 
         Its arguments are those of `keras.Model.save_weights`, and
         `include_teacher` as of `save`: only an equal teacher fits later.
@@ -164,7 +170,7 @@ class SavedModel(Wrapper):
             files.seal(path)
 
     def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Loads what `save_weights` saved; after an error nothing is changed.
+        """Load what `save_weights` saved; after an error nothing is changed.
 
         Its arguments are those of `keras.Model.load_weights`.
 
@@ -196,7 +202,7 @@ class SavedModel(Wrapper):
         self.student.quantize(*args, **kwargs)
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves what is in no layer; Keras calls it first of all."""
+        """Save what is in no layer; Keras calls it first of all."""
         super().save_own_variables(store)
         if self.teacher is not None:
             is_inside = self.file is None or self.file.has_teacher
@@ -212,7 +218,7 @@ class SavedModel(Wrapper):
             store[f"{RANDOM}{i}"] = state
 
     def load_own_variables(self, store: Any) -> None:
-        """Loads what is in no layer; Keras calls it first of all."""
+        """Load what is in no layer; Keras calls it first of all."""
         keys = list(store.keys())
         own = {key: store[key] for key in keys if key.isdecimal()}
         super().load_own_variables(own)
@@ -263,7 +269,7 @@ class SavedModel(Wrapper):
         return [x for one in owners if one is not None for x in one.variables]
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, and the policy of precision."""
+        """Return the constructor's arguments, and the policy of precision."""
         serialize = keras.saving.serialize_keras_object
         networks = {"student": self.student, "teacher": self.teacher}
         if self.teacher is not None and self.file and not self.file.has_teacher:
@@ -287,7 +293,7 @@ class SavedModel(Wrapper):
 
     @classmethod
     def from_config(cls, config: Any, custom_objects: Any = None) -> Any:
-        """Builds the model that `get_config` described."""
+        """Build the model that `get_config` described."""
         config = keras.saving.deserialize_keras_object(config, custom_objects)
         policy = config.pop("dtype", None)
         for part, names in config.pop("layer_names", {}).items():
@@ -354,7 +360,7 @@ def check_teacher(teacher: Teacher, expected: str) -> None:
 
 
 def _expect_arrays(optimizer, count):
-    """Lets an optimizer refuse another number of arrays, if there is one.
+    """Let an optimizer refuse another number of arrays, if there is one.
 
     Keras (3.12 to 3.15) loads it last, and would warn and leave it as it is.
     """

@@ -182,10 +182,10 @@ class SourceModel(Configurable, Wrapper):
         self.built = True
 
     def build(self, input_shape: Any = None) -> None:
-        """Does nothing: both parts are built."""
+        """Do nothing: both parts are built."""
 
     def call(self, inputs, training=None):
-        """Returns the second head's prediction."""
+        """Return the second head's prediction."""
         _, found = capture(self.network, inputs, [self.at], training=training)
         return self.head(found[self.at], training=training)
 

@@ -148,7 +148,7 @@ def check_source_task(student, task):
 
 
 def _check_probabilities(student, task, inputs):
-    """Raises if a head does not return probabilities for samples of noise."""
+    """Raise if a head does not return probabilities for samples of noise."""
     if any(None in x.shape[1:] for x in keras.tree.flatten(inputs)):
         return
     rng = np.random.default_rng(0)

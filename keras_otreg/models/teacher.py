@@ -52,7 +52,7 @@ class Teacher:
         return precision_before(self.model, self.paths)
 
     def forget(self) -> None:
-        """Clears the cache of layers and weights."""
+        """Clear the cache of layers and weights."""
         self._taps = None
         self._before = None
 
@@ -86,7 +86,7 @@ class Teacher:
         setattr(dataset, ATTRIBUTE, known)
 
     def check_data(self, data: Iterable[Any]) -> None:
-        """Raises if a data set carries activations of another teacher."""
+        """Raise if a data set carries activations of another teacher."""
         if self.model is None:
             return
         marks = (getattr(dataset, ATTRIBUTE, None) for dataset in data)
@@ -110,7 +110,7 @@ class Teacher:
 
 
 def frozen_copy(model: keras.Model) -> keras.Model:
-    """Copies a model as it is now."""
+    """Copy a model as it is now."""
     try:
         copy = copy_of(model)
     except Exception as error:

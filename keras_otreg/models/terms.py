@@ -77,7 +77,7 @@ class LossWeights(keras.layers.Layer):
         return found
 
     def update(self) -> list[tuple[Any, Any]]:
-        """Gives the variables the present numbers."""
+        """Give the variables the present numbers."""
         changed = []
         for name, owner in self._owners.items():
             weight = getattr(*owner)
@@ -91,7 +91,7 @@ class LossWeights(keras.layers.Layer):
         return changed
 
     def forget(self) -> None:
-        """Lets the next `update` set all variables."""
+        """Let the next `update` set all variables."""
         self._held = dict.fromkeys(self._held)
 
     def at(self, term: Term, step: Any) -> Any:
@@ -102,10 +102,10 @@ class LossWeights(keras.layers.Layer):
         return term.weight if variable is None else variable.value
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves nothing."""
+        """Save nothing."""
 
     def load_own_variables(self, store: Any) -> None:
-        """Loads nothing."""
+        """Load nothing."""
 
 
 class StepFunctions:
@@ -123,7 +123,7 @@ class StepFunctions:
         self._variables = None
 
     def make(self, model: Any, kind: str, force: bool) -> Any:
-        """Makes the function of a kind of step, if there is none."""
+        """Make the function of a kind of step, if there is none."""
         variables = list(model.student.variables)
         if model.frozen.model is not None:
             variables += model.frozen.model.variables
@@ -141,7 +141,7 @@ class StepFunctions:
         return self._made(model, kind) if force or made is None else made
 
     def train_adapters(self) -> None:
-        """Trains the adapters of penalties that act, and no other."""
+        """Train the adapters of penalties that act, and no other."""
         for name, penalty in self._penalties.items():
             if acts(penalty.weight) is not self._is_on[name]:
                 self._is_on[name] = acts(penalty.weight)
@@ -194,7 +194,7 @@ def _another_step(model: Any, name: str) -> Iterator[None]:
 
 
 def build_optimizer(model: Any) -> None:
-    """Makes an optimizer's variables: a step that does is traced twice."""
+    """Make an optimizer's variables: a step that does is traced twice."""
     optimizer = model.optimizer if model.compiled else None
     if optimizer is not None and not optimizer.built:
         with engine.strategy_scope(model):

@@ -141,11 +141,11 @@ class TransferModel(SavedModel):
         return self._on_nonfinite
 
     def build(self, input_shape: Any = None) -> None:
-        """Does nothing: the student is built."""
+        """Do nothing: the student is built."""
         self.built = True
 
     def find_layers(self) -> None:
-        """Finds what penalties read in both networks, after a change too."""
+        """Find what penalties read in both networks, after a change too."""
         paths = [penalty.at for penalty in self._guard.penalties.values()]
         if self._source is not None:
             paths.append(self._source.task.at)
@@ -157,11 +157,11 @@ class TransferModel(SavedModel):
         }
 
     def check_inputs(self, x: Any) -> None:
-        """Raises if these are not the inputs of a step of training."""
+        """Raise if these are not the inputs of a step of training."""
         self._reader.read(x, training=True)
 
     def call(self, inputs, training=None):
-        """Returns the student's prediction for the labelled target inputs."""
+        """Return the student's prediction for the labelled target inputs."""
         parts = self._reader.read(inputs, bool(training))
         inputs = joined(parts.target, parts.unlabelled, parts.source)
         outputs, activations = self._taps(inputs, training)
@@ -239,7 +239,7 @@ class TransferModel(SavedModel):
 
     @_signature_of(keras.Model.fit)
     def fit(self, *args, **kwargs):
-        """Trains the model; see `keras.Model.fit`."""
+        """Train the model; see `keras.Model.fit`."""
         call = self._call_of(keras.Model.fit, args, kwargs)
         # Layers may have been unfrozen since.
         check_apart(self.student, self.teacher)
@@ -250,7 +250,7 @@ class TransferModel(SavedModel):
 
     @_signature_of(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
-        """Evaluates the model; see `keras.Model.evaluate`."""
+        """Evaluate the model; see `keras.Model.evaluate`."""
         self._guard.report(self)
         call = self._call_of(keras.Model.evaluate, args, kwargs)
         with self._guard.reporting(self, call.arguments):
@@ -261,7 +261,7 @@ class TransferModel(SavedModel):
 
     @_signature_of(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
-        """Makes one step; see `keras.Model.train_on_batch`."""
+        """Make one step; see `keras.Model.train_on_batch`."""
         if self._source is not None:
             self._call_of(keras.Model.train_on_batch, args, kwargs)
         with self._guard.reporting(self):
@@ -269,7 +269,7 @@ class TransferModel(SavedModel):
 
     @_signature_of(keras.Model.test_on_batch)
     def test_on_batch(self, *args, **kwargs):
-        """Tests on one batch; see `keras.Model.test_on_batch`."""
+        """Test on one batch; see `keras.Model.test_on_batch`."""
         with self._guard.reporting(self):
             return super().test_on_batch(*args, **kwargs)
 
@@ -278,15 +278,15 @@ class TransferModel(SavedModel):
         return self._guard.step(self, super().train_step, arguments)
 
     def make_train_function(self, force: bool = False) -> Any:
-        """Makes the step of training; see `keras.Model.make_train_function`."""
+        """Make the step of training; see `keras.Model.make_train_function`."""
         return self._steps.make(self, "train", force)
 
     def make_test_function(self, force: bool = False) -> Any:
-        """Makes the step of `evaluate`; see `keras.Model.evaluate`."""
+        """Make the step of `evaluate`; see `keras.Model.evaluate`."""
         return self._steps.make(self, "test", force)
 
     def make_predict_function(self, force: bool = False) -> Any:
-        """Makes the step of `predict`; see `keras.Model.predict`."""
+        """Make the step of `predict`; see `keras.Model.predict`."""
         return self._steps.make(self, "predict", force)
 
     def _call_of(self, method, args, kwargs):

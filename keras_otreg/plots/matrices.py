@@ -324,7 +324,7 @@ def matches(
 
 
 def _between_pictures(pictures, x, y, pairs):
-    """Draws the pictures of each pair; returns the axes in their middle."""
+    """Draw the pictures of each pair; return the axes in their middle."""
     if len(pictures) != x.shape[1]:
         raise checks.invalid(
             f"a picture for each of the {x.shape[1]} samples",

@@ -202,7 +202,7 @@ def add_starting_point(
     *,
     regularizer: Callable[[Any, float], Any] = StartingPoint,
 ) -> keras.Model:
-    """Pulls every weight of a model towards its present value (L2-SP).
+    """Pull every weight of a model towards its present value (L2-SP).
 
     It is for models without a `TransferModel`, for which there is
     `keras_otreg.WeightPenalty`. Each start is kept in the configuration of its
@@ -286,7 +286,7 @@ def _describes_its_layers(outer):
 
 
 def _pull(layer, regularizer, strength):
-    """Regularises a layer's own weights; returns those it cannot save."""
+    """Regularise a layer's own weights; return those it cannot save."""
     weights = _own_weights(layer)
     names = [weight.name for weight in weights]
     unsaved = []
