@@ -140,7 +140,7 @@ def with_unlabelled(
         unlabelled, "unlabelled", sizes, seed + 1, endless=True, labels=False
     ).map(lambda *batch: batch[:1])
     specs = labelled.element_spec, unlabelled.element_spec
-    cached = [split(x).known is not None for x, *_ in specs]
+    cached = [split(x).cached is not None for x, *_ in specs]
     if cached[0] != cached[1]:
         raise checks.invalid(
             "the teacher's activations with labelled and unlabelled samples, "

@@ -99,15 +99,15 @@ def with_teacher(
         checks.instance_of(cache, (str, os.PathLike), "cache", expected)
         checks.require("://" not in str(cache), cache, "cache", expected)
         cache = pathlib.Path(cache).resolve()
-    known = _KnownSamples(model, data, batch_size)
-    columns = known.columns(cache)
-    size, order = known.batch_size, seed if shuffle else None
-    batches = batches_of_rows(columns, size, order, known.packed)
-    known.teacher.mark(batches)
+    cached = _CachedSamples(model, data, batch_size)
+    columns = cached.columns(cache)
+    size, order = cached.batch_size, seed if shuffle else None
+    batches = batches_of_rows(columns, size, order, cached.packed)
+    cached.teacher.mark(batches)
     return batches
 
 
-class _KnownSamples:
+class _CachedSamples:
     """The samples of some data, each with cached activations of a teacher.
 
     After a pass over them, `census` tells the number of the samples and the
@@ -158,8 +158,8 @@ class _KnownSamples:
         """A batch for `fit`, of its columns."""
         end = len(columns) - len(self.paths)
         x, *others = self._unpacked(columns[:end])
-        known = dict(zip(self.paths, columns[end:], strict=True))
-        return (parts.with_known(x, known), *others)
+        cached = dict(zip(self.paths, columns[end:], strict=True))
+        return (parts.with_cached(x, cached), *others)
 
     def _read(self):
         """The columns of each batch: the leaves of `(x, y, sample_weight)`."""
@@ -274,7 +274,7 @@ class _Activations(keras.Model):
 def _check_plain(x, model):
     found = parts.split(x)
     is_pair = parts.is_pair(x, parts.num_inputs(model.student))
-    is_joined = found.unlabelled is not None or found.known is not None
+    is_joined = found.unlabelled is not None or found.cached is not None
     if is_pair or is_joined:
         raise checks.invalid(
             f"batches of the target task as they are, because {WHY}",

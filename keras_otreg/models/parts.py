@@ -30,7 +30,7 @@ class Parts(NamedTuple):
     # Of the source task; left out where they have no effect.
     source: Any = None
     # Activations of the teacher by path, of target and of unlabelled inputs.
-    known: Any = None
+    cached: Any = None
     # Whether the inputs were a pair of (target, source) inputs.
     paired: bool = False
     # What the student returns for all parts, and its activations by path.
@@ -77,7 +77,7 @@ def with_extra(labelled: Any, unlabelled: Any) -> dict[str, Any]:
     return {LABELLED: labelled, UNLABELLED: unlabelled}
 
 
-def with_known(inputs: Any, activations: dict[str, Any]) -> dict[str, Any]:
+def with_cached(inputs: Any, activations: dict[str, Any]) -> dict[str, Any]:
     """Join inputs and the teacher's activations for them, by path."""
     return {INPUTS: inputs, TEACHER: activations}
 
@@ -87,11 +87,11 @@ def split(inputs: Any) -> Parts:
     targets = [inputs]
     if _has_keys(inputs, LABELLED, UNLABELLED):
         targets = [inputs[LABELLED], inputs[UNLABELLED]]
-    known = None
+    cached = None
     if all(_has_keys(x, INPUTS, TEACHER) for x in targets):
-        known = [x[TEACHER] for x in targets]
+        cached = [x[TEACHER] for x in targets]
         targets = [x[INPUTS] for x in targets]
-    return Parts(*targets)._replace(known=known)
+    return Parts(*targets)._replace(cached=cached)
 
 
 def is_pair(inputs: Any, num_inputs: int | None) -> bool:

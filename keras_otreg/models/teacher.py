@@ -66,19 +66,19 @@ class Teacher:
         """Constant activations of target samples, which may carry them."""
         if not self.paths:
             return {}
-        if parts.known is None:
+        if parts.cached is None:
             inputs = joined(parts.target, parts.unlabelled)
             self._taps = self._taps or Taps(self.model, self.paths)
             return frozen(self._taps(inputs, training=False)[1])
-        known = joined(*parts.known)
-        if missing := sorted(set(self.paths) - set(known)):
+        cached = joined(*parts.cached)
+        if missing := sorted(set(self.paths) - set(cached)):
             raise checks.invalid(
                 "batches that carry the activations of the teacher's layers "
                 f"{self.paths}",
-                f"those of {sorted(known)}, without {missing}",
+                f"those of {sorted(cached)}, without {missing}",
                 ANEW,
             )
-        return known
+        return cached
 
     def mark(self, dataset: Any) -> None:
         """Note on a data set that it carries activations of this teacher."""

@@ -100,7 +100,7 @@ def known_of(data):
     steps = [parts.split(x) for x, *_ in data]
     inputs = np.concatenate([parts.target for parts in steps])
     known = {
-        path: np.concatenate([parts.known[0][path] for parts in steps])
+        path: np.concatenate([parts.cached[0][path] for parts in steps])
         for path in PATHS
     }
     return inputs, known
@@ -392,7 +392,7 @@ def test_few_labels_and_the_others_carry_activations(samples, model):
     np.testing.assert_array_equal(np.bincount(y), [2, 2, 2])
     parts = split(inputs)
     x = np.concatenate([parts.target, parts.unlabelled])
-    found = joined(*parts.known)
+    found = joined(*parts.cached)
     for path, expected in live(model, x).items():
         np.testing.assert_allclose(found[path], expected, atol=1e-6)
 
@@ -403,7 +403,7 @@ def test_unlabelled_arrays_alone_carry_activations(samples, model):
     ((inputs,),) = with_teacher(x, model, shuffle=False)
     parts = split(inputs)
     np.testing.assert_array_equal(parts.target, x)
-    assert set(parts.known[0]) == set(PATHS)
+    assert set(parts.cached[0]) == set(PATHS)
 
 
 @pytest.mark.release

@@ -29,7 +29,7 @@ def model(make_network, compiled, counter):
 
 
 @pytest.fixture
-def known(model, samples):
+def cached(model, samples):
     """What the teacher returns for the samples."""
     _, found = otreg.features.capture(model.teacher, samples[0], PATHS)
     return {
@@ -43,18 +43,18 @@ counts = pytest.mark.skipif(
 )
 
 
-def rows(known, part):
-    return {path: value[part] for path, value in known.items()}
+def rows(cached, part):
+    return {path: value[part] for path, value in cached.items()}
 
 
 @counts
 @pytest.mark.release
 def test_the_teacher_does_not_run_for_what_is_known(
-    model, samples, known, counter
+    model, samples, cached, counter
 ):
     x, y = samples
     before = int(counter.calls.numpy())
-    step = parts.with_known(x, known)
+    step = parts.with_cached(x, cached)
     model.fit(step, y, batch_size=11, epochs=2, verbose=0)
     model.evaluate(step, y, batch_size=11, verbose=0)
     assert int(counter.calls.numpy()) == before
@@ -63,14 +63,14 @@ def test_the_teacher_does_not_run_for_what_is_known(
 
 
 @pytest.mark.release
-def test_what_is_known_counts_as_what_is_computed(model, samples, known):
+def test_what_is_cached_counts_as_what_is_computed(model, samples, cached):
     x, y = samples
     weight = np.linspace(0.0, 2.0, len(x))
     live, carried = (
         model.evaluate(
             step, y, sample_weight=weight, verbose=0, return_dict=True
         )
-        for step in (x, parts.with_known(x, known))
+        for step in (x, parts.with_cached(x, cached))
     )
     assert carried == pytest.approx(live, rel=1e-5)
     assert live["p0"] > 0.0
@@ -78,13 +78,13 @@ def test_what_is_known_counts_as_what_is_computed(model, samples, known):
 
 @counts
 @pytest.mark.release
-def test_unlabelled_samples_carry_theirs(model, samples, known, counter):
+def test_unlabelled_samples_carry_theirs(model, samples, cached, counter):
     x, y = samples
     first, others = slice(11), slice(11, None)
     live = parts.with_extra(x[first], x[others])
     carried = parts.with_extra(
-        parts.with_known(x[first], rows(known, first)),
-        parts.with_known(x[others], rows(known, others)),
+        parts.with_cached(x[first], rows(cached, first)),
+        parts.with_cached(x[others], rows(cached, others)),
     )
     before = int(counter.calls.numpy())
     logs = [
@@ -96,30 +96,30 @@ def test_unlabelled_samples_carry_theirs(model, samples, known, counter):
 
 
 @pytest.mark.release
-def test_predict_takes_the_inputs_and_leaves_the_rest(model, samples, known):
+def test_predict_takes_the_inputs_and_leaves_the_rest(model, samples, cached):
     x, _ = samples
     np.testing.assert_array_equal(
-        model.predict(parts.with_known(x, known), verbose=0),
+        model.predict(parts.with_cached(x, cached), verbose=0),
         model.predict(x, verbose=0),
     )
 
 
 @pytest.mark.slow
-def test_activations_of_other_layers_are_refused(model, samples, known):
+def test_activations_of_other_layers_are_refused(model, samples, cached):
     x, y = samples
-    step = parts.with_known(x, {PATHS[0]: known[PATHS[0]]})
+    step = parts.with_cached(x, {PATHS[0]: cached[PATHS[0]]})
     with pytest.raises(ValueError, match=r"without \['backbone/hidden'\]"):
         model.evaluate(step, y, verbose=0)
 
 
 @pytest.mark.release
 def test_a_model_without_penalties_trains_on_the_inputs(
-    make_network, compiled, samples, known
+    make_network, compiled, samples, cached
 ):
     x, y = samples
     model = compiled(otreg.TransferModel(make_network()))
     live = model.evaluate(x, y, verbose=0)
-    step = parts.with_known(x, known)
+    step = parts.with_cached(x, cached)
     assert model.evaluate(step, y, verbose=0) == pytest.approx(live)
 
 
@@ -127,7 +127,7 @@ def test_inputs_that_happen_to_be_a_dictionary_are_inputs():
     inputs = {"otreg_inputs": np.ones((2, 3)), "mask": np.ones((2, 3))}
     parts = split(inputs)
     assert parts.target is inputs
-    assert parts.known is None
+    assert parts.cached is None
     assert keras.tree.is_nested(
         joined(parts.target, parts.unlabelled, parts.source)
     )
