@@ -1,6 +1,5 @@
 """Neurons of a teacher that a student has re-used or re-assigned."""
 
-import dataclasses
 from typing import Any
 
 import keras
@@ -19,27 +18,48 @@ BATCH = 32
 MOST = 0.5
 
 
-@dataclasses.dataclass(frozen=True)
+def mean_activations(model, pictures, paths):
+    """Activations of each layer, `(pictures, neurons)`, maps averaged."""
+    parts = []
+    for start in range(0, len(pictures), BATCH):
+        seen = pictures[start : start + BATCH]
+        _, found = capture(model, seen, paths, training=False)
+        points = [samples_as_points(found[path]) for path in paths]
+        parts.append([keras.ops.convert_to_numpy(x) for x in points])
+    return [np.concatenate(x) for x in zip(*parts, strict=True)]
+
+
 class Neurons:
     """Two layers as sets of neurons, and the plan between them.
 
-    `before` and `after` are activations `(pictures, neurons)`. By `same` the
-    student began as a copy of the teacher. A neuron of the teacher has a main
-    partner, to which a share of its mass goes. It is silent, kept, or moved.
+    `before` and `after` are activations `(pictures, neurons)`. The plan is that
+    of the loss, if it has one. By `same` the student began as a copy of the
+    teacher. A neuron of the teacher has a main partner, to which a share of its
+    mass goes. It is silent, kept, or moved.
     """
 
-    at: str
-    teacher_at: str
-    same: bool
-    before: np.ndarray
-    after: np.ndarray
-    plan: np.ndarray
-    entropy: float
-    partners: np.ndarray
-    shares: np.ndarray
-    silent: np.ndarray
-    kept: np.ndarray
-    moved: np.ndarray
+    def __init__(self, teacher, student, pictures, place, loss, same):
+        planned = isinstance(
+            loss, (RepresentationTransport, TransportAlignment)
+        )
+        loss = loss if planned else RepresentationTransport()
+        self.same, (self.at, self.teacher_at) = same, place
+        (before,) = mean_activations(teacher, pictures, [self.teacher_at])
+        (after,) = mean_activations(student, pictures, [self.at])
+        plan = keras.ops.convert_to_numpy(loss.plan(before, after))
+        self.before, self.after, self.plan = before, after, plan
+        self.entropy = float(entropy_of(keras.ops.convert_to_tensor(plan)))
+        shares, rows = row_shares(plan), np.arange(len(plan))
+        partners, is_own = plan.argmax(axis=1), np.zeros(len(plan), bool)
+        if same:
+            # The plan of the unchanged network with itself may be blurred, too.
+            own = keras.ops.convert_to_numpy(loss.plan(before, before))
+            change = shares - row_shares(own)
+            is_own = 0.5 * np.abs(change).sum(axis=1) <= MOST
+            partners = np.where(is_own, rows, change.argmax(axis=1))
+        self.partners, self.shares = partners, shares[rows, partners]
+        self.silent = before.std(axis=0) < 1e-6
+        self.kept, self.moved = is_own & ~self.silent, ~is_own & ~self.silent
 
     def roles(self, which: np.ndarray) -> list[dict[str, Any]]:
         """Some neurons, and pictures where each `was` largest and `is_now`."""
@@ -61,42 +81,3 @@ class Neurons:
 def _largest(activations):
     """Rows of the pictures with the largest activations of a neuron."""
     return np.argsort(-activations, kind="stable")[:BEST].tolist()
-
-
-def mean_activations(model, pictures, paths):
-    """Activations of each layer, `(pictures, neurons)`, maps averaged."""
-    parts = []
-    for start in range(0, len(pictures), BATCH):
-        seen = pictures[start : start + BATCH]
-        _, found = capture(model, seen, paths, training=False)
-        points = [samples_as_points(found[path]) for path in paths]
-        parts.append([keras.ops.convert_to_numpy(x) for x in points])
-    return [np.concatenate(x) for x in zip(*parts, strict=True)]
-
-
-def neurons(teacher, student, pictures, place, loss, same):
-    """Compare the neurons of two layers by a plan, that of the loss if any."""
-    planned = isinstance(loss, (RepresentationTransport, TransportAlignment))
-    loss = loss if planned else RepresentationTransport()
-    at, teacher_at = place
-    (before,) = mean_activations(teacher, pictures, [teacher_at])
-    (after,) = mean_activations(student, pictures, [at])
-    plan = keras.ops.convert_to_numpy(loss.plan(before, after))
-    shares, rows = row_shares(plan), np.arange(len(plan))
-    partners, is_own = plan.argmax(axis=1), np.zeros(len(plan), bool)
-    if same:
-        # The plan of the unchanged network with itself may be blurred, too.
-        own = keras.ops.convert_to_numpy(loss.plan(before, before))
-        change = shares - row_shares(own)
-        is_own = 0.5 * np.abs(change).sum(axis=1) <= MOST
-        partners = np.where(is_own, rows, change.argmax(axis=1))
-    silent = before.std(axis=0) < 1e-6
-    return Neurons(
-        *(at, teacher_at, same, before, after, plan),
-        entropy=float(entropy_of(keras.ops.convert_to_tensor(plan))),
-        partners=partners,
-        shares=shares[rows, partners],
-        silent=silent,
-        kept=is_own & ~silent,
-        moved=~is_own & ~silent,
-    )

@@ -26,7 +26,7 @@ from keras_otreg.files import write_text
 from keras_otreg.interpolation import best_between
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.classification import Classes, save_classifier
-from keras_otreg.workflows.neurons import neurons
+from keras_otreg.workflows.neurons import Neurons
 from keras_otreg.workflows.report import report_page
 from keras_otreg.workflows.results import (
     BETWEEN,
@@ -302,9 +302,9 @@ class Project:
         return summarised(data, folder, self.bar.console)
 
     def neurons(self, teacher, student, place, loss, same):
-        """`neurons` on validation pictures `seen`, for a `ReportData`."""
+        """`Neurons` on validation pictures `seen`, for a `ReportData`."""
         files, pictures = self.some(self.parts["validation"], SEEN)
-        found = neurons(teacher, student, pictures, place, loss, same)
+        found = Neurons(teacher, student, pictures, place, loss, same)
         return {"neurons": found, "seen": files}
 
     def some(

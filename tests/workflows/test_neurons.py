@@ -7,7 +7,7 @@ from keras_otreg.losses import (
     RepresentationTransport,
     TransportAlignment,
 )
-from keras_otreg.workflows.neurons import neurons
+from keras_otreg.workflows.neurons import Neurons
 
 
 def network(kernel):
@@ -30,7 +30,7 @@ def pictures(rng):
 def seen(kernel, pictures, loss=None, same=True):
     start = network(np.eye(4))
     place = ("features", "features")
-    return neurons(start, network(kernel), pictures, place, loss, same)
+    return Neurons(start, network(kernel), pictures, place, loss, same)
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ def test_neurons_that_changed_places_are_found(pictures):
 
 def test_silent_neurons_are_neither_kept_nor_moved(pictures):
     start = np.diag([1.0, 1.0, 1.0, 0.0])
-    found = neurons(
+    found = Neurons(
         network(start),
         network(start),
         pictures,
@@ -77,7 +77,7 @@ def test_an_unchanged_network_has_re_assigned_nothing(pictures, epsilon):
     # Neurons that are nearly alike: a plan between them is blurred.
     kernel = np.ones((4, 4)) + 0.01 * np.eye(4)
     start = network(kernel)
-    found = neurons(
+    found = Neurons(
         start,
         start,
         pictures,
