@@ -81,12 +81,8 @@ class Task(abc.ABC):
             learning_rate=self.learning_rate,
             per_class=self.labels,
         )
-        return {
-            "settings": settings,
-            "pool": pool,
-            "solved": self.start == SOLVED,
-            "ratio": self.ratio,
-        }
+        own = {"solved": self.start == SOLVED, "ratio": self.ratio}
+        return {"settings": settings, "pool": pool, **own}
 
     @abc.abstractmethod
     def problem(

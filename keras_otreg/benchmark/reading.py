@@ -10,12 +10,7 @@ from typing import Any
 from keras_otreg import checks
 from keras_otreg.benchmark.comparison import Comparison, Natural, Task
 from keras_otreg.benchmark.pictures import FolderTask
-from keras_otreg.experiments.methods import (
-    LEARNERS,
-    WITHOUT_STRENGTH,
-    Method,
-    penalties,
-)
+from keras_otreg.experiments import methods
 
 PACKAGED = pathlib.Path(__file__).with_name("accuracy.yaml")
 KINDS: dict[str, type[Task]] = {"folder": FolderTask}
@@ -34,10 +29,11 @@ def read(
         ("tasks", "methods"),
         "the file",
     )
-    tasks = _all(functools.partial(_task, kinds), content, "tasks")
-    methods = _all(_method, content, "methods")
+    known = {
+        "tasks": _all(functools.partial(_task, kinds), content, "tasks"),
+        "methods": _all(_method, content, "methods"),
+    }
     settings = content.get("protocol", {})
-    known = {"tasks": tasks, "methods": methods}
     return _checked(_made(Comparison, settings, "protocol", **known))
 
 
@@ -99,10 +95,10 @@ def _task(kinds, name, value):
     return _made(kinds[kind], value, name, name=name)
 
 
-def _method(name: str, value: Any) -> Method:
-    method = _made(Method, value, name, name=name)
-    checks.one_of(method.uses, LEARNERS, f"{name}: uses")
-    if method.uses not in WITHOUT_STRENGTH and not method.strengths:
+def _method(name: str, value: Any) -> methods.Method:
+    method = _made(methods.Method, value, name, name=name)
+    checks.one_of(method.uses, methods.LEARNERS, f"{name}: uses")
+    if method.uses not in methods.WITHOUT_STRENGTH and not method.strengths:
         raise checks.invalid(
             "`strengths`, a list of at least one number above 0, for a method "
             f"that uses {method.uses!r}",
@@ -111,7 +107,7 @@ def _method(name: str, value: Any) -> Method:
         )
     if method.uses == "penalties":
         # A loss that cannot be made is found before anything is trained.
-        penalties(method, [("layer", "layer")], 1.0)
+        methods.penalties(method, [("layer", "layer")], 1.0)
     return method
 
 

@@ -8,13 +8,9 @@ import sys
 import keras_otreg
 from keras_otreg.benchmark import report
 from keras_otreg.benchmark.cells import CELLS, REPORT, Cell, Cells
+from keras_otreg.experiments import training
 from keras_otreg.experiments.progress import progress
 from keras_otreg.experiments.statistics import DECIMALS
-from keras_otreg.experiments.training import (
-    Trainings,
-    accuracy,
-    balanced_accuracy,
-)
 from keras_otreg.files import same_run, undamaged, write_text
 
 RUN = "run.json"
@@ -35,7 +31,9 @@ def run(comparison, folder, data, console):
 
             @functools.cache
             def trainings(task=task):
-                return Trainings(task.problem(comparison.seed, folder, data))
+                return training.Trainings(
+                    task.problem(comparison.seed, folder, data)
+                )
 
             try:
                 for method in comparison.methods_of(task):
@@ -84,7 +82,7 @@ def measure(comparison, task, method, cells, trainings, advance):
             )
             tests = None, None
             if phase == REPORT:
-                both = accuracy, balanced_accuracy
+                both = training.accuracy, training.balanced_accuracy
                 tests = [x(trainee.student, problem.test) for x in both]
             numbers = float(outcome.curve[-1]), *tests, outcome.seconds
             # As in the file: what is read again leads to the same choice.

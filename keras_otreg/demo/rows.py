@@ -30,13 +30,7 @@ SHOWN = "JTLN, MK-MMD"
 BASELINES = {WIDE: PLAIN, NARROW: SCRATCH, JOINT: ALONE}
 SOURCE_BATCH = 64
 # Settings for learning beside a source of other classes.
-BESIDE = {
-    "per_class": 5,
-    "source_epochs": 6,
-    "steps": 100,
-    "points": 5,
-    "strengths": (),
-}
+BESIDE = dict(per_class=5, source_epochs=6, steps=100, points=5, strengths=())
 
 
 class Task(NamedTuple):
@@ -78,12 +72,13 @@ def digit_rows(
     wide = _problem(teacher, networks.wide, task, settings)
     narrow = _problem(teacher, networks.narrow, task, settings)
     taught = dataclasses.replace(wide, pretrained=True, solved=True)
-    pulls = settings.strengths or (_default_weight(WeightPenalty),)
+    pulls, weights = (
+        settings.strengths
+        or (inspect.signature(x).parameters["weight"].default,)
+        for x in (WeightPenalty, Penalty)
+    )
     transport = Method(
-        TRANSPORT,
-        "penalties",
-        strengths=settings.strengths or (_default_weight(Penalty),),
-        loss="RepresentationTransport",
+        TRANSPORT, "penalties", weights, "RepresentationTransport"
     )
     controls = [
         dataclasses.replace(transport, name=f"{x} plan", arguments={"plan": x})
@@ -202,15 +197,6 @@ def _pairs(source, few, others, seed, usable):
     """Batches of the few target samples beside the source."""
     if not usable:
         return None
-    pairs = data.paired(
-        tuple(few),
-        tuple(source),
-        batch_size=len(few.y),
-        source_batch_size=SOURCE_BATCH,
-        seed=seed,
-    )
+    sizes = {"batch_size": len(few.y), "source_batch_size": SOURCE_BATCH}
+    pairs = data.paired(tuple(few), tuple(source), seed=seed, **sizes)
     return pairs.repeat()
-
-
-def _default_weight(penalty):
-    return inspect.signature(penalty).parameters["weight"].default

@@ -220,7 +220,8 @@ def _print(paths, data, found, console):
 
 def _write(paths, folder, found):
     """Write the table and the maps that have values; return their names."""
-    pairs, names = found.pairs(), _names(paths)
+    pairs = found.pairs()
+    axes = dict(zip(("ylabel", "xlabel"), _names(paths), strict=True))
     rows = [
         {
             "first": row,
@@ -240,14 +241,9 @@ def _write(paths, folder, found):
         # Between layers of other widths no neurons are permuted.
         if not np.isfinite(found.values[name]).any():
             continue
+        values = found.values[name], found.rows, found.columns
         figure = plots.layer_similarity(
-            found.values[name],
-            found.rows,
-            found.columns,
-            pairs=pairs,
-            label=name,
-            ylabel=names[0],
-            xlabel=names[1],
+            *values, pairs=pairs, label=name, **axes
         )
         written(folder / file, figure.savefig)
         written_files.append(file)

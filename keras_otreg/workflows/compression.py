@@ -274,13 +274,10 @@ def _stages(project, start, teacher, method, is_same_task):
             lambda x: TransferModel(x, teacher, [penalty]),
         )
     title = f"inherited, then {method.title}"
-    tuned = {
-        TRAINED: _trained_on(project, start),
-        title: _trained_on(
-            *(project, start, "method", title),
-            lambda x: method.model(x, teacher),
-        ),
-    }
+    tuned = {TRAINED: _trained_on(project, start)}
+    tuned[title] = _trained_on(
+        *(project, start, "method", title), lambda x: method.model(x, teacher)
+    )
     return found | tuned | project.interpolate(start, tuned)
 
 

@@ -14,13 +14,7 @@ from keras_otreg.models import SourceTask, TransferModel
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.layers import features_of, with_new_head
 from keras_otreg.workflows.networks import picture_shape, teacher_named
-from keras_otreg.workflows.project import (
-    LOSS,
-    SOURCE_PLAN,
-    Project,
-    begin,
-    started,
-)
+from keras_otreg.workflows.project import LOSS, SOURCE_PLAN, begin, started
 from keras_otreg.workflows.results import HEAD_ONLY, PLAIN, VARIED, Result
 from keras_otreg.workflows.settings import Settings
 
@@ -110,7 +104,7 @@ def joint(
         return _finish(project, results, shown, title, others)
 
 
-def _train(project: Project, student, start, features, source, weights):
+def _train(project, student, start, features, source, weights):
     """Train beside a head for the source; the costs are of the student."""
     found: list[Any] = []
     for files in (source, project.parts["train"]):
@@ -138,7 +132,7 @@ def _train(project: Project, student, start, features, source, weights):
     data = paired(
         project.shuffled(project.parts["train"]), project.shuffled(source)
     )
-    trained = project.trained(JOINT, start, wrap, data=data)
+    trained = project.trained(JOINT, start, wrap, batches=data)
     plan = _plan(models[0], project.fixed["validation"])
     return dataclasses.replace(trained, predictions={PLAN: plan})
 
@@ -146,15 +140,11 @@ def _train(project: Project, student, start, features, source, weights):
 def _plan(model, batches):
     """The mean plan between both heads."""
     loss = model.source_task.transport
-    plans = [
-        keras.ops.convert_to_numpy(
-            loss.plan(
-                model.source_model(x, training=False),
-                model.student(x, training=False),
-            )
-        )
-        for x, _ in batches
-    ]
+    plans = []
+    for x, _ in batches:
+        heads = (model.source_model, model.student)
+        predictions = (each(x, training=False) for each in heads)
+        plans.append(keras.ops.convert_to_numpy(loss.plan(*predictions)))
     return np.concatenate(plans).mean(axis=0)
 
 

@@ -5,12 +5,7 @@ import numpy as np
 from keras import layers as L
 
 from keras_otreg import checks
-from keras_otreg.features.taps import (
-    activation_specs,
-    find_layer,
-    split_call,
-    walk,
-)
+from keras_otreg.features import taps
 from keras_otreg.models.teacher import copy_of
 from keras_otreg.workflows.networks import picture_shape
 
@@ -193,11 +188,11 @@ def _is_linear(layer):
 def known_layers(model, paths, name, features=None):
     """Return the paths of layers if a network up to `features` has them all."""
     behind = features and f"; a new head replaces those behind {features!r}"
-    layers, way_out = dict(walk(model)), f"{INSPECT}{behind or ''}."
+    layers, way_out = dict(taps.walk(model)), f"{INSPECT}{behind or ''}."
     for path in paths:
-        layer, _ = split_call(path, layers)
+        layer, _ = taps.split_call(path, layers)
         checks.known_layer(layer, layers, name, way_out)
-        find_layer(model, path)
+        taps.find_layer(model, path)
     return [*paths]
 
 
@@ -224,7 +219,7 @@ def main_layers(model, most):
 
 def _usable(model, last):
     """Layers that are called once and have neurons, up to the last one."""
-    specs, usable, inner = activation_specs(model) or {}, [], set()
+    specs, usable, inner = taps.activation_specs(model) or {}, [], set()
     for path, layer in _innermost_first(model):
         shapes = [getattr(x, "shape", ()) for x in specs.get(path, ())]
         if len(shapes) == 1 and len(shapes[0]) > 1 and (shapes[0][-1] or 0) > 1:
@@ -240,7 +235,7 @@ def _usable(model, last):
 def _innermost_first(model):
     """Yield what `walk` does, but networks behind what is inside them."""
     around = []
-    for path, layer in walk(model):
+    for path, layer in taps.walk(model):
         while around and not path.startswith(f"{around[-1][0]}/"):
             yield around.pop()
         around.append((path, layer))

@@ -10,13 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_otreg import checks, heads
-from keras_otreg.data import (
-    PictureFiles,
-    draw_pictures,
-    picture_parts,
-    read_pictures,
-)
+from keras_otreg import checks, data, heads
 from keras_otreg.data.splits import check_draw
 from keras_otreg.experiments.problem import without_batch_statistics
 from keras_otreg.experiments.progress import Progress, console_for, progress
@@ -25,29 +19,12 @@ from keras_otreg.features import fingerprint
 from keras_otreg.files import write_text
 from keras_otreg.interpolation import best_between
 from keras_otreg.models.teacher import copy_of
+from keras_otreg.workflows import results, stages
 from keras_otreg.workflows.classification import Classes, save_classifier
 from keras_otreg.workflows.neurons import Neurons
 from keras_otreg.workflows.report import report_page
-from keras_otreg.workflows.results import (
-    BETWEEN,
-    HEAD_ONLY,
-    HEADS,
-    HISTORY,
-    MODEL,
-    REPORT,
-    ReportData,
-    Result,
-    is_correct,
-    score,
-    summarised,
-)
 from keras_otreg.workflows.settings import Settings
-from keras_otreg.workflows.stages import (
-    Run,
-    Trained,
-    output_folder,
-    write_table,
-)
+from keras_otreg.workflows.stages import Trained
 
 LOSS = "sparse_categorical_crossentropy"
 # Of the task alone: `val_loss` contains penalties.
@@ -99,8 +76,8 @@ class Project:
     batches of few pictures would make worse.
     """
 
-    run: Run
-    parts: Mapping[str, PictureFiles]
+    run: stages.Run
+    parts: Mapping[str, data.PictureFiles]
     shape: tuple[int, int, int]
     settings: Settings
     bar: Progress
@@ -109,9 +86,9 @@ class Project:
     def __post_init__(self):
         self.fixed = {k: self.batches(x) for k, x in self.parts.items()}
 
-    def batches(self, files: PictureFiles, **options: Any) -> Any:
+    def batches(self, files: data.PictureFiles, **options: Any) -> Any:
         """Batches of pictures in the order of their files, by default."""
-        return read_pictures(
+        return data.read_pictures(
             files,
             self.shape[:2],
             self.settings.batch_size,
@@ -120,7 +97,7 @@ class Project:
             **options,
         )
 
-    def shuffled(self, files: PictureFiles) -> Any:
+    def shuffled(self, files: data.PictureFiles) -> Any:
         """Batches to train on, shuffled and mirrored at random."""
         return self.batches(files, shuffle=True, mirror=True)
 
@@ -163,34 +140,32 @@ class Project:
     def score(self, trained: Trained) -> tuple[float, float]:
         """Validation accuracy and minus the cross-entropy."""
         labels = self.parts["validation"].labels
-        return score(trained.predictions["validation"], labels)
+        return results.score(trained.predictions["validation"], labels)
 
-    def best(self, results: Mapping[str, Trained]) -> str:
+    def best(self, networks: Mapping[str, Trained]) -> str:
         """Title of the network that is best in validation."""
-        return max(results, key=lambda title: self.score(results[title]))
+        return max(networks, key=lambda title: self.score(networks[title]))
 
-    def kept(self, results: Mapping[str, Trained]) -> str:
+    def kept(self, networks: Mapping[str, Trained]) -> str:
         """Title of the network to keep, by its predictions in validation.
 
         It is the best one if that is better than the best solved head by more
         than one standard error of the difference, and else the head.
         """
-        best = self.best(results)
-        solved = {k: v for k, v in results.items() if k in HEADS}
+        best = self.best(networks)
+        solved = {k: v for k, v in networks.items() if k in results.HEADS}
         if not solved or best in solved:
             return best
         head, labels = self.best(solved), self.parts["validation"].labels
-        first, second = (
-            is_correct(results[title].predictions["validation"], labels)
-            for title in (best, head)
-        )
-        return best if is_clearly_more(first, second) else head
+        seen = (networks[x].predictions["validation"] for x in (best, head))
+        correct = (results.is_correct(each, labels) for each in seen)
+        return best if is_clearly_more(*correct) else head
 
     def solve_head(
         self,
         student: keras.Model,
         name: str = "head",
-        title: str = HEAD_ONLY,
+        title: str = results.HEAD_ONLY,
         source: Any = None,
     ) -> Trained:
         """The stage that solves the head of a network, which changes."""
@@ -220,7 +195,7 @@ class Project:
 
         # After more trials another network may be the best.
         name = f"between-{fingerprint(best)[:12]}"
-        return {BETWEEN: self.stage(name, BETWEEN, work)}
+        return {results.BETWEEN: self.stage(name, results.BETWEEN, work)}
 
     def train(
         self, name: str, title: str, start: keras.Model, *wrap: Any, **how: Any
@@ -236,7 +211,7 @@ class Project:
         start: keras.Model,
         wrap: Callable[[keras.Model], keras.Model] = lambda student: student,
         *,
-        data: Any = None,
+        batches: Any = None,
         learning_rate: float | None = None,
     ) -> Trained:
         """Train what `wrap` makes of a copy, and return its best epoch."""
@@ -254,7 +229,7 @@ class Project:
         )
         best = BestEpoch(student, settings.patience)
         logs = model.fit(
-            self.shuffled(self.parts["train"]) if data is None else data,
+            self.shuffled(self.parts["train"]) if batches is None else batches,
             validation_data=self.fixed["validation"],
             epochs=settings.epochs,
             callbacks=[best, self.bar.watch(title, settings.epochs)],
@@ -270,36 +245,29 @@ class Project:
 
     def finish(
         self,
-        results: Mapping[str, Trained],
+        networks: Mapping[str, Trained],
         method: str,
         plain: str,
         shown: Mapping[str, Any],
         **more: Any,
-    ) -> Result:
+    ) -> results.Result:
         """Write the network to keep, all epochs and the report."""
         folder = self.run.folder
         names = ("learning_rate", "batch_size", "seed")
         own = {k.replace("_", " "): getattr(self.settings, k) for k in names}
-        chosen = self.kept(results)
-        data = ReportData(
-            results=results,
-            method=method,
-            plain=plain,
-            chosen=chosen,
-            parts=self.parts,
-            settings={**shown, **own},
-            **more,
-        )
+        chosen = self.kept(networks)
+        about = method, plain, chosen, self.parts, {**shown, **own}
+        report = results.ReportData(networks, *about, **more)
         classes = Classes(self.parts["train"].class_names, self.shape)
-        save_classifier(results[chosen].model, folder / MODEL, classes)
+        save_classifier(networks[chosen].model, folder / results.MODEL, classes)
         rows = [
             {"stage": title, **row}
-            for title, result in results.items()
+            for title, result in networks.items()
             for row in result.history
         ]
-        write_table(folder / HISTORY, rows)
-        write_text(folder / REPORT, report_page(data, self.shape))
-        return summarised(data, folder, self.bar.console)
+        stages.write_table(folder / results.HISTORY, rows)
+        write_text(folder / results.REPORT, report_page(report, self.shape))
+        return results.summarised(report, folder, self.bar.console)
 
     def neurons(self, teacher, student, place, loss, same):
         """`Neurons` on validation pictures `seen`, for a `ReportData`."""
@@ -308,33 +276,33 @@ class Project:
         return {"neurons": found, "seen": files}
 
     def some(
-        self, files: PictureFiles, most: int
-    ) -> tuple[PictureFiles, np.ndarray]:
+        self, files: data.PictureFiles, most: int
+    ) -> tuple[data.PictureFiles, np.ndarray]:
         """Return at most some of the files, drawn at random, and pictures."""
         return some(files, most, self.settings.seed, self.shape)
 
 
 def some(
-    files: PictureFiles, most: int, seed: int, shape: tuple[int, int, int]
-) -> tuple[PictureFiles, np.ndarray]:
+    files: data.PictureFiles, most: int, seed: int, shape: tuple[int, int, int]
+) -> tuple[data.PictureFiles, np.ndarray]:
     """Return at most some of the files, drawn at random, and their pictures."""
     rows = np.random.default_rng(seed).permutation(len(files.paths))[:most]
     files = files.take(np.sort(rows))
-    batches = read_pictures(files, shape[:2], channels=shape[2])
+    batches = data.read_pictures(files, shape[:2], channels=shape[2])
     pictures = [keras.ops.convert_to_numpy(x) for x, _ in batches]
     return files, np.concatenate(pictures)
 
 
 def begin(
     settings: Settings, *folders: pathlib.Path
-) -> dict[str, PictureFiles]:
+) -> dict[str, data.PictureFiles]:
     """Make the output folder, and return the parts of the first other one."""
     console_for(settings.quiet)
-    output_folder(settings.folder, *folders)
-    parts = picture_parts(folders[0], settings.seed)
+    stages.output_folder(settings.folder, *folders)
+    parts = data.picture_parts(folders[0], settings.seed)
     if settings.shots is not None:
         check_draw(settings.shots, parts["train"].counts(), "shots")
-        parts["train"] = draw_pictures(
+        parts["train"] = data.draw_pictures(
             parts["train"], settings.shots, settings.seed
         )
     return parts
@@ -344,7 +312,7 @@ def begin(
 def started(
     command: str,
     settings: Settings,
-    parts: Mapping[str, PictureFiles],
+    parts: Mapping[str, data.PictureFiles],
     shape: tuple[int, int, int],
     others: Mapping[str, Any],
     *,
@@ -361,7 +329,7 @@ def started(
         "image_size": shape[0],
         **others,
     }
-    run = Run(settings.folder, settled)
+    run = stages.Run(settings.folder, settled)
     counts = [f"{len(x.paths)} for {part}" for part, x in parts.items()]
     console = console_for(settings.quiet)
     console.print(

@@ -94,16 +94,12 @@ def on_test_pictures(predictions, files):
     """The part of a template's context that is about test pictures."""
     names = files.class_names
     counts = confusion(predictions, files.labels, len(names))
-    found = {
-        name: surest(predictions, files.labels, name == "right", EXAMPLES)
-        for name in ("wrong", "right")
-    }
-    return {
-        "names": names,
-        "counts": counts.tolist(),
-        "most_confused": _most_confused(counts, names),
-        **{k: examples(files, predictions, rows) for k, rows in found.items()},
-    }
+    found = {"names": names, "counts": counts.tolist()}
+    found["most_confused"] = _most_confused(counts, names)
+    for name in ("wrong", "right"):
+        rows = surest(predictions, files.labels, name == "right", EXAMPLES)
+        found[name] = examples(files, predictions, rows)
+    return found
 
 
 def examples(files, probabilities, rows):

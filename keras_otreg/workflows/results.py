@@ -124,14 +124,14 @@ class ReportData:
     Options of the command are `strengths`, `search` and `more`.
     """
 
-    title: str
-    lead: str
     results: Mapping[str, Trained]
     method: str
     plain: str
     chosen: str
     parts: Mapping[str, PictureFiles]
     settings: Mapping[str, Any]
+    title: str
+    lead: str
     neurons: Neurons | None = None
     seen: PictureFiles | None = None
     class_plan: Any = None
@@ -179,12 +179,8 @@ class ReportData:
 
     def choice(self) -> str:
         """Sentence about which network `model.keras` is, and why."""
-        own = self.score(self.chosen, "validation")
-        scores = {
-            title: self.score(title, "validation")
-            for title in self.results
-            if title != self.chosen
-        }
+        scores = {k: self.score(k, "validation") for k in self.results}
+        own = scores.pop(self.chosen)
         is_best = own >= max(scores.values(), default=own)
         count = len(self.parts["validation"].paths)
         why = f", the best on the {count} validation pictures"

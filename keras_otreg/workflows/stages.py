@@ -12,16 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_otreg import checks
+from keras_otreg import checks, files
 from keras_otreg.data import PictureFiles
 from keras_otreg.features import fingerprint
-from keras_otreg.files import (
-    same_run,
-    undamaged,
-    write_csv,
-    write_text,
-    written,
-)
 
 RUN, STAGES = "run.json", "stages"
 AGAIN = "Delete '{}' to have it made again, or give another --out"
@@ -64,29 +57,29 @@ class Run:
         settings = json.loads(json.dumps(known))
         path = folder / RUN
         if path.exists() and any(folder.glob(f"{STAGES}/*.json")):
-            with undamaged(path, AGAIN.format(folder)):
+            with files.undamaged(path, AGAIN.format(folder)):
                 known = dict(json.loads(path.read_text("utf-8")))
-            same_run(known, settings, folder)
-        write_text(path, json.dumps(settings, indent=2))
+            files.same_run(known, settings, folder)
+        files.write_text(path, json.dumps(settings, indent=2))
         (folder / STAGES).mkdir(exist_ok=True)
 
     def write(self, name: str, trained: Trained) -> None:
         """Write what a stage has trained."""
-        written(self._path(name, "keras"), trained.model.save)
+        files.written(self._path(name, "keras"), trained.model.save)
         arrays: Any = trained.predictions
         save = functools.partial(np.savez_compressed, **arrays)
-        written(self._path(name, "npz"), save)
+        files.written(self._path(name, "npz"), save)
         names = "history", "best", "seconds", "share"
         facts = {k: getattr(trained, k) for k in names}
         # The last file is the mark that the stage is finished.
-        write_text(self._path(name, "json"), json.dumps(facts, indent=1))
+        files.write_text(self._path(name, "json"), json.dumps(facts, indent=1))
 
     def read(self, name: str) -> Trained | None:
         """Return what a stage has trained, if it is finished."""
         mark = self._path(name, "json")
         if not mark.exists():
             return None
-        with undamaged(mark, AGAIN.format(mark)):
+        with files.undamaged(mark, AGAIN.format(mark)):
             facts = dict(json.loads(mark.read_text("utf-8")))
             model = keras.saving.load_model(
                 self._path(name, "keras"), compile=False
@@ -137,4 +130,6 @@ def output_folder(folder: pathlib.Path, *pictures: pathlib.Path) -> None:
 def write_table(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as a CSV file, all or nothing; they may lack columns."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    write_csv(path, columns, ([row.get(x) for x in columns] for row in rows))
+    files.write_csv(
+        path, columns, ([row.get(x) for x in columns] for row in rows)
+    )

@@ -34,7 +34,7 @@ def compared(first, second, labels):
     }
     files = PictureFiles([], labels, [*"abc"])
     return ReportData(
-        *("title", "lead", results, "one", "other", "one", {"test": files}, {})
+        *(results, "one", "other", "one", {"test": files}, {}, "title", "lead")
     ).comparison()
 
 

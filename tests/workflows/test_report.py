@@ -52,7 +52,7 @@ def report_data(parts, model, shape):
     trained = Trained(model, history, 1, 1.0, predictions)
     results = dict.fromkeys(("plain", "method"), trained)
     return ReportData(
-        "title", "lead", results, "method", "plain", "method", parts, {}
+        results, "method", "plain", "method", parts, {}, "title", "lead"
     )
 
 

@@ -26,7 +26,7 @@ def data(picture_files):
         }
         parts = dict.fromkeys(("train", "validation", "test"), files)
         return ReportData(
-            *("title", "lead", results, METHOD, PLAIN, chosen, parts, {}),
+            *(results, METHOD, PLAIN, chosen, parts, {}, "title", "lead"),
             **options,
         )
 
