@@ -17,17 +17,8 @@ from keras_otreg.commands import interrupts
 NAME = "keras-otreg"
 # Modules of `commands`, in the order of the help.
 COMMANDS = (
-    "finetune",
-    "compress",
-    "joint",
-    "tune",
-    "predict",
-    "evaluate",
-    "export",
-    "inspect",
-    "compare",
-    "demo",
-    "benchmark",
+    *("finetune", "compress", "joint", "tune", "predict", "evaluate", "export"),
+    *("inspect", "compare", "demo", "benchmark"),
 )
 # They register classes with Keras that a file may hold.
 REGISTERED = ("layers", "losses", "models", "ot", "regularizers")

@@ -74,15 +74,10 @@ class Task(abc.ABC):
         """Arguments of a `Problem` that all kinds of tasks have."""
         counts = collections.Counter(pool.y.tolist())
         check_draw(self.labels, counts, f"{self.name}: labels")
-        settings = Settings(
-            seed=seed,
-            points=1,
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            per_class=self.labels,
-        )
-        own = {"solved": self.start == SOLVED, "ratio": self.ratio}
-        return {"settings": settings, "pool": pool, **own}
+        own = {"steps": self.steps, "learning_rate": self.learning_rate}
+        settings = Settings(seed=seed, points=1, per_class=self.labels, **own)
+        start = {"solved": self.start == SOLVED, "ratio": self.ratio}
+        return {"settings": settings, "pool": pool, **start}
 
     @abc.abstractmethod
     def problem(
@@ -134,8 +129,7 @@ class Comparison:
 
     def reported_seeds(self, task: Task) -> range:
         """Seeds of the trainings whose test accuracy is reported."""
-        first = self.seed
-        return range(first, first + (task.seeds or self.seeds))
+        return range(self.seed, self.seed + (task.seeds or self.seeds))
 
     def choosing_seeds(self, task: Task) -> range:
         """Seeds of the trials that choose strengths, which are not reported."""

@@ -13,12 +13,7 @@ import tensorflow as tf
 from keras_otreg.benchmark.comparison import Task
 from keras_otreg.data import Labelled, efficientnet_lite0, image_folder
 from keras_otreg.experiments import networks
-from keras_otreg.experiments.problem import (
-    HEAD,
-    Problem,
-    unequal,
-    without_batch_statistics,
-)
+from keras_otreg.experiments.problem import HEAD, Problem, unequal
 from keras_otreg.models.teacher import copy_of
 
 # Of a folder of pictures.
@@ -141,7 +136,7 @@ def _pictures(path, size, frozen_to):
 def _student(upper, classes):
     """The upper layers under a new head."""
     # The few pictures of a batch know less of the means than ImageNet.
-    body = without_batch_statistics(copy_of(upper))
+    body = networks.without_batch_statistics(copy_of(upper))
     head = keras.layers.Dense(classes, activation="softmax", name=HEAD)
     return keras.Model(body.input, head(body.output))
 

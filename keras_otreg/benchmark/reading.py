@@ -23,12 +23,8 @@ def read(
 
     Tasks are of the first of some kinds if they do not name another.
     """
-    content = _entry(
-        _strict_yaml(path.read_text(encoding="utf-8")),
-        ("protocol", "tasks", "methods"),
-        ("tasks", "methods"),
-        "the file",
-    )
+    found, parts = _strict_yaml(path.read_text("utf-8")), ("tasks", "methods")
+    content = _entry(found, ("protocol", *parts), parts, "the file")
     known = {
         "tasks": _all(functools.partial(_task, kinds), content, "tasks"),
         "methods": _all(_method, content, "methods"),

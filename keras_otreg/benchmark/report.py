@@ -51,11 +51,9 @@ def summaries(comparison: Comparison, cells: Cells) -> list[Summary]:
     """Summarise the finished methods, on tasks where the baseline is one."""
     found = []
     for task in comparison.tasks:
-        group = [
-            summary
-            for method in comparison.methods_of(task)
-            if (summary := _summary(comparison, task, method, cells))
-        ]
+        methods = comparison.methods_of(task)
+        each = (_summary(comparison, task, method, cells) for method in methods)
+        group = [summary for summary in each if summary]
         if comparison.baseline in [x.method for x in group]:
             found += group
     return found
@@ -76,14 +74,10 @@ def _summary(comparison, task, method, cells):
     except LookupError:
         return None
     balanced = [cell.balanced for cell in group]
-    return Summary(
-        task.name,
-        method.name,
-        choice,
-        float(np.mean([cell.validation for cell in group])),
-        np.array([cell.test for cell in group]),
-        None if None in balanced else np.array(balanced),
-    )
+    balanced = None if None in balanced else np.array(balanced)
+    tests = np.array([cell.test for cell in group])
+    validation = float(np.mean([cell.validation for cell in group]))
+    return Summary(task.name, method.name, choice, validation, tests, balanced)
 
 
 def differences(found: Sequence[Summary], name: str) -> dict[Any, Interval]:

@@ -76,10 +76,9 @@ def measure(comparison, task, method, cells, trainings, advance):
         identity = task.name, method.name, phase, seed, strength, rate, key
         cell = cells.find(*identity)
         if cell is None:
-            problem = trainings().problem
-            trainee, outcome = trainings().train(
-                method, strength, seed, problem.validation, rate
-            )
+            problem, train = trainings().problem, trainings().train
+            data = problem.validation
+            trainee, outcome = train(method, strength, seed, data, rate)
             tests = None, None
             if phase == REPORT:
                 both = training.accuracy, training.balanced_accuracy

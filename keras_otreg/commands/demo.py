@@ -20,10 +20,8 @@ def add(parser):
         "take less than a minute: 2 seeds (1 with --joint), less training of "
         "the source, default strengths instead of chosen ones",
     )
-    text, shown = (
-        "how many draws of labels to train with",
-        "8, or 5 with --joint",
-    )
+    text = "how many draws of labels to train with"
+    shown = "8, or 5 with --joint"
     options.add(parser, "--seeds", "N", text, options.SEEDS, shown=shown)
     text = "folder for the model, the table and the pictures"
     options.add(parser, "--out", "DIR", text, default="otreg-demo")

@@ -125,7 +125,6 @@ def add_settings(parser, name, *names):
 
 
 def add_teacher(parser):
-    """Add the network that a command starts from."""
     text = (
         "the network to start from: efficientnet-lite0, a .keras file, or a "
         "name of keras.applications"
@@ -134,18 +133,15 @@ def add_teacher(parser):
 
 
 def add_method(parser, names, default):
-    """Add the method of a command, by its name."""
     add(parser, "--method", "METHOD", ", ".join(names), names, default)
 
 
 def add_weight(parser, shown):
-    """Add the strength of a method."""
     text = "strength of the method"
     add(parser, "--weight", "W", text, number_above_zero, shown=shown)
 
 
 def flag(parser, name, text):
-    """Add an option without a value."""
     parser.add_argument(name, action="store_true", help=text)
 
 

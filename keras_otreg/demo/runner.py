@@ -160,14 +160,10 @@ def _measured(row, advance):
     curves = np.stack([outcome.curve for outcome in outcomes])
     # A method without training has one accuracy for all points.
     shape = len(outcomes), problem.settings.points
-    result = Result(
-        row.student,
-        method.name,
-        strength,
-        learner.student.count_params(),
-        np.broadcast_to(curves, shape),
-        float(np.mean([outcome.seconds for outcome in outcomes])),
-    )
+    curves = np.broadcast_to(curves, shape)
+    seconds = float(np.mean([outcome.seconds for outcome in outcomes]))
+    size = learner.student.count_params()
+    result = Result(row.student, method.name, strength, size, curves, seconds)
     return result, learner
 
 

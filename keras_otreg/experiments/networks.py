@@ -53,6 +53,16 @@ def _classifier(inputs, x, units, classes):
     return keras.Model(inputs, x)
 
 
+def without_batch_statistics(model: keras.Model) -> keras.Model:
+    """Freeze the batch normalisation of a network, which is changed."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            without_batch_statistics(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    return model
+
+
 def trained_source(data, settings, advance=lambda: None):
     """Return a wide network trained on distorted copies of images."""
     keras.utils.set_random_seed(settings.seed)

@@ -120,13 +120,9 @@ class Problem:
             solve_head(student, x, y, validation=self.validation)
         else:
             unlabelled, shares = more
-            solve_head_in_rounds(
-                student,
-                (x, y),
-                unlabelled[:, 0] if sides else unlabelled,
-                shares=shares,
-                validation=self.validation,
-            )
+            others = unlabelled[:, 0] if sides else unlabelled
+            how = {"shares": shares, "validation": self.validation}
+            solve_head_in_rounds(student, (x, y), others, **how)
         return student.get_weights()
 
     def inputs(self, few: Labelled) -> np.ndarray:
@@ -160,14 +156,4 @@ def frozen_but_for_head(model: keras.Model) -> keras.Model:
     """Freeze all layers but the last one; returns the model."""
     for layer in model.layers[:-1]:
         layer.trainable = False
-    return model
-
-
-def without_batch_statistics(model: keras.Model) -> keras.Model:
-    """Freeze the batch normalisation of a network, which is changed."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            without_batch_statistics(layer)
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
     return model

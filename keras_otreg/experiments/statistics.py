@@ -17,11 +17,7 @@ def chosen(strengths, seeds, validation):
     """Return the strength of the best mean of `validation(seed, strength)`."""
     if len(strengths) < 2:
         return next(iter(strengths), None)
-    seeds = list(seeds)
-    means = [
-        np.mean([validation(seed, strength) for seed in seeds])
-        for strength in strengths
-    ]
+    means = [np.mean([validation(x, y) for x in seeds]) for y in strengths]
     # Equal numbers of right answers have means that differ by rounding.
     return strengths[int(np.argmax(np.round(means, DECIMALS - 1)))]
 
@@ -98,11 +94,7 @@ def interval(values: np.ndarray) -> Interval:
     if len(values) < FEWEST:
         return Interval(mean, -np.inf, np.inf)
     stats = checks.installed("scipy.stats", "benchmark", "Intervals")
-    found = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
+    how = {"n_resamples": RESAMPLES, "method": "percentile"}
+    rng = np.random.default_rng(0)
+    found = stats.bootstrap((values,), np.mean, rng=rng, **how)
+    return Interval(mean, *map(float, found.confidence_interval))

@@ -44,9 +44,8 @@ class Trainee:
     ):
         self.model, self.student, self.ends = model, student, ends
         self._start, self._scales_rate = start, scales_rate
-        adams = [
-            keras.optimizers.Adam(settings.learning_rate) for _ in range(2)
-        ]
+        rate = settings.learning_rate
+        adams = [keras.optimizers.Adam(rate) for _ in range(2)]
         optimizer, self._optimizers = adams[0], [(adams[0], 1.0)]
         if body != 1.0:
             self._optimizers.append((adams[1], body))
@@ -103,15 +102,11 @@ def train(learner, start, few, test, settings, batches=None, **restart):
     learner.restart(start, **restart)
     if batches is None:
         batches = tf.data.Dataset.from_tensors(tuple(few)).repeat()
+    how = {"steps_per_epoch": settings.steps_per_point, "shuffle": False}
     curve, seconds = [], 0.0
     for _ in range(settings.points):
         begin = time.perf_counter()
-        learner.model.fit(
-            batches,
-            steps_per_epoch=settings.steps_per_point,
-            shuffle=False,
-            verbose=0,
-        )
+        learner.model.fit(batches, verbose=0, **how)
         seconds += time.perf_counter() - begin
         curve.append(accuracy(learner.student, test))
     return Outcome(np.array(curve), seconds)
@@ -204,7 +199,6 @@ class Trainings:
 
         found = {share: is_right(share) for share in SHARES}
         best = max(SHARES, key=lambda share: found[share].mean())
-        is_kept = learner.ends == BETWEEN or is_clearly_more(
-            found[best], found[SHARES[0]]
-        )
+        both = found[best], found[SHARES[0]]
+        is_kept = learner.ends == BETWEEN or is_clearly_more(*both)
         move(best if is_kept else SHARES[0])

@@ -36,11 +36,8 @@ class Classes(NamedTuple):
 
     def json(self) -> str:
         """Content of `classes.json`."""
-        content = {
-            "class_names": self.names,
-            "picture_shape": self.shape,
-            "pixel_values": [0, 255],
-        }
+        content = {"class_names": self.names, "picture_shape": self.shape}
+        content["pixel_values"] = [0, 255]
         return json.dumps(content, indent=1, ensure_ascii=False)
 
 

@@ -131,12 +131,10 @@ def _train(paths, parts, acts, given):
     with started(
         *("compress", given, parts, shape, others), keep_statistics=False
     ) as project:
-        results = {
-            ALONE: project.train("plain", ALONE, small),
-            how.title: project.train(
-                "method", how.title, small, lambda x: how.model(x, teacher)
-            ),
-        }
+        results = {ALONE: project.train("plain", ALONE, small)}
+        results[how.title] = project.train(
+            "method", how.title, small, lambda x: how.model(x, teacher)
+        )
         try:
             start = _inherited(project, small, teacher, parts["train"])
         except ValueError:
@@ -263,12 +261,8 @@ def _stages(project, start, teacher, method, is_same_task):
     new = keras.models.clone_model(start.model)
     found = {NEW: project.train("plain", NEW, new)}
     if is_same_task:
-        penalty = Penalty(
-            LogitsDistillation(from_logits=False),
-            at=new.layers[-1].name,
-            teacher_at=teacher.layers[-1].name,
-            weight=1.0,
-        )
+        ends = [x.layers[-1].name for x in (new, teacher)]
+        penalty = Penalty(LogitsDistillation(from_logits=False), *ends)
         found[DISTILLED] = project.train(
             *("distilled", DISTILLED, new),
             lambda x: TransferModel(x, teacher, [penalty]),

@@ -1,6 +1,7 @@
 """Fine-tuning of a network on one's own pictures, also unlabelled ones."""
 
 import csv
+import functools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -205,14 +206,10 @@ def search(project, method, start, trials, **draw):
     for k in range(trials):
         values = method.draw(project.settings.seed + k, **draw)
         title = f"{method.title}, trial {k + 1} of {trials}"
+        wrap = functools.partial(method.model, values=values)
+        rate = {"learning_rate": values.get("learning_rate")}
         try:
-            trained = project.train(
-                f"trial-{k:03}",
-                title,
-                start,
-                lambda x, v=values: method.model(x, values=v),
-                learning_rate=values.get("learning_rate"),
-            )
+            trained = project.train(f"trial-{k:03}", title, start, wrap, **rate)
         except FloatingPointError as error:
             failure = error
             project.bar.say(f"{title}: diverged")
@@ -298,13 +295,10 @@ def _label(project, start, given):
 
     def work():
         student = copy_of(start.model)
-        labels = solve_head_in_rounds(
-            student,
-            project.with_mirrored(),
-            project.batches(given.files),
-            shares=given.shares,
-            validation=project.fixed["validation"],
-        ).labels
+        batches = project.with_mirrored(), project.batches(given.files)
+        how = {"shares": given.shares}
+        how["validation"] = project.fixed["validation"]
+        labels = solve_head_in_rounds(student, *batches, **how).labels
         kept = {PROBABILITIES: labels.probabilities}
         kept[WEIGHTS] = labels.sample_weight
         return Trained(student, predictions=kept)

@@ -121,12 +121,8 @@ def with_new_head(teacher, at, classes, seed):
         outputs = L.GlobalAveragePooling2D(name=name)(outputs)
     elif len(outputs.shape) > 2:
         outputs = L.Flatten(name=_unused(copy, "flat"))(outputs)
-    head = L.Dense(
-        classes,
-        "softmax",
-        kernel_initializer=keras.initializers.GlorotUniform(seed),
-        name=_unused(copy, HEAD),
-    )
+    drawn, name = keras.initializers.GlorotUniform(seed), _unused(copy, HEAD)
+    head = L.Dense(classes, "softmax", kernel_initializer=drawn, name=name)
     # Not a list of one: that is another structure than a tensor.
     (inputs,) = copy.inputs
     return keras.Model(inputs, head(outputs), name="student")

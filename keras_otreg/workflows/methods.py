@@ -38,12 +38,9 @@ class Method:
             return student
         if self.name not in DISTANCES:
             return TransferModel(student, teacher, self._penalties(values))
-        penalty = WeightPenalty(
-            DISTANCES[self.name],
-            exclude=student.layers[-1].name,
-            weight=self._space(tuning.hyperparameters(values)),
-            name=self.name,
-        )
+        strength = self._space(tuning.hyperparameters(values))
+        how = {"exclude": student.layers[-1].name, "weight": strength}
+        penalty = WeightPenalty(DISTANCES[self.name], name=self.name, **how)
         return TransferModel(student, teacher, [penalty])
 
     def settings(self, values=None):
@@ -93,13 +90,10 @@ class Method:
     def _penalties(self, values):
         one = self._space(tuning.hyperparameters(values))
         at = (values or {}).get("at")
-        places = [*self.places] if at is None else at.split(" + ")
-        return Penalty.at_each(
-            one.loss,
-            {path: self.places[path] for path in places},
-            weight=one.weight,
-            name=self.name,
-        )
+        paths = [*self.places] if at is None else at.split(" + ")
+        places = {path: self.places[path] for path in paths}
+        how = {"weight": one.weight, "name": self.name}
+        return Penalty.at_each(one.loss, places, **how)
 
 
 def default_place(model: keras.Model, method: str, features: str) -> str:

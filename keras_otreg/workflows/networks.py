@@ -20,12 +20,8 @@ INPUTS, SCALING = "pictures", "preprocessing"
 
 def application(name: str, size: int) -> keras.Model | None:
     """Return a network of `keras.applications` on pictures, if known."""
-    builders = {
-        _plain(known): build
-        for known, build in inspect.getmembers(
-            keras.applications, inspect.isfunction
-        )
-    }
+    members = inspect.getmembers(keras.applications, inspect.isfunction)
+    builders = {_plain(known): build for known, build in members}
     if _plain(name) not in builders:
         return None
     build = builders[_plain(name)]

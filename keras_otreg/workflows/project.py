@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_otreg import checks, data, heads
 from keras_otreg.data.splits import check_draw
-from keras_otreg.experiments.problem import without_batch_statistics
+from keras_otreg.experiments.networks import without_batch_statistics
 from keras_otreg.experiments.progress import Progress, console_for, progress
 from keras_otreg.experiments.statistics import is_clearly_more
 from keras_otreg.features import fingerprint
@@ -88,14 +88,9 @@ class Project:
 
     def batches(self, files: data.PictureFiles, **options: Any) -> Any:
         """Batches of pictures in the order of their files, by default."""
-        return data.read_pictures(
-            files,
-            self.shape[:2],
-            self.settings.batch_size,
-            channels=self.shape[2],
-            seed=self.settings.seed,
-            **options,
-        )
+        options |= {"channels": self.shape[2], "seed": self.settings.seed}
+        size = self.settings.batch_size
+        return data.read_pictures(files, self.shape[:2], size, **options)
 
     def shuffled(self, files: data.PictureFiles) -> Any:
         """Batches to train on, shuffled and mirrored at random."""
@@ -171,12 +166,8 @@ class Project:
         """The stage that solves the head of a network, which changes."""
 
         def work():
-            solved = heads.solve_head(
-                student,
-                self.with_mirrored(),
-                validation=self.fixed["validation"],
-                source=source,
-            )
+            how = {"validation": self.fixed["validation"], "source": source}
+            solved = heads.solve_head(student, self.with_mirrored(), **how)
             kept = {} if source is None else {SOURCE_PLAN: solved.source_plan}
             return Trained(student, predictions=kept)
 
@@ -260,11 +251,8 @@ class Project:
         report = results.ReportData(networks, *about, **more)
         classes = Classes(self.parts["train"].class_names, self.shape)
         save_classifier(networks[chosen].model, folder / results.MODEL, classes)
-        rows = [
-            {"stage": title, **row}
-            for title, result in networks.items()
-            for row in result.history
-        ]
+        logs = {title: trained.history for title, trained in networks.items()}
+        rows = [{"stage": k, **row} for k, log in logs.items() for row in log]
         stages.write_table(folder / results.HISTORY, rows)
         write_text(folder / results.REPORT, report_page(report, self.shape))
         return results.summarised(report, folder, self.bar.console)

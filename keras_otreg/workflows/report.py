@@ -24,12 +24,8 @@ SIZE = 104
 def thumbnail(path: str) -> str:
     """A picture as the value of `src`, square, its margins cut off."""
     # As networks are shown it: Pillow makes white of 16 bits a channel.
-    pixels = keras.ops.image.resize(
-        decoded_file(path),
-        (SIZE, SIZE),
-        crop_to_aspect_ratio=True,
-        antialias=True,
-    )
+    how = {"crop_to_aspect_ratio": True, "antialias": True}
+    pixels = keras.ops.image.resize(decoded_file(path), (SIZE, SIZE), **how)
     picture = keras.utils.array_to_img(pixels, scale=False)
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=82)
@@ -143,12 +139,9 @@ def _curves(data):
                 # As of one seed; a training that ended early is short.
                 lines[title] = np.full((1, len(steps)), np.nan)
                 lines[title][0, : len(history)] = [row[key] for row in history]
-        figure = plots.learning_curves(
-            {f"{part} pictures": lines},
-            steps,
-            xlabel="epoch",
-            ylabel="accuracy",
-        )
+        axes = {"xlabel": "epoch", "ylabel": "accuracy"}
+        panels = {f"{part} pictures": lines}
+        figure = plots.learning_curves(panels, steps, **axes)
         label = f"accuracy on {part} pictures in each epoch"
         figures.append(plots.inline_svg(figure, label))
     return figures
