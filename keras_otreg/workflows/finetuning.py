@@ -34,8 +34,6 @@ from keras_otreg.workflows.stages import Trained, write_table
 
 # Names of arrays that a stage keeps beside its predictions.
 PROBABILITIES, WEIGHTS = "labels", "label weights"
-# The first row that a file of shares may have.
-HEADER = ["class", "share"]
 # Pictures that a report shows as sure, and as unsure.
 SHOWN = 6
 
@@ -280,7 +278,7 @@ def _read(path):
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
-        if rows and rows[0] == HEADER:
+        if rows and rows[0] == ["class", "share"]:
             rows = rows[1:]
         shares = {name: float(share) for name, share in rows}
     except ValueError as error:
