@@ -15,6 +15,7 @@ import numpy as np
 from keras_otreg import checks, files
 from keras_otreg.data import PictureFiles
 from keras_otreg.features import fingerprint
+from keras_otreg.files import write_text
 
 RUN, STAGES = "run.json", "stages"
 AGAIN = "Delete '{}' to have it made again, or give another --out"
@@ -60,7 +61,7 @@ class Run:
             with files.undamaged(path, AGAIN.format(folder)):
                 known = dict(json.loads(path.read_text("utf-8")))
             files.same_run(known, settings, folder)
-        files.write_text(path, json.dumps(settings, indent=2))
+        write_text(path, json.dumps(settings, indent=2))
         (folder / STAGES).mkdir(exist_ok=True)
 
     def write(self, name: str, trained: Trained) -> None:
@@ -72,7 +73,7 @@ class Run:
         names = "history", "best", "seconds", "share"
         facts = {k: getattr(trained, k) for k in names}
         # The last file is the mark that the stage is finished.
-        files.write_text(self._path(name, "json"), json.dumps(facts, indent=1))
+        write_text(self._path(name, "json"), json.dumps(facts, indent=1))
 
     def read(self, name: str) -> Trained | None:
         """Return what a stage has trained, if it is finished."""
