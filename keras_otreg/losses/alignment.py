@@ -72,7 +72,8 @@ class TransportAlignment(BatchLoss, TransportLoss):
     Args:
         epsilon: Entropic strength; the costs are in [0, 1].
         solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`.
-        **options: As of `keras_otreg.losses.batch_loss.BatchLoss`.
+        **options: `spatial`, `across_replicas`, `name`, `reduction` and
+            `dtype`, as of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Example:
         ```python
@@ -88,7 +89,9 @@ class TransportAlignment(BatchLoss, TransportLoss):
 
     adds_up = True
 
-    def __init__(self, epsilon: float = 0.5, *, solver=None, **options: Any):
+    def __init__(
+        self, epsilon: float = 0.5, *, solver: Any = None, **options: Any
+    ):
         super().__init__(**options)
         self.epsilon = checks.positive(epsilon, "epsilon")
         self.solver = checks.solver(solver or Sinkhorn())

@@ -170,7 +170,9 @@ class SampleLoss(ActivationLoss):
         sample_weight: Shape `(batch,)`.
     """
 
-    def __init__(self, *, reduction="mean_with_sample_weight", **options):
+    def __init__(
+        self, *, reduction: str = "mean_with_sample_weight", **options: Any
+    ):
         super().__init__(reduction=reduction, **options)
 
     def __call__(self, y_true, y_pred, sample_weight=None):

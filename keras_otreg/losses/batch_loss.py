@@ -34,8 +34,14 @@ class BatchLoss(base.AcrossReplicas):
     # distributed step then need not have the samples of all others.
     adds_up = False
 
-    def __init__(self, *, spatial: str = "pool", **options: Any):
-        super().__init__(**options)
+    def __init__(
+        self,
+        *,
+        spatial: str = "pool",
+        across_replicas: bool = True,
+        **options: Any,
+    ):
+        super().__init__(across_replicas=across_replicas, **options)
         self.spatial = checks.one_of(spatial, SPATIAL, "spatial")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -148,7 +154,8 @@ class MaximumMeanDiscrepancy(BatchLoss):
     Args:
         unbiased: Whether to leave a sample's kernel with itself out of the
             first two means. The value may then be below zero.
-        **options: As of `keras_otreg.losses.batch_loss.BatchLoss`.
+        **options: `spatial`, `across_replicas`, `name`, `reduction` and
+            `dtype`, as of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Example:
         ```python
@@ -204,7 +211,8 @@ class SinkhornDivergence(BatchLoss, base.TransportLoss):
         epsilon: Entropic strength in units of the mean cost.
         solver: A `keras_otreg.ot.Sinkhorn` or `ProximalPoint`. It sees costs
             scaled to a mean of 1.
-        **options: As of `keras_otreg.losses.batch_loss.BatchLoss`.
+        **options: `spatial`, `across_replicas`, `name`, `reduction` and
+            `dtype`, as of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Example:
         ```python
@@ -256,7 +264,8 @@ class BatchSpectralShrinkage(BatchLoss):
 
     Args:
         k: How many singular values, of the `min(batch, units)` there are.
-        **options: As of `keras_otreg.losses.batch_loss.BatchLoss`.
+        **options: `spatial`, `across_replicas`, `name`, `reduction` and
+            `dtype`, as of `keras_otreg.losses.batch_loss.BatchLoss`.
 
     Example:
         ```python

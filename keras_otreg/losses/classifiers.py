@@ -30,7 +30,7 @@ class LogitsDistillation(base.SampleLoss):
             logits by their squares.
         from_logits: Whether the predictions are logits; or a pair of such
             answers, for the teacher and for the student.
-        **options: As of `keras_otreg.losses.base.SampleLoss`.
+        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
 
     Example:
         ```python
@@ -88,7 +88,8 @@ class ClassConditional(base.ClassLoss):
     Args:
         conditional: `R` of shape `(source classes, target classes)`, whose
             columns sum to one; see `keras_otreg.class_costs.conditional`.
-        **options: As of `keras_otreg.losses.base.ClassLoss`.
+        **options: `from_logits`, `name`, `reduction` and `dtype`, as of
+            `keras_otreg.losses.base.ClassLoss`.
 
     Example:
         ```python
@@ -146,7 +147,8 @@ class ClassTransport(base.ClassLoss):
             value is `<P, C> + epsilon <P, log P> + rho KL(P 1 | a) + rho
             KL(P^T 1 | b)`.
         solver: A `keras_otreg.ot.Sinkhorn`.
-        **options: As of `keras_otreg.losses.base.ClassLoss`.
+        **options: `from_logits`, `name`, `reduction` and `dtype`, as of
+            `keras_otreg.losses.base.ClassLoss`.
 
     Example:
         ```python

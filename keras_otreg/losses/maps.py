@@ -73,7 +73,7 @@ class FeatureMap(SampleLoss):
             sum one: DELTA's attention, see
             `keras_otreg.features.channel_weights`. If not given, all channels
             count the same.
-        **options: As of `keras_otreg.losses.base.SampleLoss`.
+        **options: `name`, `reduction` and `dtype` of a `keras.losses.Loss`.
 
     Example:
         ```python
