@@ -34,6 +34,7 @@ def test_it_is_the_solution_of_scikit_learn(samples, count):
     np.testing.assert_allclose(gap, gap.mean(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_strength_may_be_chosen_by_the_cross_entropy(samples):
     x, y = samples
     model = classifier(3, "softmax")

@@ -40,6 +40,7 @@ def accuracy(model, data):
     return (found == data[1]).mean()
 
 
+@pytest.mark.slow
 def test_how_source_samples_vary_tells_what_matters(tasks):
     few, test, source = tasks
     model = classifier()
@@ -62,6 +63,7 @@ def test_a_source_without_variation_changes_nothing(tasks):
         np.testing.assert_allclose(one, other, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_source_may_come_in_batches_with_one_hot_labels(tasks):
     few, _, (x, y) = tasks
     weights = []

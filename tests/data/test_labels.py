@@ -42,6 +42,7 @@ def test_half_of_a_batch_is_labelled_and_the_others_have_a_weight(
     np.testing.assert_array_equal(np.sort(targets[own], axis=1)[:, :2], 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtypes", [("uint8", "float32"), ("float64", "uint8")])
 def test_bytes_and_numbers_are_joined_without_loss(samples, labels, dtypes):
     x, y, more = samples

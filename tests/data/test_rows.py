@@ -48,6 +48,7 @@ DERIVED = {
 }
 
 
+@pytest.mark.slow
 def test_rows_stay_together_and_orders_are_those_of_the_seed():
     columns = [np.arange(7) * 0.5, np.arange(7)]
     for seed in (None, 1):

@@ -151,6 +151,7 @@ def test_training_is_what_it_is_without(samples, tmp_path, case):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_each_sample_carries_what_the_teacher_returns_for_it(samples, model):
     data = with_teacher(samples, model, batch_size=6)
     epochs = [known_of(data) for _ in range(2)]

@@ -216,6 +216,7 @@ def test_a_temperature_needs_its_samples(p):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_probabilities_of_half_precision_are_enough(rng, dtype):
     # Some are below the least number of the type, and sums are not one.

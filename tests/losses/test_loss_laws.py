@@ -61,6 +61,7 @@ BETWEEN_CLASSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*BETWEEN_CLASSES, *LOSSES])
 def test_lists_and_one_weight_for_all_are_taken(name, maps):
     layers = np.abs(maps[:, :3]) if name == "attention" else maps[:, :3, 0, 0]
@@ -93,6 +94,7 @@ def test_weights_count_samples(name, maps, rng):
         loss(*maps, np.ones(SAMPLES + 1))
 
 
+@pytest.mark.slow
 @every_loss
 def test_weights_of_zero_give_zero_and_no_gradient(
     name, maps, value_and_gradient
@@ -104,6 +106,7 @@ def test_weights_of_zero_give_zero_and_no_gradient(
     np.testing.assert_array_equal(gradient, np.zeros_like(maps[0]))
 
 
+@pytest.mark.slow
 @every_loss
 def test_equal_activations_are_at_zero_with_a_finite_gradient(
     name, maps, value_and_gradient
@@ -119,6 +122,7 @@ def test_equal_activations_are_at_zero_with_a_finite_gradient(
         np.testing.assert_allclose(gradient, 0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 @every_loss
 def test_activations_without_variance_are_finite(name, value_and_gradient):
     ones = np.ones((SAMPLES, SIZE, SIZE, CHANNELS), "float32")
@@ -199,6 +203,7 @@ def test_unreduced_there_is_a_value_for_each_sample(name, maps):
     np.testing.assert_allclose(make(name, reduction="sum")(*maps), each.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [x for x in LOSSES if x not in EACH])
 def test_the_value_of_a_batch_reduces_to_itself(name, maps):
     values = [
@@ -219,6 +224,7 @@ def test_another_batch_size_or_no_units_are_refused(name, maps):
         make(name)(*maps[:, :, 0, 0, 0])
 
 
+@pytest.mark.slow
 @every_loss
 def test_a_mask_of_positions_does_not_stand_in_the_way(name, maps):
     student = ops.convert_to_tensor(maps[1])

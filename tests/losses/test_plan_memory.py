@@ -39,6 +39,7 @@ def test_without_momentum_the_value_is_that_of_the_loss(activations):
         assert_allclose(loss(*batch, memory=memory), loss(*batch), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_next_solver_starts_from_the_last_potentials(activations):
     starts = []
 

@@ -106,6 +106,7 @@ def test_value_and_gradient_are_finite_where(
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver", [ot.Sinkhorn(30), ot.ProximalPoint(max_iterations=30)]
 )
@@ -117,6 +118,7 @@ def test_it_is_finite_with_every_solver(pair, value_and_gradient, solver):
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", ["transport", *CONTROLS])
 def test_it_starts_from_rest_at_the_teacher(pair, value_and_gradient, plan):
     teacher, _ = pair(6)

@@ -131,6 +131,7 @@ def test_features_of_unequal_rank_can_be_pooled(pair, smooth):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("cost", ["euclidean", "cosine"])
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def joint(data, student=None, ending="softmax", **kwargs):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 3.0])
 @pytest.mark.parametrize("ending", ["softmax", None])
 def test_the_head_is_the_teachers_at_a_temperature(data, temperature, ending):
@@ -80,6 +81,7 @@ def test_the_total_is_that_of_the_target_and_the_weighted_term(data, relation):
     assert not [name for name in logs if name.startswith("source_accuracy")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gradient_to", "moved"),
     [

@@ -160,6 +160,7 @@ def test_an_adapter_that_is_not_trained_cannot_begin_to_act_in_an_epoch():
     assert np.abs(model.adapters["hint"].get_weights()[0] - before).max() > 0
 
 
+@pytest.mark.slow
 def test_weights_act_after_all_variables_were_set_back():
     model = make({"run_eagerly": True}, one=3.0)
     x = np.ones((4, 4), "float32")

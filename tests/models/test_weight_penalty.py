@@ -201,6 +201,7 @@ def test_a_file_holds_the_starts_once_or_not_at_all(x, y, tmp_path):
         otreg.load_model(tmp_path / "small.keras", network(3))
 
 
+@pytest.mark.slow
 def test_weights_that_bring_another_teacher_bring_its_starts(x, y, tmp_path):
     model = wrapped(WeightPenalty(), student=network(2), teacher=network(3))
     model.save_weights(tmp_path / "run.weights.h5")

@@ -101,12 +101,14 @@ def test_entropy_is_zero_where_a_side_has_one_point(make_problem, solve, n, m):
     assert plan_entropy(problem, solution) == 0.0
 
 
+@pytest.mark.slow
 def test_a_matching_maps_each_point_to_its_partner(matching):
     x, order, problem, solution = matching
     images = barycentric_map(problem, solution, x[order])
     assert_allclose(images, x, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_blurred_plan_maps_every_point_to_the_mean(make_problem, solve, rng):
     problem, points = make_problem(epsilon=1e6), rng.normal(size=(8, 3))
     images = barycentric_map(problem, solve(Sinkhorn(), problem), points)

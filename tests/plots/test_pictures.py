@@ -86,6 +86,7 @@ DRAWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_looks_as_it_did(name, background, looks_as_before, rng, plan):
     shade = {"default": "light", "dark_background": "dark"}[background]
