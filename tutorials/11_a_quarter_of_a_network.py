@@ -6,7 +6,8 @@
 # are fitted to the activations of the large network, before any training.
 
 # %%
-import os
+import pathlib
+import tempfile
 
 import keras
 
@@ -107,6 +108,8 @@ for name, model, rate in (
 # It loads without this library, and its file is smaller.
 
 # %%
+folder = pathlib.Path(tempfile.mkdtemp())
 for name, model in (("teacher", teacher), ("student", student)):
-    compiled(model).save(f"{name}.keras")
-    print(f"{name}.keras: {os.path.getsize(f'{name}.keras') / 1024:.0f} KB")
+    path = folder / f"{name}.keras"
+    compiled(model).save(path)
+    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KB")

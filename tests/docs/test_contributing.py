@@ -38,7 +38,7 @@ sys.exit(main(["size", "m.keras"]))
 @pytest.mark.slow
 def test_one_of_each_kind_can_be_added_in_two_files(tmp_path):
     copy = tmp_path / "keras_otreg"
-    shutil.copytree(PACKAGE, copy)
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     blocks = BLOCK.findall(PAGE.read_text("utf-8"))
     assert len(blocks) == 7
     for name, code in blocks:
