@@ -17,7 +17,7 @@ def add(parser):
     options.flag(
         parser,
         "--quick",
-        "take less than a minute: 2 seeds (1 with --joint), less training of "
+        "take some two minutes: 2 seeds (1 with --joint), less training of "
         "the source, default strengths instead of chosen ones",
     )
     text = "how many draws of labels to train with"
