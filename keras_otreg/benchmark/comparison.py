@@ -7,7 +7,7 @@ import hashlib
 import json
 import pathlib
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, NewType
 
 import numpy as np
@@ -89,8 +89,8 @@ class Task(abc.ABC):
         """Why the task is to be skipped, if its data are not there."""
         return ""
 
-    def digest(self, data: pathlib.Path) -> dict[str, str]:
-        """Digest of the pictures that the task reads from a folder."""
+    def pictures(self, data: pathlib.Path) -> dict[str, pathlib.Path]:
+        """The folders of pictures that the task reads, by their names."""
         return {}
 
 
@@ -223,9 +223,23 @@ def quick(comparison: Comparison) -> Comparison:
     )
 
 
-def only(comparison: Comparison, name: str) -> Comparison:
-    """A comparison on one of its tasks."""
-    names = [task.name for task in comparison.tasks]
-    checks.one_of(name, names, "--only")
-    task = comparison.tasks[names.index(name)]
-    return dataclasses.replace(comparison, tasks=(task,))
+def only(comparison: Comparison, *names: str) -> Comparison:
+    """A comparison on some of its tasks."""
+    tasks = {task.name: task for task in comparison.tasks}
+    chosen = (tasks[checks.one_of(x, tasks, "--only")] for x in names)
+    return dataclasses.replace(comparison, tasks=tuple(chosen))
+
+
+def restricted(
+    comparison: Comparison,
+    is_quick: bool,
+    names: Sequence[str],
+    seeds: Mapping[str, int | None],
+) -> Comparison:
+    """What the options of a command leave of a comparison, and its seeds."""
+    if is_quick:
+        comparison = quick(comparison)
+    if names:
+        comparison = only(comparison, *names)
+    changed: Any = {k: x for k, x in seeds.items() if x is not None}
+    return dataclasses.replace(comparison, **changed)

@@ -65,16 +65,8 @@ class FolderTask(Task):
         where = (pathlib.PurePosixPath(self.folder) / x for x in PARTS)
         return f"expected --data FOLDER with {', '.join(map(str, where))}"
 
-    def digest(self, data: pathlib.Path) -> dict[str, str]:
-        folder = data / self.folder
-        files = sorted(
-            (path.relative_to(folder).as_posix(), path.stat().st_size)
-            for part in PARTS
-            for path in (folder / part).rglob("*")
-            if path.is_file()
-        )
-        found = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12]
-        return {f"digest of the pictures {self.folder}".strip(): found}
+    def pictures(self, data: pathlib.Path) -> dict[str, pathlib.Path]:
+        return {self.folder: data / self.folder}
 
     def problem(
         self, seed: int, folder: pathlib.Path, data: pathlib.Path | None
@@ -93,6 +85,17 @@ class FolderTask(Task):
             batches=functools.partial(_mirrored, self.steps, self.batch_size),
             **self.common(seed, pool),
         )
+
+
+def digest_of(folder: pathlib.Path) -> str:
+    """Digest of the names and sizes of pictures."""
+    files = sorted(
+        (path.relative_to(folder).as_posix(), path.stat().st_size)
+        for part in PARTS
+        for path in (folder / part).rglob("*")
+        if path.is_file()
+    )
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12]
 
 
 @functools.cache

@@ -8,12 +8,13 @@ import sys
 import keras_otreg
 from keras_otreg.benchmark import report
 from keras_otreg.benchmark.cells import CELLS, REPORT, Cell, Cells
+from keras_otreg.benchmark.pictures import digest_of
 from keras_otreg.experiments import training
 from keras_otreg.experiments.progress import progress
 from keras_otreg.experiments.statistics import DECIMALS
 from keras_otreg.files import same_run, undamaged, write_text
 
-RUN = "run.json"
+RUN, PICTURES = "run.json", "digest of the pictures"
 
 
 def run(comparison, folder, data, console):
@@ -58,8 +59,10 @@ def _record(comparison, folder, data):
         way_out = f"Delete '{folder}', or give another --out"
         with undamaged(path, way_out):
             known = dict(json.loads(path.read_text("utf-8")))
-    for task in comparison.tasks if data is not None else ():
-        found = task.digest(data)
+    tasks = comparison.tasks if data is not None else ()
+    folders = {k: x for task in tasks for k, x in task.pictures(data).items()}
+    for name, pictures in folders.items():
+        found = {f"{PICTURES} {name}".strip(): digest_of(pictures)}
         if found.keys() <= known.keys():
             same_run(known, found, folder)
         known.update(found)

@@ -4,8 +4,6 @@ Compares methods of learning from few labels on your pictures. Needs pip install
 "keras-otreg[benchmark]".
 """
 
-import dataclasses
-
 from keras_otreg.commands import options
 
 
@@ -51,13 +49,9 @@ def run(given):
         raise OSError(f"cannot read --data {given.data}: no folder")
     try:
         found = reading.read(given.tasks or reading.PACKAGED)
-        if given.quick:
-            found = comparison.quick(found)
-        if given.only is not None:
-            found = comparison.only(found, given.only)
+        names = [] if given.only is None else [given.only]
         seeds = {"seeds": given.seeds, "seed": given.seed}
-        changed = {k: x for k, x in seeds.items() if x is not None}
-        found = dataclasses.replace(found, **changed)
+        found = comparison.restricted(found, given.quick, names, seeds)
     except ValueError as error:
         reason = f"cannot use {given.tasks or 'the tasks'}: {error}"
         raise OSError(reason) from error

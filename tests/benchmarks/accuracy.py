@@ -1,6 +1,5 @@
 """Methods of learning from few labels, compared on all of our tasks."""
 
-import dataclasses
 import pathlib
 
 import record
@@ -9,7 +8,7 @@ from small_tasks import SmallTask
 
 from keras_otreg.benchmark import report, runner
 from keras_otreg.benchmark.cells import CELLS, Cells
-from keras_otreg.benchmark.comparison import only, quick
+from keras_otreg.benchmark.comparison import restricted
 from keras_otreg.benchmark.pictures import FolderTask
 from keras_otreg.benchmark.reading import read
 from keras_otreg.files import written
@@ -37,12 +36,8 @@ def comparison(options=None):
     found = read(TASKS, KINDS)
     if options is None:
         return found
-    if options.quick:
-        found = quick(found)
-    if options.only:
-        found = only(found, options.only[0])
-    seeds = {} if options.seeds is None else {"seeds": options.seeds}
-    return dataclasses.replace(found, seed=options.seed, **seeds)
+    seeds = {"seeds": options.seeds, "seed": options.seed}
+    return restricted(found, options.quick, options.only or (), seeds)
 
 
 def run(options):
